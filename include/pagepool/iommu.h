@@ -1,0 +1,85 @@
+/*
+ * iommu.h - the contract of an IOMMU back end: what a domain must do.
+ *
+ * A back end embeds struct pp_iommu at the head of its own structure, fills it in
+ * and hands it to pp_device_register. The library serialises the control calls of
+ * one domain (map, unmap, invalidate, block, destroy); stats and sync may come at
+ * any time. A back end knows nothing of pools or drivers.
+ *
+ * For all calls: iova, addr and len are multiples of the smallest page size, len is
+ * not 0, and the range lies within one of the domain's ranges.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PAGEPOOL_IOMMU_H
+#define PAGEPOOL_IOMMU_H
+
+#include <pagepool/stats.h>
+#include <pagepool/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pp_iommu;
+
+/** What the device may do with a mapping. */
+enum pp_prot {
+	PP_PROT_READ = 1,     /**< the device may read */
+	PP_PROT_WRITE = 2,    /**< the device may write */
+	PP_PROT_COHERENT = 4, /**< seen alike by both, on an incoherent domain too */
+};
+
+struct pp_iommu_ops {
+	/** Names the kind in messages: "soft", "vfio". */
+	const char *kind;
+	/** Free everything. Nothing is mapped any more. */
+	void (*destroy)(struct pp_iommu *iommu);
+	/**
+	 * pre: no part of the range is mapped. All or nothing.
+	 * @param page_size  the memory's own page size: no leaf may be larger.
+	 * @return 0; -ENOMEM; -ENOSPC: a limit of the IOMMU; -EEXIST: something is
+	 *         mapped there.
+	 */
+	int (*map)(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+		   size_t page_size, unsigned prot);
+	/**
+	 * pre: the range is mapped, by one or several whole calls of map, or part of
+	 * one where can_split is set. Cannot fail.
+	 * post: no new translation is made; old ones may be served until invalidate.
+	 * @return the bytes that were unmapped; the library checks them.
+	 */
+	size_t (*unmap)(struct pp_iommu *iommu, pp_iova_t iova, size_t len);
+	/**
+	 * post: no access that uses an old translation of the range is under way, and
+	 * none will be. @param len  SIZE_MAX: the whole domain.
+	 */
+	void (*invalidate)(struct pp_iommu *iommu, pp_iova_t iova, size_t len);
+	/** Let nothing translate (true) until told otherwise (false). As invalidate. */
+	void (*block)(struct pp_iommu *iommu, bool on);
+	/** Incoherent domains only, else NULL. @return 0; -EINVAL: not mapped. */
+	int (*sync)(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu);
+	/** Fill in what only the back end knows: page_table_bytes and after. */
+	void (*stats)(struct pp_iommu *iommu, struct pp_domain_stats *stats);
+};
+
+struct pp_iova_range {
+	pp_iova_t first, last; /**< inclusive */
+};
+
+#define PP_IOMMU_RANGES 16
+
+struct pp_iommu {
+	const struct pp_iommu_ops *ops; /**< static const */
+	struct pp_iova_range ranges[PP_IOMMU_RANGES]; /**< usable, ascending */
+	unsigned n_ranges;
+	size_t page_sizes; /**< the leaves' sizes ORed together; 4 KiB is among them */
+	bool incoherent;   /**< needs sync */
+	bool deferred;     /**< the invalidations of trimming may be batched */
+	bool can_split;    /**< unmap may take a part of what one map call made */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,173 @@
+/*
+ * pool.h - pools of recycled, DMA-mapped pages.
+ *
+ * A pool carves pages from chunks and maps whole chunks, so that nothing need be
+ * recorded per page and revocation is a few ranged unmaps.
+ *
+ * Who may call what, and against what it must be serialised by the caller
+ * (X = not at the same time; blank = safe):
+ *
+ *                         get  put/ref  attach  unbind  destroy  stats
+ *   get, frag, trim        X                               X
+ *   put, ref                                               
+ *   attach, detach                                         X
+ *   unbind, remove                                         
+ *   own                    X              X                X
+ *   destroy                X              X                X       X
+ *
+ * get, frag and trim are the *owner's*: one thread. The creator owns the pool
+ * until another thread calls pp_pool_own. put and ref are any thread's, at any
+ * time, also after the pool has been destroyed or the device has gone.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PAGEPOOL_POOL_H
+#define PAGEPOOL_POOL_H
+
+#include <pagepool/stats.h>
+#include <pagepool/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pp_pool;
+struct pp_page;
+
+/** Kinds of memory. A kind that can't be had falls back to the next. */
+enum pp_memory {
+	PP_MEMORY_HUGETLB, /**< 2 MiB pages of the hugetlb pool (the default) */
+	PP_MEMORY_THP,     /**< advised for transparent huge pages */
+	PP_MEMORY_BASE,    /**< base pages */
+};
+
+struct pp_pool_params {
+	size_t size;          /**< of this structure; see PP_PARAMS */
+	const char *name;     /**< for messages; at most 31 bytes are kept; may be NULL */
+	uint32_t page_size;   /**< bytes: a power of two, 2048 to chunk_size. 0 is 4096 */
+	uint32_t chunk_size;  /**< bytes: a power of two, 4 KiB to 1 GiB. 0 is 2 MiB */
+	uint64_t max_pages;   /**< 0: no limit but memory */
+	enum pp_dma_dir dir;  /**< what devices may do with the pages */
+	enum pp_memory memory; /**< the first kind to try */
+	int numa_node;        /**< 0 upwards to prefer a node; the default -1 is PP_NUMA_ANY */
+	/**
+	 * Idle chunks (every page home) that a live pool keeps, at most. More are
+	 * trimmed, down to half of it. 0: an eighth of its chunks, at least 8.
+	 */
+	uint32_t idle_chunks;
+};
+#define PP_NUMA_ANY (-1)
+
+/** Parameters with every default: 4 KiB pages, 2 MiB chunks, both directions, any node. */
+PP_API struct pp_pool_params pp_pool_defaults(void);
+
+/**
+ * Make a pool (page_pool_create). It has no memory until the first get.
+ * @param binding  the device's, or pp_binding_none() for a pool that is not mapped.
+ * @param params   NULL: the defaults.
+ * @return 0; -EINVAL: a size that is not allowed, a bad direction; -E2BIG: see
+ *         PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the
+ *         kernel has no expedited membarrier(2), which revocation needs; -ENOMEM.
+ */
+PP_API int pp_pool_create(struct pp_pool **out, pp_binding_t binding,
+			  const struct pp_pool_params *params);
+
+/**
+ * Give the pool up (page_pool_destroy): it is revoked, and goes away with its last
+ * page. Returns at once. NULL is allowed. Owner, or control with the owner quiet.
+ */
+PP_API void pp_pool_destroy(struct pp_pool *pool);
+
+/**
+ * Map the pool for one more device; its pages have the same DMA address there.
+ * A pool is revoked when it loses its last device.
+ * @return 0; -EEXIST: attached already; -ENODEV: the binding has ended or is
+ *         ending, or the pool is revoked; -ERANGE: the device can't address the
+ *         pool's IOVAs; -ENOMEM; or what the back end's map returned.
+ */
+PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
+/** Unmap it there again. @return 0; -ENOENT: not attached. Control. */
+PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
+
+/**
+ * Make the calling thread the owner. The caller sees to it that the last owner has
+ * stopped and that its last call happened before (a join, a lock).
+ */
+PP_API void pp_pool_own(struct pp_pool *pool);
+
+/**
+ * Get a page with one reference (page_pool_alloc_pages). Its contents are whatever
+ * they were. Owner.
+ * @return 0; -ENODEV: revoked; -ENOBUFS: max_pages are out; -ENOMEM: no memory;
+ *         -ENOSPC: no IOVA, or the IOMMU is full. *out is NULL then.
+ */
+PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
+/**
+ * Get up to n pages. Owner.
+ * @return how many, 1 to n; or an errno as pp_page_get when it is none.
+ */
+PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
+
+/** Drop a reference; the last one sends the page home. Any thread, never fails. */
+PP_API void pp_page_put(struct pp_page *page);
+/** Drop a reference of each, of any mixture of pools. Cheaper than one by one. */
+PP_API void pp_page_put_batch(struct pp_page *const *pages, unsigned n);
+/** Take n more references on a page that the caller holds (get_page). Any thread. */
+PP_API void pp_page_ref(struct pp_page *page, unsigned n);
+
+/** A piece of a page, with a reference of its own: put the page to give it back. */
+struct pp_frag {
+	struct pp_page *page;
+	void *addr;
+	pp_iova_t iova;
+	uint32_t offset; /**< in the page, bytes */
+	uint32_t len;    /**< as asked for, bytes */
+};
+
+/**
+ * Get a fragment (page_pool_alloc_frag). Owner.
+ * @param len    bytes, 1 to the page size.
+ * @param align  a power of two up to the page size, bytes; 0 is 1.
+ * @return 0; -EINVAL: len or align out of range; else as pp_page_get.
+ */
+PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align);
+
+/**
+ * Give idle chunks back to the system until at most keep are left. Completes
+ * deferred invalidations, so the memory is gone when it returns. Owner.
+ * @return how many chunks went.
+ */
+PP_API uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep);
+
+/** Where the page is. Any thread that holds it; as are all of these. */
+PP_API void *pp_page_addr(const struct pp_page *page);
+/** Its DMA address, on every device of its pool; it stays, unmapped, after a revoke. */
+PP_API pp_iova_t pp_page_iova(const struct pp_page *page);
+/** Its size in bytes. */
+PP_API uint32_t pp_page_size(const struct pp_page *page);
+/** References held now: only 1 is certain, to the one who holds it. */
+PP_API uint32_t pp_page_refs(const struct pp_page *page);
+/** Debug mode `pages`: note who holds the page now. The string must outlive it. */
+PP_API void pp_page_tag(struct pp_page *page, const char *tag);
+
+/** True once the pool is revoked: gets fail with -ENODEV. Any thread with a handle. */
+PP_API bool pp_pool_revoked(const struct pp_pool *pool);
+
+/** Fill in the statistics. Any thread with a handle. @param size  sizeof(*stats). */
+PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size);
+
+/** Of the process: pools alive (zombies too), zombies, and their pages in flight. */
+struct pp_totals {
+	uint64_t pools;
+	uint64_t zombies;
+	uint64_t zombie_pages;
+	uint64_t chunk_bytes; /**< memory of chunks not yet given back to the system */
+	uint64_t iova_bytes;  /**< IOVA space in use, all domains */
+};
+/** Any thread. @param size  sizeof(*totals). */
+PP_API void pp_totals(struct pp_totals *totals, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

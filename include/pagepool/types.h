@@ -1,0 +1,78 @@
+/*
+ * types.h - the words that every other public header uses.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PAGEPOOL_TYPES_H
+#define PAGEPOOL_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the shared library exports; everything else is hidden. */
+#define PP_API __attribute__((visibility("default")))
+
+/** An address as a device uses it (IOVA, DMA address), in bytes. */
+typedef uint64_t pp_iova_t;
+
+/** Never a valid DMA address: what a failed map leaves in its out-parameter. */
+#define PP_IOVA_NONE (~(pp_iova_t)0)
+
+/** The base page: mappings, IOVAs and IOMMU leaves are multiples of it (bytes). */
+#define PP_BASE_PAGE 4096u
+
+/**
+ * Who writes and who reads a mapping. The values are those of Linux's
+ * enum dma_data_direction.
+ */
+enum pp_dma_dir {
+	PP_DMA_BIDIRECTIONAL = 0, /**< the device reads and writes */
+	PP_DMA_TO_DEVICE = 1,     /**< the device only reads */
+	PP_DMA_FROM_DEVICE = 2,   /**< the device only writes */
+};
+
+/**
+ * One stretch of time in which a driver owns a device: a name, not a pointer.
+ * It is never reused; a call through one that has ended is refused with
+ * -ENODEV and counted, also after the device is bound again.
+ */
+typedef struct pp_binding {
+	uint64_t id;
+} pp_binding_t;
+
+/** The binding that is none: a pool made for it is not mapped for any device. */
+static inline pp_binding_t pp_binding_none(void)
+{
+	pp_binding_t none = { 0 };
+	return none;
+}
+
+/**
+ * Parameter structures begin with their size, so that they can grow: a program
+ * built against an older header passes the shorter one, and what it doesn't
+ * know is taken as zero. A longer one than the library knows is refused with
+ * -E2BIG unless the rest is zero. `struct x p = PP_PARAMS(struct x)` sets it.
+ */
+#ifdef __cplusplus
+#define PP_PARAMS(type) pp_params_zero<type>()
+} /* extern "C" */
+template <typename T> static inline T pp_params_zero()
+{
+	T params = T();
+	params.size = sizeof(T);
+	return params;
+}
+extern "C" {
+#else
+#define PP_PARAMS(type) ((type){ .size = sizeof(type) })
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,210 @@
+/*
+ * binding.c - the slots of bindings. See binding.h.
+ *
+ * A name is (generation << 16 | slot). Generations of a slot only grow, over all the
+ * devices that have it, so no name is ever used twice.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "device/binding.h"
+
+#include "env/debug.h"
+
+#define SLOT_BITS 16
+#define SLOTS (1u << SLOT_BITS)
+
+static struct {
+	struct env_lock lock; /* protects all but the loads of `slot` */
+	struct binding *slot[SLOTS]; /* stored with release once, never cleared */
+	unsigned n;
+	struct list free;
+} slots = { .lock = ENV_LOCK_INIT, .free = { &slots.free, &slots.free } };
+
+static struct binding *slot_new(void)
+{
+	struct binding *b;
+
+	if (slots.n == SLOTS)
+		return NULL;
+	b = env_zalloc(sizeof *b);
+	if (!b)
+		return NULL;
+	env_lock_init(&b->lock);
+	list_init(&b->link);
+	list_init(&b->clients);
+	b->slot = slots.n++;
+	env_store_release(&slots.slot[b->slot], b); /* pairs with slot_of */
+	return b;
+}
+
+int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iommu *iommu,
+		     unsigned device_bits)
+{
+	struct binding *b;
+
+	env_lock(&slots.lock);
+	if (list_empty(&slots.free)) {
+		b = slot_new();
+	} else {
+		b = list_entry(slots.free.next, struct binding, link);
+		list_del(&b->link);
+	}
+	env_unlock(&slots.lock);
+	*out = b;
+	if (!b)
+		return -ENOMEM;
+	env_lock(&b->lock);
+	domain_init(&b->domain, iommu);
+	b->dev = dev;
+	b->device_bits = device_bits;
+	env_store_relaxed(&b->first, b->generation + 1);
+	b->stats = (struct pp_device_stats){ 0 };
+	env_store_relaxed(&b->late, 0);
+	env_unlock(&b->lock);
+	return 0;
+}
+
+void binding_slot_put(struct binding *b)
+{
+	env_lock(&b->lock);
+	b->dev = NULL;
+	env_unlock(&b->lock);
+	env_lock(&slots.lock);
+	list_add(&b->link, &slots.free);
+	env_unlock(&slots.lock);
+}
+
+static struct binding *slot_of(pp_binding_t name)
+{
+	return name.id ? env_load_acquire(&slots.slot[name.id & (SLOTS - 1)]) : NULL;
+}
+
+/* Count a late call to the device whose binding it was, if that device is still there. */
+static void refuse(struct binding *b, pp_binding_t name)
+{
+	if (b && name.id >> SLOT_BITS >= env_load_relaxed(&b->first))
+		env_add_relaxed(&b->late, 1);
+}
+
+struct binding *binding_peek(pp_binding_t name)
+{
+	struct binding *b = slot_of(name);
+
+	if (env_likely(b && env_load_acquire(&b->id) == name.id))
+		return b;
+	refuse(b, name);
+	return NULL;
+}
+
+int binding_enter(struct binding **out, pp_binding_t name, bool fresh)
+{
+	struct binding *b = slot_of(name);
+
+	*out = NULL;
+	if (!b)
+		return -ENODEV;
+	env_lock(&b->lock);
+	if (b->id == name.id && (b->open || !fresh)) {
+		*out = b;
+		return 0;
+	}
+	refuse(b, name);
+	env_unlock(&b->lock);
+	return -ENODEV;
+}
+
+void binding_leave(struct binding *b)
+{
+	env_unlock(&b->lock);
+}
+
+bool pp_binding_alive(pp_binding_t name)
+{
+	struct binding *b = slot_of(name);
+
+	return b && env_load_acquire(&b->id) == name.id;
+}
+
+pp_binding_t binding_begin(struct binding *b)
+{
+	pp_binding_t name;
+
+	env_lock(&b->lock);
+	name.id = ++b->generation << SLOT_BITS | b->slot;
+	b->open = true;
+	b->mask_bits = 32;
+	env_store_relaxed(&b->slow_sync, b->domain.iommu->incoherent || debug_on(PP_DEBUG_DMA));
+	b->stats.in_flight_at_unbind = 0;
+	b->stats.bindings++;
+	domain_block(&b->domain, false);
+	env_store_release(&b->id, name.id);
+	env_unlock(&b->lock);
+	return name;
+}
+
+void binding_close(struct binding *b)
+{
+	env_lock(&b->lock);
+	b->open = false;
+	env_unlock(&b->lock);
+}
+
+void binding_revoke(struct binding *b)
+{
+	env_lock(&b->lock);
+	while (!list_empty(&b->clients)) {
+		struct binding_client *c =
+			list_entry(b->clients.next, struct binding_client, link);
+
+		list_del(&c->link);
+		b->stats.pools--;
+		c->ops->hold(c);
+		env_unlock(&b->lock);
+		c->ops->revoke(c);
+		env_lock(&b->lock);
+	}
+	if (b->dma_revoke)
+		b->dma_revoke(b);
+	domain_flush(&b->domain); /* what trimming had left pending */
+	env_unlock(&b->lock);
+}
+
+void binding_end(struct binding *b)
+{
+	env_lock(&b->lock);
+	b->open = false;
+	env_store_release(&b->id, 0);
+	domain_block(&b->domain, true);
+	env_unlock(&b->lock);
+}
+
+void binding_forget(struct binding *b, uint64_t ns)
+{
+	env_lock(&b->lock);
+	b->stats.unbind_ns = ns;
+	if (b->dma_end)
+		b->dma_end(b);
+	b->dma = NULL;
+	b->dma_revoke = NULL;
+	b->dma_end = NULL;
+	env_unlock(&b->lock);
+}
+
+void binding_add_client(struct binding *b, struct binding_client *client)
+{
+	list_add_tail(&client->link, &b->clients);
+	b->stats.pools++;
+}
+
+void binding_del_client(struct binding *b, struct binding_client *client)
+{
+	if (list_empty(&client->link))
+		return; /* its revoke is on the way */
+	list_del(&client->link);
+	b->stats.pools--;
+}
+
+unsigned binding_bits(const struct binding *b)
+{
+	return b->mask_bits < b->device_bits ? b->mask_bits : b->device_bits;
+}

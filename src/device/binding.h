@@ -1,0 +1,100 @@
+/*
+ * binding.h - a device's slot for its bindings: where a binding's name leads, what
+ * serialises its DMA, and who must be told when it ends.
+ *
+ * A slot is never freed, only used again for another device, so that a name, however
+ * old, can be looked up without a lock and without fear. Uses iommu and env.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef DEVICE_BINDING_H
+#define DEVICE_BINDING_H
+
+#include <pagepool/device.h>
+
+#include "env/list.h"
+#include "iommu/domain.h"
+
+/*
+ * A floor above that holds mappings of a binding. Linked from binding_add_client until
+ * revoke has been called or binding_del_client.
+ */
+struct binding_client {
+	struct list link;
+	const struct binding_client_ops *ops;
+};
+
+struct binding_client_ops {
+	/* Under the binding's lock: stay in memory until revoke has returned. */
+	void (*hold)(struct binding_client *self);
+	/*
+	 * Without the lock: take every mapping away; then drop the hold. All that was
+	 * unmapped is invalidated when it returns.
+	 */
+	void (*revoke)(struct binding_client *self);
+};
+
+struct binding {
+	/*
+	 * Protects all below but `id` and `late`, the domain and its back end: map,
+	 * unmap and growth against the end of the binding. Taken after a pool's lock.
+	 */
+	struct env_lock lock;
+	/*
+	 * The name of the binding that is alive, 0 when there is none: its slot and
+	 * generation. Stored with release by binding_begin and binding_end under the
+	 * lock; loaded with acquire anywhere.
+	 */
+	uint64_t id;
+	uint64_t late; /* calls refused; relaxed */
+
+	bool open;       /* takes new mappings, pools and growth */
+	uint64_t first;  /* the device's first generation: older names aren't its */
+	uint64_t generation;
+	struct pp_device *dev;
+	struct domain domain;
+	unsigned mask_bits;   /* what the driver said it can address */
+	unsigned device_bits; /* what the device and its domain can */
+	struct list clients;  /* pools before the dma floor: see binding_add_client */
+	struct pp_device_stats stats; /* but for `late_calls_refused`, which is `late` */
+	bool slow_sync; /* sync has work to do: incoherent, or watched. Constant while bound */
+
+	/* The dma floor's record of this binding's mappings; it ends last of all. */
+	void *dma;
+	void (*dma_revoke)(struct binding *b);
+	void (*dma_end)(struct binding *b);
+
+	unsigned slot;
+	struct list link; /* among the free slots */
+};
+
+/* A slot for a device; 0 or -ENOMEM. */
+int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iommu *iommu,
+		     unsigned device_bits);
+void binding_slot_put(struct binding *b);
+
+/* The lifecycle's steps, each taking the lock. */
+pp_binding_t binding_begin(struct binding *b); /* the domain translates, calls are taken */
+void binding_close(struct binding *b);         /* no new mappings, pools, growth */
+void binding_revoke(struct binding *b);        /* clients, then the dma floor's own */
+/* The name is dead, the domain blocked. Before the revocation if the device has gone. */
+void binding_end(struct binding *b);
+/* The last of the dma floor's record goes; the end took so long. */
+void binding_forget(struct binding *b, uint64_t ns);
+
+/*
+ * Lock the slot that a name leads to. 0; -ENODEV: the binding has ended (counted).
+ * With `fresh`, also -ENODEV when it takes nothing new any more (counted likewise).
+ */
+int binding_enter(struct binding **out, pp_binding_t name, bool fresh);
+void binding_leave(struct binding *b);
+/* The slot, if the name is alive, without a lock; else NULL, counted. */
+struct binding *binding_peek(pp_binding_t name);
+
+/* With the lock held. */
+void binding_add_client(struct binding *b, struct binding_client *client);
+void binding_del_client(struct binding *b, struct binding_client *client);
+/* The width that mappings must lie within, in bits. */
+unsigned binding_bits(const struct binding *b);
+
+#endif

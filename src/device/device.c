@@ -1,0 +1,427 @@
+/*
+ * device.c - devices, drivers, notifiers: who may drive what, and in which order a
+ * binding begins and ends. What a binding holds is binding.c's. Uses iommu and env.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "device/binding.h"
+
+#include "iommu/iova.h"
+
+struct pp_device {
+	char name[32];
+	void *resource;
+	unsigned address_bits;
+	struct binding *slot;
+	struct list link; /* among the devices */
+
+	/*
+	 * Serialises the lifecycle; held across the driver's callbacks. `busy` is the
+	 * thread that holds it: a callback that calls back is told so instead of hanging.
+	 */
+	struct env_lock lifecycle;
+	uintptr_t busy; /* relaxed: a thread only ever asks whether it is itself */
+
+	enum pp_device_state state; /* stored relaxed under lifecycle, loaded anywhere */
+	struct pp_driver *drv;
+	void *data;
+};
+
+static struct {
+	struct env_lock lock; /* protects the lists; taken after a device's lifecycle */
+	struct list devices;
+	struct pp_driver *driver[64];
+	unsigned n_drivers;
+} core = { .lock = ENV_LOCK_INIT, .devices = { &core.devices, &core.devices } };
+
+/* ---- notifiers ------------------------------------------------------------------ */
+
+static struct {
+	pthread_rwlock_t lock; /* read by notifications, written by (un)register */
+	struct pp_notifier *first;
+} chain = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+
+static void notify(struct pp_device *dev, enum pp_event event)
+{
+	pthread_rwlock_rdlock(&chain.lock);
+	for (struct pp_notifier *n = chain.first; n; n = n->next)
+		n->notify(n, event, dev);
+	pthread_rwlock_unlock(&chain.lock);
+}
+
+int pp_notifier_register(struct pp_notifier *notifier)
+{
+	struct pp_notifier **p = &chain.first;
+
+	if (!notifier || !notifier->notify)
+		return -EINVAL;
+	pthread_rwlock_wrlock(&chain.lock);
+	while (*p) /* in the order of registration, as in Linux */
+		p = &(*p)->next;
+	notifier->next = NULL;
+	*p = notifier;
+	pthread_rwlock_unlock(&chain.lock);
+	return 0;
+}
+
+int pp_notifier_unregister(struct pp_notifier *notifier)
+{
+	struct pp_notifier **p = &chain.first;
+
+	pthread_rwlock_wrlock(&chain.lock);
+	while (*p && *p != notifier)
+		p = &(*p)->next;
+	if (*p)
+		*p = notifier->next;
+	else
+		notifier = NULL;
+	pthread_rwlock_unlock(&chain.lock);
+	return notifier ? 0 : -ENOENT;
+}
+
+/* ---- the lifecycle's lock ------------------------------------------------------------ */
+
+static int lifecycle_lock(struct pp_device *dev)
+{
+	if (env_load_relaxed(&dev->busy) == env_self())
+		return -EDEADLK;
+	env_lock(&dev->lifecycle);
+	env_store_relaxed(&dev->busy, env_self());
+	return 0;
+}
+
+static void lifecycle_unlock(struct pp_device *dev)
+{
+	env_store_relaxed(&dev->busy, 0);
+	env_unlock(&dev->lifecycle);
+}
+
+static void set_state(struct pp_device *dev, enum pp_device_state state)
+{
+	env_store_relaxed(&dev->state, state);
+}
+
+/* ---- drivers --------------------------------------------------------------------------- */
+
+static int driver_index(const struct pp_driver *drv) /* core.lock held */
+{
+	for (unsigned i = 0; i < core.n_drivers; i++)
+		if (core.driver[i] == drv)
+			return (int)i;
+	return -ENOENT;
+}
+
+int pp_driver_register(struct pp_driver *drv)
+{
+	int ret = 0;
+
+	if (!drv || !drv->name || !drv->probe || !drv->remove)
+		return -EINVAL;
+	env_lock(&core.lock);
+	if (driver_index(drv) >= 0)
+		ret = -EEXIST;
+	else if (core.n_drivers == sizeof core.driver / sizeof core.driver[0])
+		ret = -ENOMEM;
+	else
+		core.driver[core.n_drivers++] = drv;
+	env_unlock(&core.lock);
+	return ret;
+}
+
+/* A device that the driver is bound to, or NULL. */
+static struct pp_device *driver_device(const struct pp_driver *drv)
+{
+	struct pp_device *found = NULL;
+
+	env_lock(&core.lock);
+	list_for_each(pos, &core.devices) {
+		struct pp_device *dev = list_entry(pos, struct pp_device, link);
+
+		if (env_load_relaxed(&dev->drv) == drv)
+			found = dev;
+	}
+	env_unlock(&core.lock);
+	return found;
+}
+
+int pp_driver_unregister(struct pp_driver *drv)
+{
+	struct pp_device *dev;
+	int i, ret;
+
+	env_lock(&core.lock);
+	i = driver_index(drv);
+	if (i >= 0) { /* first, so that nothing binds to it any more */
+		memmove(&core.driver[i], &core.driver[i + 1],
+			(core.n_drivers - (unsigned)i - 1) * sizeof core.driver[0]);
+		core.n_drivers--;
+	}
+	env_unlock(&core.lock);
+	if (i < 0)
+		return i;
+	while ((dev = driver_device(drv))) {
+		ret = pp_device_unbind(dev);
+		if (ret == -EDEADLK)
+			return ret;
+	}
+	return 0;
+}
+
+/* The driver to bind: the one that is asked for, or the first that matches. */
+static struct pp_driver *driver_find(struct pp_device *dev, struct pp_driver *asked)
+{
+	struct pp_driver *candidates[64];
+	unsigned n;
+
+	env_lock(&core.lock);
+	n = core.n_drivers;
+	memcpy(candidates, core.driver, sizeof candidates);
+	env_unlock(&core.lock);
+	for (unsigned i = 0; i < n; i++) {
+		struct pp_driver *drv = candidates[i];
+
+		if (asked ? drv == asked : drv->match && drv->match(dev, drv->ctx))
+			return drv;
+	}
+	return NULL;
+}
+
+/* ---- bind, unbind ------------------------------------------------------------------------ */
+
+/*
+ * End the binding. While the device answers its driver goes first, if it is to be told
+ * at all; when it has gone, everything is taken from it before the driver hears of it.
+ */
+static void end_binding(struct pp_device *dev, bool gone, bool call_remove)
+{
+	struct pp_driver *drv = dev->drv;
+	struct binding *b = dev->slot;
+	pp_binding_t binding = pp_device_binding(dev);
+	uint64_t begun = env_now_ns(), ns;
+
+	if (gone)
+		binding_end(b);
+	else
+		binding_close(b);
+	if (call_remove && !gone)
+		drv->remove(dev, binding, PP_REMOVE_UNBIND, drv->ctx);
+	binding_revoke(b);
+	binding_end(b);
+	ns = env_now_ns() - begun;
+	if (call_remove && gone)
+		drv->remove(dev, binding, PP_REMOVE_GONE, drv->ctx);
+	binding_forget(b, ns);
+	env_store_relaxed(&dev->drv, NULL);
+	dev->data = NULL;
+	set_state(dev, PP_DEVICE_PRESENT);
+}
+
+static int bind_locked(struct pp_device *dev, struct pp_driver *asked)
+{
+	struct pp_driver *drv;
+	pp_binding_t binding;
+	int ret;
+
+	if (dev->state != PP_DEVICE_PRESENT)
+		return dev->state == PP_DEVICE_GONE ? -ENODEV : -EBUSY;
+	drv = driver_find(dev, asked);
+	if (!drv)
+		return -ENOENT;
+	notify(dev, PP_EVENT_BIND_DRIVER);
+	binding = binding_begin(dev->slot);
+	env_store_relaxed(&dev->drv, drv);
+	set_state(dev, PP_DEVICE_BOUND);
+	ret = drv->probe(dev, binding, drv->ctx);
+	if (ret) {
+		end_binding(dev, false, false);
+		notify(dev, PP_EVENT_DRIVER_NOT_BOUND);
+		return ret;
+	}
+	notify(dev, PP_EVENT_BOUND_DRIVER);
+	return 0;
+}
+
+int pp_device_bind(struct pp_device *dev, struct pp_driver *drv)
+{
+	int ret = lifecycle_lock(dev);
+
+	if (ret)
+		return ret;
+	ret = bind_locked(dev, drv);
+	lifecycle_unlock(dev);
+	return ret;
+}
+
+static void unbind_locked(struct pp_device *dev, bool gone)
+{
+	if (!gone) /* too late to announce */
+		notify(dev, PP_EVENT_UNBIND_DRIVER);
+	end_binding(dev, gone, true);
+	notify(dev, PP_EVENT_UNBOUND_DRIVER);
+}
+
+int pp_device_unbind(struct pp_device *dev)
+{
+	int ret = lifecycle_lock(dev);
+
+	if (ret)
+		return ret;
+	if (dev->state == PP_DEVICE_BOUND)
+		unbind_locked(dev, false);
+	else
+		ret = -ENODEV;
+	lifecycle_unlock(dev);
+	return ret;
+}
+
+int pp_device_remove(struct pp_device *dev, enum pp_removal how)
+{
+	int ret = lifecycle_lock(dev);
+
+	if (ret)
+		return ret;
+	if (dev->state == PP_DEVICE_GONE) {
+		ret = -ENODEV;
+	} else {
+		notify(dev, PP_EVENT_DEL_DEVICE);
+		if (dev->state == PP_DEVICE_BOUND)
+			unbind_locked(dev, how == PP_REMOVAL_SURPRISE);
+		set_state(dev, PP_DEVICE_GONE);
+		notify(dev, PP_EVENT_REMOVED_DEVICE);
+	}
+	lifecycle_unlock(dev);
+	return ret;
+}
+
+/* ---- register, unregister -------------------------------------------------------------- */
+
+/* Keep the windows between a domain's ranges out of everybody's IOVA space. */
+static int reserve_windows(const struct pp_iommu *iommu)
+{
+	int ret = 0;
+
+	for (unsigned i = 1; i < iommu->n_ranges && !ret; i++)
+		ret = iova_reserve(iommu->ranges[i - 1].last + 1, iommu->ranges[i].first - 1);
+	if (!ret && iommu->ranges[0].first)
+		ret = iova_reserve(0, iommu->ranges[0].first - 1);
+	return ret;
+}
+
+static bool iommu_sane(const struct pp_iommu *iommu)
+{
+	return iommu && iommu->ops && iommu->n_ranges && iommu->n_ranges <= PP_IOMMU_RANGES &&
+	       (iommu->page_sizes & PP_BASE_PAGE) && (!iommu->incoherent || iommu->ops->sync);
+}
+
+int pp_device_register(struct pp_device **out, const struct pp_device_params *params)
+{
+	struct pp_device_params p;
+	struct pp_device *dev;
+	struct domain d;
+	unsigned bits;
+	int ret = env_params(&p, sizeof p, params);
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	if (!p.address_bits)
+		p.address_bits = 64;
+	if (!p.name || !iommu_sane(p.iommu) || p.address_bits < 32 || p.address_bits > 64)
+		return -EINVAL;
+	dev = env_zalloc(sizeof *dev);
+	if (!dev)
+		return -ENOMEM;
+	domain_init(&d, p.iommu);
+	bits = domain_bits(&d) < p.address_bits ? domain_bits(&d) : p.address_bits;
+	ret = reserve_windows(p.iommu);
+	if (!ret)
+		ret = binding_slot_get(&dev->slot, dev, p.iommu, bits);
+	if (ret) {
+		env_free(dev);
+		return ret;
+	}
+	strncpy(dev->name, p.name, sizeof dev->name - 1);
+	dev->resource = p.resource;
+	dev->address_bits = p.address_bits;
+	env_lock_init(&dev->lifecycle);
+	env_lock(&core.lock);
+	list_add_tail(&dev->link, &core.devices);
+	env_unlock(&core.lock);
+	*out = dev;
+	notify(dev, PP_EVENT_ADD_DEVICE);
+	return 0;
+}
+
+void pp_device_unregister(struct pp_device *dev)
+{
+	if (!dev)
+		return;
+	pp_device_remove(dev, PP_REMOVAL_ORDERLY);
+	env_lock(&core.lock);
+	list_del(&dev->link);
+	env_unlock(&core.lock);
+	dev->slot->domain.iommu->ops->destroy(dev->slot->domain.iommu);
+	binding_slot_put(dev->slot);
+	env_lock_destroy(&dev->lifecycle);
+	env_free(dev);
+}
+
+/* ---- what a device says of itself ------------------------------------------------------- */
+
+enum pp_device_state pp_device_state(const struct pp_device *dev)
+{
+	return env_load_relaxed(&dev->state);
+}
+
+pp_binding_t pp_device_binding(const struct pp_device *dev)
+{
+	pp_binding_t name = { env_load_acquire(&dev->slot->id) };
+
+	return name;
+}
+
+const char *pp_device_name(const struct pp_device *dev)
+{
+	return dev->name;
+}
+
+void *pp_device_resource(const struct pp_device *dev)
+{
+	return dev->resource;
+}
+
+unsigned pp_device_address_bits(const struct pp_device *dev)
+{
+	return dev->address_bits;
+}
+
+void pp_device_set_data(struct pp_device *dev, void *data)
+{
+	dev->data = data;
+}
+
+void *pp_device_data(const struct pp_device *dev)
+{
+	return dev->data;
+}
+
+void pp_device_stats(const struct pp_device *dev, struct pp_device_stats *stats, size_t size)
+{
+	struct pp_device_stats out;
+
+	env_lock(&dev->slot->lock);
+	out = dev->slot->stats;
+	out.late_calls_refused = env_load_relaxed(&dev->slot->late);
+	env_unlock(&dev->slot->lock);
+	env_stats_out(stats, size, &out, sizeof out);
+}
+
+void pp_domain_stats(const struct pp_device *dev, struct pp_domain_stats *stats, size_t size)
+{
+	struct pp_domain_stats out;
+
+	env_lock(&dev->slot->lock);
+	domain_stats(&dev->slot->domain, &out);
+	env_unlock(&dev->slot->lock);
+	env_stats_out(stats, size, &out, sizeof out);
+}

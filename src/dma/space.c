@@ -1,0 +1,321 @@
+/*
+ * space.c - the record of what is mapped in a binding. See space.h.
+ *
+ * A hash by block: a mapping's block is a power of two, aligned to itself, so the
+ * mapping that holds an address is found with one probe for each order in use.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "dma/space.h"
+
+#include "env/debug.h"
+
+struct space {
+	struct mapping **bucket;
+	uint64_t n, n_buckets; /* a power of two */
+	uint64_t of_order[64]; /* mappings with such a block */
+	struct mapping *ended; /* coherent ones, unmapped; their memory goes with the binding */
+};
+
+unsigned mapping_prot(enum pp_dma_dir dir)
+{
+	static const unsigned prot[] = {
+		[PP_DMA_BIDIRECTIONAL] = PP_PROT_READ | PP_PROT_WRITE,
+		[PP_DMA_TO_DEVICE] = PP_PROT_READ,
+		[PP_DMA_FROM_DEVICE] = PP_PROT_WRITE,
+	};
+
+	return prot[dir];
+}
+
+const char *mapping_dir_name(enum pp_dma_dir dir)
+{
+	static const char *const name[] = { "bidirectional", "to device", "from device" };
+
+	return name[dir];
+}
+
+/* ---- the hash --------------------------------------------------------------------- */
+
+static struct mapping **bucket_of(struct space *s, pp_iova_t block, unsigned order)
+{
+	uint64_t h = ((block >> IOVA_MIN_ORDER) + order) * 0x9E3779B97F4A7C15u;
+
+	return &s->bucket[h >> 32 & (s->n_buckets - 1)];
+}
+
+static void insert(struct space *s, struct mapping *m)
+{
+	struct mapping **bucket = bucket_of(s, m->block, m->order);
+
+	m->bucket = *bucket;
+	*bucket = m;
+}
+
+/* Twice the buckets; stays as it is when there is no memory. */
+static void grow(struct space *s)
+{
+	struct space old = *s;
+
+	s->n_buckets = 2 * old.n_buckets;
+	s->bucket = env_zalloc(s->n_buckets * sizeof *s->bucket);
+	if (!s->bucket) {
+		*s = old;
+		return;
+	}
+	for (uint64_t i = 0; i < old.n_buckets; i++)
+		for (struct mapping *m = old.bucket[i], *next; m; m = next) {
+			next = m->bucket;
+			insert(s, m);
+		}
+	env_free(old.bucket);
+}
+
+static void add(struct binding *b, struct mapping *m)
+{
+	struct space *s = b->dma;
+
+	if (s->n >= s->n_buckets)
+		grow(s);
+	insert(s, m);
+	s->n++;
+	s->of_order[m->order]++;
+	b->domain.stats.mappings++;
+	b->domain.stats.iova_bytes += 1ull << m->order;
+}
+
+static void del(struct binding *b, struct mapping *m)
+{
+	struct space *s = b->dma;
+	struct mapping **p = bucket_of(s, m->block, m->order);
+
+	while (*p != m)
+		p = &(*p)->bucket;
+	*p = m->bucket;
+	s->n--;
+	s->of_order[m->order]--;
+	b->domain.stats.mappings--;
+	b->domain.stats.iova_bytes -= 1ull << m->order;
+}
+
+struct mapping *space_find(struct binding *b, pp_iova_t iova)
+{
+	struct space *s = b->dma;
+
+	for (unsigned order = IOVA_MIN_ORDER; s && order < 64; order++) {
+		pp_iova_t block = iova & ~((1ull << order) - 1);
+
+		if (!s->of_order[order])
+			continue;
+		for (struct mapping *m = *bucket_of(s, block, order); m; m = m->bucket)
+			if (m->block == block && m->order == order)
+				return m;
+	}
+	return NULL;
+}
+
+bool space_exceeds(struct binding *b, unsigned bits)
+{
+	struct space *s = b->dma;
+
+	for (uint64_t i = 0; s && bits < 64 && i < s->n_buckets; i++)
+		for (struct mapping *m = s->bucket[i]; m; m = m->bucket)
+			if (m->block >> bits)
+				return true;
+	return false;
+}
+
+/* ---- the end of a binding ------------------------------------------------------------- */
+
+static void note_forgotten(bool begun, const struct mapping *m)
+{
+	debug_note(begun,
+		   "  DMA address 0x%llx, %zu bytes at %p, %s, %s, mapped at %s by thread %d, %.3f s ago",
+		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
+		   m->kind == MAPPING_COHERENT ? "coherent" : "streaming", m->place, m->thread,
+		   (double)(env_now_ns() - m->time_ns) / 1e9);
+}
+
+/* The domain's part of a mapping that is no pool's. */
+static void unmap(struct binding *b, const struct mapping *m)
+{
+	pp_iova_t first = m->iova & ~(pp_iova_t)(PP_BASE_PAGE - 1);
+	size_t len = (m->iova + m->len + PP_BASE_PAGE - 1 - first) & ~(size_t)(PP_BASE_PAGE - 1);
+
+	/* what an incoherent device wrote is the driver's when the mapping ends */
+	if (b->domain.iommu->incoherent && m->kind == MAPPING_STREAMING &&
+	    m->dir != PP_DMA_TO_DEVICE)
+		b->domain.iommu->ops->sync(b->domain.iommu, m->iova, m->len, true);
+	domain_unmap(&b->domain, first, len);
+}
+
+/* The pools are gone from the record; what is left, the driver forgot, or could not undo. */
+static void space_revoke(struct binding *b)
+{
+	struct space *s = b->dma;
+	bool forgot = b->id != 0 && s->n; /* of a device that has gone the name is dead already */
+	bool begun = forgot && debug_report(PP_DEBUG_DMA,
+					    "device %s: its driver left %llu mappings behind:",
+					    pp_device_name(b->dev), (unsigned long long)s->n);
+	struct mapping *gone = NULL;
+
+	for (uint64_t i = 0; i < s->n_buckets; i++)
+		while (s->bucket[i]) {
+			struct mapping *m = s->bucket[i];
+
+			b->stats.mappings_forgotten += forgot;
+			note_forgotten(begun, m);
+			unmap(b, m);
+			del(b, m);
+			m->bucket = gone;
+			gone = m;
+		}
+	debug_done(begun);
+	domain_flush(&b->domain);
+	while (gone) {
+		struct mapping *m = gone;
+
+		gone = m->bucket;
+		iova_put(m->owned);
+		if (m->kind == MAPPING_COHERENT) {
+			m->bucket = s->ended;
+			s->ended = m;
+		} else {
+			env_free(m);
+		}
+	}
+}
+
+static void space_end(struct binding *b)
+{
+	struct space *s = b->dma;
+
+	while (s->ended) {
+		struct mapping *m = s->ended;
+
+		s->ended = m->bucket;
+		env_unmap(m->addr, m->len);
+		env_free(m);
+	}
+	env_free(s->bucket);
+	env_free(s);
+}
+
+static struct space *space_of(struct binding *b)
+{
+	struct space *s = b->dma;
+
+	if (s)
+		return s;
+	s = env_zalloc(sizeof *s);
+	if (!s)
+		return NULL;
+	s->n_buckets = 64;
+	s->bucket = env_zalloc(s->n_buckets * sizeof *s->bucket);
+	if (!s->bucket) {
+		env_free(s);
+		return NULL;
+	}
+	b->dma = s;
+	b->dma_revoke = space_revoke;
+	b->dma_end = space_end;
+	return s;
+}
+
+/* ---- mappings ------------------------------------------------------------------------- */
+
+static struct mapping *mapping_new(struct binding *b, enum mapping_kind kind, void *addr,
+				   size_t len, enum pp_dma_dir dir, const char *place)
+{
+	struct mapping *m = space_of(b) ? env_zalloc(sizeof *m) : NULL;
+
+	if (!m)
+		return NULL;
+	m->kind = kind;
+	m->addr = addr;
+	m->len = len;
+	m->dir = dir;
+	m->place = place;
+	if (pp_debug_get() & PP_DEBUG_DMA) {
+		m->time_ns = env_now_ns();
+		m->thread = env_thread_id();
+	}
+	return m;
+}
+
+int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
+	      size_t len, enum pp_dma_dir dir, const char *place)
+{
+	size_t offset = (uintptr_t)addr & (PP_BASE_PAGE - 1);
+	size_t whole = (offset + len + PP_BASE_PAGE - 1) & ~(size_t)(PP_BASE_PAGE - 1);
+	unsigned prot = mapping_prot(dir) | (kind == MAPPING_COHERENT ? PP_PROT_COHERENT : 0);
+	struct mapping *m = mapping_new(b, kind, addr, len, dir, place);
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	if (!m)
+		return ret;
+	if (kind == MAPPING_COHERENT) {
+		m->len = whole;
+		ret = env_map((void **)&m->addr, whole, PP_BASE_PAGE, PP_MEMORY_BASE, PP_NUMA_ANY);
+		if (ret)
+			goto free;
+	}
+	ret = iova_get(&m->owned, whole, binding_bits(b));
+	if (ret)
+		goto memory;
+	m->block = m->owned->addr;
+	m->order = m->owned->order;
+	m->iova = m->block + offset;
+	ret = domain_map(&b->domain, m->block, m->addr - offset, whole, PP_BASE_PAGE, prot);
+	if (ret)
+		goto iova;
+	if (b->domain.iommu->incoherent && kind == MAPPING_STREAMING)
+		b->domain.iommu->ops->sync(b->domain.iommu, m->iova, len, false);
+	add(b, m);
+	*out = m;
+	return 0;
+iova:
+	iova_put(m->owned);
+memory:
+	if (kind == MAPPING_COHERENT)
+		env_unmap(m->addr, whole);
+free:
+	env_free(m);
+	return ret;
+}
+
+void space_unmap(struct binding *b, struct mapping *m)
+{
+	unmap(b, m);
+	domain_invalidate(&b->domain, m->block, 1ull << m->order);
+	iova_put(m->owned);
+	del(b, m);
+	if (m->kind == MAPPING_COHERENT)
+		env_unmap(m->addr, m->len);
+	env_free(m);
+}
+
+int space_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
+		   size_t len, enum pp_dma_dir dir)
+{
+	struct mapping *m;
+
+	*out = NULL;
+	if (binding_bits(b) < 64 && (block->addr + len - 1) >> binding_bits(b))
+		return -ERANGE;
+	m = mapping_new(b, MAPPING_POOL, addr, len, dir, "a pool");
+	if (!m)
+		return -ENOMEM;
+	m->block = m->iova = block->addr;
+	m->order = block->order;
+	add(b, m);
+	*out = m;
+	return 0;
+}
+
+void space_del_span(struct binding *b, struct mapping *m)
+{
+	del(b, m);
+	env_free(m);
+}

@@ -1,0 +1,60 @@
+/*
+ * space.h - the record of what is mapped in a binding, and the making and ending of
+ * mappings. Uses device, iommu and env. Every call is with the binding's lock held.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef DMA_SPACE_H
+#define DMA_SPACE_H
+
+#include "device/binding.h"
+#include "iommu/iova.h"
+
+enum mapping_kind {
+	MAPPING_STREAMING, /* pp_dma_map: the caller's memory */
+	MAPPING_COHERENT,  /* pp_dma_alloc_coherent: the binding's memory */
+	MAPPING_POOL,      /* a pool's span: memory, IOVA and unmapping are the pool's */
+};
+
+struct mapping {
+	struct mapping *bucket;
+	pp_iova_t block;    /* the block's first address, aligned to its size */
+	unsigned order;     /* 2^order bytes of IOVA */
+	struct iova *owned; /* the block, unless a pool owns it */
+	enum mapping_kind kind;
+	pp_iova_t iova; /* as the driver knows it */
+	char *addr;
+	size_t len;
+	enum pp_dma_dir dir;
+	/* for reports */
+	const char *place;
+	uint64_t time_ns;
+	int thread;
+};
+
+unsigned mapping_prot(enum pp_dma_dir dir);
+const char *mapping_dir_name(enum pp_dma_dir dir);
+/* The mapping that holds an address, or NULL. */
+struct mapping *space_find(struct binding *b, pp_iova_t iova);
+
+/*
+ * Map memory at a new block: memory, IOVA, table or nothing. addr NULL: coherent
+ * memory is made. 0, -ENOSPC, -ENOMEM, -ERANGE or the back end's.
+ */
+int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
+	      size_t len, enum pp_dma_dir dir, const char *place);
+/* Undo it, invalidation included. */
+void space_unmap(struct binding *b, struct mapping *m);
+
+/*
+ * Record a pool's span, so that sync finds it; the pool maps and unmaps it itself.
+ * 0; -ENOMEM; -ERANGE: the device can't address it.
+ */
+int space_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
+		   size_t len, enum pp_dma_dir dir);
+void space_del_span(struct binding *b, struct mapping *m);
+
+/* True if something is mapped that doesn't lie within so many bits. */
+bool space_exceeds(struct binding *b, unsigned bits);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * env.h - all that the floors above may ask of their surroundings: atomics that
+ * name their memory order, locks, memory, time, identity, words for people.
+ *
+ * One file implements it for each environment (user.c: Linux user space). Nothing
+ * above includes a system header for these things.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef ENV_ENV_H
+#define ENV_ENV_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <pagepool/pool.h>
+#include <pagepool/types.h>
+
+#define env_likely(x) __builtin_expect(!!(x), 1)
+#define env_unlikely(x) __builtin_expect(!!(x), 0)
+#define env_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ENV_LINE 64 /* bytes of a cache line: what two threads write lies further apart */
+
+/* ---- atomics: on plain integers and pointers, the order in the name --------- */
+
+#define env_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define env_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define env_load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define env_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define env_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define env_xchg_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define env_xchg_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+/* true if *p was *expected; else *expected is what it is */
+#define env_cas_acq_rel(p, expected, v) \
+	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+#define env_cas_relaxed(p, expected, v) \
+	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+/* these return the old value */
+#define env_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define env_add_acq_rel(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL)
+#define env_sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
+#define env_and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
+#define env_or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
+#define env_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* A counter with one writer: no read-modify-write. */
+#define env_count(p, v) env_store_relaxed((p), env_load_relaxed(p) + (v))
+
+/*
+ * The asymmetric pair. If one thread does  A; light; B  and another C; heavy; D
+ * then B sees C or D sees A. Light is free (the compiler's order only); heavy is
+ * an expedited membarrier(2), which makes every running thread of the process pass
+ * a full barrier.
+ */
+#define env_barrier_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+void env_barrier_heavy(void);
+/* 0, or -ENOSYS: the kernel has none. To be called before the first heavy. */
+int env_barrier_init(void);
+
+/* ---- locks: short, never held across a caller's code ------------------------ */
+
+struct env_lock {
+	pthread_mutex_t mutex;
+};
+#define ENV_LOCK_INIT { PTHREAD_MUTEX_INITIALIZER }
+void env_lock_init(struct env_lock *lock);
+void env_lock_destroy(struct env_lock *lock);
+void env_lock(struct env_lock *lock);
+bool env_trylock(struct env_lock *lock);
+void env_unlock(struct env_lock *lock);
+
+/* ---- memory ------------------------------------------------------------------ */
+
+/* Zeroed, aligned to a cache line; NULL when there is none. */
+void *env_zalloc(size_t bytes);
+void *env_zalloc_aligned(size_t bytes, size_t align);
+void env_free(void *p);
+
+/*
+ * Pages: len a multiple of align, align a power of two from the base page up. They
+ * read as zero. 0; -ENOMEM: not of this kind.
+ */
+int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
+void env_unmap(void *addr, size_t len);
+/* Give the contents back, keep the addresses. Base-page multiples. */
+void env_discard(void *addr, size_t len);
+/* The page size that a kind of memory has at best, in bytes. */
+size_t env_page_size(enum pp_memory kind);
+
+/* ---- time, identity, words ---------------------------------------------------- */
+
+uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* The calling thread, as a number that no other living thread has. */
+extern __thread char env_tls_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+#define env_self() ((uintptr_t)&env_tls_self)
+/* The kernel's number of it, for messages. */
+int env_thread_id(void);
+
+/* The setting of a variable of the environment, or NULL. */
+const char *env_setting(const char *name);
+/* A code address in words: "function+0x12 (file)". Returns buf. */
+const char *env_symbol(const void *code, char *buf, size_t size);
+/* Write to a file descriptor; async-signal-safe. */
+void env_write(int fd, const char *text, size_t len);
+/* The last word: print and abort. */
+void env_abort(const char *text) __attribute__((noreturn));
+
+/* ---- failures on purpose -------------------------------------------------------- */
+
+/*
+ * Asked before everything that can fail; in the library as it ships it is 0 and
+ * gone. The test build (-DPP_FAULTS) lets a test decide.
+ */
+#ifdef PP_FAULTS
+bool env_fault(const char *what);
+PP_API void env_fault_set(bool (*decide)(void *ctx, const char *what), void *ctx);
+#else
+#define env_fault(what) false
+#endif
+
+/* ---- parameters that grow --------------------------------------------------------- */
+
+/*
+ * Copy a caller's parameter structure, whose first member is its size, into ours.
+ * 0; -EINVAL: no size; -E2BIG: it is longer and the rest isn't zero.
+ */
+int env_params(void *ours, size_t our_size, const void *theirs);
+/* Copy statistics out: as much as the caller has room for, the rest of it zero. */
+void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our_size);
+
+#endif

@@ -1,0 +1,306 @@
+/*
+ * user.c - env.h for Linux user space. May touch the system; knows nothing of the
+ * floors above.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "env/env.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <linux/mempolicy.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MAP_HUGE_2MB
+#define MAP_HUGE_2MB (21 << 26)
+#endif
+
+#define HUGE_BYTES (2u << 20)
+
+__thread char env_tls_self;
+
+/* ---- the asymmetric barrier ---------------------------------------------------- */
+
+static int membarrier(int command)
+{
+	return (int)syscall(SYS_membarrier, command, 0, 0);
+}
+
+int env_barrier_init(void)
+{
+	if (env_fault("membarrier"))
+		return -ENOSYS;
+	/* Registering twice is harmless. */
+	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ? -ENOSYS : 0;
+}
+
+void env_barrier_heavy(void)
+{
+	/* A child of fork must register anew; that can't fail where it worked before. */
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) &&
+	    (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ||
+	     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
+		env_abort("pagepool: membarrier(2) stopped working\n");
+}
+
+/* ---- locks ------------------------------------------------------------------------ */
+
+void env_lock_init(struct env_lock *lock)
+{
+	pthread_mutex_init(&lock->mutex, NULL);
+}
+
+void env_lock_destroy(struct env_lock *lock)
+{
+	pthread_mutex_destroy(&lock->mutex);
+}
+
+void env_lock(struct env_lock *lock)
+{
+	pthread_mutex_lock(&lock->mutex);
+}
+
+bool env_trylock(struct env_lock *lock)
+{
+	return pthread_mutex_trylock(&lock->mutex) == 0;
+}
+
+void env_unlock(struct env_lock *lock)
+{
+	pthread_mutex_unlock(&lock->mutex);
+}
+
+/* ---- memory ------------------------------------------------------------------------- */
+
+void *env_zalloc_aligned(size_t bytes, size_t align)
+{
+	void *p = NULL;
+
+	if (env_fault("alloc") || posix_memalign(&p, align, bytes))
+		return NULL;
+	return memset(p, 0, bytes);
+}
+
+void *env_zalloc(size_t bytes)
+{
+	return env_zalloc_aligned(bytes, ENV_LINE);
+}
+
+void env_free(void *p)
+{
+	free(p);
+}
+
+/* Anonymous memory at a multiple of align: map more, cut both ends off. */
+static void *map_aligned(size_t len, size_t align)
+{
+	char *p = mmap(NULL, len + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t head;
+
+	if (p == MAP_FAILED)
+		return NULL;
+	head = -(uintptr_t)p & (align - 1);
+	if (head)
+		munmap(p, head);
+	munmap(p + head + len, align - head);
+	return p + head;
+}
+
+static void *map_hugetlb(size_t len, size_t align)
+{
+	void *p;
+
+	if (len % HUGE_BYTES || align != HUGE_BYTES)
+		return NULL;
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static bool thp_allowed(void)
+{
+	char mode[64];
+	int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, mode, sizeof mode - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	mode[n] = 0;
+	return !strstr(mode, "[never]");
+}
+
+static void *map_thp(size_t len, size_t align)
+{
+	void *p;
+
+	if (align % HUGE_BYTES || !thp_allowed())
+		return NULL;
+	p = map_aligned(len, align);
+	if (p && madvise(p, len, MADV_HUGEPAGE)) {
+		munmap(p, len);
+		p = NULL;
+	}
+	return p;
+}
+
+static void *map_base(size_t len, size_t align)
+{
+	void *p = map_aligned(len, align);
+
+	if (p)
+		madvise(p, len, MADV_NOHUGEPAGE); /* fails where there are none: as well */
+	return p;
+}
+
+/* Preferred, not bound: a full node is no failure. */
+static void prefer_node(void *p, size_t len, int node)
+{
+	unsigned long mask[16] = { 0 };
+	unsigned bits = 8 * sizeof mask[0];
+
+	if (node < 0 || (unsigned)node >= bits * 16)
+		return;
+	mask[(unsigned)node / bits] = 1ul << ((unsigned)node % bits);
+	syscall(SYS_mbind, p, len, MPOL_PREFERRED, mask, bits * 16, 0);
+}
+
+int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node)
+{
+	static void *(*const map[])(size_t, size_t) = {
+		[PP_MEMORY_HUGETLB] = map_hugetlb,
+		[PP_MEMORY_THP] = map_thp,
+		[PP_MEMORY_BASE] = map_base,
+	};
+
+	*out = env_fault("mmap") ? NULL : map[kind](len, align);
+	if (!*out)
+		return -ENOMEM;
+	prefer_node(*out, len, numa_node);
+	return 0;
+}
+
+void env_unmap(void *addr, size_t len)
+{
+	/* Fails only where the map count is at its limit and the range is in the middle
+	 * of one: then at least the contents go. */
+	if (munmap(addr, len))
+		env_discard(addr, len);
+}
+
+void env_discard(void *addr, size_t len)
+{
+	madvise(addr, len, MADV_DONTNEED);
+}
+
+size_t env_page_size(enum pp_memory kind)
+{
+	return kind == PP_MEMORY_BASE ? PP_BASE_PAGE : HUGE_BYTES;
+}
+
+/* ---- time, identity, words -------------------------------------------------------------- */
+
+uint64_t env_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int env_thread_id(void)
+{
+	return (int)syscall(SYS_gettid);
+}
+
+const char *env_setting(const char *name)
+{
+	return secure_getenv(name);
+}
+
+const char *env_symbol(const void *code, char *buf, size_t size)
+{
+	Dl_info info;
+
+	if (!dladdr(code, &info) || !info.dli_fname)
+		snprintf(buf, size, "%p", code);
+	else if (info.dli_sname)
+		snprintf(buf, size, "%s+0x%zx (%s)", info.dli_sname,
+			 (size_t)((const char *)code - (const char *)info.dli_saddr),
+			 info.dli_fname);
+	else
+		snprintf(buf, size, "%s+0x%zx", info.dli_fname,
+			 (size_t)((const char *)code - (const char *)info.dli_fbase));
+	return buf;
+}
+
+void env_write(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+void env_abort(const char *text)
+{
+	env_write(STDERR_FILENO, text, strlen(text));
+	abort();
+}
+
+/* ---- failures on purpose --------------------------------------------------------------- */
+
+#ifdef PP_FAULTS
+static bool (*fault_decide)(void *ctx, const char *what);
+static void *fault_ctx;
+
+void env_fault_set(bool (*decide)(void *ctx, const char *what), void *ctx)
+{
+	fault_ctx = ctx;
+	fault_decide = decide;
+}
+
+bool env_fault(const char *what)
+{
+	return fault_decide && fault_decide(fault_ctx, what);
+}
+#endif
+
+/* ---- parameters that grow --------------------------------------------------------------- */
+
+int env_params(void *ours, size_t our_size, const void *theirs)
+{
+	size_t size;
+	const char *bytes = theirs;
+
+	memcpy(&size, theirs, sizeof size);
+	if (size < sizeof size)
+		return -EINVAL;
+	for (size_t i = our_size; i < size; i++)
+		if (bytes[i])
+			return -E2BIG;
+	memset(ours, 0, our_size);
+	memcpy(ours, theirs, size < our_size ? size : our_size);
+	return 0;
+}
+
+void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our_size)
+{
+	size_t n = their_size < our_size ? their_size : our_size;
+
+	memcpy(theirs, ours, n);
+	memset((char *)theirs + n, 0, their_size - n);
+}

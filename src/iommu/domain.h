@@ -1,0 +1,52 @@
+/*
+ * domain.h - a device's IOVA space: a back end, checked and counted, and the queue of
+ * deferred invalidations. Uses env and the contract; knows no pool and no driver.
+ *
+ * The caller serialises all calls on one domain (the binding's lock does).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef IOMMU_DOMAIN_H
+#define IOMMU_DOMAIN_H
+
+#include <pagepool/iommu.h>
+
+#include "env/env.h"
+
+#define DOMAIN_QUEUE 64 /* deferred ranges before a flush: bounds what is held back */
+
+/* A range that is unmapped and waits for its invalidation. The caller's memory. */
+struct domain_pending {
+	void (*done)(struct domain_pending *self); /* no access can reach it any more */
+	struct domain_pending *next;
+};
+
+struct domain {
+	struct pp_iommu *iommu;
+	struct domain_pending *queue;
+	/* counted here, but for `mappings` and `iova_bytes`, which the dma floor keeps, and
+	 * for what the back end adds */
+	struct pp_domain_stats stats;
+};
+
+void domain_init(struct domain *d, struct pp_iommu *iommu);
+/* The address width that all usable ranges lie within, in bits, rounded down. */
+unsigned domain_bits(const struct domain *d);
+
+/* pp_iommu_ops.map, after checks. -ERANGE: outside of the usable ranges. */
+int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t page_size,
+	       unsigned prot);
+/* Unmap; the device may use old translations until an invalidation or flush. */
+void domain_unmap(struct domain *d, pp_iova_t iova, size_t len);
+void domain_invalidate(struct domain *d, pp_iova_t iova, size_t len);
+/*
+ * Invalidate a range that domain_unmap took, now (a strict domain) or with others
+ * (a deferred one), and call done. done may free but may not call the domain.
+ */
+void domain_retire(struct domain *d, pp_iova_t iova, size_t len, struct domain_pending *pending);
+/* Invalidate everything; every pending range is done when it returns. */
+void domain_flush(struct domain *d);
+void domain_block(struct domain *d, bool on);
+void domain_stats(struct domain *d, struct pp_domain_stats *out);
+
+#endif

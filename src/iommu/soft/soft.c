@@ -1,0 +1,375 @@
+/*
+ * soft.c - the software IOMMU as its two users see it: the library through the
+ * contract, a software device through pp_soft_read and pp_soft_write. Sees the
+ * contract and env only.
+ *
+ * Two locks, taken in this order:
+ *   tlb    the IOTLB, the blocked flag, the shadow, the counters. An access holds it
+ *          from translation to the last byte moved, so that an invalidation, which
+ *          takes it too, returns only when no access is under way (VT-d's read and
+ *          write drain).
+ *   table  the page table: map and unmap against the walks of IOTLB misses.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "iommu/soft/soft.h"
+
+#define TLB_SETS 64u
+#define TLB_WAYS 4u
+
+struct soft {
+	struct pp_iommu iommu; /* the contract's base: first */
+	unsigned device_bits;
+
+	struct env_lock tlb_lock;
+	bool blocked;
+	struct leaf tlb[TLB_SETS][TLB_WAYS]; /* size 0: empty */
+	unsigned victim[TLB_SETS];
+	uint64_t tlb_sizes; /* leaf sizes that the IOTLB has held since it was emptied */
+	struct shadow shadow;
+	struct pp_domain_stats stats;
+	struct pp_soft_fault log[PP_SOFT_FAULT_LOG]; /* newest at stats.faults - 1 */
+
+	struct env_lock table_lock;
+	struct table table;
+};
+
+static struct soft *soft_of(struct pp_iommu *iommu)
+{
+	return env_container_of(iommu, struct soft, iommu);
+}
+
+/* ---- the library's side: the contract --------------------------------------------- */
+
+static int soft_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+		    size_t page_size, unsigned prot)
+{
+	struct soft *s = soft_of(iommu);
+	int ret;
+
+	env_lock(&s->table_lock);
+	ret = table_map(&s->table, iova, addr, len, page_size, prot);
+	env_unlock(&s->table_lock);
+	return ret;
+}
+
+/* Drop the shadows of what is about to be unmapped; the translation still stands. */
+static void drop_shadows(struct soft *s, pp_iova_t iova, size_t len)
+{
+	struct leaf leaf;
+
+	for (size_t off = 0; off < len; off += PP_BASE_PAGE)
+		if (table_walk(&s->table, iova + off, &leaf))
+			shadow_drop(&s->shadow, leaf.addr + (iova + off - leaf.iova), PP_BASE_PAGE);
+}
+
+static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	struct soft *s = soft_of(iommu);
+	size_t unmapped;
+
+	env_lock(&s->tlb_lock);
+	env_lock(&s->table_lock);
+	if (s->shadow.n)
+		drop_shadows(s, iova, len);
+	unmapped = table_unmap(&s->table, iova, len);
+	env_unlock(&s->table_lock);
+	env_unlock(&s->tlb_lock);
+	return unmapped;
+}
+
+static void soft_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	struct soft *s = soft_of(iommu);
+
+	env_lock(&s->tlb_lock);
+	if (len == SIZE_MAX) {
+		memset(s->tlb, 0, sizeof s->tlb);
+		s->tlb_sizes = 0;
+	}
+	for (unsigned i = 0; len != SIZE_MAX && i < TLB_SETS * TLB_WAYS; i++) {
+		struct leaf *e = &s->tlb[0][0] + i;
+
+		if (e->size && e->iova < iova + len && iova < e->iova + e->size)
+			e->size = 0;
+	}
+	env_unlock(&s->tlb_lock);
+}
+
+static void soft_block(struct pp_iommu *iommu, bool on)
+{
+	struct soft *s = soft_of(iommu);
+
+	env_lock(&s->tlb_lock);
+	s->blocked = on;
+	env_unlock(&s->tlb_lock);
+}
+
+static int soft_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu)
+{
+	struct soft *s = soft_of(iommu);
+	int ret = 0;
+
+	env_lock(&s->tlb_lock);
+	while (len && !ret) {
+		struct leaf leaf;
+		bool found;
+		size_t n;
+
+		env_lock(&s->table_lock);
+		found = table_walk(&s->table, iova, &leaf);
+		env_unlock(&s->table_lock);
+		if (!found) {
+			ret = -EINVAL;
+			break;
+		}
+		n = leaf.size - (iova - leaf.iova) < len ? leaf.size - (iova - leaf.iova) : len;
+		if (!(leaf.prot & PP_PROT_COHERENT))
+			shadow_sync(&s->shadow, leaf.addr + (iova - leaf.iova), n, for_cpu);
+		iova += n;
+		len -= n;
+	}
+	env_unlock(&s->tlb_lock);
+	return ret;
+}
+
+static void soft_stats(struct pp_iommu *iommu, struct pp_domain_stats *out)
+{
+	struct soft *s = soft_of(iommu);
+
+	env_lock(&s->tlb_lock);
+	out->faults = s->stats.faults;
+	out->dma_reads = s->stats.dma_reads;
+	out->dma_writes = s->stats.dma_writes;
+	out->iotlb_misses = s->stats.iotlb_misses;
+	out->shadow_bytes = shadow_bytes(&s->shadow);
+	for (unsigned i = 0; i < TLB_SETS * TLB_WAYS; i++)
+		out->iotlb_entries += (&s->tlb[0][0] + i)->size != 0;
+	env_lock(&s->table_lock);
+	out->page_table_bytes = s->table.pages * 4096;
+	env_unlock(&s->table_lock);
+	env_unlock(&s->tlb_lock);
+}
+
+static void soft_destroy(struct pp_iommu *iommu)
+{
+	struct soft *s = soft_of(iommu);
+
+	shadow_free(&s->shadow);
+	env_lock_destroy(&s->tlb_lock);
+	env_lock_destroy(&s->table_lock);
+	env_free(s);
+}
+
+static const struct pp_iommu_ops soft_ops = {
+	.kind = "soft",
+	.destroy = soft_destroy,
+	.map = soft_map,
+	.unmap = soft_unmap,
+	.invalidate = soft_invalidate,
+	.block = soft_block,
+	.sync = soft_sync,
+	.stats = soft_stats,
+};
+
+int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
+{
+	struct pp_soft_params p = PP_PARAMS(struct pp_soft_params);
+	struct soft *s;
+	int ret = params ? env_params(&p, sizeof p, params) : 0;
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	if (!p.address_bits)
+		p.address_bits = 64;
+	if (p.address_bits < 32 || p.address_bits > 64)
+		return -EINVAL;
+	s = env_zalloc(sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	env_lock_init(&s->tlb_lock);
+	env_lock_init(&s->table_lock);
+	s->blocked = true;
+	s->device_bits = p.address_bits;
+	s->iommu = (struct pp_iommu){
+		.ops = &soft_ops,
+		.ranges = { { 0, (1ull << SOFT_BITS) - 1 } },
+		.n_ranges = 1,
+		.page_sizes = (1ul << 12) | (1ul << 21) | (1ul << 30),
+		.incoherent = p.incoherent,
+		.deferred = p.deferred,
+		.can_split = true,
+	};
+	*out = &s->iommu;
+	return 0;
+}
+
+void pp_soft_destroy(struct pp_iommu *iommu)
+{
+	if (iommu)
+		soft_destroy(iommu);
+}
+
+/* ---- the device's side -------------------------------------------------------------- */
+
+static int fault(struct soft *s, pp_iova_t iova, bool write, enum pp_soft_fault_reason reason)
+{
+	s->log[s->stats.faults++ % PP_SOFT_FAULT_LOG] = (struct pp_soft_fault){
+		.iova = iova, .time_ns = env_now_ns(), .reason = reason, .write = write
+	};
+	return -EFAULT;
+}
+
+static struct leaf *tlb_set(struct soft *s, pp_iova_t iova, uint64_t size)
+{
+	return s->tlb[(iova / size) % TLB_SETS];
+}
+
+static struct leaf *tlb_find(struct soft *s, pp_iova_t iova)
+{
+	for (uint64_t sizes = s->tlb_sizes; sizes; sizes &= sizes - 1) {
+		uint64_t size = sizes & -sizes;
+		struct leaf *set = tlb_set(s, iova, size);
+
+		for (unsigned way = 0; way < TLB_WAYS; way++)
+			if (set[way].size == size && iova - set[way].iova < size)
+				return &set[way];
+	}
+	return NULL;
+}
+
+static struct leaf *tlb_fill(struct soft *s, pp_iova_t iova)
+{
+	struct leaf leaf, *e;
+	unsigned set;
+	bool found;
+
+	s->stats.iotlb_misses++;
+	env_lock(&s->table_lock);
+	found = table_walk(&s->table, iova, &leaf);
+	env_unlock(&s->table_lock);
+	if (!found)
+		return NULL;
+	set = (iova / leaf.size) % TLB_SETS;
+	e = &s->tlb[set][s->victim[set]++ % TLB_WAYS];
+	*e = leaf;
+	s->tlb_sizes |= leaf.size;
+	return e;
+}
+
+/* What the device works on for [iova, ...), and how many bytes of it; NULL: a fault. */
+static char *translate(struct soft *s, pp_iova_t iova, bool write, size_t *len)
+{
+	struct leaf *leaf;
+	char *addr;
+
+	if (s->blocked)
+		return fault(s, iova, write, PP_FAULT_BLOCKED), NULL;
+	if (iova >> SOFT_BITS || (s->device_bits < 64 && iova >> s->device_bits))
+		return fault(s, iova, write, PP_FAULT_WIDTH), NULL;
+	leaf = tlb_find(s, iova);
+	if (!leaf)
+		leaf = tlb_fill(s, iova);
+	if (!leaf)
+		return fault(s, iova, write, PP_FAULT_UNMAPPED), NULL;
+	if (!(leaf->prot & (write ? PP_PROT_WRITE : PP_PROT_READ)))
+		return fault(s, iova, write, write ? PP_FAULT_WRITE : PP_FAULT_READ), NULL;
+	addr = leaf->addr + (iova - leaf->iova);
+	if (*len > leaf->size - (iova - leaf->iova))
+		*len = leaf->size - (iova - leaf->iova);
+	if (s->iommu.incoherent && !(leaf->prot & PP_PROT_COHERENT)) {
+		size_t off = (uintptr_t)addr & (PP_BASE_PAGE - 1);
+		char *copy = shadow_of(&s->shadow, addr - off);
+
+		if (*len > PP_BASE_PAGE - off)
+			*len = PP_BASE_PAGE - off;
+		return copy ? copy + off : (fault(s, iova, write, PP_FAULT_UNMAPPED), NULL);
+	}
+	return addr;
+}
+
+/*
+ * Move bytes between the device and memory. What is small and aligned, a descriptor,
+ * goes word by word, upwards, stores with release, loads with acquire: a driver that finds the last word of a descriptor written finds all of it,
+ * as PCIe's ordering of one write gives it.
+ */
+static void move(char *to, const char *from, size_t len, bool write)
+{
+	if (len > ENV_LINE || (len | (uintptr_t)(write ? to : from)) % 8) {
+		memcpy(to, from, len);
+		return;
+	}
+	for (size_t i = 0; i < len; i += 8) {
+		uint64_t word;
+
+		if (write) {
+			memcpy(&word, from + i, 8);
+			env_store_release((uint64_t *)(to + i), word);
+		} else {
+			word = env_load_acquire((uint64_t *)(from + i));
+			memcpy(to + i, &word, 8);
+		}
+	}
+}
+
+static int soft_access(struct pp_iommu *iommu, pp_iova_t iova, char *buf, size_t len, bool write)
+{
+	struct soft *s = soft_of(iommu);
+	int ret = 0;
+
+	env_lock(&s->tlb_lock);
+	if (write)
+		s->stats.dma_writes++;
+	else
+		s->stats.dma_reads++;
+	while (len) {
+		size_t n = len;
+		char *mem = translate(s, iova, write, &n);
+
+		if (!mem) {
+			ret = -EFAULT;
+			break;
+		}
+		move(write ? mem : buf, write ? buf : mem, n, write);
+		iova += n;
+		buf += n;
+		len -= n;
+	}
+	env_unlock(&s->tlb_lock);
+	return ret;
+}
+
+int pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len)
+{
+	return soft_access(iommu, iova, buf, len, false);
+}
+
+int pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len)
+{
+	return soft_access(iommu, iova, (char *)buf, len, true); /* only read from */
+}
+
+unsigned pp_soft_faults(struct pp_iommu *iommu, struct pp_soft_fault *out, unsigned n)
+{
+	struct soft *s = soft_of(iommu);
+	unsigned i;
+
+	env_lock(&s->tlb_lock);
+	for (i = 0; i < n && i < PP_SOFT_FAULT_LOG && i < s->stats.faults; i++)
+		out[i] = s->log[(s->stats.faults - 1 - i) % PP_SOFT_FAULT_LOG];
+	env_unlock(&s->tlb_lock);
+	return i;
+}
+
+const char *pp_soft_fault_name(enum pp_soft_fault_reason reason)
+{
+	switch (reason) {
+	case PP_FAULT_BLOCKED: return "the domain is blocked";
+	case PP_FAULT_WIDTH: return "beyond the address width";
+	case PP_FAULT_WRITE: return "no permission to write";
+	case PP_FAULT_READ: return "no permission to read";
+	case PP_FAULT_UNMAPPED: return "nothing is mapped there";
+	}
+	return "unknown";
+}

@@ -1,0 +1,61 @@
+/*
+ * soft.h - the parts of the software IOMMU: its page table (table.c), what a device
+ * sees of it (soft.c: IOTLB, faults, access), the incoherent mode's memory (shadow.c).
+ * Sees the contract and env only.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef IOMMU_SOFT_H
+#define IOMMU_SOFT_H
+
+#include <pagepool/iommu.h>
+#include <pagepool/soft.h>
+
+#include "env/env.h"
+
+#define SOFT_BITS 48
+
+/* ---- table.c: four levels of 512 entries --------------------------------------- */
+
+struct table {
+	uint64_t *root; /* NULL while nothing is mapped */
+	uint64_t pages; /* tables in use, the root too */
+};
+
+/* A translation: one leaf. */
+struct leaf {
+	pp_iova_t iova;  /* of the leaf's first byte */
+	uint64_t size;   /* 4 KiB, 2 MiB or 1 GiB */
+	char *addr;      /* what it translates to */
+	unsigned prot;
+};
+
+/* All or nothing: 0, -EEXIST, -ENOMEM. */
+int table_map(struct table *t, pp_iova_t iova, char *addr, size_t len, size_t page_size,
+	      unsigned prot);
+/* Unmap what is mapped of the range; returns the bytes. Splits leaves where it must. */
+size_t table_unmap(struct table *t, pp_iova_t iova, size_t len);
+/* The leaf that translates an address. */
+bool table_walk(const struct table *t, pp_iova_t iova, struct leaf *out);
+
+/* ---- shadow.c: memory as an incoherent device sees it ----------------------------- */
+
+/*
+ * Per base page of memory that the device has touched or that was synced for it, a
+ * copy: the device works on the copy, sync moves bytes between the two. Memory that
+ * has no copy reads as 0xDB: never synced.
+ */
+struct shadow {
+	struct shadow_page **bucket;
+	uint64_t n, n_buckets;
+};
+
+/* The copy of the base page at addr, made if need be; NULL: no memory. */
+char *shadow_of(struct shadow *s, const char *page);
+void shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu);
+/* Forget the copies of a range. */
+void shadow_drop(struct shadow *s, const char *addr, size_t len);
+void shadow_free(struct shadow *s);
+uint64_t shadow_bytes(const struct shadow *s);
+
+#endif

@@ -1,0 +1,738 @@
+/*
+ * chunk.c - spans, chunks and the pages' home: growth, coming home, shrinking, and the
+ * going away of a zombie's chunks.
+ *
+ * Invariant, under the pool's lock and with no call under way:
+ *   for each chunk: n_home (less the hold, once let go) == bits set in home == n_pages
+ *   less what is in flight or in cache and ring.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/pool.h"
+
+#include "env/debug.h"
+
+static uint64_t bytes_total; /* of chunks not given back; relaxed */
+
+uint64_t chunk_bytes_total(void)
+{
+	return env_load_relaxed(&bytes_total);
+}
+
+static unsigned home_words(uint32_t n_pages)
+{
+	return (n_pages + 63) / 64;
+}
+
+uint32_t chunk_in_flight(const struct chunk *c)
+{
+	uint32_t home = env_load_acquire(&c->n_home) & ~CHUNK_INBOX;
+
+	return c->n_pages + c->pool->let_go - home;
+}
+
+static size_t chunk_size(const struct pp_pool *pool)
+{
+	return pool->params.chunk_size;
+}
+
+/* Cut the lowest run of ones off bits: n of them from lo up. False: there is none. */
+static bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)
+{
+	uint64_t rest;
+
+	if (!*bits)
+		return false;
+	*lo = (unsigned)__builtin_ctzll(*bits);
+	rest = ~(*bits >> *lo);
+	*n = rest ? (unsigned)__builtin_ctzll(rest) : 64;
+	*bits &= *lo + *n < 64 ? ~0ull << (*lo + *n) : 0;
+	return true;
+}
+
+/* ---- making and freeing ------------------------------------------------------------------ */
+
+/* A chunk with all of its pages home; its memory is not known yet. */
+static struct chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
+{
+	size_t bits = home_words(n_pages) * sizeof(uint64_t);
+	size_t pages = sizeof(struct chunk) + n_pages * sizeof(struct pp_page);
+	struct chunk *c = env_zalloc(pages + bits);
+
+	if (!c)
+		return NULL;
+	c->pool = pool;
+	c->n_pages = n_pages;
+	c->n_home = n_pages;
+	c->queued = 1; /* it will be in one of the lists */
+	c->home = (uint64_t *)((char *)c + pages);
+	list_init(&c->link);
+	list_init(&c->where);
+	if (pool->watch) {
+		c->holder = env_zalloc(n_pages * sizeof *c->holder);
+		if (!c->holder) {
+			env_free(c);
+			return NULL;
+		}
+	}
+	for (uint32_t i = 0; i < n_pages; i++) {
+		c->home[i / 64] |= 1ull << i % 64;
+		c->page[i].pool = pool;
+		c->page[i].chunk = c;
+		c->page[i].refs = 1;
+		c->page[i].index = i;
+	}
+	return c;
+}
+
+/* Give it its memory. */
+static void chunk_place(struct chunk *c, struct span *span, uint32_t slot)
+{
+	struct pp_pool *pool = c->pool;
+	size_t offset = slot * chunk_size(pool);
+
+	c->span = span;
+	c->slot = slot;
+	c->addr = span->addr + offset;
+	for (uint32_t i = 0; i < c->n_pages; i++) {
+		c->page[i].addr = c->addr + (size_t)i * pool->page_size;
+		c->page[i].iova = span->iova->addr + offset + (size_t)i * pool->page_size;
+	}
+}
+
+static void chunk_delete(struct chunk *c)
+{
+	if (!c)
+		return;
+	env_free(c->holder);
+	env_free(c);
+}
+
+static void span_unref(struct span *span)
+{
+	if (env_sub_acq_rel(&span->refs, 1) != 1)
+		return;
+	iova_put(span->iova);
+	env_free(span);
+}
+
+/*
+ * Nobody has a page of it and no device can reach it: memory and record go. From the
+ * lock's holder, or from a deferred invalidation without it.
+ */
+static void chunk_free(struct chunk *c)
+{
+	struct pp_pool *pool = c->pool;
+
+	env_unmap(c->addr, chunk_size(pool));
+	env_sub_acq_rel(&bytes_total, chunk_size(pool));
+	span_unref(c->span);
+	chunk_delete(c);
+	pool_unref(pool);
+}
+
+static void chunk_invalidated(struct domain_pending *pending)
+{
+	chunk_free(env_container_of(pending, struct chunk, pending));
+}
+
+/* ---- mapping ------------------------------------------------------------------------------ */
+
+/* Unmap those of a span's chunks; the caller invalidates. Binding's lock held. */
+static void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t live)
+{
+	unsigned lo, n;
+
+	while (next_run(&live, &lo, &n))
+		domain_unmap(&b->domain, span->iova->addr + lo * chunk_size(pool),
+			     n * chunk_size(pool));
+}
+
+/* Map the live chunks, all or none. */
+static int span_map_live(struct pp_pool *pool, struct span *span, struct binding *b)
+{
+	uint64_t live = span->live, done = 0;
+	unsigned lo, n;
+
+	while (next_run(&live, &lo, &n)) {
+		size_t offset = lo * chunk_size(pool);
+		int ret = domain_map(&b->domain, span->iova->addr + offset, span->addr + offset,
+				     n * chunk_size(pool), env_page_size(span->memory),
+				     mapping_prot(pool->params.dir));
+
+		if (ret) {
+			span_unmap(pool, span, b, done);
+			domain_flush(&b->domain);
+			return ret;
+		}
+		done = span->live & ~live;
+	}
+	return 0;
+}
+
+/* Map and record a span for one attachment. */
+static int span_map(struct pp_pool *pool, struct span *span, unsigned at)
+{
+	struct binding *b;
+	int ret = binding_enter(&b, pool->at[at].name, true);
+
+	if (ret)
+		return ret;
+	ret = space_add_span(b, &span->map[at], span->iova, span->addr, span->n * chunk_size(pool),
+			     pool->params.dir);
+	if (!ret)
+		ret = span_map_live(pool, span, b);
+	if (ret && span->map[at]) {
+		space_del_span(b, span->map[at]);
+		span->map[at] = NULL;
+	}
+	binding_leave(b);
+	return ret;
+}
+
+/* Off one device, where it is mapped: unmapped, invalidated, forgotten. */
+static void span_unmap_at(struct pp_pool *pool, struct span *span, unsigned at)
+{
+	struct binding *b = pool->at[at].binding;
+
+	env_lock(&b->lock);
+	if (span->map[at]) {
+		span_unmap(pool, span, b, span->live);
+		domain_flush(&b->domain);
+		space_del_span(b, span->map[at]);
+		span->map[at] = NULL;
+	}
+	env_unlock(&b->lock);
+}
+
+int pool_map_all(struct pp_pool *pool, unsigned at)
+{
+	int ret = 0;
+
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		ret = span_map(pool, span, at);
+		if (ret)
+			break;
+	}
+	if (ret)
+		pool_unmap_all(pool, at);
+	return ret;
+}
+
+void pool_unmap_all(struct pp_pool *pool, unsigned at)
+{
+	struct binding *b = pool->at[at].binding;
+
+	env_lock(&b->lock);
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		if (span->map[at])
+			span_unmap(pool, span, b, span->live);
+	}
+	domain_flush(&b->domain);
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		if (span->map[at])
+			space_del_span(b, span->map[at]);
+		span->map[at] = NULL;
+	}
+	env_unlock(&b->lock);
+}
+
+/* ---- growth ---------------------------------------------------------------------------------- */
+
+/* How many chunks to add: as many as there are, up to a span, within the limit. */
+static uint32_t growth(const struct pp_pool *pool)
+{
+	uint64_t per_chunk = chunk_size(pool) / pool->page_size;
+	uint64_t room = UINT64_MAX;
+	uint32_t n = 1;
+
+	if (pool->params.max_pages) {
+		room = pool->params.max_pages - pool->n_pages;
+		room = room / per_chunk + (room % per_chunk != 0);
+	}
+	while (n < POOL_SPAN && 2 * n <= pool->n_chunks + 1 && 2 * n <= room)
+		n *= 2;
+	return room ? n : 0;
+}
+
+/* The width that the IOVA of a span must lie within. */
+static unsigned pool_bits(struct pp_pool *pool)
+{
+	unsigned bits = 64;
+
+	for (unsigned i = 0; i < POOL_DEVICES; i++) {
+		struct binding *b = pool->at[i].binding;
+
+		if (!b)
+			continue;
+		env_lock(&b->lock);
+		if (binding_bits(b) < bits)
+			bits = binding_bits(b);
+		env_unlock(&b->lock);
+	}
+	return bits;
+}
+
+/* Memory of the best kind there is, for up to n chunks; sets span->n. */
+static int span_memory(struct pp_pool *pool, struct span *span, uint32_t n)
+{
+	for (int kind = (int)pool->params.memory; kind <= PP_MEMORY_BASE; kind++)
+		for (span->n = n; span->n; span->n /= 2) {
+			span->memory = (enum pp_memory)kind;
+			if (!env_map((void **)&span->addr, span->n * chunk_size(pool),
+				     chunk_size(pool), span->memory, pool->params.numa_node))
+				return 0;
+		}
+	return -ENOMEM;
+}
+
+/* A span with memory and IOVA, mapped for every device the pool is attached to. */
+static int span_new(struct pp_pool *pool, struct span **out, uint32_t n)
+{
+	struct span *span = env_zalloc(sizeof *span);
+	unsigned at = 0;
+	int ret;
+
+	*out = NULL;
+	if (!span)
+		return -ENOMEM;
+	ret = span_memory(pool, span, n);
+	if (ret)
+		goto free;
+	ret = iova_get(&span->iova, span->n * chunk_size(pool), pool_bits(pool));
+	if (ret)
+		goto memory;
+	span->refs = span->n;
+	span->live = span->n == 64 ? UINT64_MAX : (1ull << span->n) - 1;
+	list_init(&span->link);
+	for (; at < POOL_DEVICES; at++) {
+		ret = pool->at[at].binding ? span_map(pool, span, at) : 0;
+		if (ret)
+			goto unmap;
+	}
+	*out = span;
+	return 0;
+unmap:
+	while (at--)
+		if (pool->at[at].binding)
+			span_unmap_at(pool, span, at);
+	iova_put(span->iova);
+memory:
+	env_unmap(span->addr, span->n * chunk_size(pool));
+free:
+	env_free(span);
+	return ret;
+}
+
+static void add_chunk(struct pp_pool *pool, struct chunk *c)
+{
+	pool_ref(pool);
+	list_add_tail(&c->link, &pool->chunks);
+	list_add_tail(&c->where, &pool->fresh);
+	pool->n_fresh++;
+	pool->n_chunks++;
+	pool->n_pages += c->n_pages;
+	pool->n_memory[c->span->memory]++;
+	env_add_relaxed(&bytes_total, chunk_size(pool));
+}
+
+static int grow_by(struct pp_pool *pool, uint32_t n)
+{
+	uint64_t per_chunk = chunk_size(pool) / pool->page_size;
+	struct chunk *chunk[POOL_SPAN] = { NULL };
+	struct span *span = NULL;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < n && !ret; i++) {
+		uint64_t room = pool->params.max_pages ?
+				pool->params.max_pages - pool->n_pages - i * per_chunk : per_chunk;
+
+		chunk[i] = chunk_new(pool, (uint32_t)(room < per_chunk ? room : per_chunk));
+		if (!chunk[i])
+			ret = -ENOMEM;
+	}
+	if (!ret)
+		ret = span_new(pool, &span, n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (ret || i >= span->n) { /* there was memory for fewer */
+			chunk_delete(chunk[i]);
+			continue;
+		}
+		chunk_place(chunk[i], span, i);
+		add_chunk(pool, chunk[i]);
+	}
+	if (!ret)
+		list_add_tail(&span->link, &pool->spans);
+	return ret;
+}
+
+int pool_grow(struct pp_pool *pool)
+{
+	uint32_t n = growth(pool);
+	int ret = -ENOBUFS;
+
+	/* what can't be had for many may be had for fewer */
+	for (; n; n /= 2) {
+		ret = grow_by(pool, n);
+		if (!ret || ret == -ENODEV)
+			break;
+	}
+	return ret;
+}
+
+/* ---- coming home -------------------------------------------------------------------------------- */
+
+static void stack_push(struct chunk **head, struct chunk *c, struct chunk **link)
+{
+	struct chunk *old = env_load_relaxed(head);
+
+	do
+		*link = old;
+	while (!env_cas_acq_rel(head, &old, c)); /* pairs with the exchanges under the lock */
+}
+
+/* Under the lock or not: look at the inbox as long as there is one and nobody else does. */
+static void kick(struct pp_pool *pool)
+{
+	env_fence_seq_cst(); /* the push before the trylock; pairs with pool_unlock */
+	while (env_load_seq_cst(&pool->inbox) && env_trylock(&pool->lock)) {
+		pool_process_inbox(pool);
+		env_unlock(&pool->lock);
+		env_fence_seq_cst();
+	}
+}
+
+void pool_unlock(struct pp_pool *pool)
+{
+	env_unlock(&pool->lock);
+	kick(pool);
+}
+
+/*
+ * n more are home. Who adds the one that makes it complete puts the chunk into the inbox;
+ * all others touch it no more. The pool is there: what is added isn't counted yet.
+ */
+static void chunk_account(struct chunk *c, uint32_t n)
+{
+	struct pp_pool *pool = c->pool;
+	uint32_t old = env_load_relaxed(&c->n_home);
+	uint32_t now;
+	bool held = false;
+
+	do {
+		now = old + n;
+		if ((now & ~CHUNK_INBOX) >= c->n_pages) {
+			now |= CHUNK_INBOX;
+			if (!held)
+				pool_ref(pool);
+			held = true;
+		}
+	} while (!env_cas_acq_rel(&c->n_home, &old, now));
+	if (now & ~old & CHUNK_INBOX)
+		stack_push(&pool->inbox, c, &c->inbox);
+	if (!held)
+		return;
+	kick(pool);
+	pool_unref(pool);
+}
+
+/* The memory of a zombie's pages that come home goes back at once, where it can. */
+static void discard(struct chunk *c, unsigned word, uint64_t bits)
+{
+	struct pp_pool *pool = c->pool;
+	unsigned lo, n;
+
+	if (c->span->memory == PP_MEMORY_HUGETLB || pool->page_size % PP_BASE_PAGE)
+		return;
+	while (next_run(&bits, &lo, &n))
+		env_discard(c->addr + (size_t)(word * 64 + lo) * pool->page_size,
+			    (size_t)n * pool->page_size);
+}
+
+static void chunk_bring_home(struct chunk *c, unsigned word, uint64_t bits)
+{
+	struct pp_pool *pool = c->pool;
+	bool revoked = env_load_relaxed(&pool->gate->revoked);
+	uint64_t twice;
+
+	if (revoked)
+		discard(c, word, bits);
+	twice = env_or_seq_cst(&c->home[word], bits) & bits;
+	if (env_unlikely(twice)) {
+		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)]);
+		bits &= ~twice;
+	}
+	/* so that the owner finds it; pairs with scan_chunk */
+	if (!revoked && !env_load_seq_cst(&c->queued) && !env_xchg_seq_cst(&c->queued, 1))
+		stack_push(&pool->returned, c, &c->returned);
+	if (bits)
+		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
+}
+
+void pool_bring_home(struct pp_page *const *pages, unsigned n)
+{
+	/* neighbours that come together are counted together */
+	for (unsigned i = 0; i < n;) {
+		struct chunk *c = pages[i]->chunk;
+		unsigned word = pages[i]->index / 64;
+		uint64_t bits = 0;
+
+		for (; i < n && pages[i]->chunk == c && pages[i]->index / 64 == word; i++) {
+			uint64_t bit = 1ull << pages[i]->index % 64;
+
+			if (bits & bit)
+				break; /* put twice: found out by the next round */
+			bits |= bit;
+		}
+		chunk_bring_home(c, word, bits);
+	}
+}
+
+/* ---- going out ------------------------------------------------------------------------------------ */
+
+static void unlist(struct pp_pool *pool, struct chunk *c)
+{
+	if (list_empty(&c->where))
+		return;
+	list_del(&c->where);
+	if (c->idle)
+		pool->n_idle--;
+	c->idle = false;
+}
+
+/* Chunks that pages have returned to, into pool->avail. */
+static void collect_returned(struct pp_pool *pool)
+{
+	struct chunk *c = env_xchg_acq_rel(&pool->returned, NULL);
+
+	while (c) {
+		struct chunk *next = c->returned;
+
+		list_add(&c->where, &pool->avail);
+		c = next;
+	}
+}
+
+/* Take pages that are home in one chunk. */
+static unsigned take_from(struct chunk *c, struct pp_page **out, unsigned n)
+{
+	unsigned got = 0;
+
+	for (unsigned w = 0; w < home_words(c->n_pages) && got < n; w++) {
+		uint64_t bits = env_load_seq_cst(&c->home[w]), taken = 0;
+
+		for (; bits && got < n; bits &= bits - 1, got++) {
+			unsigned bit = (unsigned)__builtin_ctzll(bits);
+
+			taken |= 1ull << bit;
+			out[got] = &c->page[w * 64 + bit];
+		}
+		if (taken)
+			env_and_acq_rel(&c->home[w], ~taken); /* pairs with chunk_bring_home */
+	}
+	if (got)
+		env_sub_acq_rel(&c->n_home, got);
+	return got;
+}
+
+/* As take_from; a chunk that has no more is in no list, and will be queued when it has. */
+static unsigned scan_chunk(struct pp_pool *pool, struct chunk *c, struct pp_page **out, unsigned n)
+{
+	unsigned got = take_from(c, out, n);
+
+	if (got == n)
+		return got; /* there may be more */
+	unlist(pool, c);
+	env_xchg_seq_cst(&c->queued, 0);
+	/* A page that came home just now saw `queued` up, or we see its bit. */
+	for (unsigned w = 0; w < home_words(c->n_pages); w++)
+		if (env_load_seq_cst(&c->home[w]) && !env_xchg_seq_cst(&c->queued, 1)) {
+			list_add(&c->where, &pool->avail);
+			break;
+		}
+	return got;
+}
+
+unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
+{
+	unsigned got = 0;
+
+	collect_returned(pool);
+	while (got < n) {
+		struct list *from = !list_empty(&pool->avail) ? &pool->avail :
+				    !list_empty(&pool->idle)  ? &pool->idle :
+								&pool->fresh;
+		struct chunk *c;
+
+		if (list_empty(from))
+			break;
+		c = list_entry(from->next, struct chunk, where);
+		if (from != &pool->avail) { /* some of its pages go out: not whole any more */
+			pool->n_fresh -= from == &pool->fresh;
+			unlist(pool, c);
+			list_add(&c->where, &pool->avail);
+		}
+		got += scan_chunk(pool, c, out + got, n - got);
+	}
+	return got;
+}
+
+/* ---- shrinking -------------------------------------------------------------------------------------- */
+
+uint64_t pool_idle_limit(const struct pp_pool *pool)
+{
+	if (pool->params.idle_chunks)
+		return pool->params.idle_chunks;
+	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
+}
+
+static bool can_split(const struct pp_pool *pool, const struct span *span)
+{
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding && !pool->at[i].binding->domain.iommu->can_split)
+			return span->n == 1;
+	return true;
+}
+
+/* Out of the pool's lists and counts. */
+static void remove_chunk(struct pp_pool *pool, struct chunk *c)
+{
+	unlist(pool, c);
+	list_del(&c->link);
+	pool->n_chunks--;
+	pool->n_released++;
+	pool->n_pages -= c->n_pages;
+	pool->n_memory[c->span->memory]--;
+}
+
+/*
+ * Unmap an idle chunk and let it go: at once, or with a deferred invalidation, which one
+ * device may have; the others invalidate at once.
+ */
+static void trim(struct pp_pool *pool, struct chunk *c)
+{
+	struct span *span = c->span;
+	pp_iova_t iova = span->iova->addr + c->slot * chunk_size(pool);
+	struct binding *deferred = NULL;
+
+	remove_chunk(pool, c);
+	span->live &= ~(1ull << c->slot);
+	if (!span->live)
+		list_del(&span->link);
+	for (unsigned i = 0; i < POOL_DEVICES; i++) {
+		struct binding *b = pool->at[i].binding;
+
+		if (!b || !span->map[i])
+			continue;
+		env_lock(&b->lock);
+		domain_unmap(&b->domain, iova, chunk_size(pool));
+		if (deferred)
+			domain_invalidate(&b->domain, iova, chunk_size(pool));
+		if (!span->live) {
+			space_del_span(b, span->map[i]);
+			span->map[i] = NULL;
+		}
+		env_unlock(&b->lock);
+		deferred = deferred ? deferred : b;
+	}
+	if (!deferred) {
+		chunk_free(c);
+		return;
+	}
+	/* an unbind in between waits for the pool's lock before its own flush */
+	env_lock(&deferred->lock);
+	c->pending.done = chunk_invalidated;
+	domain_retire(&deferred->domain, iova, chunk_size(pool), &c->pending);
+	env_unlock(&deferred->lock);
+}
+
+static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most)
+{
+	uint64_t n = 0;
+
+	list_for_each_safe(pos, list) {
+		struct chunk *c = list_entry(pos, struct chunk, where);
+
+		if (n == most)
+			break;
+		/* in the inbox: whoever takes it out decides */
+		if ((env_load_acquire(&c->n_home) & CHUNK_INBOX) || !can_split(pool, c->span))
+			continue;
+		pool->n_fresh -= list == &pool->fresh;
+		trim(pool, c);
+		n++;
+	}
+	return n;
+}
+
+uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep)
+{
+	uint64_t have = pool->n_idle + pool->n_fresh;
+	uint64_t n = have > keep ? trim_list(pool, &pool->idle, have - keep) : 0;
+
+	if (have - n > keep)
+		n += trim_list(pool, &pool->fresh, have - n - keep);
+	return n;
+}
+
+/* ---- complete chunks ------------------------------------------------------------------------------ */
+
+/* A chunk of a live pool with every page home. */
+static void became_idle(struct pp_pool *pool, struct chunk *c)
+{
+	if (c->idle)
+		return;
+	unlist(pool, c);
+	list_add(&c->where, &pool->idle);
+	c->idle = true;
+	pool->n_idle++;
+	/* hysteresis: what is above the limit is trimmed to half of it */
+	if (pool->n_idle > pool_idle_limit(pool))
+		trim_list(pool, &pool->idle, pool->n_idle - pool_idle_limit(pool) / 2);
+}
+
+void pool_process_inbox(struct pp_pool *pool)
+{
+	struct chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
+
+	if (c && !pool->revoked)
+		collect_returned(pool); /* a chunk that is to be listed must not be on a stack */
+	while (c) {
+		struct chunk *next = c->inbox;
+		uint32_t home = env_and_acq_rel(&c->n_home, ~CHUNK_INBOX) & ~CHUNK_INBOX;
+
+		if (pool->revoked && home == c->n_pages + 1) {
+			remove_chunk(pool, c);
+			chunk_free(c);
+		} else if (!pool->revoked && home == c->n_pages) {
+			became_idle(pool, c);
+		}
+		c = next;
+	}
+}
+
+void pool_let_go(struct pp_pool *pool)
+{
+	list_for_each_safe(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		list_del(&span->link);
+		iova_put(span->iova); /* no device has it mapped any more */
+		span->iova = NULL;
+	}
+	list_for_each_safe(pos, &pool->chunks) {
+		struct chunk *c = list_entry(pos, struct chunk, link);
+
+		if (chunk_in_flight(c))
+			for (unsigned w = 0; w < home_words(c->n_pages); w++)
+				discard(c, w, env_load_acquire(&c->home[w]));
+		chunk_account(c, 1);
+	}
+	pool->let_go = true;
+}

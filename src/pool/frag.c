@@ -1,0 +1,107 @@
+/*
+ * frag.c - fragments: pieces of one page, each with a reference of its own.
+ *
+ * The owner holds the page with a large stock of references and gives one to each
+ * fragment without touching the count; when the page is used up it drops what is left of
+ * the stock at once. The open page is one more place that a revocation must empty: the
+ * protocol is that of pool.h, the thing exchanged is frag_page.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/pool.h"
+
+#define STOCK (1u << 30)
+
+/* Drop the rest of the stock: `users` fragments have been given out. */
+static void close_page(struct pp_page *page, uint32_t users)
+{
+	if (env_sub_acq_rel(&page->refs, STOCK - users) == STOCK - users) {
+		env_store_relaxed(&page->refs, 1); /* nobody is left: ours is the last one */
+		pp_page_put(page);
+	}
+}
+
+/* The lock is held: no pp_page_put here, whose way home could want it. */
+void frag_revoke(struct pp_pool *pool)
+{
+	struct pp_page *page = env_xchg_acq_rel(&pool->frag_page, NULL);
+	uint32_t users = env_load_acquire(&pool->frag_users);
+
+	if (!page)
+		return;
+	pool->frag_closed = users;
+	if (env_sub_acq_rel(&page->refs, STOCK - users) == STOCK - users) {
+		env_store_relaxed(&page->refs, 1);
+		pool_bring_home(&page, 1);
+	}
+}
+
+/*
+ * The flag was seen after giving out the `users`-th fragment of page (0: after opening it).
+ * Take that back: either the page is still open and we close it without it, or the revoker
+ * has closed it, and we drop the reference if it counted it in.
+ */
+static int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
+{
+	bool ours, counted;
+
+	pool_lock(pool);
+	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
+	counted = !ours && users && pool->frag_closed >= users;
+	pool_unlock(pool);
+	if (ours)
+		close_page(page, users ? users - 1 : 0);
+	else if (counted)
+		pp_page_put(page);
+	return -ENODEV;
+}
+
+static int open_page(struct pp_pool *pool)
+{
+	struct pp_page *old = env_xchg_acq_rel(&pool->frag_page, NULL);
+	struct pp_page *page;
+	int ret;
+
+	if (old)
+		close_page(old, env_load_relaxed(&pool->frag_users));
+	ret = pp_page_get(&page, pool);
+	if (ret)
+		return ret;
+	env_store_relaxed(&page->refs, STOCK);
+	env_store_release(&pool->frag_users, 0);
+	pool->frag_off = 0;
+	env_store_release(&pool->frag_page, page);
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (env_unlikely(env_load_relaxed(&pool->gate->revoked)))
+		return frag_raced(pool, page, 0);
+	return 0;
+}
+
+int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align)
+{
+	struct pp_page *page = env_load_relaxed(&pool->frag_page);
+	uint32_t off, users;
+	int ret;
+
+	align = align ? align : 1;
+	if (!len || len > pool->page_size || align > pool->page_size || (align & (align - 1)))
+		return -EINVAL;
+	off = (pool->frag_off + align - 1) & ~(align - 1);
+	if (!page || off > pool->page_size - len) {
+		ret = open_page(pool);
+		if (ret)
+			return ret;
+		page = env_load_relaxed(&pool->frag_page);
+		if (!page)
+			return -ENODEV; /* revoked in between, and closed for us */
+		off = 0;
+	}
+	pool->frag_off = off + len;
+	users = env_load_relaxed(&pool->frag_users) + 1;
+	env_store_release(&pool->frag_users, users);
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (env_unlikely(env_load_relaxed(&pool->gate->revoked)))
+		return frag_raced(pool, page, users);
+	*out = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
+	return 0;
+}

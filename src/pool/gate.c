@@ -1,0 +1,90 @@
+/*
+ * gate.c - the gates: what outlives a pool, so that a put may look at it last.
+ *
+ * 64 bytes for each pool that ever lived at the same time; used again, never freed.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/pool.h"
+
+static struct {
+	struct env_lock lock; /* protects everything here, gate->pool, and the registry */
+	struct gate *free;
+	struct list registry;
+} gates = { .lock = ENV_LOCK_INIT, .registry = { &gates.registry, &gates.registry } };
+
+int gate_get(struct gate **out, struct pp_pool *pool)
+{
+	struct gate *g;
+
+	env_lock(&gates.lock);
+	g = gates.free;
+	if (g)
+		gates.free = g->next;
+	else
+		g = env_zalloc(sizeof *g);
+	if (g) {
+		env_store_relaxed(&g->revoked, 0);
+		g->pool = pool;
+		list_add_tail(&pool->registry, &gates.registry);
+	}
+	env_unlock(&gates.lock);
+	*out = g;
+	return g ? 0 : -ENOMEM;
+}
+
+/* The flag stays up: a put that comes late finds no pool behind it. */
+void gate_put(struct gate *g)
+{
+	env_lock(&gates.lock);
+	list_del(&g->pool->registry);
+	g->pool = NULL;
+	g->next = gates.free;
+	gates.free = g;
+	env_unlock(&gates.lock);
+}
+
+void gate_raced(struct gate *g)
+{
+	struct pp_pool *pool;
+
+	env_lock(&gates.lock);
+	pool = g->pool;
+	if (pool && !pool_ref_unless_gone(pool))
+		pool = NULL;
+	env_unlock(&gates.lock);
+	if (!pool)
+		return; /* the revoker drained our page, and the pool went with its last one */
+	/*
+	 * If the gate has been used again this is another pool. Then our page came home
+	 * long ago, and to drain a revoked pool once more does no harm.
+	 */
+	pool_lock(pool);
+	if (pool->revoked)
+		pool_drain(pool);
+	pool_unlock(pool);
+	pool_unref(pool);
+}
+
+void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+{
+	struct list *pos;
+
+	env_lock(&gates.lock);
+	for (pos = gates.registry.next; pos != &gates.registry;) {
+		struct pp_pool *pool = list_entry(pos, struct pp_pool, registry);
+
+		if (!pool_ref_unless_gone(pool)) {
+			pos = pos->next;
+			continue;
+		}
+		env_unlock(&gates.lock);
+		fn(pool, ctx);
+		env_lock(&gates.lock);
+		pos = pos->next; /* the reference keeps it in the list */
+		env_unlock(&gates.lock);
+		pool_unref(pool);
+		env_lock(&gates.lock);
+	}
+	env_unlock(&gates.lock);
+}

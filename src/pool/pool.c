@@ -1,0 +1,405 @@
+/*
+ * pool.c - a pool's life: made, attached, revoked, destroyed; and its statistics.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/pool.h"
+
+#include "env/debug.h"
+
+/* ---- lock and references ------------------------------------------------------------- */
+
+void pool_lock(struct pp_pool *pool)
+{
+	env_lock(&pool->lock);
+}
+
+void pool_ref(struct pp_pool *pool)
+{
+	env_add_relaxed(&pool->refs, 1);
+}
+
+bool pool_ref_unless_gone(struct pp_pool *pool)
+{
+	uint32_t refs = env_load_relaxed(&pool->refs);
+
+	while (refs)
+		if (env_cas_relaxed(&pool->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
+void pool_unref(struct pp_pool *pool)
+{
+	if (env_sub_acq_rel(&pool->refs, 1) != 1)
+		return;
+	gate_put(pool->gate);
+	env_lock_destroy(&pool->lock);
+	env_free(pool);
+}
+
+/* ---- revocation -------------------------------------------------------------------------- */
+
+void pool_drain(struct pp_pool *pool)
+{
+	place_drain(pool);
+	frag_revoke(pool);
+}
+
+static uint64_t count_in_flight(struct pp_pool *pool)
+{
+	uint64_t n = 0;
+
+	list_for_each(pos, &pool->chunks)
+		n += chunk_in_flight(list_entry(pos, struct chunk, link));
+	return n;
+}
+
+/*
+ * No device has the pool any more: it becomes a zombie, which lives as long as its pages
+ * in flight. The protocol's revoker: flag, heavy barrier, drain, under the lock.
+ */
+static void pool_revoke(struct pp_pool *pool)
+{
+	if (pool->revoked)
+		return;
+	pool->revoked = true;
+	env_store_relaxed(&pool->gate->revoked, 1);
+	place_close(pool);
+	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
+	pool_drain(pool);
+	pool->in_flight_at_revoke = count_in_flight(pool);
+	pool_let_go(pool);
+}
+
+/* Off one device: unmapped and invalidated there when it returns. */
+static void detach(struct pp_pool *pool, unsigned at)
+{
+	struct binding *b = pool->at[at].binding;
+
+	pool_unmap_all(pool, at);
+	env_lock(&b->lock);
+	binding_del_client(b, &pool->at[at].client);
+	env_unlock(&b->lock);
+	pool->at[at].binding = NULL;
+	if (--pool->n_at)
+		return;
+	pool_revoke(pool);
+	env_lock(&b->lock);
+	if (!b->open) /* the binding is ending: it reports what was in flight */
+		b->stats.in_flight_at_unbind += pool->in_flight_at_revoke;
+	env_unlock(&b->lock);
+}
+
+static struct attachment *attachment_of(struct binding_client *client)
+{
+	return env_container_of(client, struct attachment, client);
+}
+
+static void client_hold(struct binding_client *client)
+{
+	pool_ref(attachment_of(client)->pool);
+}
+
+static void client_revoke(struct binding_client *client)
+{
+	struct attachment *a = attachment_of(client);
+	struct pp_pool *pool = a->pool;
+
+	pool_lock(pool);
+	if (a->binding) /* else a destroy was faster */
+		detach(pool, (unsigned)(a - pool->at));
+	pool_unlock(pool);
+	pool_unref(pool);
+}
+
+static const struct binding_client_ops client_ops = {
+	.hold = client_hold,
+	.revoke = client_revoke,
+};
+
+/* ---- attach, detach ------------------------------------------------------------------------- */
+
+static int find_attachment(const struct pp_pool *pool, pp_binding_t binding)
+{
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding && pool->at[i].name.id == binding.id)
+			return (int)i;
+	return -ENOENT;
+}
+
+static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
+{
+	struct attachment *a = NULL;
+	struct binding *b;
+	int ret;
+
+	if (pool->revoked)
+		return -ENODEV;
+	if (find_attachment(pool, binding) >= 0)
+		return -EEXIST;
+	for (unsigned i = 0; i < POOL_DEVICES && !a; i++)
+		if (!pool->at[i].binding)
+			a = &pool->at[i];
+	if (!a)
+		return -ENOSPC;
+	ret = binding_enter(&b, binding, true);
+	if (ret)
+		return ret;
+	a->client.ops = &client_ops;
+	a->pool = pool;
+	a->binding = b;
+	a->name = binding;
+	binding_add_client(b, &a->client);
+	binding_leave(b);
+	pool->n_at++;
+	/* an unbind that comes now waits for our lock, and then unmaps what we map here */
+	ret = pool_map_all(pool, (unsigned)(a - pool->at));
+	if (ret) {
+		env_lock(&b->lock);
+		binding_del_client(b, &a->client);
+		env_unlock(&b->lock);
+		a->binding = NULL;
+		pool->n_at--;
+	}
+	return ret;
+}
+
+int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
+{
+	int ret;
+
+	pool_lock(pool);
+	ret = attach_locked(pool, binding);
+	pool_unlock(pool);
+	return ret;
+}
+
+int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
+{
+	int at;
+
+	pool_lock(pool);
+	at = find_attachment(pool, binding);
+	if (at >= 0)
+		detach(pool, (unsigned)at);
+	pool_unlock(pool);
+	return at < 0 ? at : 0;
+}
+
+/* ---- create, destroy ----------------------------------------------------------------------------- */
+
+struct pp_pool_params pp_pool_defaults(void)
+{
+	struct pp_pool_params p = PP_PARAMS(struct pp_pool_params);
+
+	p.page_size = PP_BASE_PAGE;
+	p.chunk_size = 2u << 20;
+	p.dir = PP_DMA_BIDIRECTIONAL;
+	p.memory = PP_MEMORY_HUGETLB;
+	p.numa_node = PP_NUMA_ANY;
+	return p;
+}
+
+static bool power_of_two(uint32_t n)
+{
+	return n && !(n & (n - 1));
+}
+
+static int check_params(struct pp_pool_params *p)
+{
+	if (!p->page_size)
+		p->page_size = PP_BASE_PAGE;
+	if (!p->chunk_size)
+		p->chunk_size = 2u << 20;
+	if (!power_of_two(p->page_size) || !power_of_two(p->chunk_size) || p->page_size < 2048 ||
+	    p->chunk_size < PP_BASE_PAGE || p->chunk_size > 1u << 30 ||
+	    p->page_size > p->chunk_size)
+		return -EINVAL;
+	if (p->dir != PP_DMA_BIDIRECTIONAL && p->dir != PP_DMA_TO_DEVICE &&
+	    p->dir != PP_DMA_FROM_DEVICE)
+		return -EINVAL;
+	if (p->memory != PP_MEMORY_HUGETLB && p->memory != PP_MEMORY_THP &&
+	    p->memory != PP_MEMORY_BASE)
+		return -EINVAL;
+	return 0;
+}
+
+static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
+{
+	pool->params = *p;
+	pool->params.name = NULL;
+	strncpy(pool->name, p->name ? p->name : "unnamed", sizeof pool->name - 1);
+	pool->owner = env_self();
+	pool->page_size = p->page_size;
+	pool->refs = 1;
+	pool->cap = POOL_CACHE;
+	env_lock_init(&pool->lock);
+	list_init(&pool->chunks);
+	list_init(&pool->spans);
+	list_init(&pool->avail);
+	list_init(&pool->idle);
+	list_init(&pool->fresh);
+	list_init(&pool->registry);
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		list_init(&pool->at[i].client.link);
+	pool->watch = debug_on(PP_DEBUG_PAGES);
+	if (pool->watch)
+		place_close(pool);
+}
+
+int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_pool_params *params)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool *pool;
+	int ret = params ? env_params(&p, sizeof p, params) : 0;
+
+	*out = NULL;
+	if (!ret)
+		ret = check_params(&p);
+	if (!ret)
+		ret = env_barrier_init();
+	if (ret)
+		return ret;
+	pool = env_zalloc(sizeof *pool);
+	if (!pool)
+		return -ENOMEM;
+	pool_init(pool, &p);
+	ret = gate_get(&pool->gate, pool);
+	if (ret) {
+		env_lock_destroy(&pool->lock);
+		env_free(pool);
+		return ret;
+	}
+	if (binding.id)
+		ret = pp_pool_attach(pool, binding);
+	if (ret)
+		pp_pool_destroy(pool);
+	else
+		*out = pool;
+	return ret;
+}
+
+void pp_pool_destroy(struct pp_pool *pool)
+{
+	if (!pool)
+		return;
+	pool_lock(pool);
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding)
+			detach(pool, i);
+	pool_revoke(pool); /* one that was attached nowhere */
+	pool_unlock(pool);
+	pool_unref(pool);
+}
+
+void pp_pool_own(struct pp_pool *pool)
+{
+	env_store_relaxed(&pool->owner, env_self());
+}
+
+bool pp_pool_revoked(const struct pp_pool *pool)
+{
+	return env_load_relaxed(&pool->gate->revoked);
+}
+
+/* ---- trim ------------------------------------------------------------------------------------------- */
+
+uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
+{
+	uint64_t n;
+
+	place_empty(pool);
+	pool_lock(pool);
+	pool_process_inbox(pool);
+	n = pool->revoked ? 0 : pool_shrink(pool, keep);
+	for (unsigned i = 0; i < POOL_DEVICES; i++) {
+		struct binding *b = pool->at[i].binding;
+
+		if (!b)
+			continue;
+		env_lock(&b->lock);
+		domain_flush(&b->domain);
+		env_unlock(&b->lock);
+	}
+	pool_unlock(pool);
+	return n;
+}
+
+/* ---- statistics --------------------------------------------------------------------------------------- */
+
+static uint64_t record_bytes(const struct pp_pool *pool)
+{
+	uint64_t bytes = sizeof *pool + sizeof *pool->gate;
+
+	list_for_each(pos, &pool->spans)
+		bytes += sizeof(struct span);
+	return bytes + pool->n_chunks * sizeof(struct chunk) +
+	       pool->n_pages * (sizeof(struct pp_page) + (pool->watch ? sizeof(struct holder) : 0)) +
+	       pool->n_pages / 8;
+}
+
+static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
+{
+	uint64_t away = count_in_flight(pool), cached = place_count(pool);
+
+	s->alloc_fast = env_load_relaxed(&pool->alloc_fast);
+	s->alloc_slow = env_load_relaxed(&pool->alloc_slow);
+	s->alloc_slow_high_order = pool->n_chunks + pool->n_released;
+	s->alloc_empty = env_load_relaxed(&pool->alloc_empty);
+	s->alloc_refill = env_load_relaxed(&pool->alloc_refill);
+	s->alloc_failed = env_load_relaxed(&pool->alloc_failed);
+	s->recycle_cached = env_load_relaxed(&pool->recycle_cached);
+	s->recycle_cache_full = env_load_relaxed(&pool->recycle_cache_full);
+	s->recycle_ring = place_ring_total(pool);
+	s->recycle_ring_full = env_load_relaxed(&pool->recycle_ring_full);
+	s->pages = pool->n_pages;
+	s->in_flight = pool->revoked || away < cached ? away : away - cached;
+	s->max_pages = pool->params.max_pages;
+	s->chunks = pool->n_chunks;
+	s->chunks_hugetlb = pool->n_memory[PP_MEMORY_HUGETLB];
+	s->chunks_thp = pool->n_memory[PP_MEMORY_THP];
+	s->chunks_base = pool->n_memory[PP_MEMORY_BASE];
+	s->chunks_idle = pool->n_idle + pool->n_fresh;
+	s->idle_limit = pool_idle_limit(pool);
+	s->chunks_released = pool->n_released;
+	s->bytes_mapped = pool->revoked ? 0 : pool->n_at * pool->n_chunks * pool->params.chunk_size;
+	s->record_bytes = record_bytes(pool);
+	s->attachments = pool->n_at;
+	s->revoked = pool->revoked;
+	s->in_flight_at_revoke = pool->in_flight_at_revoke;
+}
+
+void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size)
+{
+	struct pp_pool_stats s = { 0 };
+
+	pool_lock(pool);
+	pool_process_inbox(pool);
+	stats_locked(pool, &s);
+	pool_unlock(pool);
+	env_stats_out(stats, size, &s, sizeof s);
+}
+
+static void add_to_totals(struct pp_pool *pool, void *ctx)
+{
+	struct pp_totals *t = ctx;
+
+	pool_lock(pool);
+	t->pools++;
+	if (pool->revoked) {
+		t->zombies++;
+		t->zombie_pages += count_in_flight(pool);
+	}
+	pool_unlock(pool);
+}
+
+void pp_totals(struct pp_totals *totals, size_t size)
+{
+	struct pp_totals t = { 0 };
+
+	pools_each(add_to_totals, &t);
+	t.chunk_bytes = chunk_bytes_total();
+	t.iova_bytes = iova_in_use();
+	env_stats_out(totals, size, &t, sizeof t);
+}

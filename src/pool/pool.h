@@ -1,0 +1,225 @@
+/*
+ * pool.h - what a pool is made of. Uses dma, device, iommu and env.
+ *
+ * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *place*:
+ *
+ *   cache   the owner's private array: the owner alone, no atomic read-modify-write
+ *   ring    the pool's return ring: any thread puts, the owner takes
+ *   chunk   its bit in the chunk's `home` words: any thread puts, the lock's holder takes
+ *
+ * cache and ring are there for speed; the chunk is where a page is at home and where it
+ * is counted. A chunk all of whose pages are home is idle, and in a zombie pool it goes.
+ *
+ * THE ONE SUBTLE PROTOCOL: REVOCATION. After it the pages in cache and ring must come
+ * home though their owner may never call again, and nobody may pay for that before.
+ * So whoever uses cache or ring does it first and then looks at the flag:
+ *
+ *   owner, putter:  change cache or ring; light barrier; load gate->revoked
+ *   revoker (lock): store gate->revoked;  heavy barrier; drain cache and ring
+ *
+ * One of the two sees the other (env.h, "the asymmetric pair"). Who sees the flag takes
+ * the lock, by which time the revoker has drained, and settles what it had in hand:
+ * an entry that it popped and that is not NULL now was not drained and is its own to
+ * bring home; an entry that it pushed is drained once more. Draining is an exchange
+ * with NULL for each entry, so a page is taken out of its place once, by whomever.
+ *
+ * After a put has pushed its page, page, chunk and pool may be gone: all that it may
+ * touch then is the gate, which is never freed.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <pagepool/pool.h>
+
+#include "dma/space.h"
+#include "env/list.h"
+
+#define POOL_CACHE 512u   /* pages in the owner's cache */
+#define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
+#define POOL_RING 2048u   /* pages in the return ring; a power of two */
+#define POOL_DEVICES 16u  /* devices that one pool may be attached to */
+#define POOL_SPAN 64u     /* chunks mapped by one call, at most */
+
+/* ---- the gate: what a put looks at last ------------------------------------------ */
+
+struct gate {
+	uint32_t revoked;     /* 0, then 1 until the gate is used again; relaxed, see above */
+	struct pp_pool *pool; /* under gates.lock; NULL once the pool has been freed */
+	struct gate *next;    /* free */
+} __attribute__((aligned(ENV_LINE)));
+
+int gate_get(struct gate **out, struct pp_pool *pool);
+void gate_put(struct gate *gate);
+/* The flag was seen after a push: drain whatever revoked pool is behind the gate. */
+void gate_raced(struct gate *gate);
+
+/* ---- pages and chunks ---------------------------------------------------------------- */
+
+/* A page's descriptor: one cache line, outside of what any device can reach. */
+struct pp_page {
+	char *addr;
+	pp_iova_t iova;
+	struct pp_pool *pool;
+	struct chunk *chunk;
+	uint32_t refs;  /* stays 1 while the page is free, so that get need not write it */
+	uint32_t index; /* in the chunk */
+} __attribute__((aligned(ENV_LINE)));
+
+/* Who got a page last (debug mode `pages`); under the pool's lock but for the tag. */
+struct holder {
+	const void *place; /* the caller's code address */
+	const char *tag;   /* relaxed */
+	uint64_t time_ns;
+	int thread;
+};
+
+#define CHUNK_INBOX (1u << 31)
+
+struct chunk {
+	/* constant */
+	struct pp_pool *pool;
+	struct span *span;
+	char *addr;
+	uint32_t n_pages;
+	uint32_t slot; /* in the span */
+	uint64_t *home; /* a bit for each page that is home; the words are any thread's */
+	struct holder *holder; /* an entry for each page, or NULL: pool->watch */
+	/* under the pool's lock */
+	struct list link;  /* pool->chunks */
+	struct list where; /* pool->avail, idle or fresh; alone while none of its pages is home */
+	bool idle;         /* in pool->idle */
+	struct domain_pending pending;
+	/*
+	 * Any thread's. n_home counts the pages whose coming home is complete, and in a
+	 * zombie pool one more, the pool's own hold. Who adds to it touches the chunk no
+	 * more: it may be gone. With CHUNK_INBOX set, the chunk is in pool->inbox, or about
+	 * to be put there by the one who set it, and only who takes it out may free it.
+	 */
+	uint32_t n_home __attribute__((aligned(ENV_LINE)));
+	uint32_t queued;          /* in pool->returned, or found in one of the lists */
+	struct chunk *returned;   /* link of pool->returned */
+	struct chunk *inbox;      /* link of pool->inbox */
+	struct pp_page page[];
+};
+
+/* Neighbouring chunks, mapped by one call and at one block of IOVA. */
+struct span {
+	struct list link; /* pool->spans */
+	struct iova *iova; /* until the pool is revoked, or the last chunk has gone */
+	char *addr;
+	enum pp_memory memory;
+	uint32_t n;       /* chunks at the start */
+	uint64_t live;    /* bit: the chunk is mapped; under the pool's lock */
+	uint32_t refs;    /* chunks not freed yet */
+	struct mapping *map[POOL_DEVICES]; /* for each attachment */
+};
+
+/* ---- the pool ----------------------------------------------------------------------------- */
+
+struct attachment {
+	struct binding_client client;
+	struct pp_pool *pool;
+	struct binding *binding; /* NULL: not in use */
+	pp_binding_t name;
+};
+
+struct pp_pool {
+	/* Read by all, written hardly ever. */
+	uintptr_t owner; /* env_self() of the owner; relaxed */
+	struct gate *gate;
+	uint32_t page_size;
+	bool watch; /* debug mode `pages`: cache and ring are closed, so that every get and
+		       put takes the way through the chunk, where the watching is */
+
+	/* The owner's. Others read it to drain and for statistics. */
+	uint32_t count __attribute__((aligned(ENV_LINE))); /* entries in cache; release */
+	uint32_t cap;       /* 0 once revoked; the revoker's */
+	uint32_t refilling; /* the owner is taking from the ring; release */
+	uint64_t ring_pos;  /* the next slot to take */
+	uint64_t alloc_fast, alloc_slow, alloc_empty, alloc_refill, alloc_failed;
+	uint64_t recycle_cached, recycle_cache_full;
+	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
+	uint32_t frag_off;
+	uint32_t frag_users; /* fragments cut from it so far; release */
+	struct pp_page *cache[POOL_CACHE] __attribute__((aligned(ENV_LINE)));
+
+	/* The putters'. */
+	uint64_t ring_tail __attribute__((aligned(ENV_LINE))); /* RING_CLOSED: no more */
+	uint64_t ring_head __attribute__((aligned(ENV_LINE))); /* taken by the owner; release */
+	struct pp_page *ring[POOL_RING] __attribute__((aligned(ENV_LINE)));
+	struct chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
+	struct chunk *inbox; /* are complete: to be looked at under the lock */
+	uint64_t recycle_ring_full;
+
+	/*
+	 * The handle, each chunk not freed yet, and whoever needs the pool for a moment.
+	 */
+	uint32_t refs;
+
+	/* Protects all that follows, and what says so above. Before a binding's lock. */
+	struct env_lock lock;
+	struct pp_pool_params params;
+	char name[32];
+	bool revoked;
+	bool let_go; /* the hold on the chunks has ended: n_home has one more */
+	uint32_t frag_closed; /* the frag_users that the revoker closed with */
+	uint64_t in_flight_at_revoke;
+	uint64_t n_pages, n_chunks, n_idle, n_fresh, n_released;
+	uint64_t n_memory[3]; /* chunks of each kind of memory */
+	struct list chunks, spans;
+	struct list avail; /* chunks with some pages home, */
+	struct list idle;  /* with all of them, */
+	struct list fresh; /* and such as have never given one */
+	struct attachment at[POOL_DEVICES];
+	uint32_t n_at;
+
+	struct list registry; /* among all pools: under gates.lock */
+};
+
+/* pool.c */
+void pool_lock(struct pp_pool *pool);
+void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the handle */
+void pool_ref(struct pp_pool *pool);
+bool pool_ref_unless_gone(struct pp_pool *pool);
+void pool_unref(struct pp_pool *pool);
+void pool_drain(struct pp_pool *pool); /* lock held */
+/* Call fn for every pool, with a reference. */
+void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+
+/* chunk.c: lock held unless said otherwise */
+int pool_grow(struct pp_pool *pool);
+/* Take up to n pages from the chunks. */
+unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n);
+/* Bring pages of one pool home, in any place's stead. Any thread, no lock needed. */
+void pool_bring_home(struct pp_page *const *pages, unsigned n);
+/* Look at the chunks in the inbox: free, or list as idle and trim to the limit. */
+void pool_process_inbox(struct pp_pool *pool);
+/* Let idle and fresh chunks go until at most keep of them are left. Returns how many. */
+uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep);
+/* The pool's own hold on its chunks ends: it is revoked and drained. */
+void pool_let_go(struct pp_pool *pool);
+/* Map or unmap every span for one attachment. */
+int pool_map_all(struct pp_pool *pool, unsigned at);
+void pool_unmap_all(struct pp_pool *pool, unsigned at);
+/* Pages of a chunk that aren't home: in flight, or in cache and ring. */
+uint32_t chunk_in_flight(const struct chunk *c);
+uint64_t pool_idle_limit(const struct pp_pool *pool);
+uint64_t chunk_bytes_total(void);
+
+/* page.c: cache and ring */
+void place_close(struct pp_pool *pool); /* no more pushes; lock held */
+void place_drain(struct pp_pool *pool); /* bring all of them home; lock held, revoked */
+void place_empty(struct pp_pool *pool); /* the same in a live pool; owner, lock not held */
+uint64_t place_count(struct pp_pool *pool); /* pages in cache and ring, about */
+uint64_t place_ring_total(struct pp_pool *pool); /* pages that ever went through the ring */
+
+/* frag.c: the page that fragments are cut from, closed by the revoker. Lock held. */
+void frag_revoke(struct pp_pool *pool);
+
+/* watch.c: debug mode `pages` */
+void watch_get(struct pp_page *page, const void *place); /* lock held */
+void watch_double_put(const struct pp_page *page);
+
+#endif

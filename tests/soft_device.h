@@ -1,0 +1,114 @@
+/*
+ * soft_device.h - for tests: a device on the software IOMMU with a driver that does
+ * nothing, or what the test tells it.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef SOFT_DEVICE_H
+#define SOFT_DEVICE_H
+
+#include <errno.h>
+#include <pagepool/pagepool.h>
+#include <string.h>
+
+#include "tap.h"
+
+struct soft_device {
+	struct pp_iommu *iommu;
+	struct pp_device *dev;
+	struct pp_driver drv;
+	int (*probe)(struct soft_device *self, pp_binding_t binding);
+	void (*remove)(struct soft_device *self, pp_binding_t binding, enum pp_remove_why why);
+	unsigned mask_bits; /* what the driver sets; 0: leaves it at 32 */
+	int removes, gones;
+	void *test; /* the test's own */
+};
+
+static inline int soft_device_probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+{
+	struct soft_device *self = ctx;
+
+	(void)dev;
+	if (self->mask_bits)
+		pp_dma_set_mask(binding, self->mask_bits);
+	return self->probe ? self->probe(self, binding) : 0;
+}
+
+static inline void soft_device_remove(struct pp_device *dev, pp_binding_t binding,
+				      enum pp_remove_why why, void *ctx)
+{
+	struct soft_device *self = ctx;
+
+	(void)dev;
+	self->removes++;
+	self->gones += why == PP_REMOVE_GONE;
+	if (self->remove)
+		self->remove(self, binding, why);
+}
+
+/* Registered, with a driver, not bound yet. */
+static inline void soft_device_init(struct soft_device *self, const struct pp_soft_params *soft)
+{
+	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
+
+	memset(self, 0, sizeof *self);
+	self->mask_bits = 64;
+	self->drv.name = "test";
+	self->drv.probe = soft_device_probe;
+	self->drv.remove = soft_device_remove;
+	self->drv.ctx = self;
+	if (pp_soft_create(&self->iommu, soft))
+		abort();
+	params.name = "soft0";
+	params.iommu = self->iommu;
+	params.address_bits = soft ? soft->address_bits : 0;
+	if (pp_device_register(&self->dev, &params) || pp_driver_register(&self->drv))
+		abort();
+}
+
+static inline pp_binding_t soft_device_bind(struct soft_device *self)
+{
+	if (pp_device_bind(self->dev, &self->drv))
+		abort();
+	return pp_device_binding(self->dev);
+}
+
+static inline void soft_device_exit(struct soft_device *self)
+{
+	pp_device_unregister(self->dev);
+	pp_driver_unregister(&self->drv);
+}
+
+static inline struct pp_domain_stats soft_device_domain(const struct soft_device *self)
+{
+	struct pp_domain_stats s;
+
+	pp_domain_stats(self->dev, &s, sizeof s);
+	return s;
+}
+
+static inline struct pp_device_stats soft_device_stats(const struct soft_device *self)
+{
+	struct pp_device_stats s;
+
+	pp_device_stats(self->dev, &s, sizeof s);
+	return s;
+}
+
+static inline struct pp_pool_stats pool_stats(struct pp_pool *pool)
+{
+	struct pp_pool_stats s;
+
+	pp_pool_stats(pool, &s, sizeof s);
+	return s;
+}
+
+static inline struct pp_totals totals(void)
+{
+	struct pp_totals t;
+
+	pp_totals(&t, sizeof t);
+	return t;
+}
+
+#endif
