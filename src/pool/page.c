@@ -24,7 +24,7 @@ static bool is_owner(const struct pp_pool *pool)
  * The flag was seen after popping n entries from `lo` up. What the drain took is NULL;
  * the rest is ours, and goes home, as nothing is handed out any more.
  */
-static void pop_raced(struct pp_pool *pool, uint32_t lo, uint32_t n)
+static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t lo, uint32_t n)
 {
 	pool_lock(pool);
 	for (uint32_t i = lo; i < lo + n; i++) {
@@ -52,16 +52,23 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_
 	return false;
 }
 
-/* Push a page for which there is room. The page, and the pool, may be gone after it. */
-static inline void cache_push(struct pp_pool *pool, uint32_t count, struct pp_page *page)
+/* Push pages for which there is room. They, and the pool, may be gone after it. */
+static inline void cache_push(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n)
 {
 	struct gate *gate = pool->gate;
+	uint32_t count = env_load_relaxed(&pool->count);
 
-	env_store_relaxed(&pool->cache[count], page);
-	env_store_release(&pool->count, count + 1);
+	for (uint32_t i = 0; i < n; i++)
+		env_store_relaxed(&pool->cache[count + i], pages[i]);
+	env_store_release(&pool->count, count + n);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (gate_revoked(gate))
 		gate_raced(gate);
+}
+
+static inline bool cache_has_room(const struct pp_pool *pool, uint32_t n)
+{
+	return env_load_relaxed(&pool->count) + n <= env_load_relaxed(&pool->cap);
 }
 
 /* The cache is full: the newer half goes home. */
@@ -74,28 +81,28 @@ static void cache_spill(struct pp_pool *pool)
 		pool_bring_home(pages, POOL_REFILL);
 }
 
-/* The owner puts a page that has room neither way: the pool is revoked, watched or full. */
-static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool, struct pp_page *page)
+/* The owner puts pages for which there is no room: the cache is full, or closed for good. */
+static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool,
+						     struct pp_page *const *pages, uint32_t n)
 {
-	if (env_load_relaxed(&pool->cap))
+	if (env_load_relaxed(&pool->count) >= POOL_REFILL)
 		cache_spill(pool);
-	/* the page isn't home, so the pool is still there */
-	if (env_load_relaxed(&pool->cap) > env_load_relaxed(&pool->count))
-		cache_push(pool, env_load_relaxed(&pool->count), page);
+	/* the pages aren't home, so the pool is still there; it may be revoked by now */
+	if (cache_has_room(pool, n))
+		cache_push(pool, pages, n);
 	else
-		pool_bring_home(&page, 1);
+		pool_bring_home(pages, n);
 }
 
-static inline void owner_put(struct pp_pool *pool, struct pp_page *page)
+/* At most POOL_REFILL pages. */
+static inline void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n)
 {
-	uint32_t count = env_load_relaxed(&pool->count);
-
-	if (env_unlikely(count >= env_load_relaxed(&pool->cap))) {
-		cache_overflow(pool, page);
+	if (env_unlikely(!cache_has_room(pool, n))) {
+		cache_overflow(pool, pages, n);
 		return;
 	}
-	env_count(&pool->recycle_cached, 1);
-	cache_push(pool, count, page);
+	env_count(&pool->recycle_cached, n);
+	cache_push(pool, pages, n);
 }
 
 /* ---- ring: any thread puts, the owner takes ------------------------------------------ */
@@ -339,11 +346,17 @@ static inline bool drop_ref(struct pp_page *page)
 	return true;
 }
 
-/* Pages of one pool whose last reference is gone, by a thread that isn't the owner. */
-static void remote_put(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
+/* Pages of one pool whose last reference is gone. */
+static inline void put_home(struct pp_page *const *pages, unsigned n)
 {
-	unsigned k = ring_push(pool, pages, n);
+	struct pp_pool *pool = pages[0]->pool;
+	unsigned k;
 
+	if (is_owner(pool)) {
+		owner_put(pool, pages, n);
+		return;
+	}
+	k = ring_push(pool, pages, n);
 	if (k == n)
 		return;
 	env_add_relaxed(&pool->recycle_ring_full, n - k);
@@ -352,12 +365,8 @@ static void remote_put(struct pp_pool *pool, struct pp_page *const *pages, unsig
 
 void pp_page_put(struct pp_page *page)
 {
-	if (!drop_ref(page))
-		return;
-	if (is_owner(page->pool))
-		owner_put(page->pool, page);
-	else
-		remote_put(page->pool, &page, 1);
+	if (drop_ref(page))
+		put_home(&page, 1);
 }
 
 void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
@@ -366,22 +375,16 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct pp_page *page = pages[i];
-
-		if (!drop_ref(page))
+		if (!drop_ref(pages[i]))
 			continue;
-		if (is_owner(page->pool)) {
-			owner_put(page->pool, page);
-			continue;
-		}
-		if (k == sizeof run / sizeof run[0] || (k && run[0]->pool != page->pool)) {
-			remote_put(run[0]->pool, run, k);
+		if (k == sizeof run / sizeof run[0] || (k && run[0]->pool != pages[i]->pool)) {
+			put_home(run, k);
 			k = 0;
 		}
-		run[k++] = page;
+		run[k++] = pages[i];
 	}
 	if (k)
-		remote_put(run[0]->pool, run, k);
+		put_home(run, k);
 }
 
 void pp_page_ref(struct pp_page *page, unsigned n)

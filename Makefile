@@ -1,0 +1,39 @@
+# The menu. Meson does the work; each target sets up what it needs on a fresh Debian 12.
+BUILD ?= build
+PREFIX ?= /usr/local
+
+all: deps-run ## build the library and the command into build/
+	@test -f $(BUILD)/build.ninja || \
+		meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=false >/dev/null
+	@ninja --quiet -C $(BUILD)
+
+run: all ## the main job: real packets through a device that vanishes, with proof
+	@scripts/run $(BUILD)/tool/pagepool
+
+check: ## all tests: gcc, clang, AddressSanitizer and UBSan, ThreadSanitizer
+	@scripts/deps check
+	@scripts/check
+
+check-quick: ## the tests of one plain build
+	@scripts/deps check
+	@scripts/check gcc
+
+sample: ## make tests/data/real.pcap anew from real clients (root, network namespaces)
+	@tests/data/make-sample.sh
+
+install: all ## install under PREFIX (/usr/local) and DESTDIR
+	@meson install -C $(BUILD) --no-rebuild
+
+format: ## lay the C sources out as .clang-format says
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove what was built
+	@rm -rf $(BUILD) out
+
+deps-run:
+	@scripts/deps run
+
+help: ## this menu
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: all run check check-quick sample install format clean deps-run help

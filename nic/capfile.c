@@ -1,0 +1,115 @@
+/*
+ * capfile.c - reading a capture file. libpcap does the work: both formats, both byte
+ * orders, all resolutions; stamps come out in nanoseconds.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "capfile.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct capfile {
+	pcap_t *pcap;
+	char *path;
+	uint64_t n; /* packets read */
+};
+
+/* A directory or an empty file deserves better words than libpcap's. */
+static int look_at(const char *path, char *error)
+{
+	struct stat st;
+
+	if (stat(path, &st)) {
+		snprintf(error, CAPFILE_ERROR, "can't read %.200s: %s", path, strerror(errno));
+		return -EINVAL;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		snprintf(error, CAPFILE_ERROR, "can't read %.200s: it is a directory", path);
+		return -EINVAL;
+	}
+	if (S_ISREG(st.st_mode) && !st.st_size) {
+		snprintf(error, CAPFILE_ERROR, "%.200s is empty: not a capture file", path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int open_pcap(struct capfile *f, char *error)
+{
+	char why[PCAP_ERRBUF_SIZE];
+
+	f->pcap = pcap_open_offline_with_tstamp_precision(f->path, PCAP_TSTAMP_PRECISION_NANO, why);
+	f->n = 0;
+	if (f->pcap)
+		return 0;
+	snprintf(error, CAPFILE_ERROR, "can't read %.120s: %.250s", f->path, why);
+	return -EINVAL;
+}
+
+int capfile_open(struct capfile **out, const char *path, char *error)
+{
+	struct capfile *f;
+
+	*out = NULL;
+	if (look_at(path, error))
+		return -EINVAL;
+	f = calloc(1, sizeof *f);
+	if (f)
+		f->path = strdup(path);
+	if (!f || !f->path) {
+		free(f);
+		snprintf(error, CAPFILE_ERROR, "no memory to read %.200s", path);
+		return -ENOMEM;
+	}
+	if (open_pcap(f, error)) {
+		capfile_close(f);
+		return -EINVAL;
+	}
+	*out = f;
+	return 0;
+}
+
+void capfile_close(struct capfile *f)
+{
+	if (!f)
+		return;
+	if (f->pcap)
+		pcap_close(f->pcap);
+	free(f->path);
+	free(f);
+}
+
+int capfile_rewind(struct capfile *f, char *error)
+{
+	pcap_close(f->pcap);
+	return open_pcap(f, error);
+}
+
+int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
+{
+	struct pcap_pkthdr *h;
+	int ret = pcap_next_ex(f->pcap, &h, &packet->bytes);
+
+	if (ret == PCAP_ERROR_BREAK)
+		return 0;
+	if (ret != 1) {
+		snprintf(error, CAPFILE_ERROR, "%.120s is broken after %llu packets: %.200s", f->path,
+			 (unsigned long long)f->n, pcap_geterr(f->pcap));
+		return -EINVAL;
+	}
+	f->n++;
+	packet->len = h->caplen;
+	packet->wire_len = h->len;
+	packet->time_ns = (uint64_t)h->ts.tv_sec * 1000000000u + (uint64_t)h->ts.tv_usec;
+	return 1;
+}
+
+int capfile_link_type(const struct capfile *f)
+{
+	return pcap_datalink(f->pcap);
+}

@@ -1,0 +1,33 @@
+/*
+ * capfile.h - reading a capture file, pcap or pcapng, whoever wrote it (libpcap).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef NIC_CAPFILE_H
+#define NIC_CAPFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct capfile;
+
+struct capfile_packet {
+	const uint8_t *bytes; /* until the next call */
+	uint32_t len;
+	uint32_t wire_len;
+	uint64_t time_ns;
+};
+
+#define CAPFILE_ERROR 400
+
+/* 0, or -EINVAL with a sentence in error (CAPFILE_ERROR bytes). */
+int capfile_open(struct capfile **out, const char *path, char *error);
+void capfile_close(struct capfile *file);
+/* 1: a packet; 0: the end; -EINVAL: the file is broken from here on, with a sentence. */
+int capfile_next(struct capfile *file, struct capfile_packet *packet, char *error);
+/* Begin again. 0 or -EINVAL as capfile_open. */
+int capfile_rewind(struct capfile *file, char *error);
+/* pcap's LINKTYPE_ number. */
+int capfile_link_type(const struct capfile *file);
+
+#endif

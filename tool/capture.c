@@ -1,0 +1,443 @@
+/*
+ * capture.c - pagepool capture: from a device's pages to a file, whatever becomes of the
+ * device on the way.
+ *
+ * One thread does it all: it polls the driver, keeps back what --hold asks for, hands the
+ * rest to the writer, and plays the controller who unbinds or removes the device.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_SEGS 256u
+
+struct options {
+	const char *device, *file;
+	uint64_t count;  /* 0: all */
+	uint64_t hold, max_pages;
+	uint64_t unbind_after, remove_after; /* 0: never */
+	bool rebind, json;
+};
+
+/* Segments received and not yet handed to the writer, oldest first: a ring. */
+struct queue {
+	struct nic_seg *seg;
+	uint64_t first, n, size; /* size: a power of two */
+};
+
+struct capture {
+	struct options opt;
+	struct nic *nic;
+	struct writer *writer;
+	int stop_fd;
+	struct queue queue;
+	struct report report;
+	uint64_t begun, shown; /* ns: the start, and the last progress line */
+	bool progress;
+	bool done;
+	int status;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The run is over; the first reason counts. */
+static void end(struct capture *c, const char *why, int status)
+{
+	if (c->done)
+		return;
+	c->done = true;
+	c->report.end = why;
+	c->status = status;
+}
+
+/* ---- what is held back --------------------------------------------------------------- */
+
+static bool queue_grow(struct queue *q)
+{
+	uint64_t size = q->size ? 2 * q->size : 4096;
+	struct nic_seg *seg = malloc(size * sizeof *seg);
+
+	if (!seg)
+		return false;
+	for (uint64_t i = 0; i < q->n; i++)
+		seg[i] = q->seg[(q->first + i) & (q->size - 1)];
+	free(q->seg);
+	*q = (struct queue){ .seg = seg, .n = q->n, .size = size };
+	return true;
+}
+
+static struct nic_seg *queue_at(struct queue *q, uint64_t i)
+{
+	return &q->seg[(q->first + i) & (q->size - 1)];
+}
+
+/* Hand over whole packets as long as `keep` pages stay behind. */
+static void release(struct capture *c, uint64_t keep)
+{
+	struct nic_seg packet[WRITER_SEGS];
+	struct queue *q = &c->queue;
+
+	while (q->n > keep) {
+		unsigned n = 0;
+
+		while (n < q->n && n < WRITER_SEGS && !queue_at(q, n)->last)
+			n++;
+		if (n == q->n || q->n - (n + 1) < keep)
+			break;
+		for (unsigned i = 0; i <= n; i++)
+			packet[i] = *queue_at(q, i);
+		q->first += n + 1;
+		q->n -= n + 1;
+		writer_add(c->writer, packet, n + 1);
+	}
+}
+
+/* Take segments in; what is beyond --count goes back unseen. */
+static void receive(struct capture *c, const struct nic_seg *seg, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (c->done && c->opt.count && c->report.packets_received == c->opt.count) {
+			pp_page_put(seg[i].page);
+			continue;
+		}
+		if (c->queue.n == c->queue.size && !queue_grow(&c->queue)) {
+			say("no memory to hold %llu pages: writing what there is",
+			    (unsigned long long)c->queue.n);
+			c->opt.hold = 0;
+			release(c, 0);
+			end(c, "no memory", EXIT_ERROR);
+			if (c->queue.n == c->queue.size) { /* one packet that isn't complete */
+				pp_page_put(seg[i].page);
+				continue;
+			}
+		}
+		*queue_at(&c->queue, c->queue.n++) = seg[i];
+		c->report.packets_received += seg[i].last;
+		if (seg[i].last && c->report.packets_received == c->opt.count)
+			end(c, "as many packets as asked for", EXIT_OK);
+	}
+}
+
+/* ---- the device's life ----------------------------------------------------------------- */
+
+static bool bind_device(struct capture *c)
+{
+	int ret = pp_device_bind(c->nic->dev, &c->nic->drv);
+
+	if (!ret) {
+		c->report.bindings++;
+		return true;
+	}
+	say("can't bind the driver of %s: %s%s", c->opt.device, strerror(-ret),
+	    ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
+	end(c, "the driver could not be bound", EXIT_ERROR);
+	return false;
+}
+
+static void note_pool(struct capture *c)
+{
+	struct pp_pool_stats s;
+
+	if (!c->nic->rx_pool)
+		return;
+	pp_pool_stats(c->nic->rx_pool, &s, sizeof s);
+	if (s.chunks < c->report.chunks)
+		return;
+	c->report.chunks = s.chunks;
+	c->report.chunks_hugetlb = s.chunks_hugetlb;
+	c->report.chunks_thp = s.chunks_thp;
+	c->report.page_bytes_mapped = s.bytes_mapped;
+}
+
+/*
+ * End the binding: by unbind or, when the device has gone, by surprise removal. The first
+ * time is what the report is about.
+ */
+static void end_binding(struct capture *c, bool gone)
+{
+	struct pp_domain_stats domain;
+	struct pp_device_stats stats;
+	bool first = !c->report.unbind_asked;
+
+	note_pool(c);
+	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
+	if (gone)
+		pp_device_remove(c->nic->dev, PP_REMOVAL_SURPRISE);
+	else
+		pp_device_unbind(c->nic->dev);
+	report_left(&c->report, c->nic->dev);
+	pp_device_stats(c->nic->dev, &stats, sizeof stats);
+	if (!first)
+		return;
+	c->report.faults_before_unbind = domain.faults;
+	c->report.unbind_ns = stats.unbind_ns;
+	c->report.in_flight_at_unbind = stats.in_flight_at_unbind;
+	c->report.removed = gone;
+}
+
+static void poll_device(struct capture *c, unsigned *got)
+{
+	struct nic_seg seg[POLL_SEGS];
+	unsigned n = c->nic->ops->rx(c->nic, seg, POLL_SEGS);
+
+	receive(c, seg, n);
+	*got += n;
+}
+
+/* What the driver kept when it lost its device. */
+static void drain_driver(struct capture *c)
+{
+	unsigned n;
+
+	do {
+		n = 0;
+		poll_device(c, &n);
+	} while (n);
+}
+
+/* Unbind or removal that was asked for on the command line. */
+static void asked_for(struct capture *c)
+{
+	uint64_t n = c->report.packets_received;
+	bool unbind = c->opt.unbind_after && n >= c->opt.unbind_after;
+	bool remove = c->opt.remove_after && n >= c->opt.remove_after;
+
+	if (c->report.unbind_asked || c->done || !(unbind || remove))
+		return;
+	end_binding(c, remove);
+	c->report.unbind_asked = true;
+	if (unbind && c->opt.rebind) {
+		drain_driver(c);
+		c->report.rebound = bind_device(c);
+		return;
+	}
+	drain_driver(c);
+	end(c, remove ? "removed, as asked for" : "unbound, as asked for", EXIT_OK);
+}
+
+/* The device's own doing. Everything that came has been polled. */
+static void look_at_device(struct capture *c, enum nic_state state)
+{
+	switch (state) {
+	case NIC_RUNNING:
+		break;
+	case NIC_END:
+		end(c, "end of input", EXIT_OK);
+		break;
+	case NIC_FAILED:
+		say("%s", c->nic->ops->error(c->nic));
+		end(c, "the input is broken", EXIT_ERROR);
+		break;
+	case NIC_GONE:
+		say("the device has gone");
+		end_binding(c, true);
+		c->report.unbind_asked = true;
+		drain_driver(c);
+		end(c, "device lost", EXIT_LOST);
+		break;
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+static void show_progress(struct capture *c, bool last)
+{
+	uint64_t now = now_ns();
+
+	if (!c->progress || (!last && now - c->shown < 250000000u))
+		return;
+	c->shown = now;
+	fprintf(stderr, "\r%llu packets, %llu pages held, %llu written%s",
+		(unsigned long long)c->report.packets_received, (unsigned long long)c->queue.n,
+		(unsigned long long)writer_packets(c->writer), last ? "\n" : " ");
+	fflush(stderr);
+}
+
+/* No page can be had, and none will come back: what is held is what there is. */
+static bool starving(struct capture *c, uint64_t failed_before)
+{
+	return c->nic->stats.rx_no_page != failed_before &&
+	       c->nic->stats.rx_posted < c->nic->rx_ring / 4 && !writer_busy(c->writer);
+}
+
+static void wait_for_work(struct capture *c)
+{
+	struct pollfd fd[] = {
+		{ .fd = c->nic->ops->event_fd(c->nic), .events = POLLIN },
+		{ .fd = c->stop_fd, .events = POLLIN },
+		{ .fd = writer_event_fd(c->writer), .events = POLLIN },
+	};
+	uint64_t drop;
+
+	show_progress(c, false);
+	if (poll(fd, writer_busy(c->writer) ? 3 : 2, c->progress ? 250 : -1) > 0 &&
+	    fd[0].revents && read(fd[0].fd, &drop, sizeof drop) < 0)
+		return; /* somebody was faster: nothing to take back */
+}
+
+static void turn(struct capture *c)
+{
+	enum nic_state state = c->nic->ops->state(c->nic); /* before the poll that finds nothing */
+	uint64_t no_page = c->nic->stats.rx_no_page;
+	unsigned got = 0;
+
+	poll_device(c, &got);
+	asked_for(c);
+	release(c, c->opt.hold);
+	writer_poll(c->writer);
+	if (writer_error(c->writer))
+		end(c, "the file could not be written", EXIT_ERROR);
+	if (stop_asked())
+		end(c, "interrupted", EXIT_OK);
+	if (got) {
+		show_progress(c, false);
+		return;
+	}
+	if (starving(c, no_page)) {
+		say("no memory for more pages: writing what was received");
+		end(c, "no memory", EXIT_ERROR);
+	}
+	look_at_device(c, state);
+	if (c->done)
+		return;
+	c->nic->ops->arm(c->nic);
+	poll_device(c, &got); /* what came before the arm makes no event */
+	if (!got && state == c->nic->ops->state(c->nic))
+		wait_for_work(c);
+}
+
+/* After the loop: the rest is written, the device let go, the accounts settled. */
+static int settle(struct capture *c)
+{
+	struct report *r = &c->report;
+	struct pp_device_stats stats;
+	struct pp_domain_stats domain;
+	struct pp_totals totals;
+
+	if (pp_device_state(c->nic->dev) == PP_DEVICE_BOUND)
+		end_binding(c, false);
+	drain_driver(c);
+	release(c, 0);
+	while (c->queue.n) { /* half a packet, at the end of a broken run */
+		pp_page_put(queue_at(&c->queue, 0)->page);
+		c->queue.first++;
+		c->queue.n--;
+	}
+	while (writer_busy(c->writer) && !writer_error(c->writer))
+		writer_wait(c->writer);
+	show_progress(c, true);
+	pp_device_stats(c->nic->dev, &stats, sizeof stats);
+	r->late_calls_refused = stats.late_calls_refused;
+	r->packets_refused = c->nic->stats.rx_refused;
+	c->nic->ops->quiet(c->nic);
+	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
+	r->faults_after_unbind = domain.faults - r->faults_before_unbind;
+	r->packets_written = writer_packets(c->writer);
+	r->bytes_written = writer_bytes(c->writer);
+	if (writer_close(c->writer))
+		c->status = EXIT_ERROR;
+	pp_totals(&totals, sizeof totals);
+	r->pages_leaked = totals.zombie_pages;
+	r->elapsed_ns = now_ns() - c->begun;
+	return c->status;
+}
+
+static int run(struct capture *c)
+{
+	int status;
+
+	c->progress = isatty(STDERR_FILENO);
+	c->begun = now_ns();
+	c->report.device = c->opt.device;
+	c->report.file = c->opt.file;
+	if (writer_open(&c->writer, c->opt.file, c->nic->ops->link_type(c->nic)))
+		return EXIT_ERROR;
+	if (bind_device(c))
+		while (!c->done)
+			turn(c);
+	status = settle(c);
+	/* what was written to standard output must stay a capture file */
+	if (c->opt.json)
+		report_json(&c->report, strcmp(c->opt.file, "-") ? stdout : stderr);
+	else
+		report_print(&c->report, strcmp(c->opt.file, "-") ? stdout : stderr);
+	return status;
+}
+
+/* ---- the command line ------------------------------------------------------------------------- */
+
+static bool options_sane(const struct options *o)
+{
+	if (!o->device || !o->file)
+		say("capture needs -d DEVICE and -w FILE; see pagepool capture --help");
+	else if (o->unbind_after && o->remove_after)
+		say("--unbind-after and --remove-after exclude each other");
+	else if (o->rebind && !o->unbind_after)
+		say("--rebind needs --unbind-after: a device that has gone can't be bound again");
+	else
+		return true;
+	return false;
+}
+
+/* With fewer pages than that the device and the writer would wait for each other. */
+static bool enough_pages(const struct options *o, unsigned ring)
+{
+	if (!o->max_pages || (o->max_pages >= ring && o->max_pages - ring >= o->hold))
+		return true;
+	say("--max-pages must be at least %llu: what --hold keeps and %u for the receive ring",
+	    (unsigned long long)(o->hold + ring), ring);
+	return false;
+}
+
+int capture_main(int argc, char **argv)
+{
+	struct capture c = { .status = EXIT_OK };
+	const struct option_def defs[] = {
+		{ "device", 'd', "DEVICE", "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
+		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]",
+		  OPTION_STRING, &c.opt.device },
+		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
+		  OPTION_STRING, &c.opt.file },
+		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
+		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
+		  &c.opt.hold },
+		{ "unbind-after", 0, "N", "unbind the driver after N packets", OPTION_COUNT,
+		  &c.opt.unbind_after },
+		{ "remove-after", 0, "N", "take the device away by surprise after N packets",
+		  OPTION_COUNT, &c.opt.remove_after },
+		{ "rebind", 0, NULL, "after the unbind, bind again and go on", OPTION_FLAG,
+		  &c.opt.rebind },
+		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT, &c.opt.max_pages },
+		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &c.opt.json },
+		{ 0 },
+	};
+	bool usage;
+	int status = EXIT_ERROR;
+
+	if (options_parse(argc, argv, "capture", "Write the packets that a device receives to a file.",
+			  defs) || !options_sane(&c.opt))
+		return EXIT_USAGE;
+	if (device_open(&c.nic, c.opt.device, c.opt.max_pages, &usage))
+		return usage ? EXIT_USAGE : EXIT_ERROR;
+	c.stop_fd = stop_fd_open();
+	if (!enough_pages(&c.opt, c.nic->rx_ring))
+		status = EXIT_USAGE;
+	else if (c.stop_fd >= 0)
+		status = run(&c);
+	c.nic->ops->close(c.nic);
+	free(c.queue.seg);
+	return status;
+}

@@ -1,0 +1,47 @@
+/*
+ * main.c - the pagepool command: which of its commands is meant.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "tool.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name;
+	int (*main)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{ "capture", capture_main, "write the packets that a device receives to a file" },
+	{ "replay", replay_main, "send the packets of a file out through a device" },
+};
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: pagepool COMMAND [OPTION ...]\n\n");
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
+	fprintf(out, "\n  --help     show this help; COMMAND --help shows a command's\n"
+		     "  --version  show the version\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("pagepool %s\n", pp_version());
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].main(argc - 1, argv + 1);
+	say("there is no command \"%s\"; see pagepool --help", argv[1]);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,242 @@
+/*
+ * replay.c - pagepool replay: a capture file, sent out through a device.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "tool.h"
+
+#include <capfile.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PACKET_SEGS 128u
+
+struct replay {
+	const char *device, *path;
+	uint64_t count, loops;
+	bool json;
+	struct nic *nic;
+	struct capfile *file;
+	int stop_fd;
+	char error[CAPFILE_ERROR];
+	struct report report;
+};
+
+/* Copy a packet into pages of the driver's. Segments, or a negative errno. */
+static int fill(struct replay *r, const struct capfile_packet *p, struct nic_seg *seg)
+{
+	uint32_t done = 0;
+	int n = 0, ret = 0;
+
+	do {
+		uint32_t size, left = p->len - done;
+
+		ret = n == PACKET_SEGS ? -EMSGSIZE : pp_page_get(&seg[n].page, r->nic->tx_pool);
+		if (ret)
+			break;
+		size = pp_page_size(seg[n].page);
+		seg[n].len = left < size ? left : size;
+		memcpy(pp_page_addr(seg[n].page), p->bytes + done, seg[n].len);
+		done += seg[n].len;
+		seg[n].wire_len = p->wire_len;
+		seg[n].time_ns = p->time_ns;
+		seg[n].last = done == p->len;
+		n++;
+	} while (done < p->len);
+	while (ret && n)
+		pp_page_put(seg[--n].page);
+	return ret ? ret : n;
+}
+
+/* Wait for the device, or a signal. */
+static void wait_device(struct replay *r)
+{
+	struct pollfd fd[] = {
+		{ .fd = r->nic->ops->event_fd(r->nic), .events = POLLIN },
+		{ .fd = r->stop_fd, .events = POLLIN },
+	};
+	uint64_t drop;
+
+	if (poll(fd, 2, -1) > 0 && fd[0].revents && read(fd[0].fd, &drop, sizeof drop) < 0)
+		return;
+}
+
+/* Until at most `left` packets are under way. False: interrupted. */
+static bool reap(struct replay *r, unsigned left)
+{
+	unsigned before = r->nic->ops->tx_reap(r->nic);
+
+	while (before > left && !stop_asked()) {
+		unsigned now;
+
+		r->nic->ops->arm(r->nic);
+		now = r->nic->ops->tx_reap(r->nic); /* what came before the arm makes no event */
+		if (now == before)
+			wait_device(r);
+		before = r->nic->ops->tx_reap(r->nic);
+	}
+	return before <= left;
+}
+
+static int send_packet(struct replay *r, const struct capfile_packet *p)
+{
+	struct nic_seg seg[PACKET_SEGS];
+	int n = fill(r, p, seg);
+
+	if (n < 0) {
+		say("can't send packet %llu of %u bytes: %s",
+		    (unsigned long long)r->report.packets_received + 1, p->len, strerror(-n));
+		return EXIT_ERROR;
+	}
+	while (!r->nic->ops->tx(r->nic, seg, (unsigned)n)) {
+		if (reap(r, 64))
+			continue;
+		while (n)
+			pp_page_put(seg[--n].page);
+		return EXIT_OK; /* interrupted */
+	}
+	r->report.packets_received++;
+	r->report.bytes_written += p->len;
+	return EXIT_OK;
+}
+
+/* One pass over the file, or what --count leaves of it. */
+static int play(struct replay *r)
+{
+	struct capfile_packet p;
+	int status = EXIT_OK, ret = 0;
+
+	while (status == EXIT_OK && !stop_asked() &&
+	       (!r->count || r->report.packets_received < r->count)) {
+		ret = capfile_next(r->file, &p, r->error);
+		if (ret != 1)
+			break;
+		status = send_packet(r, &p);
+		r->nic->ops->tx_reap(r->nic);
+	}
+	if (ret < 0) {
+		say("%s", r->error);
+		return EXIT_ERROR;
+	}
+	return status;
+}
+
+static int play_all(struct replay *r)
+{
+	int status = play(r);
+
+	for (uint64_t i = 1; status == EXIT_OK && !stop_asked() && i != r->loops &&
+	     (!r->count || r->report.packets_received < r->count); i++) {
+		if (capfile_rewind(r->file, r->error)) {
+			say("%s", r->error);
+			return EXIT_ERROR;
+		}
+		status = play(r);
+	}
+	r->report.end = stop_asked() ? "interrupted" : status == EXIT_OK ? "all sent" : "failed";
+	return status;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void settle(struct replay *r)
+{
+	struct pp_domain_stats domain;
+	struct pp_device_stats dev;
+	struct pp_pool_stats pool;
+	struct pp_totals totals;
+	unsigned left;
+
+	reap(r, 0);
+	left = r->nic->ops->tx_reap(r->nic);
+	pp_pool_stats(r->nic->tx_pool, &pool, sizeof pool);
+	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
+	r->report.faults_before_unbind = domain.faults;
+	r->report.chunks = pool.chunks;
+	r->report.page_bytes_mapped = pool.bytes_mapped;
+	pp_device_unbind(r->nic->dev);
+	report_left(&r->report, r->nic->dev);
+	r->nic->ops->quiet(r->nic);
+	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
+	pp_device_stats(r->nic->dev, &dev, sizeof dev);
+	pp_totals(&totals, sizeof totals);
+	r->report.faults_after_unbind = domain.faults - r->report.faults_before_unbind;
+	r->report.unbind_ns = dev.unbind_ns;
+	r->report.in_flight_at_unbind = dev.in_flight_at_unbind;
+	r->report.late_calls_refused = dev.late_calls_refused;
+	r->report.pages_leaked = totals.zombie_pages;
+	r->report.packets_written = r->report.packets_received - left;
+	r->report.bindings = dev.bindings;
+}
+
+static int run(struct replay *r)
+{
+	uint64_t begun = now_ns();
+	int ret = pp_device_bind(r->nic->dev, &r->nic->drv), status;
+
+	if (ret) {
+		say("can't bind the driver of %s: %s", r->device, strerror(-ret));
+		return EXIT_ERROR;
+	}
+	status = play_all(r);
+	settle(r);
+	r->report.device = r->device;
+	r->report.file = r->path;
+	r->report.elapsed_ns = now_ns() - begun;
+	if (r->json)
+		report_json(&r->report, stdout);
+	else
+		printf("%llu packets (%llu bytes) of %s sent through %s, in %.3f s: %s\n",
+		       (unsigned long long)r->report.packets_written,
+		       (unsigned long long)r->report.bytes_written, r->path, r->device,
+		       (double)r->report.elapsed_ns / 1e9, r->report.end);
+	return status;
+}
+
+int replay_main(int argc, char **argv)
+{
+	struct replay r = { .loops = 1 };
+	const struct option_def defs[] = {
+		{ "device", 'd', "DEVICE", "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
+		  "                             [,wire=FILE]: what is sent is dumped there",
+		  OPTION_STRING, &r.device },
+		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
+		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
+		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },
+		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &r.json },
+		{ 0 },
+	};
+	bool usage;
+	int status = EXIT_ERROR;
+
+	if (options_parse(argc, argv, "replay", "Send the packets of a file out through a device.", defs))
+		return EXIT_USAGE;
+	if (!r.device || !r.path) {
+		say("replay needs -d DEVICE and -r FILE; see pagepool replay --help");
+		return EXIT_USAGE;
+	}
+	if (capfile_open(&r.file, r.path, r.error)) {
+		say("%s", r.error);
+		return EXIT_ERROR;
+	}
+	if (device_open(&r.nic, r.device, 0, &usage)) {
+		capfile_close(r.file);
+		return usage ? EXIT_USAGE : EXIT_ERROR;
+	}
+	r.stop_fd = stop_fd_open();
+	if (r.stop_fd >= 0)
+		status = run(&r);
+	r.nic->ops->close(r.nic);
+	capfile_close(r.file);
+	return status;
+}

@@ -1,0 +1,114 @@
+/*
+ * tool.h - the pagepool command's parts.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_TOOL_H
+#define TOOL_TOOL_H
+
+#include <nic.h>
+#include <stdio.h>
+
+/* Exit statuses: the command's contract. */
+enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_LOST = 3 };
+
+#define ERROR_BYTES 600
+
+/* say.c: one sentence on standard error, begun with the program's name */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* options.c */
+
+/* One option of a command: "--hold N". An entry without a name ends a list. */
+struct option_def {
+	const char *name;  /* long, without the dashes */
+	char letter;       /* or 0 */
+	const char *value; /* what it takes, for the help; NULL: nothing */
+	const char *help;
+	enum option_kind { OPTION_STRING, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG } kind;
+	void *out; /* const char **, uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
+};
+/* 0; -1: said what is wrong. `--help` prints the help and exits. */
+int options_parse(int argc, char **argv, const char *command, const char *what,
+		  const struct option_def *defs);
+/* A whole number, all of the text; false: it isn't one. */
+bool number_parse(const char *text, uint64_t min, uint64_t *out);
+
+/* device.c: 0, or -1: said what is wrong; *usage: it was the caller's spelling */
+int device_open(struct nic **out, const char *spec, uint64_t max_pages, bool *usage);
+
+/* signal.c: SIGINT and SIGTERM become a readable descriptor */
+int stop_fd_open(void);
+bool stop_asked(void);
+
+/* writer.c */
+
+/*
+ * A capture file written by io_uring straight from pages. Pages that are handed over are
+ * put when they have been written, or can't be.
+ */
+struct writer;
+/* 0, or -1: said what is wrong. */
+int writer_open(struct writer **out, const char *path, int link_type);
+/* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
+#define WRITER_SEGS 512u
+void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n);
+/* Send what has been handed over on its way, and put the pages of what is written. */
+void writer_poll(struct writer *w);
+/* The same, but wait for at least one write to complete, if any is under way. */
+void writer_wait(struct writer *w);
+/* Readable when there is something to poll. */
+int writer_event_fd(struct writer *w);
+bool writer_busy(const struct writer *w);
+/* What went wrong first, or NULL. After that pages are put unwritten. */
+const char *writer_error(const struct writer *w);
+uint64_t writer_packets(const struct writer *w); /* written, all before them too */
+uint64_t writer_bytes(const struct writer *w);   /* of the file */
+/*
+ * Wait for all that is under way, leave a file that is valid, close it. 0, or -1: there
+ * was an error, which has been said.
+ */
+int writer_close(struct writer *w);
+
+/* report.c */
+
+/* What became of a run; the keys of --json. */
+#define REPORT_COUNTS(X)                                                                 \
+	X(packets_received)                                                              \
+	X(packets_written)                                                               \
+	X(bytes_written)                                                                 \
+	X(in_flight_at_unbind)                                                           \
+	X(unbind_ns)                                                                     \
+	X(mappings_left)                                                                 \
+	X(iova_left)                                                                     \
+	X(page_table_bytes_left)                                                         \
+	X(faults_before_unbind)                                                          \
+	X(faults_after_unbind)                                                           \
+	X(late_calls_refused)                                                            \
+	X(pages_leaked)                                                                  \
+	X(chunks)                                                                        \
+	X(chunks_hugetlb)                                                                \
+	X(chunks_thp)                                                                    \
+	X(page_bytes_mapped)                                                             \
+	X(packets_refused)                                                               \
+	X(bindings)                                                                      \
+	X(elapsed_ns)
+
+struct report {
+#define REPORT_MEMBER(name) uint64_t name;
+	REPORT_COUNTS(REPORT_MEMBER)
+	const char *device, *file;
+	const char *end; /* how the run ended: "end of input", "unbound", ... */
+	bool unbind_asked, removed, rebound;
+};
+
+/* Note what the device's domain holds, which should be nothing; the worst counts. */
+void report_left(struct report *r, struct pp_device *dev);
+void report_print(const struct report *r, FILE *out);
+void report_json(const struct report *r, FILE *out);
+
+/* capture.c, replay.c: the commands; the exit status */
+int capture_main(int argc, char **argv);
+int replay_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,413 @@
+/*
+ * writer.c - a capture file, written by io_uring straight from the pool's pages.
+ *
+ * The file is pcap with nanosecond stamps, in this machine's byte order. Packets are
+ * gathered into batches; a batch is one vectored write at its own place in the file and
+ * begins and ends between packets. So, whatever fails, the file can be cut where the
+ * last packet before the failure ends, and is valid.
+ *
+ * What isn't a regular file (a pipe) is written one batch after the other.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BATCHES 32u
+#define BATCH_IOV 1024u /* IOV_MAX on Linux: the vectors of one write */
+#define BATCH_PACKETS (BATCH_IOV / 2)
+#define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
+
+struct file_header {
+	uint32_t magic;
+	uint16_t major, minor;
+	int32_t zone;
+	uint32_t sigfigs, snaplen, link_type;
+};
+
+struct record {
+	uint32_t sec, nsec, len, wire_len;
+};
+
+struct batch {
+	struct record record[BATCH_PACKETS];
+	struct iovec iov[BATCH_IOV];
+	struct pp_page *page[BATCH_IOV];
+	unsigned n_packets, n_iov, n_pages;
+	unsigned iov_done; /* vectors written whole */
+	uint64_t offset, bytes, written;
+	enum { FREE, OPEN, BUSY, DONE, FAILED } state;
+};
+
+struct writer {
+	struct io_uring ring;
+	int fd;
+	bool serial; /* not a regular file */
+	char *path;
+	char error[ERROR_BYTES];
+	bool failed;
+	struct batch *batch; /* a ring of BATCHES: [first, first + n) are in use, in order */
+	unsigned first, n;
+	unsigned n_busy;
+	struct batch *queued[2 * BATCHES]; /* in the submission queue, in order */
+	unsigned n_queued;
+	uint64_t end;     /* where the next batch goes */
+	uint64_t packets; /* of the batches that are whole and in front */
+	uint64_t valid;   /* bytes of the file that are whole */
+};
+
+static struct batch *batch_at(struct writer *w, unsigned i)
+{
+	return &w->batch[(w->first + i) % BATCHES];
+}
+
+static void put_pages(struct batch *b)
+{
+	pp_page_put_batch(b->page, b->n_pages);
+	b->n_pages = 0;
+}
+
+static void fail(struct writer *w, int err)
+{
+	if (w->failed)
+		return;
+	w->failed = true;
+	snprintf(w->error, sizeof w->error, "can't write %s: %s", w->path, strerror(err));
+}
+
+/* ---- batches on their way -------------------------------------------------------------- */
+
+static void submit(struct writer *w, struct batch *b)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&w->ring); /* one for each batch: never full */
+
+	io_uring_prep_writev(sqe, w->fd, b->iov + b->iov_done, b->n_iov - b->iov_done,
+			     w->serial ? (uint64_t)-1 : b->offset + b->written);
+	io_uring_sqe_set_data(sqe, b);
+	b->state = BUSY;
+	w->n_busy++;
+	w->queued[w->n_queued++] = b;
+}
+
+/* The packets of a batch that lie within its first `written` bytes, and their bytes. */
+static unsigned whole_packets(const struct batch *b, uint64_t written, uint64_t *bytes)
+{
+	unsigned n = 0;
+
+	*bytes = 0;
+	while (n < b->n_packets && *bytes + sizeof(struct record) + b->record[n].len <= written)
+		*bytes += sizeof(struct record) + b->record[n++].len;
+	return n;
+}
+
+/* Batches in front that are settled: count them, up to the first that failed. */
+static void retire(struct writer *w)
+{
+	while (w->n && (batch_at(w, 0)->state == DONE || batch_at(w, 0)->state == FAILED)) {
+		struct batch *b = batch_at(w, 0);
+		uint64_t bytes;
+		unsigned packets = whole_packets(b, b->written, &bytes);
+
+		if (w->valid == b->offset) { /* nothing is missing before it */
+			w->packets += packets;
+			w->valid += bytes;
+		}
+		b->state = FREE;
+		w->first = (w->first + 1) % BATCHES;
+		w->n--;
+	}
+}
+
+/* Move past what has been written. */
+static void advance(struct batch *b, size_t n)
+{
+	b->written += n;
+	while (n) {
+		struct iovec *v = &b->iov[b->iov_done];
+
+		if (n < v->iov_len) {
+			v->iov_base = (char *)v->iov_base + n;
+			v->iov_len -= n;
+			return;
+		}
+		n -= v->iov_len;
+		b->iov_done++;
+	}
+}
+
+static void complete(struct writer *w, struct batch *b, int res)
+{
+	w->n_busy--;
+	if (res > 0)
+		advance(b, (size_t)res);
+	if (b->written == b->bytes) {
+		b->state = DONE;
+	} else if ((res > 0 || res == -EINTR || res == -EAGAIN) && !w->failed) {
+		submit(w, b); /* a short write: the rest, or its error */
+		return;
+	} else {
+		fail(w, res < 0 ? -res : EIO);
+		b->state = FAILED;
+	}
+	put_pages(b);
+}
+
+/* Hand the queued writes to the kernel. One that it refuses altogether has failed. */
+static void flush_submissions(struct writer *w)
+{
+	while (w->n_queued) {
+		int ret = io_uring_submit(&w->ring);
+
+		if (ret > 0) {
+			w->n_queued -= (unsigned)ret;
+			memmove(w->queued, w->queued + ret, w->n_queued * sizeof w->queued[0]);
+		} else if (ret != -EINTR && ret != -EAGAIN && ret != -EBUSY) {
+			fail(w, ret ? -ret : EIO);
+			while (w->n_queued) { /* never seen by the kernel: the ring goes with us */
+				struct batch *b = w->queued[--w->n_queued];
+
+				b->state = FAILED;
+				w->n_busy--;
+				put_pages(b);
+			}
+		}
+	}
+}
+
+static void reap(struct writer *w, bool wait)
+{
+	struct io_uring_cqe *cqe;
+
+	flush_submissions(w);
+	if (wait && w->n_busy)
+		io_uring_wait_cqe(&w->ring, &cqe);
+	while (!io_uring_peek_cqe(&w->ring, &cqe)) {
+		struct batch *b = io_uring_cqe_get_data(cqe);
+		int res = cqe->res;
+
+		io_uring_cqe_seen(&w->ring, cqe);
+		complete(w, b, res);
+	}
+	retire(w);
+	flush_submissions(w);
+}
+
+/* Close the open batch, and send off what may go. */
+static void dispatch(struct writer *w)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		struct batch *b = batch_at(w, i);
+
+		if (b->state != OPEN || (w->serial && w->n_busy))
+			continue;
+		if (w->failed) {
+			b->state = FAILED;
+			put_pages(b);
+		} else {
+			submit(w, b);
+		}
+	}
+	flush_submissions(w);
+}
+
+static void step(struct writer *w, bool wait)
+{
+	dispatch(w);
+	reap(w, wait);
+	dispatch(w);
+}
+
+/* The batch that takes more packets, with room for n segments. */
+static struct batch *open_batch(struct writer *w, unsigned n)
+{
+	struct batch *b = w->n ? batch_at(w, w->n - 1) : NULL;
+
+	if (b && b->state == OPEN && b->n_packets < BATCH_PACKETS &&
+	    b->n_iov + n + 1 <= BATCH_IOV && b->bytes < BATCH_BYTES)
+		return b;
+	dispatch(w);
+	while (w->n == BATCHES)
+		step(w, true);
+	b = batch_at(w, w->n++);
+	b->n_packets = b->n_iov = b->n_pages = b->iov_done = 0;
+	b->bytes = b->written = 0;
+	b->offset = w->end;
+	b->state = OPEN;
+	return b;
+}
+
+static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
+{
+	struct batch *b = open_batch(w, n);
+	struct record *r = &b->record[b->n_packets++];
+
+	*r = (struct record){
+		.sec = (uint32_t)(seg->time_ns / 1000000000u),
+		.nsec = (uint32_t)(seg->time_ns % 1000000000u),
+		.wire_len = seg->wire_len,
+	};
+	b->iov[b->n_iov++] = (struct iovec){ r, sizeof *r };
+	for (unsigned i = 0; i < n; i++) {
+		r->len += seg[i].len;
+		if (seg[i].len)
+			b->iov[b->n_iov++] =
+				(struct iovec){ pp_page_addr(seg[i].page), seg[i].len };
+		b->page[b->n_pages++] = seg[i].page;
+	}
+	b->bytes += sizeof *r + r->len;
+	w->end += sizeof *r + r->len;
+}
+
+void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n)
+{
+	unsigned first = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (!seg[i].last)
+			continue;
+		add_packet(w, seg + first, i + 1 - first);
+		first = i + 1;
+	}
+}
+
+void writer_poll(struct writer *w)
+{
+	step(w, false);
+}
+
+void writer_wait(struct writer *w)
+{
+	step(w, true);
+}
+
+/* ---- open, close --------------------------------------------------------------------------- */
+
+int writer_event_fd(struct writer *w)
+{
+	return w->ring.ring_fd;
+}
+
+bool writer_busy(const struct writer *w)
+{
+	return w->n != 0;
+}
+
+const char *writer_error(const struct writer *w)
+{
+	return w->failed ? w->error : NULL;
+}
+
+uint64_t writer_packets(const struct writer *w)
+{
+	return w->packets;
+}
+
+uint64_t writer_bytes(const struct writer *w)
+{
+	return w->valid;
+}
+
+static int write_header(struct writer *w, int link_type)
+{
+	struct file_header h = {
+		.magic = 0xa1b23c4d, /* pcap with nanoseconds */
+		.major = 2,
+		.minor = 4,
+		.snaplen = 262144,
+		.link_type = (uint32_t)link_type,
+	};
+	ssize_t n = write(w->fd, &h, sizeof h);
+
+	if (n != (ssize_t)sizeof h) {
+		say("can't write %s: %s", w->path, n < 0 ? strerror(errno) : "no room");
+		return -1;
+	}
+	w->end = w->valid = sizeof h;
+	return 0;
+}
+
+static int open_file(struct writer *w, const char *path)
+{
+	bool std_out = !strcmp(path, "-");
+	struct stat st;
+
+	w->path = strdup(std_out ? "standard output" : path);
+	w->fd = std_out ? dup(STDOUT_FILENO) :
+			  open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (!w->path || w->fd < 0 || fstat(w->fd, &st)) {
+		say("can't write %s: %s", path, strerror(w->path ? errno : ENOMEM));
+		return -1;
+	}
+	/* a regular file that we didn't open may be in append mode, or at some place */
+	w->serial = std_out || !S_ISREG(st.st_mode);
+	return 0;
+}
+
+static void writer_free(struct writer *w)
+{
+	if (w->fd >= 0)
+		close(w->fd);
+	free(w->batch);
+	free(w->path);
+	free(w);
+}
+
+int writer_open(struct writer **out, const char *path, int link_type)
+{
+	struct writer *w = calloc(1, sizeof *w);
+	int ret;
+
+	*out = NULL;
+	if (w) {
+		w->fd = -1;
+		w->batch = calloc(BATCHES, sizeof *w->batch);
+	}
+	if (!w || !w->batch) {
+		say("no memory for the writer");
+		free(w);
+		return -1;
+	}
+	if (open_file(w, path) || write_header(w, link_type)) {
+		writer_free(w);
+		return -1;
+	}
+	ret = io_uring_queue_init(2 * BATCHES, &w->ring, 0);
+	if (ret) {
+		say("can't set up io_uring: %s%s", strerror(-ret),
+		    ret == -EPERM || ret == -ENOSYS ?
+			    "; the kernel's setting kernel.io_uring_disabled or a container's "
+			    "filter forbids it" : "");
+		writer_free(w);
+		return -1;
+	}
+	*out = w;
+	return 0;
+}
+
+int writer_close(struct writer *w)
+{
+	int ret = 0;
+
+	while (w->n)
+		step(w, true);
+	if (w->failed && !w->serial && ftruncate(w->fd, (off_t)w->valid))
+		say("can't cut %s to its %llu whole bytes: %s", w->path,
+		    (unsigned long long)w->valid, strerror(errno));
+	if (close(w->fd) && !w->failed)
+		fail(w, errno);
+	w->fd = -1;
+	if (w->failed) {
+		say("%s; it holds the first %llu packets", w->error, (unsigned long long)w->packets);
+		ret = -1;
+	}
+	io_uring_queue_exit(&w->ring);
+	writer_free(w);
+	return ret;
+}
