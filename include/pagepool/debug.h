@@ -19,8 +19,8 @@ enum pp_debug {
 };
 
 /**
- * Choose what is watched: an OR of enum pp_debug. `dma` and `fatal` count from now
- * on, `pages` for pools created from now on. Until the first call it is what the
+ * Choose what is watched: an OR of enum pp_debug. `fatal` counts from now on, `dma` from
+ * the next mapping and, for sync, the next binding on, `pages` for pools created from now on. Until the first call it is what the
  * environment variable PAGEPOOL_DEBUG says: a list such as "dma,pages".
  * Control.
  */
@@ -33,7 +33,8 @@ PP_API int pp_debug_parse(const char *list, unsigned *what);
 
 /**
  * Send reports elsewhere than to standard error: one call a report, one or more
- * lines without the last newline. NULL: standard error again. Control.
+ * lines without the last newline. It runs under locks of the library and may not call it.
+ * NULL: standard error again. Control.
  */
 PP_API void pp_debug_set_report(void (*report)(void *ctx, const char *text), void *ctx);
 /** Reports made since the start of the process. Any thread. */

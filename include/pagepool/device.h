@@ -42,7 +42,10 @@ enum pp_remove_why {
  */
 struct pp_driver {
 	const char *name;
-	/** True if the driver can drive the device. Called from pp_device_bind. */
+	/**
+	 * True if the driver can drive the device. Called from pp_device_bind; may ask the
+	 * device about itself and nothing else. NULL: only bound when asked for by name.
+	 */
 	bool (*match)(struct pp_device *dev, void *ctx);
 	/**
 	 * Take the device. 0, or a negative errno: the binding then ends as by
@@ -57,13 +60,15 @@ struct pp_driver {
 
 /**
  * Make a driver known, for pp_device_bind to find. Binds nothing by itself.
- * @return 0; -EINVAL: no name, probe or remove; -EEXIST: known already.
+ * @return 0; -EINVAL: no name, probe or remove; -EEXIST: known already; -ENOMEM: there
+ *         are 64 drivers.
  */
 PP_API int pp_driver_register(struct pp_driver *drv);
 
 /**
  * Unbind every device that the driver is bound to, then forget the driver.
- * @return 0; -ENOENT: not registered; -EDEADLK: called from its own callback.
+ * @return 0; -ENOENT: not registered; -EDEADLK: called from a callback of one of its
+ *         devices; nothing is changed then.
  */
 PP_API int pp_driver_unregister(struct pp_driver *drv);
 
@@ -180,8 +185,8 @@ struct pp_notifier {
 };
 
 /**
- * Hear of every device. The callback runs on the thread that causes the event
- * and may make no lifecycle call on that device.
+ * Hear of every device. The callback runs on the thread that causes the event; it may
+ * make no lifecycle call on that device and may not (un)register a listener.
  * @return 0; -EINVAL: no callback.
  */
 PP_API int pp_notifier_register(struct pp_notifier *notifier);

@@ -6,8 +6,9 @@
  *
  * Thread rule: any thread, any time. A call through a binding that has ended is
  * refused with -ENODEV, reaches no device, and is counted (late_calls_refused).
- * Whatever the driver leaves mapped is unmapped when the binding ends, counted
- * (mappings_forgotten), and in debug mode reported with its place.
+ * Whatever the driver leaves mapped is unmapped when the binding ends. Unless the device
+ * has gone by surprise, that is counted (mappings_forgotten), and in debug mode reported
+ * with its place.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -66,8 +67,9 @@ PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enu
  * Before the CPU reads what the device wrote. Also for pages of a pool
  * (iova = pp_page_iova(page) + offset).
  * @param len  bytes, within one mapping.
- * @return 0; -ENODEV: the binding has ended; -EINVAL: not within a mapping (found
- *         out only where the device is incoherent, or in debug mode).
+ * @return 0; -ENODEV: the binding has ended; -EINVAL: not within a mapping, or mapped in
+ *         another direction (found out only where the device is incoherent, or in debug
+ *         mode).
  */
 #define pp_dma_sync_for_cpu(binding, iova, len, dir) \
 	pp_dma_sync_at((binding), (iova), (len), (dir), true, PP_PLACE)

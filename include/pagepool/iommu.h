@@ -3,8 +3,7 @@
  *
  * A back end embeds struct pp_iommu at the head of its own structure, fills it in
  * and hands it to pp_device_register. The library serialises the control calls of
- * one domain (map, unmap, invalidate, block, destroy); stats and sync may come at
- * any time. A back end knows nothing of pools or drivers.
+ * one domain. A back end knows nothing of pools or drivers.
  *
  * For all calls: iova, addr and len are multiples of the smallest page size, len is
  * not 0, and the range lies within one of the domain's ranges.
@@ -55,7 +54,10 @@ struct pp_iommu_ops {
 	 * none will be. @param len  SIZE_MAX: the whole domain.
 	 */
 	void (*invalidate)(struct pp_iommu *iommu, pp_iova_t iova, size_t len);
-	/** Let nothing translate (true) until told otherwise (false). As invalidate. */
+	/**
+	 * Let nothing translate (true) until told otherwise (false); as invalidate, for the
+	 * whole domain. The library blocks a domain when it is registered.
+	 */
 	void (*block)(struct pp_iommu *iommu, bool on);
 	/** Incoherent domains only, else NULL. @return 0; -EINVAL: not mapped. */
 	int (*sync)(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu);

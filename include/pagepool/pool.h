@@ -12,7 +12,7 @@
  *   put, ref                                               
  *   attach, detach                                         X
  *   unbind, remove                                         
- *   own                    X              X                X
+ *   own                    X                               X
  *   destroy                X              X                X       X
  *
  * get, frag and trim are the *owner's*: one thread. The creator owns the pool
@@ -45,18 +45,23 @@ struct pp_pool_params {
 	size_t size;          /**< of this structure; see PP_PARAMS */
 	const char *name;     /**< for messages; at most 31 bytes are kept; may be NULL */
 	uint32_t page_size;   /**< bytes: a power of two, 2048 to chunk_size. 0 is 4096 */
-	uint32_t chunk_size;  /**< bytes: a power of two, 4 KiB to 1 GiB. 0 is 2 MiB */
+	/**
+	 * Bytes: a power of two, 4 KiB to 1 GiB. 0 is 2 MiB. Hugetlb pages are tried for
+	 * chunks of 2 MiB only, transparent huge pages from 2 MiB up.
+	 */
+	uint32_t chunk_size;
 	uint64_t max_pages;   /**< 0: no limit but memory */
 	enum pp_dma_dir dir;  /**< what devices may do with the pages */
 	enum pp_memory memory; /**< the first kind to try */
-	int numa_node;        /**< 0 upwards to prefer a node; the default -1 is PP_NUMA_ANY */
+	int numa_node;        /**< the node to prefer, from 1 up: node + 1. 0 is PP_NUMA_ANY */
 	/**
 	 * Idle chunks (every page home) that a live pool keeps, at most. More are
 	 * trimmed, down to half of it. 0: an eighth of its chunks, at least 8.
 	 */
 	uint32_t idle_chunks;
 };
-#define PP_NUMA_ANY (-1)
+#define PP_NUMA_ANY 0
+#define PP_NUMA_NODE(node) ((node) + 1)
 
 /** Parameters with every default: 4 KiB pages, 2 MiB chunks, both directions, any node. */
 PP_API struct pp_pool_params pp_pool_defaults(void);
@@ -65,8 +70,8 @@ PP_API struct pp_pool_params pp_pool_defaults(void);
  * Make a pool (page_pool_create). It has no memory until the first get.
  * @param binding  the device's, or pp_binding_none() for a pool that is not mapped.
  * @param params   NULL: the defaults.
- * @return 0; -EINVAL: a size that is not allowed, a bad direction; -E2BIG: see
- *         PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the
+ * @return 0; -EINVAL: a size, direction or kind of memory that is not allowed; -E2BIG:
+ *         see PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the
  *         kernel has no expedited membarrier(2), which revocation needs; -ENOMEM.
  */
 PP_API int pp_pool_create(struct pp_pool **out, pp_binding_t binding,
@@ -83,7 +88,8 @@ PP_API void pp_pool_destroy(struct pp_pool *pool);
  * A pool is revoked when it loses its last device.
  * @return 0; -EEXIST: attached already; -ENODEV: the binding has ended or is
  *         ending, or the pool is revoked; -ERANGE: the device can't address the
- *         pool's IOVAs; -ENOMEM; or what the back end's map returned.
+ *         pool's IOVAs; -ENOSPC: it has 16 devices; -ENOMEM; or what the back end's map
+ *         returned.
  */
 PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
 /** Unmap it there again. @return 0; -ENOENT: not attached. Control. */
@@ -98,12 +104,13 @@ PP_API void pp_pool_own(struct pp_pool *pool);
 /**
  * Get a page with one reference (page_pool_alloc_pages). Its contents are whatever
  * they were. Owner.
- * @return 0; -ENODEV: revoked; -ENOBUFS: max_pages are out; -ENOMEM: no memory;
- *         -ENOSPC: no IOVA, or the IOMMU is full. *out is NULL then.
+ * @return 0; -ENODEV: revoked, or a binding is ending; -ENOBUFS: max_pages are out;
+ *         -ENOMEM: no memory; -ENOSPC: no IOVA, or the IOMMU is full; or what else the
+ *         back end's map returned. *out is NULL then.
  */
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**
- * Get up to n pages. Owner.
+ * Get up to n pages, n from 1 up. Owner.
  * @return how many, 1 to n; or an errno as pp_page_get when it is none.
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);

@@ -17,11 +17,11 @@
 	X(alloc_fast, "pages got from the owner's cache")                            \
 	X(alloc_slow, "pages got from the chunks, by batches into the cache")        \
 	X(alloc_slow_high_order, "chunks added to the pool")                         \
-	X(alloc_empty, "times the owner's cache was found empty")                    \
+	X(alloc_empty, "times the owner's cache was found empty, the ring's refills included") \
 	X(alloc_refill, "times the return ring refilled it")                         \
 	X(alloc_failed, "gets that failed: no memory, the limit, revoked")           \
 	X(recycle_cached, "pages put back into the owner's cache")                   \
-	X(recycle_cache_full, "pages that found it full")                            \
+	X(recycle_cache_full, "pages given to their chunks because it was full")     \
 	X(recycle_ring, "pages put back through the return ring")                    \
 	X(recycle_ring_full, "pages that found it full and went to their chunk")     \
 	X(pages, "pages in the chunks, free or not")                                 \
@@ -44,9 +44,9 @@
 #define PP_DEVICE_STATS(X)                                                            \
 	X(bindings, "bindings begun")                                                \
 	X(late_calls_refused, "calls through a binding that had ended")              \
-	X(mappings_forgotten, "mappings of the driver's own left at unbind")         \
+	X(mappings_forgotten, "mappings of the driver's own left at unbind; not those of a device that has gone") \
 	X(pools, "pools attached now")                                               \
-	X(unbind_ns, "duration of the last unbind or removal, ns")                   \
+	X(unbind_ns, "duration of the last unbind, the driver's remove included, or of the revocation of a device that has gone, ns") \
 	X(in_flight_at_unbind, "pages its revoked pools had in flight then")
 
 /* A domain. */

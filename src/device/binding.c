@@ -60,6 +60,7 @@ int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iomm
 	env_store_relaxed(&b->first, b->generation + 1);
 	b->stats = (struct pp_device_stats){ 0 };
 	env_store_relaxed(&b->late, 0);
+	domain_block(&b->domain, true);
 	env_unlock(&b->lock);
 	return 0;
 }
@@ -90,10 +91,7 @@ struct binding *binding_peek(pp_binding_t name)
 {
 	struct binding *b = slot_of(name);
 
-	if (env_likely(b && env_load_acquire(&b->id) == name.id))
-		return b;
-	refuse(b, name);
-	return NULL;
+	return env_likely(b && env_load_acquire(&b->id) == name.id) ? b : NULL;
 }
 
 int binding_enter(struct binding **out, pp_binding_t name, bool fresh)
@@ -111,6 +109,21 @@ int binding_enter(struct binding **out, pp_binding_t name, bool fresh)
 	refuse(b, name);
 	env_unlock(&b->lock);
 	return -ENODEV;
+}
+
+const char *binding_device_name(pp_binding_t name, char *buf, size_t size)
+{
+	struct binding *b = slot_of(name);
+
+	strncpy(buf, "one that is no more", size);
+	if (!b)
+		return buf;
+	env_lock(&b->lock);
+	if (b->dev && name.id >> SLOT_BITS >= b->first)
+		strncpy(buf, pp_device_name(b->dev), size);
+	env_unlock(&b->lock);
+	buf[size - 1] = 0;
+	return buf;
 }
 
 void binding_leave(struct binding *b)

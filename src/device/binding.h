@@ -88,7 +88,9 @@ void binding_forget(struct binding *b, uint64_t ns);
  */
 int binding_enter(struct binding **out, pp_binding_t name, bool fresh);
 void binding_leave(struct binding *b);
-/* The slot, if the name is alive, without a lock; else NULL, counted. */
+/* The device whose binding it was, or "one that is no more". Returns buf. */
+const char *binding_device_name(pp_binding_t name, char *buf, size_t size);
+/* The slot, if the name is alive, without a lock; else NULL. */
 struct binding *binding_peek(pp_binding_t name);
 
 /* With the lock held. */

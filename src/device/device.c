@@ -23,8 +23,9 @@ struct pp_device {
 	uintptr_t busy; /* relaxed: a thread only ever asks whether it is itself */
 
 	enum pp_device_state state; /* stored relaxed under lifecycle, loaded anywhere */
-	struct pp_driver *drv;
+	struct pp_driver *drv; /* written under lifecycle and core.lock */
 	void *data;
+	unsigned refs; /* the handle, and who looks at it for a moment; under core.lock */
 };
 
 static struct {
@@ -37,16 +38,16 @@ static struct {
 /* ---- notifiers ------------------------------------------------------------------ */
 
 static struct {
-	pthread_rwlock_t lock; /* read by notifications, written by (un)register */
+	struct env_rwlock lock; /* read by notifications, written by (un)register */
 	struct pp_notifier *first;
-} chain = { .lock = PTHREAD_RWLOCK_INITIALIZER };
+} chain = { .lock = ENV_RWLOCK_INIT };
 
 static void notify(struct pp_device *dev, enum pp_event event)
 {
-	pthread_rwlock_rdlock(&chain.lock);
+	env_read_lock(&chain.lock);
 	for (struct pp_notifier *n = chain.first; n; n = n->next)
 		n->notify(n, event, dev);
-	pthread_rwlock_unlock(&chain.lock);
+	env_rw_unlock(&chain.lock);
 }
 
 int pp_notifier_register(struct pp_notifier *notifier)
@@ -55,12 +56,12 @@ int pp_notifier_register(struct pp_notifier *notifier)
 
 	if (!notifier || !notifier->notify)
 		return -EINVAL;
-	pthread_rwlock_wrlock(&chain.lock);
+	env_write_lock(&chain.lock);
 	while (*p) /* in the order of registration, as in Linux */
 		p = &(*p)->next;
 	notifier->next = NULL;
 	*p = notifier;
-	pthread_rwlock_unlock(&chain.lock);
+	env_rw_unlock(&chain.lock);
 	return 0;
 }
 
@@ -68,14 +69,14 @@ int pp_notifier_unregister(struct pp_notifier *notifier)
 {
 	struct pp_notifier **p = &chain.first;
 
-	pthread_rwlock_wrlock(&chain.lock);
+	env_write_lock(&chain.lock);
 	while (*p && *p != notifier)
 		p = &(*p)->next;
 	if (*p)
 		*p = notifier->next;
 	else
 		notifier = NULL;
-	pthread_rwlock_unlock(&chain.lock);
+	env_rw_unlock(&chain.lock);
 	return notifier ? 0 : -ENOENT;
 }
 
@@ -128,62 +129,91 @@ int pp_driver_register(struct pp_driver *drv)
 	return ret;
 }
 
-/* A device that the driver is bound to, or NULL. */
-static struct pp_device *driver_device(const struct pp_driver *drv)
+static void device_unref(struct pp_device *dev)
 {
-	struct pp_device *found = NULL;
+	bool last;
 
 	env_lock(&core.lock);
+	last = !--dev->refs;
+	env_unlock(&core.lock);
+	if (!last)
+		return;
+	env_lock_destroy(&dev->lifecycle);
+	env_free(dev);
+}
+
+/* A device that the driver is bound to, referenced, or NULL. core.lock held. */
+static struct pp_device *driver_device(const struct pp_driver *drv)
+{
 	list_for_each(pos, &core.devices) {
 		struct pp_device *dev = list_entry(pos, struct pp_device, link);
 
-		if (env_load_relaxed(&dev->drv) == drv)
-			found = dev;
+		if (dev->drv != drv)
+			continue;
+		dev->refs++;
+		return dev;
 	}
-	env_unlock(&core.lock);
-	return found;
+	return NULL;
+}
+
+/* True if the calling thread is inside a callback of one of the driver's devices. */
+static bool driver_calling(const struct pp_driver *drv)
+{
+	list_for_each(pos, &core.devices) {
+		struct pp_device *dev = list_entry(pos, struct pp_device, link);
+
+		if (dev->drv == drv && env_load_relaxed(&dev->busy) == env_self())
+			return true;
+	}
+	return false;
 }
 
 int pp_driver_unregister(struct pp_driver *drv)
 {
 	struct pp_device *dev;
-	int i, ret;
+	int i;
 
 	env_lock(&core.lock);
 	i = driver_index(drv);
+	if (i >= 0 && driver_calling(drv))
+		i = -EDEADLK;
 	if (i >= 0) { /* first, so that nothing binds to it any more */
 		memmove(&core.driver[i], &core.driver[i + 1],
 			(core.n_drivers - (unsigned)i - 1) * sizeof core.driver[0]);
 		core.n_drivers--;
 	}
-	env_unlock(&core.lock);
-	if (i < 0)
-		return i;
-	while ((dev = driver_device(drv))) {
-		ret = pp_device_unbind(dev);
-		if (ret == -EDEADLK)
-			return ret;
+	while (i >= 0 && (dev = driver_device(drv))) {
+		env_unlock(&core.lock);
+		pp_device_unbind(dev); /* or somebody else was faster */
+		device_unref(dev);
+		env_lock(&core.lock);
 	}
-	return 0;
+	env_unlock(&core.lock);
+	return i < 0 ? i : 0;
 }
 
-/* The driver to bind: the one that is asked for, or the first that matches. */
-static struct pp_driver *driver_find(struct pp_device *dev, struct pp_driver *asked)
+/*
+ * The driver to bind, the one that is asked for or the first that matches, noted in the
+ * device: from now on pp_driver_unregister finds it there. NULL: none.
+ */
+static struct pp_driver *driver_take(struct pp_device *dev, struct pp_driver *asked)
 {
-	struct pp_driver *candidates[64];
-	unsigned n;
-
 	env_lock(&core.lock);
-	n = core.n_drivers;
-	memcpy(candidates, core.driver, sizeof candidates);
-	env_unlock(&core.lock);
-	for (unsigned i = 0; i < n; i++) {
-		struct pp_driver *drv = candidates[i];
+	for (unsigned i = 0; i < core.n_drivers && !dev->drv; i++) {
+		struct pp_driver *drv = core.driver[i];
 
 		if (asked ? drv == asked : drv->match && drv->match(dev, drv->ctx))
-			return drv;
+			dev->drv = drv;
 	}
-	return NULL;
+	env_unlock(&core.lock);
+	return dev->drv;
+}
+
+static void driver_drop(struct pp_device *dev)
+{
+	env_lock(&core.lock);
+	dev->drv = NULL;
+	env_unlock(&core.lock);
 }
 
 /* ---- bind, unbind ------------------------------------------------------------------------ */
@@ -211,7 +241,7 @@ static void end_binding(struct pp_device *dev, bool gone, bool call_remove)
 	if (call_remove && gone)
 		drv->remove(dev, binding, PP_REMOVE_GONE, drv->ctx);
 	binding_forget(b, ns);
-	env_store_relaxed(&dev->drv, NULL);
+	driver_drop(dev);
 	dev->data = NULL;
 	set_state(dev, PP_DEVICE_PRESENT);
 }
@@ -224,12 +254,11 @@ static int bind_locked(struct pp_device *dev, struct pp_driver *asked)
 
 	if (dev->state != PP_DEVICE_PRESENT)
 		return dev->state == PP_DEVICE_GONE ? -ENODEV : -EBUSY;
-	drv = driver_find(dev, asked);
+	drv = driver_take(dev, asked);
 	if (!drv)
 		return -ENOENT;
 	notify(dev, PP_EVENT_BIND_DRIVER);
 	binding = binding_begin(dev->slot);
-	env_store_relaxed(&dev->drv, drv);
 	set_state(dev, PP_DEVICE_BOUND);
 	ret = drv->probe(dev, binding, drv->ctx);
 	if (ret) {
@@ -343,6 +372,7 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 	strncpy(dev->name, p.name, sizeof dev->name - 1);
 	dev->resource = p.resource;
 	dev->address_bits = p.address_bits;
+	dev->refs = 1;
 	env_lock_init(&dev->lifecycle);
 	env_lock(&core.lock);
 	list_add_tail(&dev->link, &core.devices);
@@ -362,8 +392,7 @@ void pp_device_unregister(struct pp_device *dev)
 	env_unlock(&core.lock);
 	dev->slot->domain.iommu->ops->destroy(dev->slot->domain.iommu);
 	binding_slot_put(dev->slot);
-	env_lock_destroy(&dev->lifecycle);
-	env_free(dev);
+	device_unref(dev);
 }
 
 /* ---- what a device says of itself ------------------------------------------------------- */

@@ -14,6 +14,20 @@ static bool dir_valid(enum pp_dma_dir dir)
 	return dir == PP_DMA_BIDIRECTIONAL || dir == PP_DMA_TO_DEVICE || dir == PP_DMA_FROM_DEVICE;
 }
 
+/* As binding_enter; a call that is refused is reported with its place. */
+static int enter(struct binding **out, pp_binding_t binding, bool fresh, const char *call,
+		 const char *place)
+{
+	int ret = binding_enter(out, binding, fresh);
+	char name[32];
+
+	if (ret && debug_on(PP_DEBUG_DMA))
+		debug_done(debug_report(PP_DEBUG_DMA,
+					"device %s: %s at %s through a binding that has ended",
+					binding_device_name(binding, name, sizeof name), call, place));
+	return ret;
+}
+
 int pp_dma_set_mask(pp_binding_t binding, unsigned bits)
 {
 	struct binding *b;
@@ -43,7 +57,7 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 	if (!addr || !len || !dir_valid(dir) ||
 	    len > UINTPTR_MAX - (uintptr_t)addr - PP_BASE_PAGE)
 		return -EINVAL;
-	ret = binding_enter(&b, binding, true);
+	ret = enter(&b, binding, true, "map", place);
 	if (ret)
 		return ret;
 	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, place);
@@ -86,7 +100,7 @@ int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dm
 	struct binding *b;
 	struct mapping *m;
 	const char *wrong;
-	int ret = binding_enter(&b, binding, false);
+	int ret = enter(&b, binding, false, "unmap", place);
 
 	if (ret)
 		return ret;
@@ -117,14 +131,14 @@ static const char *sync_mismatch(const struct mapping *m, pp_iova_t iova, size_t
 	return NULL;
 }
 
-/* The part that an incoherent domain or the checker asks for. */
+/* What an incoherent domain, the checker, or a name that is dead asks for. */
 static int sync_slow(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 		     bool for_cpu, const char *place)
 {
 	struct binding *b;
 	struct mapping *m;
 	const char *wrong;
-	int ret = binding_enter(&b, binding, false);
+	int ret = enter(&b, binding, false, for_cpu ? "sync for CPU" : "sync for device", place);
 
 	if (ret)
 		return ret;
@@ -147,9 +161,7 @@ int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma
 {
 	struct binding *b = binding_peek(binding);
 
-	if (env_unlikely(!b))
-		return -ENODEV;
-	if (env_likely(!env_load_relaxed(&b->slow_sync)))
+	if (env_likely(b && !env_load_relaxed(&b->slow_sync)))
 		return 0;
 	return sync_slow(binding, iova, len, dir, for_cpu, place);
 }
@@ -165,7 +177,7 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 	*out = PP_IOVA_NONE;
 	if (!len || len > SIZE_MAX / 2)
 		return -EINVAL;
-	ret = binding_enter(&b, binding, true);
+	ret = enter(&b, binding, true, "allocation of coherent memory", place);
 	if (ret)
 		return ret;
 	ret = space_map(b, &m, MAPPING_COHERENT, NULL, len, PP_DMA_BIDIRECTIONAL, place);
@@ -183,7 +195,7 @@ int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova
 	struct binding *b;
 	struct mapping *m;
 	const char *wrong;
-	int ret = binding_enter(&b, binding, false);
+	int ret = enter(&b, binding, false, "free of coherent memory", place);
 
 	if (ret)
 		return ret;

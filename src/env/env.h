@@ -3,7 +3,7 @@
  * name their memory order, locks, memory, time, identity, words for people.
  *
  * One file implements it for each environment (user.c: Linux user space). Nothing
- * above includes a system header for these things.
+ * above includes a system header for these things; for text there is stdio.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -57,7 +57,7 @@ void env_barrier_heavy(void);
 /* 0, or -ENOSYS: the kernel has none. To be called before the first heavy. */
 int env_barrier_init(void);
 
-/* ---- locks: short, never held across a caller's code ------------------------ */
+/* ---- locks ------------------------------------------------------------------- */
 
 struct env_lock {
 	pthread_mutex_t mutex;
@@ -68,6 +68,15 @@ void env_lock_destroy(struct env_lock *lock);
 void env_lock(struct env_lock *lock);
 bool env_trylock(struct env_lock *lock);
 void env_unlock(struct env_lock *lock);
+
+/* Many readers, who may nest, or one writer. */
+struct env_rwlock {
+	pthread_rwlock_t rwlock;
+};
+#define ENV_RWLOCK_INIT { PTHREAD_RWLOCK_INITIALIZER }
+void env_read_lock(struct env_rwlock *lock);
+void env_write_lock(struct env_rwlock *lock);
+void env_rw_unlock(struct env_rwlock *lock);
 
 /* ---- memory ------------------------------------------------------------------ */
 

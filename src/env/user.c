@@ -76,6 +76,21 @@ void env_unlock(struct env_lock *lock)
 	pthread_mutex_unlock(&lock->mutex);
 }
 
+void env_read_lock(struct env_rwlock *lock)
+{
+	pthread_rwlock_rdlock(&lock->rwlock);
+}
+
+void env_write_lock(struct env_rwlock *lock)
+{
+	pthread_rwlock_wrlock(&lock->rwlock);
+}
+
+void env_rw_unlock(struct env_rwlock *lock)
+{
+	pthread_rwlock_unlock(&lock->rwlock);
+}
+
 /* ---- memory ------------------------------------------------------------------------- */
 
 void *env_zalloc_aligned(size_t bytes, size_t align)
@@ -161,8 +176,9 @@ static void *map_base(size_t len, size_t align)
 }
 
 /* Preferred, not bound: a full node is no failure. */
-static void prefer_node(void *p, size_t len, int node)
+static void prefer_node(void *p, size_t len, int numa_node)
 {
+	int node = numa_node - PP_NUMA_NODE(0);
 	unsigned long mask[16] = { 0 };
 	unsigned bits = 8 * sizeof mask[0];
 

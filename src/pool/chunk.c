@@ -612,14 +612,56 @@ static void remove_chunk(struct pp_pool *pool, struct chunk *c)
 }
 
 /*
+ * Lock all bindings of the pool. Not waiting, it may fail, and nothing is locked then;
+ * waiting, it takes them in the order of their slots, so that two pools can't block each
+ * other.
+ */
+static void unlock_devices(struct pp_pool *pool, unsigned n)
+{
+	while (n--)
+		if (pool->at[n].binding)
+			env_unlock(&pool->at[n].binding->lock);
+}
+
+static bool try_lock_devices(struct pp_pool *pool)
+{
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding && !env_trylock(&pool->at[i].binding->lock)) {
+			unlock_devices(pool, i);
+			return false;
+		}
+	return true;
+}
+
+static void lock_devices(struct pp_pool *pool)
+{
+	unsigned from = 0;
+	struct binding *next;
+
+	do {
+		next = NULL;
+		for (unsigned i = 0; i < POOL_DEVICES; i++) {
+			struct binding *b = pool->at[i].binding;
+
+			if (b && b->slot >= from && (!next || b->slot < next->slot))
+				next = b;
+		}
+		if (next) {
+			env_lock(&next->lock);
+			from = next->slot + 1;
+		}
+	} while (next);
+}
+
+/*
  * Unmap an idle chunk and let it go: at once, or with a deferred invalidation, which one
- * device may have; the others invalidate at once.
+ * device may have; the others invalidate at once. The bindings are locked.
  */
 static void trim(struct pp_pool *pool, struct chunk *c)
 {
 	struct span *span = c->span;
 	pp_iova_t iova = span->iova->addr + c->slot * chunk_size(pool);
-	struct binding *deferred = NULL;
+	struct domain *deferred = NULL;
 
 	remove_chunk(pool, c);
 	span->live &= ~(1ull << c->slot);
@@ -630,26 +672,21 @@ static void trim(struct pp_pool *pool, struct chunk *c)
 
 		if (!b || !span->map[i])
 			continue;
-		env_lock(&b->lock);
 		domain_unmap(&b->domain, iova, chunk_size(pool));
 		if (deferred)
 			domain_invalidate(&b->domain, iova, chunk_size(pool));
+		else
+			deferred = &b->domain;
 		if (!span->live) {
 			space_del_span(b, span->map[i]);
 			span->map[i] = NULL;
 		}
-		env_unlock(&b->lock);
-		deferred = deferred ? deferred : b;
 	}
-	if (!deferred) {
-		chunk_free(c);
-		return;
-	}
-	/* an unbind in between waits for the pool's lock before its own flush */
-	env_lock(&deferred->lock);
 	c->pending.done = chunk_invalidated;
-	domain_retire(&deferred->domain, iova, chunk_size(pool), &c->pending);
-	env_unlock(&deferred->lock);
+	if (deferred)
+		domain_retire(deferred, iova, chunk_size(pool), &c->pending);
+	else
+		chunk_free(c);
 }
 
 static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most)
@@ -674,11 +711,31 @@ static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most
 uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep)
 {
 	uint64_t have = pool->n_idle + pool->n_fresh;
-	uint64_t n = have > keep ? trim_list(pool, &pool->idle, have - keep) : 0;
+	uint64_t n;
 
+	lock_devices(pool);
+	n = have > keep ? trim_list(pool, &pool->idle, have - keep) : 0;
 	if (have - n > keep)
 		n += trim_list(pool, &pool->fresh, have - n - keep);
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding)
+			domain_flush(&pool->at[i].binding->domain);
+	unlock_devices(pool, POOL_DEVICES);
 	return n;
+}
+
+/*
+ * Hysteresis: what is above the limit is trimmed to half of it. A put may come by here, and
+ * a put never waits: when a device is busy the next chunk to become idle tries again.
+ */
+static void keep_to_limit(struct pp_pool *pool)
+{
+	uint64_t limit = pool_idle_limit(pool);
+
+	if (pool->n_idle <= limit || !try_lock_devices(pool))
+		return;
+	trim_list(pool, &pool->idle, pool->n_idle - limit / 2);
+	unlock_devices(pool, POOL_DEVICES);
 }
 
 /* ---- complete chunks ------------------------------------------------------------------------------ */
@@ -692,9 +749,7 @@ static void became_idle(struct pp_pool *pool, struct chunk *c)
 	list_add(&c->where, &pool->idle);
 	c->idle = true;
 	pool->n_idle++;
-	/* hysteresis: what is above the limit is trimmed to half of it */
-	if (pool->n_idle > pool_idle_limit(pool))
-		trim_list(pool, &pool->idle, pool->n_idle - pool_idle_limit(pool) / 2);
+	keep_to_limit(pool);
 }
 
 void pool_process_inbox(struct pp_pool *pool)

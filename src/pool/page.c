@@ -85,7 +85,7 @@ static void cache_spill(struct pp_pool *pool)
 static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool,
 						     struct pp_page *const *pages, uint32_t n)
 {
-	if (env_load_relaxed(&pool->count) >= POOL_REFILL)
+	if (env_load_relaxed(&pool->cap) && env_load_relaxed(&pool->count) >= POOL_REFILL)
 		cache_spill(pool);
 	/* the pages aren't home, so the pool is still there; it may be revoked by now */
 	if (cache_has_room(pool, n))

@@ -313,15 +313,6 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	pool_lock(pool);
 	pool_process_inbox(pool);
 	n = pool->revoked ? 0 : pool_shrink(pool, keep);
-	for (unsigned i = 0; i < POOL_DEVICES; i++) {
-		struct binding *b = pool->at[i].binding;
-
-		if (!b)
-			continue;
-		env_lock(&b->lock);
-		domain_flush(&b->domain);
-		env_unlock(&b->lock);
-	}
 	pool_unlock(pool);
 	return n;
 }

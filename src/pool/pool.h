@@ -196,7 +196,8 @@ unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n);
 void pool_bring_home(struct pp_page *const *pages, unsigned n);
 /* Look at the chunks in the inbox: free, or list as idle and trim to the limit. */
 void pool_process_inbox(struct pp_pool *pool);
-/* Let idle and fresh chunks go until at most keep of them are left. Returns how many. */
+/* Let idle and fresh chunks go until at most keep of them are left, and complete every
+ * deferred invalidation. Returns how many went. */
 uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep);
 /* The pool's own hold on its chunks ends: it is revoked and drained. */
 void pool_let_go(struct pp_pool *pool);

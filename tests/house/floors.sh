@@ -1,0 +1,67 @@
+#!/bin/bash
+# floors.sh ROOT LIBRARY - the house's rules: includes point down a floor or stay on it,
+# drivers and command see public headers only, back ends see the contract and env only,
+# the library exports what is declared and needs nothing but libc.
+set -u
+cd "$1" || exit 1
+library=$2
+n=0
+failed=0
+
+ok() { # STATUS WHAT
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		failed=1
+	fi
+}
+
+# what a folder's files may include with "": a floor below, or their own
+may() { # FOLDER FLOORS-AS-REGEX WHAT
+	local bad
+	bad=$(grep -rnE '^#include "' "$1" --include='*.[ch]' | grep -vE "\"($2)/")
+	[ -z "$bad" ]
+	ok $? "$3"
+	[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+}
+
+may src/env 'env' "env uses no floor"
+may src/iommu 'env|iommu' "iommu uses env"
+may src/device 'env|iommu|device' "device uses iommu and env"
+may src/dma 'env|iommu|device|dma' "dma uses device, iommu and env"
+may src/pool 'env|iommu|device|dma|pool' "pool uses the floors below it"
+may src/iommu/soft 'env|iommu/soft' "the software IOMMU sees the contract and env only"
+
+bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool examples --include='*.[ch]')
+[ -z "$bad" ]
+ok $? "drivers, command and examples use public headers only"
+
+bad=$(grep -rnE '__atomic_|pthread_(mutex|create)|malloc\(|mmap\(' src --include='*.[ch]' | grep -v '^src/env/')
+[ -z "$bad" ]
+ok $? "above env nothing names an atomic, a mutex or an allocator itself"
+[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+
+declared=$(sed -n '/^PP_API/,/;/p' include/pagepool/*.h | grep -oE '\bpp_[a-z0-9_]+\(' | tr -d '(' | sort -u)
+exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBR]/ { sub(/@.*/, "", $3); print $3 }' |
+	grep '^pp_' | sort -u)
+[ "$declared" = "$exported" ]
+ok $? "the library exports what the headers declare, and nothing else"
+[ "$declared" = "$exported" ] || diff <(echo "$declared") <(echo "$exported") | sed 's/^/# /'
+
+if nm -D "$library" | grep -q '__asan_\|__tsan_'; then
+	n=$((n + 1))
+	echo "ok $n - the library needs libc only # SKIP a sanitizer's build"
+else
+	needed=$(readelf -d "$library" | awk '/NEEDED/ { print $5 }' | grep -vE 'libc\.so|ld-linux')
+	[ -z "$needed" ]
+	ok $? "the library needs libc only"
+fi
+
+bad=$(git ls-files 2>/dev/null | grep -E '\.[ch]$' | xargs -r grep -L 'SPDX-License-Identifier')
+[ -z "$bad" ]
+ok $? "every source file has its licence line"
+[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+echo "1..$n"
+exit $failed
