@@ -42,6 +42,7 @@ struct capture {
 	uint64_t begun, shown; /* ns: the start, and the last progress line */
 	bool progress;
 	bool done;
+	bool closed; /* what still comes is not received: enough, or no memory for it */
 	int status;
 };
 
@@ -105,29 +106,26 @@ static void release(struct capture *c, uint64_t keep)
 	}
 }
 
-/* Take segments in; what is beyond --count goes back unseen. */
+/* Take segments in; once closed, they go back unseen. */
 static void receive(struct capture *c, const struct nic_seg *seg, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		if (c->done && c->opt.count && c->report.packets_received == c->opt.count) {
+		if (!c->closed && c->queue.n == c->queue.size && !queue_grow(&c->queue)) {
+			say("no memory to hold more than %llu pages: writing what there is",
+			    (unsigned long long)c->queue.n);
+			end(c, "no memory", EXIT_ERROR);
+			c->closed = true;
+		}
+		if (c->closed) {
 			pp_page_put(seg[i].page);
 			continue;
 		}
-		if (c->queue.n == c->queue.size && !queue_grow(&c->queue)) {
-			say("no memory to hold %llu pages: writing what there is",
-			    (unsigned long long)c->queue.n);
-			c->opt.hold = 0;
-			release(c, 0);
-			end(c, "no memory", EXIT_ERROR);
-			if (c->queue.n == c->queue.size) { /* one packet that isn't complete */
-				pp_page_put(seg[i].page);
-				continue;
-			}
-		}
 		*queue_at(&c->queue, c->queue.n++) = seg[i];
 		c->report.packets_received += seg[i].last;
-		if (seg[i].last && c->report.packets_received == c->opt.count)
+		if (seg[i].last && c->report.packets_received == c->opt.count) {
 			end(c, "as many packets as asked for", EXIT_OK);
+			c->closed = true;
+		}
 	}
 }
 

@@ -98,7 +98,8 @@ PP_API int pp_device_register(struct pp_device **out, const struct pp_device_par
 
 /**
  * Remove the device if that was not done before, and free it. NULL is allowed.
- * Pages of its pools stay valid for their holders.
+ * Pages of its pools stay valid for their holders. From one of the device's own callbacks
+ * it ends the process: the callback's device would be freed under it.
  */
 PP_API void pp_device_unregister(struct pp_device *dev);
 
@@ -187,7 +188,7 @@ struct pp_notifier {
 /**
  * Hear of every device. The callback runs on the thread that causes the event; it may
  * make no lifecycle call on that device and may not (un)register a listener.
- * @return 0; -EINVAL: no callback.
+ * @return 0; -EINVAL: no callback; -EEXIST: registered already.
  */
 PP_API int pp_notifier_register(struct pp_notifier *notifier);
 /** @return 0; -ENOENT: not registered. After it no callback runs any more. */

@@ -361,6 +361,17 @@ static bool tx_one(struct soft_model *m)
 
 /* ---- going wild ------------------------------------------------------------------------------- */
 
+/* True if an address is mapped: a read is refused there at most for want of permission. */
+static bool answers(struct soft_model *m, uint64_t addr)
+{
+	struct pp_soft_fault f;
+	uint8_t byte;
+
+	if (!pp_soft_read(m->iommu, addr, &byte, sizeof byte))
+		return true;
+	return pp_soft_faults(m->iommu, &f, 1) && f.reason == PP_FAULT_READ;
+}
+
 /*
  * A rogue device that was told to stop: it goes through every address that it has been
  * given. It only reads while any of them answers: that is while it is still bound, when
@@ -375,13 +386,10 @@ static void rampage(struct soft_model *m)
 	memset(junk, 0xEE, sizeof junk);
 	for (unsigned i = 0; i < RAMPAGE && known; i++) {
 		uint64_t addr = m->remembered[m->rampaged % known];
-		int ret = m->rampaged < known ? pp_soft_read(m->iommu, addr, junk, sizeof junk) :
-						pp_soft_write(m->iommu, addr, junk, sizeof junk);
+		bool done = m->rampaged < known ? answers(m, addr) :
+						  !pp_soft_write(m->iommu, addr, junk, sizeof junk);
 
-		if (ret)
-			m->rampaged++;
-		else
-			m->rampaged = 0;
+		m->rampaged = done ? 0 : m->rampaged + 1;
 	}
 }
 

@@ -20,7 +20,7 @@ struct pp_device {
 	 * thread that holds it: a callback that calls back is told so instead of hanging.
 	 */
 	struct env_lock lifecycle;
-	uintptr_t busy; /* relaxed: a thread only ever asks whether it is itself */
+	uint64_t busy; /* relaxed: a thread only ever asks whether it is itself */
 
 	enum pp_device_state state; /* stored relaxed under lifecycle, loaded anywhere */
 	struct pp_driver *drv; /* written under lifecycle and core.lock */
@@ -53,16 +53,20 @@ static void notify(struct pp_device *dev, enum pp_event event)
 int pp_notifier_register(struct pp_notifier *notifier)
 {
 	struct pp_notifier **p = &chain.first;
+	bool found;
 
 	if (!notifier || !notifier->notify)
 		return -EINVAL;
 	env_write_lock(&chain.lock);
-	while (*p) /* in the order of registration, as in Linux */
+	while (*p && *p != notifier) /* in the order of registration, as in Linux */
 		p = &(*p)->next;
-	notifier->next = NULL;
-	*p = notifier;
+	found = *p != NULL;
+	if (!found) {
+		notifier->next = NULL;
+		*p = notifier;
+	}
 	env_rw_unlock(&chain.lock);
-	return 0;
+	return found ? -EEXIST : 0;
 }
 
 int pp_notifier_unregister(struct pp_notifier *notifier)
@@ -129,6 +133,8 @@ int pp_driver_register(struct pp_driver *drv)
 	return ret;
 }
 
+static int unbind_from(struct pp_device *dev, const struct pp_driver *drv);
+
 static void device_unref(struct pp_device *dev)
 {
 	bool last;
@@ -184,7 +190,7 @@ int pp_driver_unregister(struct pp_driver *drv)
 	}
 	while (i >= 0 && (dev = driver_device(drv))) {
 		env_unlock(&core.lock);
-		pp_device_unbind(dev); /* or somebody else was faster */
+		unbind_from(dev, drv); /* or somebody else was faster */
 		device_unref(dev);
 		env_lock(&core.lock);
 	}
@@ -289,18 +295,24 @@ static void unbind_locked(struct pp_device *dev, bool gone)
 	notify(dev, PP_EVENT_UNBOUND_DRIVER);
 }
 
-int pp_device_unbind(struct pp_device *dev)
+/* Unbind from a driver, or from whichever it is. */
+static int unbind_from(struct pp_device *dev, const struct pp_driver *drv)
 {
 	int ret = lifecycle_lock(dev);
 
 	if (ret)
 		return ret;
-	if (dev->state == PP_DEVICE_BOUND)
+	if (dev->state == PP_DEVICE_BOUND && (!drv || dev->drv == drv))
 		unbind_locked(dev, false);
 	else
 		ret = -ENODEV;
 	lifecycle_unlock(dev);
 	return ret;
+}
+
+int pp_device_unbind(struct pp_device *dev)
+{
+	return unbind_from(dev, NULL);
 }
 
 int pp_device_remove(struct pp_device *dev, enum pp_removal how)
@@ -386,7 +398,8 @@ void pp_device_unregister(struct pp_device *dev)
 {
 	if (!dev)
 		return;
-	pp_device_remove(dev, PP_REMOVAL_ORDERLY);
+	if (pp_device_remove(dev, PP_REMOVAL_ORDERLY) == -EDEADLK)
+		env_abort("pagepool: a device is unregistered from one of its own callbacks\n");
 	env_lock(&core.lock);
 	list_del(&dev->link);
 	env_unlock(&core.lock);

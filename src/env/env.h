@@ -100,9 +100,12 @@ size_t env_page_size(enum pp_memory kind);
 
 uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
 
-/* The calling thread, as a number that no other living thread has. */
-extern __thread char env_tls_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
-#define env_self() ((uintptr_t)&env_tls_self)
+/* The calling thread, as a number that no other thread ever has; it is never 0. */
+uint64_t env_self(void);
+/* True if a number, not 0, is the calling thread's: one comparison, for the fast paths. */
+extern __thread uint64_t env_tls_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+#define env_is_self(number) ((number) == env_tls_self)
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 

@@ -23,7 +23,7 @@
 
 #define HUGE_BYTES (2u << 20)
 
-__thread char env_tls_self;
+__thread uint64_t env_tls_self; /* 0 until the thread has asked for its number */
 
 /* ---- the asymmetric barrier ---------------------------------------------------- */
 
@@ -229,6 +229,15 @@ uint64_t env_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t env_self(void)
+{
+	static uint64_t last; /* relaxed */
+
+	if (!env_tls_self)
+		env_tls_self = env_add_relaxed(&last, 1) + 1;
+	return env_tls_self;
 }
 
 int env_thread_id(void)

@@ -16,6 +16,7 @@ static struct {
 	bool ready;
 	struct list free[IOVA_MAX_BITS][IOVA_MAX_BITS]; /* [octave][order] */
 	uint64_t orders[IOVA_MAX_BITS]; /* [octave]: bit o: free[octave][o] isn't empty */
+	struct list reserved; /* blocks kept out of use, by iova_reserve */
 	struct iova *bucket[BUCKETS];
 	struct iova first[IOVA_MAX_BITS]; /* the octaves' own records: never freed */
 	uint64_t in_use;
@@ -78,6 +79,7 @@ static void arena_init(void)
 	if (arena.ready)
 		return;
 	arena.ready = true;
+	list_init(&arena.reserved);
 	for (unsigned octave = 0; octave < IOVA_MAX_BITS; octave++)
 		for (unsigned order = 0; order < IOVA_MAX_BITS; order++)
 			list_init(&arena.free[octave][order]);
@@ -187,10 +189,58 @@ static struct iova *free_holding(pp_iova_t addr)
 	return NULL;
 }
 
+static struct iova *reserved_holding(pp_iova_t addr)
+{
+	list_for_each(pos, &arena.reserved) {
+		struct iova *b = list_entry(pos, struct iova, link);
+
+		if (addr - b->addr < 1ull << b->order)
+			return b;
+	}
+	return NULL;
+}
+
+/* The largest block that begins at addr and ends by last. */
+static unsigned block_order(pp_iova_t addr, pp_iova_t last)
+{
+	unsigned order = IOVA_MIN_ORDER;
+
+	while (order < octave_of(addr) && !(addr & (1ull << order)) &&
+	       addr + (2ull << order) - 1 <= last)
+		order++;
+	return order;
+}
+
+/* Reserve from addr on; *done: how far that went. */
+static int reserve_block(pp_iova_t addr, pp_iova_t last, pp_iova_t *done)
+{
+	struct iova *b = reserved_holding(addr);
+	unsigned order = block_order(addr, last);
+	int ret;
+
+	if (b) {
+		*done = b->addr + (1ull << b->order);
+		return 0;
+	}
+	b = free_holding(addr);
+	*done = addr + (1ull << IOVA_MIN_ORDER);
+	if (!b)
+		return 0; /* in use */
+	order = b->order < order ? b->order : order;
+	free_remove(b);
+	ret = split(b, addr, order);
+	if (ret)
+		return ret;
+	list_add(&b->link, &arena.reserved);
+	*done = addr + (1ull << order);
+	return 0;
+}
+
 int iova_reserve(pp_iova_t first, pp_iova_t last)
 {
-	int ret = 0;
 	pp_iova_t addr = first & ~(pp_iova_t)(PP_BASE_PAGE - 1);
+	struct list *before;
+	int ret = 0;
 
 	if (addr < PP_BASE_PAGE)
 		addr = PP_BASE_PAGE;
@@ -198,22 +248,14 @@ int iova_reserve(pp_iova_t first, pp_iova_t last)
 		last = (1ull << IOVA_MAX_BITS) - 1;
 	env_lock(&arena.lock);
 	arena_init();
-	while (addr <= last && !ret) {
-		struct iova *b = free_holding(addr);
-		unsigned order = IOVA_MIN_ORDER;
+	before = arena.reserved.next;
+	while (addr <= last && !ret)
+		ret = reserve_block(addr, last, &addr);
+	while (ret && arena.reserved.next != before) { /* as it was */
+		struct iova *b = list_entry(arena.reserved.next, struct iova, link);
 
-		/* the largest aligned block that begins here and ends in the window */
-		while (order < octave_of(addr) && !(addr & (1ull << order)) &&
-		       addr + (2ull << order) - 1 <= last)
-			order++;
-		if (b) {
-			order = b->order < order ? b->order : order;
-			free_remove(b);
-			ret = split(b, addr, order); /* never given back: in no list */
-		} else {
-			order = IOVA_MIN_ORDER;
-		}
-		addr += 1ull << order;
+		list_del(&b->link);
+		merge(b);
 	}
 	env_unlock(&arena.lock);
 	return ret;

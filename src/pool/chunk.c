@@ -26,9 +26,9 @@ static unsigned home_words(uint32_t n_pages)
 
 uint32_t chunk_in_flight(const struct chunk *c)
 {
-	uint32_t home = env_load_acquire(&c->n_home) & ~CHUNK_INBOX;
+	int32_t home = CHUNK_COUNT(env_load_acquire(&c->n_home)) - c->pool->let_go;
 
-	return c->n_pages + c->pool->let_go - home;
+	return home < 0 ? c->n_pages : c->n_pages - (uint32_t)home;
 }
 
 static size_t chunk_size(const struct pp_pool *pool)
@@ -63,7 +63,7 @@ static struct chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 		return NULL;
 	c->pool = pool;
 	c->n_pages = n_pages;
-	c->n_home = n_pages;
+	c->n_home = CHUNK_PAGES(n_pages);
 	c->queued = 1; /* it will be in one of the lists */
 	c->home = (uint64_t *)((char *)c + pages);
 	list_init(&c->link);
@@ -426,8 +426,8 @@ static void chunk_account(struct chunk *c, uint32_t n)
 	bool held = false;
 
 	do {
-		now = old + n;
-		if ((now & ~CHUNK_INBOX) >= c->n_pages) {
+		now = old + CHUNK_PAGES(n);
+		if (CHUNK_COUNT(now) >= (int32_t)c->n_pages) {
 			now |= CHUNK_INBOX;
 			if (!held)
 				pool_ref(pool);
@@ -537,7 +537,7 @@ static unsigned take_from(struct chunk *c, struct pp_page **out, unsigned n)
 			env_and_acq_rel(&c->home[w], ~taken); /* pairs with chunk_bring_home */
 	}
 	if (got)
-		env_sub_acq_rel(&c->n_home, got);
+		env_sub_acq_rel(&c->n_home, CHUNK_PAGES(got));
 	return got;
 }
 
@@ -760,7 +760,7 @@ void pool_process_inbox(struct pp_pool *pool)
 		collect_returned(pool); /* a chunk that is to be listed must not be on a stack */
 	while (c) {
 		struct chunk *next = c->inbox;
-		uint32_t home = env_and_acq_rel(&c->n_home, ~CHUNK_INBOX) & ~CHUNK_INBOX;
+		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_home, ~CHUNK_INBOX));
 
 		if (pool->revoked && home == c->n_pages + 1) {
 			remove_chunk(pool, c);

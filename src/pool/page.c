@@ -15,7 +15,7 @@ static bool gate_revoked(const struct gate *gate)
 
 static bool is_owner(const struct pp_pool *pool)
 {
-	return env_load_relaxed(&pool->owner) == env_self();
+	return env_is_self(env_load_relaxed(&pool->owner));
 }
 
 /* ---- cache: the owner's side ------------------------------------------------------- */
@@ -88,10 +88,12 @@ static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool,
 	if (env_load_relaxed(&pool->cap) && env_load_relaxed(&pool->count) >= POOL_REFILL)
 		cache_spill(pool);
 	/* the pages aren't home, so the pool is still there; it may be revoked by now */
-	if (cache_has_room(pool, n))
-		cache_push(pool, pages, n);
-	else
+	if (!cache_has_room(pool, n)) {
 		pool_bring_home(pages, n);
+		return;
+	}
+	env_count(&pool->recycle_cached, n);
+	cache_push(pool, pages, n);
 }
 
 /* At most POOL_REFILL pages. */

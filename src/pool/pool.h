@@ -75,7 +75,14 @@ struct holder {
 	int thread;
 };
 
-#define CHUNK_INBOX (1u << 31)
+/*
+ * chunk->n_home: a signed count in the upper 31 bits, a flag in the lowest. The owner may
+ * take a page whose putter hasn't counted it yet: the count is below the truth for a moment,
+ * even negative, never above it, and no borrow reaches the flag.
+ */
+#define CHUNK_INBOX 1u
+#define CHUNK_PAGES(n) ((uint32_t)(n) << 1)
+#define CHUNK_COUNT(n_home) ((int32_t)(n_home) >> 1)
 
 struct chunk {
 	/* constant */
@@ -127,7 +134,7 @@ struct attachment {
 
 struct pp_pool {
 	/* Read by all, written hardly ever. */
-	uintptr_t owner; /* env_self() of the owner; relaxed */
+	uint64_t owner; /* env_self() of the owner; relaxed */
 	struct gate *gate;
 	uint32_t page_size;
 	bool watch; /* debug mode `pages`: cache and ring are closed, so that every get and
@@ -204,7 +211,7 @@ void pool_let_go(struct pp_pool *pool);
 /* Map or unmap every span for one attachment. */
 int pool_map_all(struct pp_pool *pool, unsigned at);
 void pool_unmap_all(struct pp_pool *pool, unsigned at);
-/* Pages of a chunk that aren't home: in flight, or in cache and ring. */
+/* Pages of a chunk that aren't home: in flight, in cache or ring, or just coming. */
 uint32_t chunk_in_flight(const struct chunk *c);
 uint64_t pool_idle_limit(const struct pp_pool *pool);
 uint64_t chunk_bytes_total(void);

@@ -143,6 +143,7 @@ static void soft_stats(struct pp_iommu *iommu, struct pp_domain_stats *out)
 	out->dma_writes = s->stats.dma_writes;
 	out->iotlb_misses = s->stats.iotlb_misses;
 	out->shadow_bytes = shadow_bytes(&s->shadow);
+	out->iotlb_entries = 0;
 	for (unsigned i = 0; i < TLB_SETS * TLB_WAYS; i++)
 		out->iotlb_entries += (&s->tlb[0][0] + i)->size != 0;
 	env_lock(&s->table_lock);

@@ -1,0 +1,877 @@
+/*
+ * device.c - tests of devices, drivers and bindings (pagepool/device.h): who may do what
+ * and when, in which order it is told, and what is left of a binding after its end.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "soft_device.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#define PAGE ((size_t)PP_BASE_PAGE)
+
+static char memory[16 * PP_BASE_PAGE] __attribute__((aligned(4096)));
+
+/* ---- what happens, in words, in the order in which it happens -------------------- */
+
+static char told[512];
+
+static void tell(const char *word)
+{
+	if (told[0])
+		strncat(told, " ", sizeof told - strlen(told) - 1);
+	strncat(told, word, sizeof told - strlen(told) - 1);
+}
+
+/* True if it was just this; then begin anew. */
+static bool was_told(const char *expected)
+{
+	bool ok = !strcmp(told, expected);
+
+	if (!ok)
+		printf("# \"%s\", not \"%s\"\n", told, expected);
+	told[0] = 0;
+	return ok;
+}
+
+static void tell_event(struct pp_notifier *self, enum pp_event event, struct pp_device *dev)
+{
+	/* clang-format off */
+	static const char *const word[] = {
+		[PP_EVENT_ADD_DEVICE] = "ADD",
+		[PP_EVENT_BIND_DRIVER] = "BIND",
+		[PP_EVENT_BOUND_DRIVER] = "BOUND",
+		[PP_EVENT_DRIVER_NOT_BOUND] = "NOT_BOUND",
+		[PP_EVENT_UNBIND_DRIVER] = "UNBIND",
+		[PP_EVENT_UNBOUND_DRIVER] = "UNBOUND",
+		[PP_EVENT_DEL_DEVICE] = "DEL",
+		[PP_EVENT_REMOVED_DEVICE] = "REMOVED",
+	};
+	/* clang-format on */
+
+	(void)self;
+	(void)dev;
+	tell(word[event]);
+}
+
+static struct pp_notifier listener = { .notify = tell_event };
+
+static int telling_probe(struct soft_device *self, pp_binding_t binding)
+{
+	(void)self;
+	(void)binding;
+	tell("probe");
+	return 0;
+}
+
+static void telling_remove(struct soft_device *self, pp_binding_t binding, enum pp_remove_why why)
+{
+	(void)self;
+	(void)binding;
+	tell(why == PP_REMOVE_GONE ? "remove(gone)" : "remove");
+}
+
+/* A device with a driver that tells; the registration has been told and forgotten. */
+static void telling_device(struct soft_device *self)
+{
+	soft_device_init(self, NULL);
+	self->probe = telling_probe;
+	self->remove = telling_remove;
+	told[0] = 0;
+}
+
+static struct pp_device *plain_device(const char *name)
+{
+	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev;
+
+	params.name = name;
+	if (pp_soft_create(&params.iommu, NULL) || pp_device_register(&dev, &params))
+		abort();
+	return dev;
+}
+
+/* ---- registration ---------------------------------------------------------------- */
+
+static void a_registered_device_says_what_it_is(void)
+{
+	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
+	char name[] = "a name that is longer than thirty-one bytes";
+	struct pp_device *dev;
+
+	params.name = name;
+	params.address_bits = 40;
+	params.resource = memory;
+	require(!pp_soft_create(&params.iommu, NULL), "a domain");
+	require(!pp_device_register(&dev, &params), "registered");
+	check(was_told("ADD"), "that is told");
+	name[0] = 'x';
+	check(!strcmp(pp_device_name(dev), "a name that is longer than thir"),
+	      "31 bytes of its name are kept, and copied");
+	check(pp_device_resource(dev) == memory, "its resource");
+	check_eq(pp_device_address_bits(dev), 40, "its width");
+	check_eq(pp_device_state(dev), PP_DEVICE_PRESENT, "it is present");
+	check(!pp_device_binding(dev).id, "and not bound");
+	pp_device_unregister(dev);
+	check(was_told("DEL REMOVED"), "unregistering it removes it");
+	pp_device_unregister(NULL);
+}
+
+static void a_device_translates_nothing_until_it_is_bound(void)
+{
+	struct soft_device sd;
+	char byte;
+
+	soft_device_init(&sd, NULL);
+	check_eq(pp_soft_read(sd.iommu, 4096, &byte, 1), -EFAULT, "an access");
+	soft_device_bind(&sd);
+	check_eq(pp_soft_read(sd.iommu, 4096, &byte, 1), -EFAULT, "and one when it is bound");
+	pp_device_unbind(sd.dev);
+	check_eq(pp_soft_read(sd.iommu, 4096, &byte, 1), -EFAULT, "and one afterwards");
+	{
+		struct pp_soft_fault f[3];
+
+		check_eq(pp_soft_faults(sd.iommu, f, 3), 3, "all fault");
+		check(f[2].reason == PP_FAULT_BLOCKED && f[1].reason == PP_FAULT_UNMAPPED &&
+			      f[0].reason == PP_FAULT_BLOCKED,
+		      "blocked, empty, blocked");
+	}
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+static void registration_blocks_the_domain(void)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev;
+	struct pp_soft_fault f;
+	char byte;
+
+	require(!pp_soft_create(&p.iommu, NULL), "a domain");
+	p.name = "dev";
+	p.iommu->ops->block(p.iommu, false);
+	require(!pp_device_register(&dev, &p), "that was not blocked");
+	check_eq(pp_soft_read(p.iommu, 4096, &byte, 1), -EFAULT, "an access");
+	check(pp_soft_faults(p.iommu, &f, 1) == 1 && f.reason == PP_FAULT_BLOCKED, "is blocked");
+	pp_device_unregister(dev);
+	told[0] = 0;
+}
+
+static void device_parameters_are_checked(void)
+{
+	struct {
+		struct pp_device_params p;
+		char tail[16];
+	} longer = { .p = { .size = sizeof longer, .name = "longer" } };
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_iommu *iommu;
+	struct pp_device *dev = (void *)1;
+
+	require(!pp_soft_create(&iommu, NULL), "a domain");
+	p.iommu = iommu;
+	check_eq(pp_device_register(&dev, &p), -EINVAL, "no name");
+	check(!dev, "and nothing is made");
+	p.name = "dev";
+	p.iommu = NULL;
+	check_eq(pp_device_register(&dev, &p), -EINVAL, "no domain");
+	p.iommu = iommu;
+	p.address_bits = 31;
+	check_eq(pp_device_register(&dev, &p), -EINVAL, "31 bits");
+	p.address_bits = 65;
+	check_eq(pp_device_register(&dev, &p), -EINVAL, "65 bits");
+	p.address_bits = 64;
+	p.size = 0;
+	check_eq(pp_device_register(&dev, &p), -EINVAL, "no size");
+	longer.p.iommu = iommu;
+	longer.tail[15] = 1;
+	check_eq(pp_device_register(&dev, &longer.p), -E2BIG, "a longer one that wants more");
+	check(was_told(""), "none of these is told");
+	longer.tail[15] = 0;
+	check_eq(pp_device_register(&dev, &longer.p), 0, "a longer one of zeros is fine");
+	check_eq(pp_device_address_bits(dev), 64, "0 bits are 64");
+	pp_device_unregister(dev); /* and the domain with it */
+
+	require(!pp_soft_create(&p.iommu, NULL), "a domain");
+	p.size = offsetof(struct pp_device_params, address_bits);
+	p.address_bits = 7; /* beyond its size: not looked at */
+	check_eq(pp_device_register(&dev, &p), 0, "a shorter one is fine");
+	check_eq(pp_device_address_bits(dev), 64, "what it lacks is zero");
+	pp_device_unregister(dev);
+	told[0] = 0;
+}
+
+static void a_failed_registration_leaves_nothing(void)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_device *held[8], *dev;
+	struct pp_iommu *iommu;
+	struct fail f;
+	unsigned n;
+
+	/* use up the slots that earlier devices have left, so that one must be made */
+	for (n = 0; n < 8; n++)
+		held[n] = plain_device("held");
+	require(!pp_soft_create(&iommu, NULL), "a domain");
+	p.name = "dev";
+	p.iommu = iommu;
+	told[0] = 0;
+	for (n = 0;; n++) {
+		int ret;
+
+		fail_begin(&f, "alloc", n);
+		ret = pp_device_register(&dev, &p);
+		if (!fail_end(&f)) {
+			check_eq(ret, 0, "with nothing more to fail it works");
+			break;
+		}
+		check(ret == -ENOMEM && !dev, "allocation %u fails: -ENOMEM", n);
+		check(was_told(""), "and is not told");
+	}
+	check_eq(n, 2, "a device and a slot were to be made");
+	pp_device_unregister(dev); /* the domain is whole, and the device's now */
+	for (n = 0; n < 8; n++)
+		pp_device_unregister(held[n]);
+	told[0] = 0;
+}
+
+static void windows_between_ranges_are_never_used(void)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	const pp_iova_t first = 1ull << 47, last = first + (1ull << 46) - 1;
+	struct soft_device sd;
+	pp_iova_t iova;
+
+	require(!pp_soft_create(&p.iommu, NULL), "a domain");
+	p.name = "windows";
+	p.iommu->n_ranges = 2;
+	p.iommu->ranges[1] = (struct pp_iova_range){ last + 1, p.iommu->ranges[0].last };
+	p.iommu->ranges[0].last = first - 1;
+	soft_device_init(&sd, NULL);
+	pp_device_unregister(sd.dev);
+	require(!pp_device_register(&sd.dev, &p), "a device with a window");
+	soft_device_bind(&sd);
+	check_eq(pp_dma_map(pp_device_binding(sd.dev), memory, PAGE, PP_DMA_TO_DEVICE, &iova), 0,
+		 "mapped");
+	check(iova > last, "above the window, not in it");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- the order of events --------------------------------------------------------- */
+
+static void bind_and_unbind_are_told_in_order(void)
+{
+	struct soft_device sd;
+
+	telling_device(&sd);
+	check_eq(pp_device_bind(sd.dev, &sd.drv), 0, "bound");
+	check(was_told("BIND probe BOUND"), "told before and after probe");
+	check_eq(pp_device_unbind(sd.dev), 0, "unbound");
+	check(was_told("UNBIND remove UNBOUND"), "told before and after remove");
+	check_eq(pp_device_bind(sd.dev, &sd.drv), 0, "bound again");
+	check(was_told("BIND probe BOUND"), "told alike");
+	soft_device_exit(&sd);
+	check(was_told("DEL UNBIND remove UNBOUND REMOVED"), "unregistering unbinds and removes");
+}
+
+static void a_removal_is_told_in_order(void)
+{
+	struct soft_device sd;
+
+	telling_device(&sd);
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_ORDERLY), 0, "removed unbound");
+	check(was_told("DEL REMOVED"), "nothing between");
+	soft_device_exit(&sd);
+	check(was_told(""), "unregistering a removed device tells nothing");
+
+	telling_device(&sd);
+	soft_device_bind(&sd);
+	check(was_told("BIND probe BOUND"), "bound");
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_ORDERLY), 0, "removed in order");
+	check(was_told("DEL UNBIND remove UNBOUND REMOVED"), "with the driver's help");
+	soft_device_exit(&sd);
+
+	telling_device(&sd);
+	soft_device_bind(&sd);
+	check(was_told("BIND probe BOUND"), "bound");
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_SURPRISE), 0, "removed by surprise");
+	check(was_told("DEL remove(gone) UNBOUND REMOVED"), "too late to announce the unbind");
+	check(sd.removes == 1 && sd.gones == 1, "remove was called once");
+	soft_device_exit(&sd);
+
+	telling_device(&sd);
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_SURPRISE), 0, "a surprise, unbound");
+	check(was_told("DEL REMOVED"), "is told alike");
+	soft_device_exit(&sd);
+}
+
+static void tell_second(struct pp_notifier *self, enum pp_event event, struct pp_device *dev)
+{
+	(void)self;
+	(void)event;
+	(void)dev;
+	tell("second");
+}
+
+static void listeners_hear_in_the_order_of_registration(void)
+{
+	struct pp_notifier second = { .notify = tell_second }, none = { 0 };
+	struct soft_device sd;
+
+	telling_device(&sd);
+	check_eq(pp_notifier_register(&none), -EINVAL, "one without a callback is refused");
+	check_eq(pp_notifier_register(NULL), -EINVAL, "so is none");
+	check_eq(pp_notifier_unregister(&second), -ENOENT, "one that isn't registered");
+	check_eq(pp_notifier_register(&second), 0, "a second one");
+	pp_device_bind(sd.dev, &sd.drv);
+	check(was_told("BIND second probe BOUND second"), "hears second");
+	check_eq(pp_notifier_unregister(&listener), 0, "the first goes");
+	pp_device_unbind(sd.dev);
+	check(was_told("second remove second"), "the second hears");
+	check_eq(pp_notifier_unregister(&second), 0, "and goes");
+	check_eq(pp_notifier_unregister(&second), -ENOENT, "once");
+	check_eq(pp_notifier_register(&listener), 0, "the first is back");
+	soft_device_exit(&sd);
+	check(was_told("DEL REMOVED"), "and hears alone");
+}
+
+/* In a child: the chain is broken afterwards. */
+static void a_listener_is_registered_once(void)
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		_exit(pp_notifier_register(&listener) != -EEXIST);
+	check(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status), "a second time is refused");
+}
+
+/* ---- what probe and remove find -------------------------------------------------- */
+
+static int looking_probe(struct soft_device *self, pp_binding_t binding)
+{
+	check_eq(pp_device_state(self->dev), PP_DEVICE_BOUND, "in probe the device is bound");
+	check(pp_device_binding(self->dev).id == binding.id && pp_binding_alive(binding),
+	      "by the binding that probe is given");
+	check(!pp_device_data(self->dev), "its data is NULL");
+	pp_device_set_data(self->dev, self);
+	return 0;
+}
+
+static void looking_remove(struct soft_device *self, pp_binding_t binding, enum pp_remove_why why)
+{
+	pp_iova_t iova;
+	void *cpu;
+
+	check_eq(why, PP_REMOVE_UNBIND, "remove is told why");
+	check(pp_binding_alive(binding), "the binding is alive in it");
+	check(pp_device_data(self->dev) == self, "the data is there");
+	check_eq(pp_dma_map(binding, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -ENODEV,
+		 "it takes no new mapping");
+	check_eq(pp_dma_alloc_coherent(binding, PAGE, &cpu, &iova), -ENODEV, "and gives no memory");
+	check_eq(pp_dma_sync_for_cpu(binding, *(pp_iova_t *)self->test, PAGE, PP_DMA_TO_DEVICE), 0,
+		 "what is mapped can be synced");
+	check_eq(pp_dma_unmap(binding, *(pp_iova_t *)self->test, PAGE, PP_DMA_TO_DEVICE), 0,
+		 "and unmapped");
+}
+
+static void probe_and_remove_find_the_device_as_promised(void)
+{
+	struct soft_device sd;
+	pp_binding_t binding;
+	pp_iova_t iova;
+
+	soft_device_init(&sd, NULL);
+	sd.probe = looking_probe;
+	sd.remove = looking_remove;
+	sd.test = &iova;
+	for (unsigned i = 1; i <= 2; i++) {
+		binding = soft_device_bind(&sd);
+		pp_dma_map(binding, memory, PAGE, PP_DMA_TO_DEVICE, &iova);
+		check_eq(pp_device_unbind(sd.dev), 0, "unbound");
+		check_eq(pp_device_state(sd.dev), PP_DEVICE_PRESENT, "it is present");
+		check(!pp_binding_alive(binding) && !pp_device_binding(sd.dev).id,
+		      "the binding has ended");
+		check_eq(soft_device_stats(&sd).bindings, i, "bindings are counted");
+	}
+	check_eq(soft_device_stats(&sd).mappings_forgotten, 0, "nothing was forgotten");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+static void bindings_are_never_used_again(void)
+{
+	struct soft_device sd;
+	pp_binding_t old[100];
+	bool distinct = true, dead = true;
+
+	soft_device_init(&sd, NULL);
+	for (unsigned i = 0; i < 100; i++) {
+		old[i] = soft_device_bind(&sd);
+		for (unsigned j = 0; j < i; j++) {
+			distinct = old[j].id != old[i].id && distinct;
+			dead = !pp_binding_alive(old[j]) && dead;
+		}
+		pp_device_unbind(sd.dev);
+	}
+	check(distinct, "100 bindings of one device have 100 names");
+	check(dead, "the older ones stay dead");
+	check(!pp_binding_alive(pp_binding_none()), "none is never alive");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- a failed probe -------------------------------------------------------------- */
+
+struct left {
+	pp_binding_t binding;
+	pp_iova_t iova, coherent;
+	void *cpu;
+};
+
+static int failing_probe(struct soft_device *self, pp_binding_t binding)
+{
+	struct left *left = self->test;
+	char byte;
+
+	tell("probe");
+	left->binding = binding;
+	check(!pp_dma_map(binding, memory, PAGE, PP_DMA_BIDIRECTIONAL, &left->iova) &&
+		      !pp_dma_alloc_coherent(binding, PAGE, &left->cpu, &left->coherent),
+	      "probe maps memory and coherent memory");
+	check(!pp_soft_read(self->iommu, left->iova, &byte, 1) &&
+		      !pp_soft_read(self->iommu, left->coherent, &byte, 1),
+	      "the device reads both");
+	return -EIO;
+}
+
+static void a_failed_probe_leaves_nothing_mapped(void)
+{
+	struct soft_device sd;
+	struct left left;
+	char byte;
+
+	telling_device(&sd);
+	sd.probe = failing_probe;
+	sd.test = &left;
+	check_eq(pp_device_bind(sd.dev, &sd.drv), -EIO, "bind returns what probe did");
+	check(was_told("BIND probe NOT_BOUND"), "it is told; remove is not called");
+	check_eq(pp_device_state(sd.dev), PP_DEVICE_PRESENT, "the device is present");
+	check(!pp_binding_alive(left.binding) && !pp_device_binding(sd.dev).id, "and not bound");
+	check_eq(soft_device_domain(&sd).mappings, 0, "nothing is mapped");
+	check_eq(soft_device_domain(&sd).bytes_mapped, 0, "not a byte");
+	check_eq(soft_device_domain(&sd).page_table_bytes, 0, "no page table is left");
+	check_eq(soft_device_domain(&sd).iotlb_entries, 0, "nor a translation in the IOTLB");
+	check_eq(totals().iova_bytes, 0, "nor IOVA space");
+	check_eq(pp_soft_read(sd.iommu, left.iova, &byte, 1), -EFAULT, "the device reads neither");
+	check_eq(pp_soft_read(sd.iommu, left.coherent, &byte, 1), -EFAULT, "of the two");
+	check_eq(pp_dma_unmap(left.binding, left.iova, PAGE, PP_DMA_BIDIRECTIONAL), -ENODEV,
+		 "its binding is refused");
+	sd.probe = telling_probe;
+	check_eq(pp_device_bind(sd.dev, &sd.drv), 0, "it can be bound afterwards");
+	check(was_told("BIND probe BOUND"), "as ever");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- surprise removal ------------------------------------------------------------ */
+
+static void gone_remove(struct soft_device *self, pp_binding_t binding, enum pp_remove_why why)
+{
+	struct left *left = self->test;
+	struct pp_domain_stats s = soft_device_domain(self);
+	pp_iova_t iova;
+	void *cpu;
+	char byte;
+
+	tell("remove(gone)");
+	check_eq(why, PP_REMOVE_GONE, "remove is told that the device has gone");
+	check_eq(binding.id, left->binding.id, "with the binding that was");
+	check(!pp_binding_alive(binding), "which is dead");
+	check(!s.mappings && !s.bytes_mapped && !s.page_table_bytes && !s.iotlb_entries,
+	      "everything has been taken back");
+	check_eq(pp_soft_read(self->iommu, left->iova, &byte, 1), -EFAULT,
+		 "the device reads nothing");
+	check_eq(pp_dma_map(binding, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -ENODEV, "no map");
+	check_eq(pp_dma_unmap(binding, left->iova, PAGE, PP_DMA_BIDIRECTIONAL), -ENODEV,
+		 "no unmap");
+	check_eq(pp_dma_sync_for_cpu(binding, left->iova, 1, PP_DMA_BIDIRECTIONAL), -ENODEV,
+		 "no sync");
+	check_eq(pp_dma_alloc_coherent(binding, PAGE, &cpu, &iova), -ENODEV, "no allocation");
+	check_eq(pp_dma_free_coherent(binding, PAGE, left->cpu, left->coherent), -ENODEV,
+		 "no free");
+	check(!strcmp(left->cpu, "descriptors"), "coherent memory is still there to read");
+	strcpy(left->cpu, "and to write");
+	check_eq(soft_device_stats(self).late_calls_refused, 5, "the five calls are counted");
+}
+
+static void a_driver_hears_of_a_surprise_after_the_revocation(void)
+{
+	struct soft_device sd;
+	struct left left;
+	char byte;
+
+	telling_device(&sd);
+	sd.remove = gone_remove;
+	sd.test = &left;
+	left.binding = soft_device_bind(&sd);
+	require(!pp_dma_map(left.binding, memory, PAGE, PP_DMA_BIDIRECTIONAL, &left.iova),
+		"mapped");
+	require(!pp_dma_alloc_coherent(left.binding, PAGE, &left.cpu, &left.coherent), "allocated");
+	strcpy(left.cpu, "descriptors");
+	check_eq(pp_soft_read(sd.iommu, left.iova, &byte, 1), 0, "the device reads");
+	told[0] = 0;
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_SURPRISE), 0, "it is pulled");
+	check(was_told("DEL remove(gone) UNBOUND REMOVED"), "and that is told");
+	check_eq(pp_device_state(sd.dev), PP_DEVICE_GONE, "it is gone");
+	check_eq(totals().iova_bytes, 0, "no IOVA space is left");
+	check_eq(soft_device_stats(&sd).mappings_forgotten, 0,
+		 "what the driver couldn't undo it hasn't forgotten");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- refusals -------------------------------------------------------------------- */
+
+static void calls_in_the_wrong_state_are_refused(void)
+{
+	struct soft_device sd;
+	struct pp_driver other = { .name = "other" };
+
+	telling_device(&sd);
+	other.probe = sd.drv.probe;
+	other.remove = sd.drv.remove;
+	check_eq(pp_device_unbind(sd.dev), -ENODEV, "unbind: not bound");
+	check_eq(pp_device_bind(sd.dev, &other), -ENOENT, "bind: the driver isn't registered");
+	check_eq(pp_device_bind(sd.dev, NULL), -ENOENT, "bind: no driver matches");
+	check(was_told(""), "nothing of it is told");
+	soft_device_bind(&sd);
+	check(was_told("BIND probe BOUND"), "bound");
+	check_eq(pp_device_bind(sd.dev, &sd.drv), -EBUSY, "bind: bound already");
+	check_eq(pp_device_bind(sd.dev, NULL), -EBUSY, "whatever the driver");
+	check(was_told(""), "nothing of it is told");
+	pp_device_remove(sd.dev, PP_REMOVAL_ORDERLY);
+	told[0] = 0;
+	check_eq(pp_device_bind(sd.dev, &sd.drv), -ENODEV, "bind: gone");
+	check_eq(pp_device_unbind(sd.dev), -ENODEV, "unbind: gone");
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_ORDERLY), -ENODEV, "remove: gone");
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_SURPRISE), -ENODEV, "surprised or not");
+	check(was_told(""), "nothing of it is told");
+	soft_device_exit(&sd);
+}
+
+static void call_back(struct soft_device *self, const char *from)
+{
+	check_eq(pp_device_bind(self->dev, NULL), -EDEADLK, "bind from %s", from);
+	check_eq(pp_device_unbind(self->dev), -EDEADLK, "unbind from %s", from);
+	check_eq(pp_device_remove(self->dev, PP_REMOVAL_ORDERLY), -EDEADLK, "remove from %s", from);
+	check_eq(pp_device_remove(self->dev, PP_REMOVAL_SURPRISE), -EDEADLK, "or by surprise");
+}
+
+static int probe_calling_back(struct soft_device *self, pp_binding_t binding)
+{
+	(void)binding;
+	call_back(self, "probe");
+	return 0;
+}
+
+static void remove_calling_back(struct soft_device *self, pp_binding_t binding,
+				enum pp_remove_why why)
+{
+	(void)binding;
+	call_back(self, why == PP_REMOVE_GONE ? "remove, gone" : "remove");
+}
+
+static bool match_calling_back(struct pp_device *dev, void *ctx)
+{
+	(void)dev;
+	call_back(ctx, "match");
+	return true;
+}
+
+static struct soft_device *notified;
+
+static void notify_calling_back(struct pp_notifier *self, enum pp_event event,
+				struct pp_device *dev)
+{
+	(void)self;
+	(void)dev;
+	if (event != PP_EVENT_ADD_DEVICE) /* no lifecycle call is under way then */
+		call_back(notified, "a notification");
+}
+
+static void a_callback_can_t_change_its_own_device(void)
+{
+	struct pp_notifier n = { .notify = notify_calling_back };
+	struct soft_device sd;
+
+	soft_device_init(&sd, NULL);
+	sd.probe = probe_calling_back;
+	sd.remove = remove_calling_back;
+	sd.drv.match = match_calling_back;
+	check_eq(pp_device_bind(sd.dev, NULL), 0, "bound in spite of it");
+	notified = &sd;
+	pp_notifier_register(&n);
+	check_eq(pp_device_unbind(sd.dev), 0, "unbound in spite of it");
+	pp_notifier_unregister(&n);
+	soft_device_bind(&sd);
+	check_eq(pp_device_remove(sd.dev, PP_REMOVAL_SURPRISE), 0, "and removed");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+static int probe_binding_another(struct soft_device *self, pp_binding_t binding)
+{
+	struct soft_device *other = self->test;
+
+	(void)binding;
+	return pp_device_bind(other->dev, &other->drv);
+}
+
+static void a_callback_may_change_another_device(void)
+{
+	struct soft_device a, b;
+
+	soft_device_init(&a, NULL);
+	soft_device_init(&b, NULL);
+	a.probe = probe_binding_another;
+	a.test = &b;
+	check_eq(pp_device_bind(a.dev, &a.drv), 0, "one's probe binds the other");
+	check(pp_device_state(a.dev) == PP_DEVICE_BOUND &&
+		      pp_device_state(b.dev) == PP_DEVICE_BOUND,
+	      "both are bound");
+	soft_device_exit(&a);
+	soft_device_exit(&b);
+	told[0] = 0;
+}
+
+/* ---- drivers --------------------------------------------------------------------- */
+
+static void driver_parameters_are_checked(void)
+{
+	struct soft_device sd;
+	struct pp_driver d;
+
+	soft_device_init(&sd, NULL);
+	d = sd.drv;
+	d.name = NULL;
+	check_eq(pp_driver_register(&d), -EINVAL, "no name");
+	d = sd.drv;
+	d.probe = NULL;
+	check_eq(pp_driver_register(&d), -EINVAL, "no probe");
+	d = sd.drv;
+	d.remove = NULL;
+	check_eq(pp_driver_register(&d), -EINVAL, "no remove");
+	check_eq(pp_driver_register(NULL), -EINVAL, "no driver");
+	check_eq(pp_driver_register(&sd.drv), -EEXIST, "known already");
+	check_eq(pp_driver_unregister(&d), -ENOENT, "not known");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+static bool match_yes(struct pp_device *dev, void *ctx)
+{
+	(void)dev;
+	(void)ctx;
+	tell("yes");
+	return true;
+}
+
+static bool match_no(struct pp_device *dev, void *ctx)
+{
+	(void)dev;
+	(void)ctx;
+	tell("no");
+	return false;
+}
+
+static int naming_probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+{
+	(void)dev;
+	(void)binding;
+	tell(ctx);
+	return 0;
+}
+
+static void naming_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
+			  void *ctx)
+{
+	(void)dev;
+	(void)binding;
+	(void)why;
+	tell(ctx);
+}
+
+static struct pp_driver naming_driver(char *name, bool (*match)(struct pp_device *, void *))
+{
+	return (struct pp_driver){ .name = name,
+				   .match = match,
+				   .probe = naming_probe,
+				   .remove = naming_remove,
+				   .ctx = name };
+}
+
+static void the_first_driver_that_matches_is_bound(void)
+{
+	struct pp_driver blind = naming_driver("blind", NULL), no = naming_driver("no", match_no);
+	struct pp_driver first = naming_driver("first", match_yes);
+	struct pp_driver second = naming_driver("second", match_yes);
+	struct pp_device *dev = plain_device("dev");
+
+	check(!pp_driver_register(&blind) && !pp_driver_register(&no) &&
+		      !pp_driver_register(&first) && !pp_driver_register(&second),
+	      "four drivers");
+	pp_notifier_unregister(&listener);
+	told[0] = 0;
+	check_eq(pp_device_bind(dev, NULL), 0, "bound to the one that matches");
+	check(was_told("no yes first"), "asked in the order of registration, up to the first");
+	check_eq(pp_driver_unregister(&first), 0, "it goes");
+	check(was_told("first"), "unbound");
+	check_eq(pp_device_state(dev), PP_DEVICE_PRESENT, "the device is free");
+	check_eq(pp_device_bind(dev, NULL), 0, "bound again");
+	check(was_told("no yes second"), "to the next");
+	pp_device_unbind(dev);
+	told[0] = 0;
+	check_eq(pp_driver_register(&first), 0, "the first comes back");
+	check_eq(pp_device_bind(dev, NULL), 0, "bound");
+	check(was_told("no yes second"), "it is the last now");
+	pp_device_unbind(dev);
+	told[0] = 0;
+	check_eq(pp_device_bind(dev, &no), 0, "one that is named");
+	check(was_told("no"), "is not asked");
+	pp_device_unregister(dev);
+	check(!pp_driver_unregister(&blind) && !pp_driver_unregister(&no) &&
+		      !pp_driver_unregister(&first) && !pp_driver_unregister(&second),
+	      "all go");
+	check_eq(pp_driver_unregister(&no), -ENOENT, "once");
+	pp_notifier_register(&listener);
+	told[0] = 0;
+}
+
+static void unregistering_a_driver_unbinds_all_its_devices(void)
+{
+	struct pp_driver drv = naming_driver("drv", NULL), other = naming_driver("other", NULL);
+	struct pp_device *a = plain_device("a"), *b = plain_device("b"), *c = plain_device("c");
+	struct pp_device *d = plain_device("d");
+
+	pp_driver_register(&drv);
+	pp_driver_register(&other);
+	check(!pp_device_bind(a, &drv) && !pp_device_bind(b, &other) && !pp_device_bind(c, &drv),
+	      "two devices of it, one of another");
+	pp_notifier_unregister(&listener);
+	told[0] = 0;
+	check_eq(pp_driver_unregister(&drv), 0, "it goes");
+	check(was_told("drv drv"), "removed from two devices");
+	check(pp_device_state(a) == PP_DEVICE_PRESENT && pp_device_state(c) == PP_DEVICE_PRESENT,
+	      "they are free");
+	check_eq(pp_device_state(b), PP_DEVICE_BOUND, "the other's is bound");
+	check_eq(pp_device_bind(d, &drv), -ENOENT, "it can't be bound any more");
+	pp_device_unregister(a);
+	pp_device_unregister(b);
+	pp_device_unregister(c);
+	pp_device_unregister(d);
+	pp_driver_unregister(&other);
+	pp_notifier_register(&listener);
+	told[0] = 0;
+}
+
+static int probe_unregistering(struct soft_device *self, pp_binding_t binding)
+{
+	(void)binding;
+	check_eq(pp_driver_unregister(&self->drv), -EDEADLK, "a driver can't go from its probe");
+	return 0;
+}
+
+static void remove_unregistering(struct soft_device *self, pp_binding_t binding,
+				 enum pp_remove_why why)
+{
+	(void)binding;
+	(void)why;
+	check_eq(pp_driver_unregister(&self->drv), -EDEADLK, "nor from its remove");
+}
+
+static void a_driver_can_t_unregister_itself_from_a_callback(void)
+{
+	struct soft_device sd;
+
+	soft_device_init(&sd, NULL);
+	sd.probe = probe_unregistering;
+	soft_device_bind(&sd);
+	check_eq(pp_device_state(sd.dev), PP_DEVICE_BOUND, "it is bound");
+	check_eq(pp_driver_register(&sd.drv), -EEXIST, "and registered: nothing has changed");
+	sd.remove = remove_unregistering;
+	pp_device_unbind(sd.dev);
+	sd.remove = NULL;
+	sd.probe = NULL;
+	soft_device_bind(&sd);
+	check_eq(pp_driver_unregister(&sd.drv), 0, "from elsewhere it can");
+	check_eq(pp_device_state(sd.dev), PP_DEVICE_PRESENT, "which unbinds its device");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- statistics ------------------------------------------------------------------ */
+
+static void statistics_fit_the_caller_s_structure(void)
+{
+	struct {
+		struct pp_device_stats s;
+		uint64_t tail;
+	} longer = { .tail = 7 };
+	struct {
+		uint64_t bindings, after;
+	} shorter = { 0, 7 };
+	struct {
+		struct pp_domain_stats s;
+		uint64_t tail;
+	} domain = { .tail = 7 };
+	struct soft_device sd;
+
+	soft_device_init(&sd, NULL);
+	soft_device_bind(&sd);
+	pp_device_stats(sd.dev, &longer.s, sizeof longer);
+	check(longer.s.bindings == 1 && !longer.tail, "a longer tail is zeroed");
+	pp_device_stats(sd.dev, (void *)&shorter, sizeof shorter.bindings);
+	check(shorter.bindings == 1 && shorter.after == 7, "a shorter one isn't overrun");
+	pp_domain_stats(sd.dev, &domain.s, sizeof domain);
+	check(!domain.tail, "likewise for a domain");
+	pp_device_unbind(sd.dev);
+	pp_device_stats(sd.dev, &longer.s, sizeof longer.s);
+	check(longer.s.unbind_ns > 0, "the unbind has taken its time");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+int main(void)
+{
+	pp_notifier_register(&listener);
+	run(a_registered_device_says_what_it_is);
+	run(a_device_translates_nothing_until_it_is_bound);
+	run(registration_blocks_the_domain);
+	run(device_parameters_are_checked);
+	run(a_failed_registration_leaves_nothing);
+	run(bind_and_unbind_are_told_in_order);
+	run(a_removal_is_told_in_order);
+	run(listeners_hear_in_the_order_of_registration);
+	run(a_listener_is_registered_once);
+	run(probe_and_remove_find_the_device_as_promised);
+	run(bindings_are_never_used_again);
+	run(a_failed_probe_leaves_nothing_mapped);
+	run(a_driver_hears_of_a_surprise_after_the_revocation);
+	run(calls_in_the_wrong_state_are_refused);
+	run(a_callback_can_t_change_its_own_device);
+	run(a_callback_may_change_another_device);
+	run(driver_parameters_are_checked);
+	run(the_first_driver_that_matches_is_bound);
+	run(unregistering_a_driver_unbinds_all_its_devices);
+	run(a_driver_can_t_unregister_itself_from_a_callback);
+	run(statistics_fit_the_caller_s_structure);
+	run(windows_between_ranges_are_never_used); /* last: it takes IOVA space for good */
+	pp_notifier_unregister(&listener);
+	return tap_end();
+}
