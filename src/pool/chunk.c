@@ -330,12 +330,30 @@ free:
 	return ret;
 }
 
+/* Out of the list that it is in, if any. */
+static void unlist(struct chunk *c)
+{
+	list_del(&c->where);
+	if (c->counted)
+		--*c->counted;
+	c->counted = NULL;
+}
+
+/* Into a list, to be counted there or not. */
+static void list_chunk(struct chunk *c, struct list *list, uint64_t *counted)
+{
+	unlist(c);
+	list_add(&c->where, list);
+	c->counted = counted;
+	if (counted)
+		++*counted;
+}
+
 static void add_chunk(struct pp_pool *pool, struct chunk *c)
 {
 	pool_ref(pool);
 	list_add_tail(&c->link, &pool->chunks);
-	list_add_tail(&c->where, &pool->fresh);
-	pool->n_fresh++;
+	list_chunk(c, &pool->fresh, &pool->n_fresh);
 	pool->n_chunks++;
 	pool->n_pages += c->n_pages;
 	pool->n_memory[c->span->memory]++;
@@ -359,7 +377,7 @@ static int grow_by(struct pp_pool *pool, uint32_t n)
 	}
 	if (!ret)
 		ret = span_new(pool, &span, n);
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = n; i-- > 0;) { /* so that the first is the first to be taken */
 		if (ret || i >= span->n) { /* there was memory for fewer */
 			chunk_delete(chunk[i]);
 			continue;
@@ -496,16 +514,6 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n)
 
 /* ---- going out ------------------------------------------------------------------------------------ */
 
-static void unlist(struct pp_pool *pool, struct chunk *c)
-{
-	if (list_empty(&c->where))
-		return;
-	list_del(&c->where);
-	if (c->idle)
-		pool->n_idle--;
-	c->idle = false;
-}
-
 /* Chunks that pages have returned to, into pool->avail. */
 static void collect_returned(struct pp_pool *pool)
 {
@@ -514,7 +522,7 @@ static void collect_returned(struct pp_pool *pool)
 	while (c) {
 		struct chunk *next = c->returned;
 
-		list_add(&c->where, &pool->avail);
+		list_chunk(c, &pool->avail, NULL);
 		c = next;
 	}
 }
@@ -548,12 +556,12 @@ static unsigned scan_chunk(struct pp_pool *pool, struct chunk *c, struct pp_page
 
 	if (got == n)
 		return got; /* there may be more */
-	unlist(pool, c);
+	unlist(c);
 	env_xchg_seq_cst(&c->queued, 0);
 	/* A page that came home just now saw `queued` up, or we see its bit. */
 	for (unsigned w = 0; w < home_words(c->n_pages); w++)
 		if (env_load_seq_cst(&c->home[w]) && !env_xchg_seq_cst(&c->queued, 1)) {
-			list_add(&c->where, &pool->avail);
+			list_chunk(c, &pool->avail, NULL);
 			break;
 		}
 	return got;
@@ -573,11 +581,8 @@ unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
 		if (list_empty(from))
 			break;
 		c = list_entry(from->next, struct chunk, where);
-		if (from != &pool->avail) { /* some of its pages go out: not whole any more */
-			pool->n_fresh -= from == &pool->fresh;
-			unlist(pool, c);
-			list_add(&c->where, &pool->avail);
-		}
+		if (from != &pool->avail) /* some of its pages go out: not whole any more */
+			list_chunk(c, &pool->avail, NULL);
 		got += scan_chunk(pool, c, out + got, n - got);
 	}
 	return got;
@@ -603,7 +608,7 @@ static bool can_split(const struct pp_pool *pool, const struct span *span)
 /* Out of the pool's lists and counts. */
 static void remove_chunk(struct pp_pool *pool, struct chunk *c)
 {
-	unlist(pool, c);
+	unlist(c);
 	list_del(&c->link);
 	pool->n_chunks--;
 	pool->n_released++;
@@ -701,7 +706,6 @@ static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most
 		/* in the inbox: whoever takes it out decides */
 		if ((env_load_acquire(&c->n_home) & CHUNK_INBOX) || !can_split(pool, c->span))
 			continue;
-		pool->n_fresh -= list == &pool->fresh;
 		trim(pool, c);
 		n++;
 	}
@@ -743,12 +747,9 @@ static void keep_to_limit(struct pp_pool *pool)
 /* A chunk of a live pool with every page home. */
 static void became_idle(struct pp_pool *pool, struct chunk *c)
 {
-	if (c->idle)
+	if (c->counted == &pool->n_idle)
 		return;
-	unlist(pool, c);
-	list_add(&c->where, &pool->idle);
-	c->idle = true;
-	pool->n_idle++;
+	list_chunk(c, &pool->idle, &pool->n_idle);
 	keep_to_limit(pool);
 }
 

@@ -96,7 +96,7 @@ struct chunk {
 	/* under the pool's lock */
 	struct list link;  /* pool->chunks */
 	struct list where; /* pool->avail, idle or fresh; alone while none of its pages is home */
-	bool idle;         /* in pool->idle */
+	uint64_t *counted; /* which of the pool's n_idle and n_fresh counts it, or NULL */
 	struct domain_pending pending;
 	/*
 	 * Any thread's. n_home counts the pages whose coming home is complete, and in a
