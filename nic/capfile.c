@@ -93,6 +93,7 @@ int capfile_rewind(struct capfile *f, char *error)
 int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
 {
 	struct pcap_pkthdr *h;
+	uint64_t sec;
 	int ret = pcap_next_ex(f->pcap, &h, &packet->bytes);
 
 	if (ret == PCAP_ERROR_BREAK)
@@ -105,11 +106,30 @@ int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
 	f->n++;
 	packet->len = h->caplen;
 	packet->wire_len = h->len;
-	packet->time_ns = (uint64_t)h->ts.tv_sec * 1000000000u + (uint64_t)h->ts.tv_usec;
+	/* libpcap takes a pcap file's 32 bits for signed ones: that would end in 2038 */
+	sec = h->ts.tv_sec < 0 ? (uint32_t)h->ts.tv_sec : (uint64_t)h->ts.tv_sec;
+	packet->time_ns = sec * 1000000000u + (uint64_t)h->ts.tv_usec;
 	return 1;
 }
 
-int capfile_link_type(const struct capfile *f)
+int capfile_dlt(const struct capfile *f)
 {
 	return pcap_datalink(f->pcap);
+}
+
+/* libpcap keeps its translation to itself, but writes it into every header. */
+uint32_t capfile_link_type(int dlt)
+{
+	uint32_t header[6] = { 0 };
+	pcap_t *dead = pcap_open_dead(dlt, 262144);
+	FILE *f = dead ? fmemopen(header, sizeof header, "w") : NULL;
+	pcap_dumper_t *dump = f ? pcap_dump_fopen(dead, f) : NULL;
+
+	if (dump)
+		pcap_dump_close(dump);
+	else if (f)
+		fclose(f);
+	if (dead)
+		pcap_close(dead);
+	return dump ? header[5] : (uint32_t)dlt;
 }

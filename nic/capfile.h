@@ -27,7 +27,9 @@ void capfile_close(struct capfile *file);
 int capfile_next(struct capfile *file, struct capfile_packet *packet, char *error);
 /* Begin again. 0 or -EINVAL as capfile_open. */
 int capfile_rewind(struct capfile *file, char *error);
-/* pcap's LINKTYPE_ number. */
-int capfile_link_type(const struct capfile *file);
+/* libpcap's DLT_ number of the packets. */
+int capfile_dlt(const struct capfile *file);
+/* What a file's header says for it: a LINKTYPE_ number, the same on every system. */
+uint32_t capfile_link_type(int dlt);
 
 #endif

@@ -33,9 +33,11 @@ struct nic_stats {
 	uint64_t rx_refused; /* packets dropped because the device wrote nonsense */
 	uint64_t rx_no_page; /* times that no page could be had to post */
 	uint64_t rx_posted;  /* pages that wait for packets now */
-	uint64_t tx_packets, tx_bytes;
+	uint64_t tx_packets, tx_bytes; /* that the device says it has sent */
 	uint64_t tx_refused; /* completions that made no sense */
 };
+
+#define NIC_DLT_ETHERNET 1 /* libpcap's DLT_EN10MB */
 
 struct nic;
 
@@ -47,7 +49,7 @@ struct nic_ops {
 	unsigned (*rx)(struct nic *nic, struct nic_seg *seg, unsigned n);
 	/* Send whole packets; takes the references. Returns how many segments it took. */
 	unsigned (*tx)(struct nic *nic, const struct nic_seg *seg, unsigned n);
-	/* Give back the pages of what has been sent. Returns packets still under way. */
+	/* Give back the pages of what has been sent. Returns segments still under way. */
 	unsigned (*tx_reap)(struct nic *nic);
 	/* Readable, once after each arm, when there is something to poll. */
 	int (*event_fd)(struct nic *nic);
@@ -55,7 +57,7 @@ struct nic_ops {
 	enum nic_state (*state)(struct nic *nic);
 	/* What went wrong, in words; valid until close. */
 	const char *(*error)(struct nic *nic);
-	int (*link_type)(struct nic *nic); /* a LINKTYPE_ number of pcap */
+	int (*dlt)(struct nic *nic); /* libpcap's DLT_ number of the packets */
 	/* Not bound any more: see that the device is quiet, for final counts. */
 	void (*quiet)(struct nic *nic);
 	void (*close)(struct nic *nic);

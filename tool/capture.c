@@ -9,6 +9,7 @@
  */
 #include "tool.h"
 
+#include <capfile.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -265,10 +266,10 @@ static void show_progress(struct capture *c, bool last)
 }
 
 /* No page can be had, and none will come back: what is held is what there is. */
-static bool starving(struct capture *c, uint64_t failed_before)
+static bool starving(struct capture *c, uint64_t failed_before, bool was_busy)
 {
 	return c->nic->stats.rx_no_page != failed_before &&
-	       c->nic->stats.rx_posted < c->nic->rx_ring / 4 && !writer_busy(c->writer);
+	       c->nic->stats.rx_posted < c->nic->rx_ring / 4 && !was_busy;
 }
 
 static void wait_for_work(struct capture *c)
@@ -290,6 +291,7 @@ static void turn(struct capture *c)
 {
 	enum nic_state state = c->nic->ops->state(c->nic); /* before the poll that finds nothing */
 	uint64_t no_page = c->nic->stats.rx_no_page;
+	bool busy = writer_busy(c->writer); /* then pages will come back */
 	unsigned got = 0;
 
 	poll_device(c, &got);
@@ -304,7 +306,7 @@ static void turn(struct capture *c)
 		show_progress(c, false);
 		return;
 	}
-	if (starving(c, no_page)) {
+	if (starving(c, no_page, busy)) {
 		say("no memory for more pages: writing what was received");
 		end(c, "no memory", EXIT_ERROR);
 	}
@@ -334,7 +336,7 @@ static int settle(struct capture *c)
 		c->queue.first++;
 		c->queue.n--;
 	}
-	while (writer_busy(c->writer) && !writer_error(c->writer))
+	while (writer_busy(c->writer))
 		writer_wait(c->writer);
 	show_progress(c, true);
 	pp_device_stats(c->nic->dev, &stats, sizeof stats);
@@ -361,7 +363,7 @@ static int run(struct capture *c)
 	c->begun = now_ns();
 	c->report.device = c->opt.device;
 	c->report.file = c->opt.file;
-	if (writer_open(&c->writer, c->opt.file, c->nic->ops->link_type(c->nic)))
+	if (writer_open(&c->writer, c->opt.file, capfile_link_type(c->nic->ops->dlt(c->nic))))
 		return EXIT_ERROR;
 	if (bind_device(c))
 		while (!c->done)
@@ -395,8 +397,11 @@ static bool enough_pages(const struct options *o, unsigned ring)
 {
 	if (!o->max_pages || (o->max_pages >= ring && o->max_pages - ring >= o->hold))
 		return true;
-	say("--max-pages must be at least %llu: what --hold keeps and %u for the receive ring",
-	    (unsigned long long)(o->hold + ring), ring);
+	if (o->hold > UINT64_MAX - ring)
+		say("--hold %llu is more than any --max-pages allows", (unsigned long long)o->hold);
+	else
+		say("--max-pages must be at least %llu: what --hold keeps and %u for the receive ring",
+		    (unsigned long long)(o->hold + ring), ring);
 	return false;
 }
 
@@ -422,13 +427,17 @@ int capture_main(int argc, char **argv)
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &c.opt.json },
 		{ 0 },
 	};
+	struct device_wish wish = { 0 };
 	bool usage;
 	int status = EXIT_ERROR;
 
 	if (options_parse(argc, argv, "capture", "Write the packets that a device receives to a file.",
 			  defs) || !options_sane(&c.opt))
 		return EXIT_USAGE;
-	if (device_open(&c.nic, c.opt.device, c.opt.max_pages, &usage))
+	wish.max_pages = c.opt.max_pages;
+	wish.dlt = NIC_DLT_ETHERNET;
+	wish.writes = c.opt.file;
+	if (device_open(&c.nic, c.opt.device, &wish, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	c.stop_fd = stop_fd_open();
 	if (!enough_pages(&c.opt, c.nic->rx_ring))

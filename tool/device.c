@@ -11,6 +11,7 @@
 #include <soft/driver.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* One "key" or "key=value" of a software NIC. False: said what is wrong. */
 static bool soft_setting(struct soft_model_params *p, const char *key, const char *value)
@@ -48,10 +49,22 @@ static bool soft_setting(struct soft_model_params *p, const char *key, const cha
 	return true;
 }
 
-static int soft_open(struct nic **out, char *settings, uint64_t max_pages, bool *usage)
+/* True, and said so, if two names are one file: it would be read and written at once. */
+static bool same_file(const char *a, const char *b)
 {
-	struct soft_model_params model = { .loops = 1, .address_bits = 64 };
-	struct soft_driver_params driver = { .max_pages = max_pages };
+	struct stat sa, sb;
+
+	if (!a || !b || stat(a, &sa) || stat(b, &sb) || !S_ISREG(sa.st_mode) ||
+	    sa.st_dev != sb.st_dev || sa.st_ino != sb.st_ino)
+		return false;
+	say("%s and %s are the same file: it can't be read and written at once", a, b);
+	return true;
+}
+
+static int soft_open(struct nic **out, char *settings, const struct device_wish *wish, bool *usage)
+{
+	struct soft_model_params model = { .loops = 1, .address_bits = 64, .dlt = wish->dlt };
+	struct soft_driver_params driver = { .max_pages = wish->max_pages };
 	char error[ERROR_BYTES] = "";
 
 	for (char *s = settings; s && *s;) {
@@ -68,6 +81,9 @@ static int soft_open(struct nic **out, char *settings, uint64_t max_pages, bool 
 		}
 		s = next;
 	}
+	if (same_file(model.pcap, wish->writes) || same_file(model.wire, wish->writes) ||
+	    same_file(model.wire, wish->reads) || same_file(model.wire, model.pcap))
+		return -1;
 	if (soft_nic_open(out, &model, &driver, error)) {
 		say("%s", error);
 		return -1;
@@ -75,7 +91,7 @@ static int soft_open(struct nic **out, char *settings, uint64_t max_pages, bool 
 	return 0;
 }
 
-int device_open(struct nic **out, const char *spec, uint64_t max_pages, bool *usage)
+int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage)
 {
 	char *copy = strdup(spec), *settings;
 	int ret = -1;
@@ -90,7 +106,7 @@ int device_open(struct nic **out, const char *spec, uint64_t max_pages, bool *us
 	if (settings)
 		*settings++ = 0;
 	if (!strcmp(copy, "soft")) {
-		ret = soft_open(out, settings, max_pages, usage);
+		ret = soft_open(out, settings, wish, usage);
 	} else {
 		say("there is no device \"%s\"; this build has: soft", copy);
 		*usage = true;

@@ -5,6 +5,7 @@
  */
 #include "tool.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const struct {
@@ -25,6 +26,15 @@ static void usage(FILE *out)
 		     "  --version  show the version\n");
 }
 
+/* What was printed must have arrived. */
+static int finish(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	say("can't write to the standard output: %s", strerror(errno));
+	return status == EXIT_OK ? EXIT_ERROR : status;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -33,15 +43,15 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		usage(stdout);
-		return EXIT_OK;
+		return finish(EXIT_OK);
 	}
 	if (!strcmp(argv[1], "--version")) {
 		printf("pagepool %s\n", pp_version());
-		return EXIT_OK;
+		return finish(EXIT_OK);
 	}
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].main(argc - 1, argv + 1);
+			return finish(commands[i].main(argc - 1, argv + 1));
 	say("there is no command \"%s\"; see pagepool --help", argv[1]);
 	return EXIT_USAGE;
 }

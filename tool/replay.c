@@ -65,12 +65,20 @@ static void wait_device(struct replay *r)
 		return;
 }
 
-/* Until at most `left` packets are under way. False: interrupted. */
+/* True if it makes no sense to wait for the device. */
+static bool hopeless(struct replay *r)
+{
+	enum nic_state state = r->nic->ops->state(r->nic);
+
+	return stop_asked() || r->nic->stats.tx_refused || state == NIC_FAILED || state == NIC_GONE;
+}
+
+/* Until at most `left` descriptors are under way. False: they stay, there is no hope. */
 static bool reap(struct replay *r, unsigned left)
 {
 	unsigned before = r->nic->ops->tx_reap(r->nic);
 
-	while (before > left && !stop_asked()) {
+	while (before > left && !hopeless(r)) {
 		unsigned now;
 
 		r->nic->ops->arm(r->nic);
@@ -97,10 +105,9 @@ static int send_packet(struct replay *r, const struct capfile_packet *p)
 			continue;
 		while (n)
 			pp_page_put(seg[--n].page);
-		return EXIT_OK; /* interrupted */
+		return EXIT_OK; /* what stopped it is told at the end */
 	}
 	r->report.packets_received++;
-	r->report.bytes_written += p->len;
 	return EXIT_OK;
 }
 
@@ -110,7 +117,7 @@ static int play(struct replay *r)
 	struct capfile_packet p;
 	int status = EXIT_OK, ret = 0;
 
-	while (status == EXIT_OK && !stop_asked() &&
+	while (status == EXIT_OK && !hopeless(r) &&
 	       (!r->count || r->report.packets_received < r->count)) {
 		ret = capfile_next(r->file, &p, r->error);
 		if (ret != 1)
@@ -129,7 +136,7 @@ static int play_all(struct replay *r)
 {
 	int status = play(r);
 
-	for (uint64_t i = 1; status == EXIT_OK && !stop_asked() && i != r->loops &&
+	for (uint64_t i = 1; status == EXIT_OK && !hopeless(r) && i != r->loops &&
 	     (!r->count || r->report.packets_received < r->count); i++) {
 		if (capfile_rewind(r->file, r->error)) {
 			say("%s", r->error);
@@ -137,7 +144,6 @@ static int play_all(struct replay *r)
 		}
 		status = play(r);
 	}
-	r->report.end = stop_asked() ? "interrupted" : status == EXIT_OK ? "all sent" : "failed";
 	return status;
 }
 
@@ -155,16 +161,17 @@ static void settle(struct replay *r)
 	struct pp_device_stats dev;
 	struct pp_pool_stats pool;
 	struct pp_totals totals;
-	unsigned left;
 
 	reap(r, 0);
-	left = r->nic->ops->tx_reap(r->nic);
 	pp_pool_stats(r->nic->tx_pool, &pool, sizeof pool);
 	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
 	r->report.faults_before_unbind = domain.faults;
 	r->report.chunks = pool.chunks;
 	r->report.page_bytes_mapped = pool.bytes_mapped;
-	pp_device_unbind(r->nic->dev);
+	if (r->nic->ops->state(r->nic) == NIC_GONE)
+		pp_device_remove(r->nic->dev, PP_REMOVAL_SURPRISE);
+	else
+		pp_device_unbind(r->nic->dev);
 	report_left(&r->report, r->nic->dev);
 	r->nic->ops->quiet(r->nic);
 	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
@@ -175,7 +182,8 @@ static void settle(struct replay *r)
 	r->report.in_flight_at_unbind = dev.in_flight_at_unbind;
 	r->report.late_calls_refused = dev.late_calls_refused;
 	r->report.pages_leaked = totals.zombie_pages;
-	r->report.packets_written = r->report.packets_received - left;
+	r->report.packets_written = r->nic->stats.tx_packets;
+	r->report.bytes_written = r->nic->stats.tx_bytes;
 	r->report.bindings = dev.bindings;
 }
 
@@ -190,6 +198,22 @@ static int run(struct replay *r)
 	}
 	status = play_all(r);
 	settle(r);
+	if (r->nic->ops->state(r->nic) == NIC_GONE) {
+		say("the device has gone");
+		status = EXIT_LOST;
+	} else if (r->nic->ops->state(r->nic) == NIC_FAILED) {
+		say("%s", r->nic->ops->error(r->nic));
+		status = EXIT_ERROR;
+	} else if (r->nic->stats.tx_refused) {
+		say("the device confirmed what it was never given to send: %llu of %llu packets are sure",
+		    (unsigned long long)r->report.packets_written,
+		    (unsigned long long)r->report.packets_received);
+		status = EXIT_ERROR;
+	}
+	r->report.end = status == EXIT_LOST ? "device lost" :
+			status != EXIT_OK   ? "failed" :
+			stop_asked()        ? "interrupted" :
+					      "all sent";
 	r->report.device = r->device;
 	r->report.file = r->path;
 	r->report.elapsed_ns = now_ns() - begun;
@@ -216,6 +240,7 @@ int replay_main(int argc, char **argv)
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &r.json },
 		{ 0 },
 	};
+	struct device_wish wish = { 0 };
 	bool usage;
 	int status = EXIT_ERROR;
 
@@ -229,7 +254,9 @@ int replay_main(int argc, char **argv)
 		say("%s", r.error);
 		return EXIT_ERROR;
 	}
-	if (device_open(&r.nic, r.device, 0, &usage)) {
+	wish.dlt = capfile_dlt(r.file);
+	wish.reads = r.path;
+	if (device_open(&r.nic, r.device, &wish, &usage)) {
 		capfile_close(r.file);
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}

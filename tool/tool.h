@@ -34,8 +34,16 @@ int options_parse(int argc, char **argv, const char *command, const char *what,
 /* A whole number, all of the text; false: it isn't one. */
 bool number_parse(const char *text, uint64_t min, uint64_t *out);
 
-/* device.c: 0, or -1: said what is wrong; *usage: it was the caller's spelling */
-int device_open(struct nic **out, const char *spec, uint64_t max_pages, bool *usage);
+/* device.c */
+
+struct device_wish {
+	uint64_t max_pages; /* of the receive pool; 0: no limit */
+	int dlt;            /* libpcap's DLT_ number of what will be sent */
+	/* The run's own files: what is written must be no other one's. */
+	const char *reads, *writes;
+};
+/* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
+int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage);
 
 /* signal.c: SIGINT and SIGTERM become a readable descriptor */
 int stop_fd_open(void);
@@ -49,7 +57,7 @@ bool stop_asked(void);
  */
 struct writer;
 /* 0, or -1: said what is wrong. */
-int writer_open(struct writer **out, const char *path, int link_type);
+int writer_open(struct writer **out, const char *path, uint32_t link_type);
 /* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
 #define WRITER_SEGS 512u
 void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n);

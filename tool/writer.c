@@ -6,7 +6,8 @@
  * begins and ends between packets. So, whatever fails, the file can be cut where the
  * last packet before the failure ends, and is valid.
  *
- * What isn't a regular file (a pipe) is written one batch after the other.
+ * What isn't a regular file (a pipe), or is one to be appended to, is written one batch
+ * after the other.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -49,7 +50,9 @@ struct batch {
 struct writer {
 	struct io_uring ring;
 	int fd;
-	bool serial; /* not a regular file */
+	bool serial;  /* one batch at a time, wherever the file's position is */
+	bool regular; /* can be cut */
+	uint64_t base; /* where our header is in the file */
 	char *path;
 	char error[ERROR_BYTES];
 	bool failed;
@@ -89,7 +92,7 @@ static void submit(struct writer *w, struct batch *b)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&w->ring); /* one for each batch: never full */
 
 	io_uring_prep_writev(sqe, w->fd, b->iov + b->iov_done, b->n_iov - b->iov_done,
-			     w->serial ? (uint64_t)-1 : b->offset + b->written);
+			     w->serial ? (uint64_t)-1 : w->base + b->offset + b->written);
 	io_uring_sqe_set_data(sqe, b);
 	b->state = BUSY;
 	w->n_busy++;
@@ -314,14 +317,14 @@ uint64_t writer_bytes(const struct writer *w)
 	return w->valid;
 }
 
-static int write_header(struct writer *w, int link_type)
+static int write_header(struct writer *w, uint32_t link_type)
 {
 	struct file_header h = {
 		.magic = 0xa1b23c4d, /* pcap with nanoseconds */
 		.major = 2,
 		.minor = 4,
 		.snaplen = 262144,
-		.link_type = (uint32_t)link_type,
+		.link_type = link_type,
 	};
 	ssize_t n = write(w->fd, &h, sizeof h);
 
@@ -335,7 +338,7 @@ static int write_header(struct writer *w, int link_type)
 
 static int open_file(struct writer *w, const char *path)
 {
-	bool std_out = !strcmp(path, "-");
+	bool std_out = !strcmp(path, "-"), append;
 	struct stat st;
 
 	w->path = strdup(std_out ? "standard output" : path);
@@ -345,8 +348,12 @@ static int open_file(struct writer *w, const char *path)
 		say("can't write %s: %s", path, strerror(w->path ? errno : ENOMEM));
 		return -1;
 	}
-	/* a regular file that we didn't open may be in append mode, or at some place */
-	w->serial = std_out || !S_ISREG(st.st_mode);
+	w->regular = S_ISREG(st.st_mode);
+	append = w->regular && (fcntl(w->fd, F_GETFL) & O_APPEND);
+	w->serial = !w->regular || append;
+	/* standard output may be a file, written to before */
+	if (w->regular)
+		w->base = append ? (uint64_t)st.st_size : (uint64_t)lseek(w->fd, 0, SEEK_CUR);
 	return 0;
 }
 
@@ -359,7 +366,7 @@ static void writer_free(struct writer *w)
 	free(w);
 }
 
-int writer_open(struct writer **out, const char *path, int link_type)
+int writer_open(struct writer **out, const char *path, uint32_t link_type)
 {
 	struct writer *w = calloc(1, sizeof *w);
 	int ret;
@@ -397,7 +404,7 @@ int writer_close(struct writer *w)
 
 	while (w->n)
 		step(w, true);
-	if (w->failed && !w->serial && ftruncate(w->fd, (off_t)w->valid))
+	if (w->failed && w->regular && ftruncate(w->fd, (off_t)(w->base + w->valid)))
 		say("can't cut %s to its %llu whole bytes: %s", w->path,
 		    (unsigned long long)w->valid, strerror(errno));
 	if (close(w->fd) && !w->failed)

@@ -186,8 +186,6 @@ static unsigned soft_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
 		d->time = seg[i].time_ns;
 		d->length = seg[i].wire_len;
 		s->tx_page[s->tx_posted++ % RING] = seg[i].page;
-		nic->stats.tx_packets += seg[i].last;
-		nic->stats.tx_bytes += seg[i].len;
 	}
 	if (taken)
 		soft_reg_write(s->hw, SOFT_TX_TAIL, s->tx_posted);
@@ -207,8 +205,13 @@ static unsigned soft_tx_reap(struct nic *nic)
 		nic->stats.tx_refused++;
 		head = s->tx_done;
 	}
-	while (s->tx_done < head)
+	while (s->tx_done < head) {
+		uint64_t ctrl = s->tx[s->tx_done % RING].ctrl;
+
+		nic->stats.tx_packets += (ctrl & SOFT_TX_END) != 0;
+		nic->stats.tx_bytes += ctrl >> 32;
 		pp_page_put(s->tx_page[s->tx_done++ % RING]);
+	}
 	return (unsigned)(s->tx_posted - s->tx_done);
 }
 
@@ -339,6 +342,7 @@ static void soft_remove(struct pp_device *dev, pp_binding_t binding, enum pp_rem
 	if (why == PP_REMOVE_UNBIND) {
 		command(s, 0);
 		rx_keep(s);
+		soft_tx_reap(&s->nic);
 	}
 	empty_rings(s);
 	if (why == PP_REMOVE_UNBIND)
@@ -374,7 +378,7 @@ static const char *soft_error(struct nic *nic)
 	return soft_model_error(soft_of(nic)->hw);
 }
 
-static int soft_link_type(struct nic *nic)
+static int soft_dlt(struct nic *nic)
 {
 	return (int)soft_reg_read(soft_of(nic)->hw, SOFT_LINK_TYPE);
 }
@@ -405,7 +409,7 @@ static const struct nic_ops soft_nic_ops = {
 	.arm = soft_arm,
 	.state = soft_state,
 	.error = soft_error,
-	.link_type = soft_link_type,
+	.dlt = soft_dlt,
 	.quiet = soft_quiet,
 	.close = soft_close,
 };

@@ -43,6 +43,7 @@ struct soft_model {
 	struct capfile *file;
 	pcap_t *dead; /* libpcap's handle for the dump */
 	pcap_dumper_t *dump;
+	char wire_name[200]; /* for messages */
 	uint64_t loops_left;
 	bool has_packet; /* `packet` waits for descriptors */
 	struct capfile_packet packet;
@@ -55,6 +56,7 @@ struct soft_model {
 	bool running;       /* enabled, and had no fault */
 	bool rampaging;     /* told to stop, and doesn't */
 	unsigned rampaged;  /* accesses refused in a row since */
+	uint64_t home; /* a rogue's touchstone: the ring, which it may read while it is bound */
 	uint64_t remembered[MEMORY];
 	unsigned n_remembered;
 	char error[SOFT_MODEL_ERROR];
@@ -306,6 +308,16 @@ static bool rx_one(struct soft_model *m)
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
+/* The dump can't be written: the line is broken. */
+static void check_wire(struct soft_model *m)
+{
+	if (!m->dump || !ferror(pcap_dump_file(m->dump)) || m->error[0])
+		return;
+	snprintf(m->error, sizeof m->error, "can't write %s: %s", m->wire_name, strerror(errno));
+	status(m, SOFT_STATUS_FAILED);
+	interrupt(m);
+}
+
 static void wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *d)
 {
 	struct pcap_pkthdr h = {
@@ -315,8 +327,10 @@ static void wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *
 		.len = (uint32_t)d->length,
 	};
 
-	if (m->dump)
-		pcap_dump((u_char *)m->dump, &h, m->frame);
+	if (!m->dump)
+		return;
+	pcap_dump((u_char *)m->dump, &h, m->frame);
+	check_wire(m);
 }
 
 static bool tx_write_back(struct soft_model *m)
@@ -383,6 +397,8 @@ static void rampage(struct soft_model *m)
 	unsigned known = m->n_remembered < MEMORY ? m->n_remembered : MEMORY;
 	uint8_t junk[256];
 
+	if (answers(m, m->home))
+		return;
 	memset(junk, 0xEE, sizeof junk);
 	for (unsigned i = 0; i < RAMPAGE && known; i++) {
 		uint64_t addr = m->remembered[m->rampaged % known];
@@ -427,6 +443,7 @@ static void control(struct soft_model *m)
 		reset(m);
 	} else if (ctrl & (SOFT_CTRL_RX | SOFT_CTRL_TX)) {
 		m->running = !(get(m, SOFT_STATUS) & (SOFT_STATUS_FAULT | SOFT_STATUS_GONE));
+		m->home = get(m, SOFT_RX_BASE);
 	} else {
 		m->rampaging = m->params.rogue; /* says that it has stopped, all the same */
 		m->running = false;
@@ -504,32 +521,37 @@ static void *device(void *arg)
 	}
 	if (m->rampaging)
 		rampage(m); /* at least once, however short the run was */
+	if (m->dump)
+		pcap_dump_flush(m->dump);
+	check_wire(m);
 	return NULL;
 }
 
 /* ---- making and ending --------------------------------------------------------------------------- */
 
-static int open_wire(struct soft_model *m, char *error)
+static int open_wire(struct soft_model *m, const char *path, char *error)
 {
-	m->dead = pcap_open_dead_with_tstamp_precision(DLT_EN10MB, 262144,
+	m->dead = pcap_open_dead_with_tstamp_precision(m->params.dlt, 262144,
 						       PCAP_TSTAMP_PRECISION_NANO);
-	m->dump = m->dead ? pcap_dump_open(m->dead, m->params.wire) : NULL;
+	m->dump = m->dead ? pcap_dump_open(m->dead, path) : NULL;
 	if (m->dump)
 		return 0;
-	snprintf(error, SOFT_MODEL_ERROR, "can't write %.200s: %.200s", m->params.wire,
+	snprintf(error, SOFT_MODEL_ERROR, "can't write %.200s: %.200s", path,
 		 m->dead ? pcap_geterr(m->dead) : "no memory");
 	return -EINVAL;
 }
 
-static int build(struct soft_model *m, char *error)
+static int build(struct soft_model *m, const struct soft_model_params *params, char *error)
 {
 	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
 	pthread_condattr_t attr;
 	int ret;
 
-	if (m->params.pcap && (ret = capfile_open(&m->file, m->params.pcap, error)))
+	if (params->pcap && (ret = capfile_open(&m->file, params->pcap, error)))
 		return ret;
-	if (m->params.wire && (ret = open_wire(m, error)))
+	if (m->file)
+		m->params.dlt = capfile_dlt(m->file);
+	if (params->wire && (ret = open_wire(m, params->wire, error)))
 		return ret;
 	soft.address_bits = m->params.address_bits;
 	soft.incoherent = m->params.incoherent;
@@ -545,7 +567,7 @@ static int build(struct soft_model *m, char *error)
 		pthread_cond_init(&m->wake, &attr);
 		pthread_condattr_destroy(&attr);
 		set(m, SOFT_ADDRESS_BITS, m->params.address_bits);
-		set(m, SOFT_LINK_TYPE, m->file ? (uint64_t)capfile_link_type(m->file) : DLT_EN10MB);
+		set(m, SOFT_LINK_TYPE, (uint64_t)m->params.dlt);
 		set(m, SOFT_STATUS, m->file ? 0 : SOFT_STATUS_END);
 		ret = -pthread_create(&m->thread, NULL, device, m);
 	}
@@ -565,9 +587,11 @@ int soft_model_create(struct soft_model **out, const struct soft_model_params *p
 		return -ENOMEM;
 	}
 	m->params = *params;
+	snprintf(m->wire_name, sizeof m->wire_name, "%s", params->wire ? params->wire : "");
+	m->params.pcap = m->params.wire = NULL; /* the caller's strings: for build only */
 	m->event_fd = -1;
 	m->loops_left = params->loops;
-	ret = build(m, error);
+	ret = build(m, params, error);
 	if (ret) {
 		pp_soft_destroy(m->iommu);
 		soft_model_destroy(m);

@@ -16,6 +16,7 @@ struct soft_model;
 struct soft_model_params {
 	const char *pcap;   /* what it receives; NULL: nothing, for ever */
 	const char *wire;   /* where it dumps what it sends; NULL: nowhere */
+	int dlt;            /* libpcap's DLT_ number of its line, unless `pcap` says */
 	uint64_t loops;     /* how often it plays the file; 0: for ever */
 	uint64_t rate;      /* packets per second, received and sent; 0: full speed */
 	unsigned address_bits; /* 32 to 64 */

@@ -24,7 +24,7 @@ enum soft_reg {
 	SOFT_CTRL_SEEN,    /* ro: the last value of CTRL that the device has acted upon */
 	SOFT_STATUS,       /* ro: SOFT_STATUS_* */
 	SOFT_ADDRESS_BITS, /* ro: the device's DMA width */
-	SOFT_LINK_TYPE,    /* ro: pcap's LINKTYPE_ of what it receives */
+	SOFT_LINK_TYPE,    /* ro: libpcap's DLT_ number of what it receives and sends */
 	SOFT_RX_BASE,      /* rw: DMA address of the ring, 64-byte aligned */
 	SOFT_RX_SIZE,      /* rw: descriptors, a power of two */
 	SOFT_RX_TAIL,      /* rw: one past the last descriptor posted, counting on for ever */
