@@ -1,0 +1,528 @@
+/*
+ * pool.c - unit tests of src/pool/: parameters, sizes, limits, batches, references,
+ * statistics, growth, trimming, owners.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "laws.h"
+
+static int try_params(const struct pp_pool_params *p)
+{
+	struct pp_pool *pool = NULL;
+	int ret = pp_pool_create(&pool, pp_binding_none(), p);
+
+	if (ret && pool)
+		check(false, "a failure gives no pool");
+	pp_pool_destroy(pool);
+	return ret;
+}
+
+static void parameters_that_are_refused(void)
+{
+	static const struct {
+		uint32_t page, chunk;
+	} sizes[] = { { 1024, 0 },	 { 2047, 0 },	      { 3000, 0 },	{ 4096, 2048 },
+		      { 8192, 4096 },	 { 4096, 3u << 20 },  { 4u << 20, 0 },	{ 4096, 2u << 30 },
+		      { 2048, 2048 } };
+	struct pp_pool_params p;
+	char longer[sizeof p + 16] = { 0 };
+
+	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		p = pp_pool_defaults();
+		p.page_size = sizes[i].page;
+		p.chunk_size = sizes[i].chunk;
+		check_eq(try_params(&p), -EINVAL, "pages of %u bytes in chunks of %u", sizes[i].page,
+			 sizes[i].chunk);
+	}
+	p = pp_pool_defaults();
+	p.dir = (enum pp_dma_dir)3;
+	check_eq(try_params(&p), -EINVAL, "a direction that there isn't");
+	p = pp_pool_defaults();
+	p.memory = (enum pp_memory)7;
+	check_eq(try_params(&p), -EINVAL, "a memory that there isn't");
+	p = pp_pool_defaults();
+	p.size = 0;
+	check_eq(try_params(&p), -EINVAL, "no size");
+	p = pp_pool_defaults();
+	p.size = sizeof longer;
+	memcpy(longer, &p, sizeof p);
+	check_eq(try_params((void *)longer), 0, "a longer structure with zeros");
+	longer[sizeof longer - 1] = 1;
+	check_eq(try_params((void *)longer), -E2BIG, "a longer structure with something in it");
+	p = pp_pool_defaults();
+	p.size = offsetof(struct pp_pool_params, max_pages);
+	p.page_size = 8192;
+	check_eq(try_params(&p), 0, "a shorter one, of an older program");
+	check_eq(try_params(NULL), 0, "none");
+	check_eq(try_params(&(struct pp_pool_params){ .size = sizeof p }), 0, "all zero");
+	pp_pool_destroy(NULL);
+	check_nothing_left("after all that");
+}
+
+/* ---- sizes --------------------------------------------------------------------------- */
+
+static void pages_of(uint32_t page_size, uint32_t chunk_size)
+{
+	struct pp_pool_params p = small_chunks(chunk_size);
+	unsigned n = 3 * (chunk_size / page_size), misplaced = 0;
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	p.page_size = page_size;
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	check_eq(pool_stats(pool).chunks, 0, "a new pool has no memory");
+	b = take(pool, n);
+	check(all_different(&b), "%u pages of %u bytes", n, page_size);
+	for (unsigned i = 0; i < n; i++) {
+		misplaced += (uintptr_t)pp_page_addr(b.page[i]) % page_size != 0;
+		misplaced += pp_page_iova(b.page[i]) % page_size != 0;
+		misplaced += pp_page_size(b.page[i]) != page_size;
+		misplaced += pp_page_refs(b.page[i]) != 1;
+	}
+	check_eq(misplaced, 0, "each aligned, of its size, with one reference");
+	check_eq(device_reads(&d, &b), true, "each within reach of the device");
+	check_eq(pool_stats(pool).chunks, 3, "in three chunks");
+	check_eq(pool_stats(pool).pages, n, "which they fill");
+	check_eq(pool_stats(pool).bytes_mapped, 3ull * chunk_size, "which are mapped");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+static void sizes(void)
+{
+	pages_of(2048, 4096);
+	pages_of(2048, 64 * KIB);
+	pages_of(4096, 4096);
+	pages_of(4096, 2 * MIB);
+	pages_of(16384, 64 * KIB);
+	pages_of(64 * KIB, 64 * KIB);
+	pages_of(2 * MIB, 2 * MIB);
+	pages_of(4 * MIB, 16 * MIB);
+}
+
+static void exactly_max_pages(void)
+{
+	static const unsigned limits[] = { 1, 2, 15, 16, 17, 31, 33, 255, 300, 513, 1000, 5000 };
+
+	for (unsigned i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+		struct pp_pool_params p = small_chunks(64 * KIB);
+		struct pp_page *more = (void *)&p;
+		struct pp_pool *pool;
+		struct bunch b;
+
+		p.max_pages = limits[i];
+		pool = new_pool(pp_binding_none(), &p);
+		b = take(pool, limits[i]);
+		check_eq(pp_page_get(&more, pool), -ENOBUFS, "%u pages and no more", limits[i]);
+		check(!more, "none is given");
+		check_eq(pp_page_get_batch(&more, 1, pool), -ENOBUFS, "nor by a batch");
+		check_eq(pool_stats(pool).in_flight, limits[i], "all in flight");
+		check_eq(pool_stats(pool).max_pages, limits[i], "the limit is shown");
+		check_eq(pool_stats(pool).alloc_failed, 2, "two gets failed");
+		pp_page_put(b.page[--b.n]);
+		check_eq(pp_page_get(&b.page[b.n++], pool), 0, "one put, one got");
+		put_all(&b);
+		check_eq(pool_stats(pool).in_flight, 0, "all home");
+		pp_pool_destroy(pool);
+	}
+	check_nothing_left("at the end");
+}
+
+/* ---- memory ---------------------------------------------------------------------------- */
+
+static void kinds_of_memory(void)
+{
+	static const char *const name[] = { "hugetlb", "transparent huge pages", "base pages" };
+
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct pp_pool_params p = pp_pool_defaults();
+		struct pp_pool_stats s;
+		struct pp_pool *pool;
+		struct bunch b;
+
+		p.memory = (enum pp_memory)kind;
+		pool = new_pool(pp_binding_none(), &p);
+		b = take(pool, 600);
+		fill_all(&b, kind);
+		check(all_filled(&b, kind), "%s, or what it falls back to, holds its contents",
+		      name[kind]);
+		s = pool_stats(pool);
+		check_eq(s.chunks_hugetlb + s.chunks_thp + s.chunks_base, s.chunks,
+			 "each chunk is of one kind");
+		check(kind < 1 || !s.chunks_hugetlb, "%s: nothing better than asked for", name[kind]);
+		check(kind < 2 || !s.chunks_thp, "%s: the same", name[kind]);
+		printf("# %s: %llu, %llu, %llu\n", name[kind], (unsigned long long)s.chunks_hugetlb,
+		       (unsigned long long)s.chunks_thp, (unsigned long long)s.chunks_base);
+		put_all(&b);
+		pp_pool_destroy(pool);
+	}
+	/* what can't be of huge pages falls back, whatever the machine has */
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct pp_pool_params p = small_chunks(64 * KIB);
+		struct pp_pool *pool;
+		struct bunch b;
+
+		p.memory = (enum pp_memory)kind;
+		pool = new_pool(pp_binding_none(), &p);
+		b = take(pool, 100);
+		check_eq(pool_stats(pool).chunks_base, pool_stats(pool).chunks,
+			 "small chunks are of base pages");
+		put_all(&b);
+		pp_pool_destroy(pool);
+	}
+	check_nothing_left("at the end");
+}
+
+/* ---- batches, references ----------------------------------------------------------------- */
+
+static void batches(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_page *page[700];
+	struct pp_pool *pool, *other;
+	struct bunch b;
+
+	p.max_pages = 600;
+	pool = new_pool(pp_binding_none(), &p);
+	check_eq(pp_page_get_batch(page, 1, pool), 1, "a batch of one");
+	check_eq(pp_page_get_batch(page + 1, 599, pool), 599, "a batch beyond the cache");
+	check_eq(pp_page_get_batch(page + 600, 5, pool), -ENOBUFS, "a batch of none");
+	pp_page_put_batch(page, 0);
+	pp_page_put_batch(page + 590, 10);
+	check_eq(pp_page_get_batch(page + 590, 50, pool), 10, "as many as there are");
+	b = (struct bunch){ page, 600 };
+	check(all_different(&b), "all different");
+	other = new_pool(pp_binding_none(), &p);
+	check_eq(pp_page_get_batch(page + 600, 100, other), 100, "and of another pool");
+	for (unsigned i = 0; i < 100; i++) { /* mix them */
+		struct pp_page *t = page[6 * i];
+
+		page[6 * i] = page[600 + i];
+		page[600 + i] = t;
+	}
+	pp_page_put_batch(page, 700);
+	check_eq(pool_stats(pool).in_flight, 0, "a mixed batch comes home");
+	check_eq(pool_stats(other).in_flight, 0, "to both pools");
+	pp_pool_destroy(pool);
+	pp_pool_destroy(other);
+	check_nothing_left("at the end");
+}
+
+static void references(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_page *page, *twice[2];
+	struct pp_pool *pool;
+
+	p.max_pages = 1;
+	pool = new_pool(pp_binding_none(), &p);
+	require(!pp_page_get(&page, pool), "a page");
+	pp_page_ref(page, 3);
+	check_eq(pp_page_refs(page), 4, "four references");
+	for (unsigned left = 3; left; left--) {
+		pp_page_put(page);
+		check_eq(pp_page_refs(page), left, "one less");
+		check_eq(pool_stats(pool).in_flight, 1, "still out");
+	}
+	pp_page_ref(page, 1);
+	twice[0] = twice[1] = page;
+	pp_page_put_batch(twice, 2);
+	check_eq(pool_stats(pool).in_flight, 0, "two references dropped by one batch");
+	check_eq(pp_page_get(&page, pool), 0, "and the page can be got");
+	check_eq(pp_page_refs(page), 1, "with one reference");
+	pp_page_put(page);
+	pp_pool_destroy(pool);
+}
+
+/* ---- statistics ----------------------------------------------------------------------------- */
+
+static void *puts_all(void *arg)
+{
+	put_all(arg);
+	return NULL;
+}
+
+static void statistics_add_up(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	uint64_t got = 0, owner_put = 0, other_put = 0;
+	struct pp_pool *pool;
+	struct pp_pool_stats s;
+	struct bunch b;
+
+	p.idle_chunks = 10000;
+	pool = new_pool(pp_binding_none(), &p);
+	for (unsigned i = 1; i < 40; i++) {
+		b = take(pool, i * 113 % 5000);
+		got += b.n;
+		s = pool_stats(pool);
+		check_eq(s.in_flight, b.n, "in flight is exact: %u", b.n);
+		if (i % 2) {
+			owner_put += b.n;
+			put_all(&b);
+		} else {
+			other_put += b.n;
+			join(start(puts_all, &b));
+		}
+		s = pool_stats(pool);
+		if (s.in_flight)
+			check_eq(s.in_flight, 0, "in flight is exact: none");
+	}
+	check_eq(s.alloc_fast + s.alloc_empty, got,
+		 "each get found a page in the cache, or found it empty and filled it");
+	check_eq(s.alloc_failed, 0, "none failed");
+	check_eq(s.recycle_cached, owner_put, "what the owner put went into the cache");
+	check_eq(s.recycle_ring + s.recycle_ring_full, other_put,
+		 "what others put, into the ring, or found it full");
+	check_eq(s.alloc_slow_high_order, s.chunks + s.chunks_released, "chunks added, and left");
+	check_eq(s.pages, s.chunks * 16, "the chunks' pages");
+	check(s.chunks_idle <= s.chunks, "not more idle chunks than chunks");
+	check_eq(s.chunks_base, s.chunks, "all of base pages");
+	check(s.record_bytes >= s.pages * 64, "a cache line for each page's record, at least");
+	check_eq(s.revoked, 0, "alive");
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+static void statistics_of_a_revoked_pool(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool_stats s;
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	b = take(pool, 31 * 16 + 1); /* the last is of a span of 32 chunks: some stay fresh */
+	check_eq(pool_stats(pool).chunks, 63, "63 chunks");
+	check(pool_stats(pool).chunks_idle > 0, "some of them idle");
+	check_eq(pool_stats(pool).attachments, 1, "one device");
+	pp_device_unbind(d.dev);
+	s = pool_stats(pool);
+	check_eq(s.revoked, 1, "revoked");
+	check(pp_pool_revoked(pool), "as its handle says");
+	check_eq(s.in_flight_at_revoke, b.n, "with so many in flight");
+	check_eq(s.in_flight, b.n, "who are still");
+	check_eq(s.attachments, 0, "attached nowhere");
+	check_eq(s.bytes_mapped, 0, "nothing mapped");
+	check_eq(s.chunks, 32, "32 chunks have pages out");
+	check_eq(s.chunks_idle, 0, "so none is idle");
+	put_all(&b);
+	s = pool_stats(pool);
+	check_eq(s.in_flight, 0, "all home");
+	check_eq(s.chunks, 0, "no chunk left");
+	check_eq(s.chunks_idle, 0, "nor an idle one");
+	check_eq(s.pages, 0, "nor a page");
+	check_eq(s.chunks_base, 0, "of whatever kind");
+	check_eq(s.chunks_released, 63, "all have gone");
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* A structure of an older or newer program. */
+static void statistics_of_other_sizes(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	struct {
+		struct pp_pool_stats s;
+		uint64_t more[4];
+	} longer;
+	uint64_t shorter[3] = { 7, 7, 7 };
+
+	memset(&longer, 0xFF, sizeof longer);
+	pp_pool_stats(pool, &longer.s, sizeof longer);
+	check(!longer.more[0] && !longer.more[3], "what the library doesn't know is zero");
+	pp_pool_stats(pool, (struct pp_pool_stats *)shorter, 16);
+	check(!shorter[0] && !shorter[1] && shorter[2] == 7, "no more is written than there is room");
+	pp_pool_destroy(pool);
+}
+
+/* ---- growth and trimming -------------------------------------------------------------------- */
+
+static void growth_is_geometric(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	static const unsigned chunks[] = { 1, 3, 7, 15, 31, 63, 127, 191, 255 };
+	struct bunch b = { calloc(300 * 16, sizeof *b.page), 0 };
+
+	for (unsigned i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
+		require(!pp_page_get(&b.page[b.n++], pool), "a page");
+		check_eq(pool_stats(pool).chunks, chunks[i], "growth to %u chunks", chunks[i]);
+		for (; b.n < chunks[i] * 16; b.n++)
+			if (pp_page_get(&b.page[b.n], pool))
+				require(false, "page %u", b.n);
+	}
+	put_all(&b);
+	pp_pool_destroy(pool);
+}
+
+static void trimming(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	p.idle_chunks = 1000;
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	b = take(pool, 31 * 16);
+	check_eq(pp_pool_trim(pool, 0), 0, "with every page out nothing goes");
+	put_all(&b);
+	check_eq(pp_pool_trim(pool, 40), 0, "not more than asked for");
+	check_eq(pool_stats(pool).chunks_idle, 31, "all are idle");
+	check_eq(pp_pool_trim(pool, 20), 11, "down to twenty");
+	check_eq(pool_stats(pool).chunks, 20, "twenty are left");
+	check_eq(soft_device_domain(&d).bytes_mapped, 20 * 64 * KIB, "and mapped");
+	b = take(pool, 20 * 16);
+	check_eq(pool_stats(pool).chunks, 20, "which serve before there is growth");
+	check(device_reads(&d, &b), "and are within reach");
+	put_all(&b);
+	check_eq(pp_pool_trim(pool, 0), 20, "all");
+	domain_is_empty(&d, "trimmed to nothing");
+	check_eq(totals().chunk_bytes, 0, "no memory is left");
+	b = take(pool, 100);
+	check(device_reads(&d, &b), "and the pool works on");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* Above the limit it goes down to half: not one chunk at each put. */
+static void hysteresis(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	uint64_t most = 0, events = 0, released = 0;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	p.idle_chunks = 16;
+	pp_debug_set(PP_DEBUG_PAGES); /* every put goes to its chunk at once */
+	pool = new_pool(pp_binding_none(), &p);
+	pp_debug_set(0);
+	b = take(pool, 63 * 16);
+	check(all_different(&b), "63 chunks");
+	for (unsigned i = 0; i < b.n; i++) {
+		struct pp_pool_stats s;
+
+		pp_page_put(b.page[i]);
+		s = pool_stats(pool);
+		most = s.chunks_idle > most ? s.chunks_idle : most;
+		events += s.chunks_released != released;
+		released = s.chunks_released;
+	}
+	check_eq(most, 16, "never more idle than the limit");
+	check(events && events <= 63 / 8, "trimmed in %llu gulps", (unsigned long long)events);
+	check(pool_stats(pool).chunks >= 8, "half of the limit is kept");
+	free(b.page);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+static void the_limit_by_default(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), &(struct pp_pool_params){
+					.size = sizeof(struct pp_pool_params),
+					.chunk_size = 16 * KIB, .memory = PP_MEMORY_BASE });
+	struct bunch b;
+
+	check_eq(pool_stats(pool).idle_limit, 8, "eight at least");
+	b = take(pool, 127 * 4 + 64 * 4);
+	check_eq(pool_stats(pool).idle_limit, 191 / 8, "an eighth of its chunks");
+	put_all(&b);
+	pp_pool_destroy(pool);
+}
+
+static void trim_deferred(void)
+{
+	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	soft.deferred = true;
+	p.idle_chunks = 8;
+	soft_device_init(&d, &soft);
+	pool = new_pool(soft_device_bind(&d), &p);
+	for (unsigned round = 0; round < 10; round++) {
+		b = take(pool, 4000);
+		join(start(puts_all, &b));
+		pp_pool_trim(pool, round);
+		check(pool_stats(pool).chunks <= round, "trim(%u) leaves no more", round);
+		check_eq(soft_device_domain(&d).pending_ranges, 0, "and nothing pending");
+		check_eq(totals().chunk_bytes, pool_stats(pool).chunks * 64 * KIB, "and no memory");
+	}
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* ---- owners -------------------------------------------------------------------------------------- */
+
+struct shift {
+	struct pp_pool *pool;
+	struct bunch b;
+};
+
+static void *works_a_shift(void *arg)
+{
+	struct shift *s = arg;
+	struct bunch more;
+
+	pp_pool_own(s->pool);
+	more = take(s->pool, 1000);
+	put_all(&s->b); /* the last owner's: now into this one's cache */
+	s->b = more;
+	return NULL;
+}
+
+static void owners_change(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct shift s;
+
+	p.max_pages = 2000;
+	p.idle_chunks = 1000;
+	s.pool = new_pool(pp_binding_none(), &p);
+	s.b = take(s.pool, 1000);
+	for (unsigned round = 0; round < 20; round++)
+		join(start(works_a_shift, &s));
+	pp_pool_own(s.pool);
+	check_eq(pool_stats(s.pool).in_flight, 1000, "twenty owners later");
+	check_eq(pool_stats(s.pool).recycle_ring, 0, "an owner's puts went to the cache");
+	put_all(&s.b);
+	s.b = take(s.pool, 2000);
+	check(all_different(&s.b), "every page is there");
+	put_all(&s.b);
+	pp_pool_destroy(s.pool);
+	check_nothing_left("at the end");
+}
+
+int main(void)
+{
+	run(parameters_that_are_refused);
+	run(sizes);
+	run(exactly_max_pages);
+	run(kinds_of_memory);
+	run(batches);
+	run(references);
+	run(statistics_add_up);
+	run(statistics_of_a_revoked_pool);
+	run(statistics_of_other_sizes);
+	run(growth_is_geometric);
+	run(trimming);
+	run(hysteresis);
+	run(the_limit_by_default);
+	run(trim_deferred);
+	run(owners_change);
+	return tap_end();
+}

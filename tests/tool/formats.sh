@@ -1,0 +1,164 @@
+#!/bin/bash
+# formats.sh - the packets that come out are those that went in, whatever wrote them.
+#
+# Each format is judged twice: by tcpdump, tshark and capinfos against the input, and
+# byte for byte against the same packets as make_captures.py writes them in the form
+# that the command promises. What varies the way through the device (options, settings)
+# is held against the second.
+#
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+. "$(dirname "$0")/lib.sh"
+
+in=$dir/in
+out=$dir/out.pcap
+python3 "$here/make_captures.py" formats "$in" || exit 1
+
+# captures INPUT WANT [SETTINGS [OPTION...]]: a run with that input writes those bytes.
+captures() {
+	local input=$1 want=$2 settings=${3:-}
+
+	shift; shift; shift
+	rm -f "$out"
+	run capture -d "soft:pcap=$input$settings" -w "$out" "$@"
+	exited 0 && cmp "$want" "$out"
+}
+
+# repeated FILE N: its packets N times over.
+repeated() {
+	local i
+
+	cat "$1"
+	for ((i = 1; i < $2; i++)); do
+		tail -c +25 "$1"
+	done
+}
+
+# ---- formats ------------------------------------------------------------------------
+
+for file in "$in"/pcap*; do
+	name=${file##*/}
+	case $name in
+	*-us-*) want=$in/us.want ;;
+	*-ns-*) want=$in/ns.want ;;
+	*-clocks-*) want=$in/clocks.want ;;
+	*-2038-*) want=$in/2038.want ;;
+	*-raw-*) want=$in/raw.want ;;
+	*) not_ok "$name" "nobody knows what it should become"; continue ;;
+	esac
+	check "$name: the bytes of a native pcap with nanoseconds" captures "$file" "$want" ""
+	# tcpdump's libpcap takes a pcap's seconds for signed ones: it can't judge these
+	case $name in
+	*-2038-*) ;;
+	*) check "$name: the same packets, say tcpdump, tshark, capinfos" same_packets "$file" "$out" ;;
+	esac
+done
+check "no packets: a file of only a header" captures "$in/none.want" "$in/none.want" ""
+run capture -d soft -w "$out"
+check "no input at all: the same" eval 'exited 0 && cmp "$in/none.want" "$out"'
+
+cp "$real" "$in/real.want"
+check "real traffic: the bytes" captures "$real" "$in/real.want" ""
+check "real traffic: the same packets, say tcpdump, tshark, capinfos" same_packets "$real" "$out"
+
+# ---- ways through the device -----------------------------------------------------------
+
+for name in ns real; do
+	want=$in/$name.want
+	for hold in 1 1000 100000; do
+		check "$name: --hold $hold" captures "$want" "$want" "" --hold $hold
+	done
+	for settings in incoherent mask=32 mask=48 invalidate=deferred invalidate=strict \
+		incoherent,mask=32,invalidate=deferred rate=1000000 rogue,incoherent; do
+		check "$name: $settings" captures "$want" "$want" ",$settings"
+	done
+	repeated "$want" 3 >"$in/$name-3"
+	check "$name: loop=3" captures "$want" "$in/$name-3" ",loop=3"
+	check "$name: loop=3 with --hold 500, incoherent, deferred" \
+		captures "$want" "$in/$name-3" ",loop=3,incoherent,invalidate=deferred" --hold 500
+	check "$name: loop=3, the pool as small as it may be" \
+		captures "$want" "$in/$name-3" ",loop=3" --hold 100 --max-pages 612
+done
+check "a given rate" captures "$in/us.want" "$in/us.want" ",rate=2000"
+check "a given rate, some held, incoherent" \
+	captures "$in/us.want" "$in/us.want" ",rate=2000,incoherent" --hold 50
+
+# ---- so many and no more -----------------------------------------------------------------
+
+# counts N SETTINGS [OPTION...]: with -c N there are N packets, the first ones.
+counts() {
+	local n=$1 settings=$2
+
+	shift; shift
+	run capture -d "soft:pcap=$in/ns.want$settings" -w "$out" -c "$n" "$@"
+	exited 0 && has_packets "$out" "$n" && begins "$out" "$in/ns.want"
+}
+for n in 1 7 9 199 200; do
+	check "-c $n" counts $n ""
+	check "-c $n of an endless input, some held" counts $n ,loop=0 --hold 60
+done
+check "-c 1001 of an endless input" counts 1001 ,loop=0
+check "-c 450 of an endless input with a given rate" counts 450 ,loop=0,rate=5000
+run capture -d "soft:pcap=$in/ns.want" -w "$out" -c 1000
+check "-c beyond the end: all there is" eval 'exited 0 && cmp "$in/ns.want" "$out"'
+
+# ---- where to --------------------------------------------------------------------------
+
+head -c 1000000 /dev/zero >"$dir/old"
+run capture -d "soft:pcap=$in/few.want" -w "$dir/old"
+check "a longer file that was there is replaced" eval 'exited 0 && cmp "$in/few.want" "$dir/old"'
+
+# to_stdout COMMAND...: the command gets the capture file on its standard input.
+to_stdout() {
+	"$tool" capture -d "soft:pcap=$in/ns.want" -w - 2>"$dir/err" | "$@"
+	[ "${PIPESTATUS[*]}" = "0 0" ]
+}
+check "-w - into a pipe: the bytes" to_stdout cmp - "$in/ns.want"
+check "-w - into a file: the bytes" \
+	eval 'to_stdout cat >"$dir/file" && cmp "$dir/file" "$in/ns.want" &&
+		"$tool" capture -d "soft:pcap=$in/ns.want" -w - >"$dir/file" 2>/dev/null &&
+		cmp "$dir/file" "$in/ns.want"'
+
+# A pipe has no end to seek to; some inputs are pipes.
+from_pipe() {
+	timeout -k 5 "$HANG" "$tool" capture -d "soft:pcap=/dev/stdin" -w "$out" \
+		< <(cat "$1") >"$dir/out" 2>"$dir/err"
+	status=$?
+	exited 0 && cmp "$1" "$out"
+}
+check "an input that is a pipe" from_pipe "$in/ns.want"
+
+# ---- replay --------------------------------------------------------------------------------
+
+# replays INPUT WANT [SETTINGS [OPTION...]]
+replays() {
+	local input=$1 want=$2 settings=${3:-}
+
+	shift; shift; shift
+	rm -f "$out"
+	run replay -d "soft:wire=$out$settings" -r "$input" "$@"
+	exited 0 && cmp "$want" "$out"
+}
+for file in "$in"/pcap*-[un]s-*; do
+	name=${file##*/}
+	case $name in
+	*-us-*) want=$in/us.want ;;
+	*) want=$in/ns.want ;;
+	esac
+	check "replay of $name: the bytes" replays "$file" "$want" ""
+done
+check "replay of real traffic" replays "$real" "$real" ""
+check "replay: the same packets, say tcpdump, tshark, capinfos" same_packets "$real" "$out"
+check "replay of no packets" replays "$in/none.want" "$in/none.want" ""
+check "replay of packets that aren't Ethernet" replays "$in/raw.want" "$in/raw.want" ""
+for settings in incoherent mask=32 invalidate=deferred rate=1000000 rogue; do
+	check "replay: $settings" replays "$in/ns.want" "$in/ns.want" ",$settings"
+done
+check "replay --loop 3" replays "$in/ns.want" "$in/ns-3" "" --loop 3
+check "replay --loop 3 of real traffic" replays "$real" "$in/real-3" "" --loop 3
+run replay -d "soft:wire=$out" -r "$real" -c 5000 --loop 0 --json
+check "replay -c 5000 --loop 0" \
+	eval 'exited 0 && has_packets "$out" 5000 && begins "$out" "$real"'
+check "replay: the report agrees" eval 'report && nothing_left &&
+	[ "${r[packets_received]} ${r[packets_written]}" = "5000 5000" ]'
+
+done_testing

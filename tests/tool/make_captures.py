@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""Makes capture files for the tests of the command, always the same ones.
+
+make_captures.py formats DIR        the same packets in every format
+make_captures.py bad DIR REAL       broken files; prints a table of them
+make_captures.py mutants DIR N      N files with a few bytes changed
+
+Names ending in .want are what pagepool should write: this machine's pcap with
+nanoseconds.
+
+SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+import os
+import random
+import struct
+import sys
+
+SNAPLEN = 262144
+ETHERNET, RAW = 1, 101
+NATIVE = "<" if sys.byteorder == "little" else ">"
+
+
+def pcap_header(order, nano, link=ETHERNET, snaplen=SNAPLEN, magic=None, major=2, minor=4):
+    magic = magic if magic is not None else (0xA1B23C4D if nano else 0xA1B2C3D4)
+    return struct.pack(order + "IHHiIII", magic, major, minor, 0, 0, snaplen, link)
+
+
+def pcap_record(order, sec, frac, data, wire, caplen=None):
+    caplen = len(data) if caplen is None else caplen
+    return struct.pack(order + "IIII", sec, frac, caplen, wire) + data
+
+
+def pcap(order, nano, packets, link=ETHERNET, snaplen=SNAPLEN):
+    return pcap_header(order, nano, link, snaplen) + b"".join(
+        pcap_record(order, ns // 10**9, ns % 10**9 // (1 if nano else 1000), data, wire)
+        for ns, data, wire in packets)
+
+
+def want(packets, link=ETHERNET):
+    return pcap(NATIVE, True, packets, link)
+
+
+# ---- pcapng ------------------------------------------------------------------------------
+
+def padded(data):
+    return data + bytes(-len(data) % 4)
+
+
+def block(order, kind, body, total=None, trailer=None):
+    size = 12 + len(padded(body))
+    total = size if total is None else total
+    return (struct.pack(order + "II", kind, total) + padded(body)
+            + struct.pack(order + "I", total if trailer is None else trailer))
+
+
+def options(order, *opts):
+    return b"".join(struct.pack(order + "HH", code, len(value)) + padded(value)
+                    for code, value in opts) + struct.pack(order + "HH", 0, 0)
+
+
+def section(order, magic=0x1A2B3C4D):
+    return block(order, 0x0A0D0D0A,
+                 struct.pack(order + "IHHq", magic, 1, 0, -1) + options(order, (4, b"pagepool")))
+
+
+def interface(order, resol=None, offset=None, link=ETHERNET, snaplen=SNAPLEN):
+    opts = [(2, b"eth0")]
+    if resol is not None:
+        opts.append((9, bytes([resol])))
+    if offset is not None:
+        opts.append((14, struct.pack(order + "q", offset)))
+    return block(order, 1, struct.pack(order + "HHI", link, 0, snaplen) + options(order, *opts))
+
+
+def enhanced(order, ticks, data, wire, number=0, caplen=None, **lies):
+    caplen = len(data) if caplen is None else caplen
+    body = struct.pack(order + "IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, caplen, wire)
+    return block(order, 6, body + padded(data) + options(order, (1, b"a comment")), **lies)
+
+
+def pcapng(order, nano, packets):
+    """Packets, and blocks between them that a reader has to step over."""
+    out = [section(order), interface(order, 9 if nano else None)]
+    for i, (ns, data, wire) in enumerate(packets):
+        if i % 50 == 20:
+            out.append(block(order, 4, struct.pack(order + "HH", 0, 0)))  # name resolution
+            out.append(block(order, 0x0BAD, b"nobody knows this block"))
+        out.append(enhanced(order, ns if nano else ns // 1000, data, wire))
+    out.append(block(order, 5, struct.pack(order + "III", 0, 0, 0)))  # statistics
+    return b"".join(out)
+
+
+# ---- the packets ---------------------------------------------------------------------------
+
+def payload(rng, size):
+    """An Ethernet frame of a type for experiments, so that nobody dissects it."""
+    head = bytes.fromhex("0200000000010200000000 0288b5".replace(" ", ""))
+    return (head + rng.getrandbits(8 * size + 8).to_bytes(size + 1, "little"))[:size]
+
+
+FRACTIONS = [0, 1, 999, 1000, 999999999, 999999000, 500000000, 123456789, 1001, 100000000]
+
+
+def the_packets():
+    rng = random.Random(2)
+    # a page more or less, a packet of several pages, 64 KiB, all that libpcap takes
+    sizes = [0, 1, 13, 14, 15, 60, 64, 1514, 1518, 2048, 4095, 4096, 4097, 8191, 8192, 8193,
+             9000, 9014, 65535, 65536, 65537, 262143, 262144, 1, 0, 14]
+    packets = [(s, s) for s in sizes]
+    packets += [(0, 60), (1, 9014), (14, 1514), (96, 1514), (4096, 4097), (262144, 300000),
+                (68, 0xFFFFFFFF)]  # cut by a snap length
+    while len(packets) < 200:
+        size = rng.choice([60, 66, 74, 128, 590, 1514, 1514, 9014])
+        packets.append((size, size))
+    second = 1700000000
+    out = []
+    for i, (size, wire) in enumerate(packets):
+        second += rng.choice([0, 0, 1, 3600, -1])  # not always forward
+        out.append((second * 10**9 + FRACTIONS[i % len(FRACTIONS)], payload(rng, size), wire))
+    out[40] = (0, *out[40][1:])
+    out[41] = ((2**31 - 1) * 10**9 + 999999999, *out[41][1:])
+    return out
+
+
+def in_microseconds(packets):
+    return [(ns // 1000 * 1000, data, wire) for ns, data, wire in packets]
+
+
+def write(path, data):
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+def formats(out):
+    ns = the_packets()
+    us = in_microseconds(ns)
+    write(f"{out}/ns.want", want(ns))
+    write(f"{out}/us.want", want(us))
+    for order, end in (("<", "le"), (">", "be")):
+        write(f"{out}/pcap-us-{end}", pcap(order, False, us))
+        write(f"{out}/pcap-ns-{end}", pcap(order, True, ns))
+        write(f"{out}/pcapng-us-{end}", pcapng(order, False, us))
+        write(f"{out}/pcapng-ns-{end}", pcapng(order, True, ns))
+        # several interfaces, each with its own clock; two sections
+        some, blocks = [], []
+        clocks = [(9, None, 10**9), (3, None, 10**3), (0x8A, None, 2**10), (6, 1000000, 10**6)]
+        blocks.append(section(order))
+        blocks += [interface(order, resol, offset) for resol, offset, _ in clocks]
+        for i, (_, data, wire) in enumerate(ns[:60]):
+            number = i % len(clocks)
+            _, offset, per_second = clocks[number]
+            ticks = (1600000000 - (offset or 0) + i) * per_second + per_second // 2
+            some.append((ticks * 10**9 // per_second + (offset or 0) * 10**9, data, wire))
+            blocks.append(enhanced(order, ticks, data, wire, number))
+        blocks += [section(order), interface(order, 9)]
+        for t, data, wire in ns[60:70]:
+            some.append((t, data, wire))
+            blocks.append(enhanced(order, t, data, wire))
+        write(f"{out}/pcapng-clocks-{end}", b"".join(blocks))
+        # stamps after 2038: the seconds are unsigned
+        late = [(s * 10**9 + 999999999, data, wire) for s, (_, data, wire) in
+                zip((2**31 - 1, 2**31, 2**31 + 1, 4000000000, 2**32 - 1), ns[5:10])]
+        write(f"{out}/pcap-2038-{end}", pcap(order, True, late))
+        write(f"{out}/pcapng-2038-{end}", pcapng(order, True, late))
+        # no Ethernet
+        ip = [(t, bytes.fromhex("45000014000000004001000007f0000107f00001")[:20], 20)
+              for t, _, _ in ns[:10]]
+        write(f"{out}/pcap-raw-{end}", pcap(order, True, ip, RAW))
+    write(f"{out}/clocks.want", want(some))
+    write(f"{out}/2038.want", want(late))
+    write(f"{out}/raw.want", want(ip, RAW))
+    # eight packets, for what is done many times
+    write(f"{out}/few.want", want(ns[5:13]))
+    write(f"{out}/none.want", want([]))
+
+
+# ---- bad files -------------------------------------------------------------------------------
+
+def bad(out, real_path):
+    """Prints, for each: file, exit status wanted (1, or 0 when what is there is all right),
+    packets in front of what is bad (- when the file can't even be opened), description."""
+    with open(real_path, "rb") as f:
+        real = f.read()
+    starts = []
+    at = 24
+    while at < len(real):
+        starts.append(at)
+        at += 16 + struct.unpack_from(NATIVE + "I", real, at + 8)[0]
+    starts.append(at)
+    big = max(range(len(starts) - 1), key=lambda i: starts[i + 1] - starts[i])
+    count = 0
+
+    def add(data, status, before, what):
+        nonlocal count
+        count += 1
+        name = f"bad-{count}"
+        write(f"{out}/{name}", data)
+        print(name, status, before, what, sep="\t")
+
+    for n in (1, 3, 4, 5, 12, 23):
+        add(real[:n], 1, "-", f"cut after {n} bytes of the file's header")
+    add(real[:24], 0, 0, "cut after the file's header: no packets")
+    for i, name in ((0, "first packet"), (1, "second packet"), (big, "biggest packet"),
+                    (3000, "packet 3001"), (len(starts) - 2, "last packet")):
+        here, end = starts[i], starts[i + 1]
+        for n in (1, 8, 15, 16, 17, 16 + (end - here - 16) // 2, end - here - 1):
+            add(real[:here + n], 1, i, f"cut {n} bytes into the {name}")
+        add(real[:end], 0, i + 1, f"cut behind the {name}: whole")
+
+    good = the_packets()[5:13]
+    for order, end in (("<", "little"), (">", "big")):
+        front = pcap(order, True, good)
+        data = bytes(300000)
+        for caplen in (262145, 300000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF):
+            add(front + pcap_record(order, 1, 1, data, caplen, caplen), 1, len(good),
+                f"a captured length of {caplen:#x}, {end} endian")
+        add(front + pcap_record(order, 1, 1, bytes(50), 60, 60), 1, len(good),
+            f"the last packet shorter than it says, {end} endian")
+        add(front + b"\xff" * 64, 1, len(good), f"ones behind the packets, {end} endian")
+        add(front + bytes(15), 1, len(good), f"15 zeros behind the packets, {end} endian")
+        header = [("a magic number of nobody", {"magic": 0xDEADBEEF}),
+                  ("version 1.0", {"major": 1, "minor": 0}), ("version 3.0", {"major": 3})]
+        for what, lie in header:
+            add(pcap_header(order, True, **lie) + front[24:], 1, "-", f"{what}, {end} endian")
+
+        # pcapng
+        head = section(order) + interface(order, 9)
+        body = b"".join(enhanced(order, t, d, w) for t, d, w in good)
+        n = len(good)
+        frame = enhanced(order, 1, bytes(60), 60)
+        for total in (0, 1, 3, 4, 11, 13, 0x7FFFFFFF, 0xFFFFFFFF):
+            add(head + body + enhanced(order, 1, bytes(60), 60, total=total), 1, n,
+                f"pcapng, a block's length of {total:#x}, {end} endian")
+        add(head + body + enhanced(order, 1, bytes(60), 60, trailer=8), 1, n,
+            f"pcapng, a block's two lengths differ, {end} endian")
+        for caplen in (200, 262145, 0x7FFFFFFF, 0xFFFFFFFF):
+            add(head + body + enhanced(order, 1, bytes(60), caplen, caplen=caplen), 1, n,
+                f"pcapng, a captured length of {caplen:#x} in a small block, {end} endian")
+        add(head + body + enhanced(order, 1, bytes(60), 60, number=7), 1, n,
+            f"pcapng, a packet of an unknown interface, {end} endian")
+        add(section(order) + frame + interface(order, 9), 1, "-",
+            f"pcapng, a packet before all interfaces, {end} endian")
+        add(section(order), 1, "-", f"pcapng, no interface, {end} endian")
+        add(section(order, magic=0x12345678) + interface(order, 9) + body, 1, "-",
+            f"pcapng, a byte-order magic of nobody, {end} endian")
+        add(head + body + interface(order, 9, link=RAW) + enhanced(order, 1, bytes(60), 60, 1),
+            1, n, f"pcapng, interfaces of two link types, {end} endian")
+        add(section(order) + interface(order, 0x7F) + body, 1, "-",
+            f"pcapng, a resolution of 10^-127 s, {end} endian")
+        for cut in (2, 7, 11, 20):
+            add(head[:cut], 1, "-", f"pcapng, cut after {cut} bytes, {end} endian")
+        for cut in (1, 4, 8, 20, len(frame) - 1):
+            add(head + body + frame[:cut], 1, n,
+                f"pcapng, cut {cut} bytes into a packet's block, {end} endian")
+    add(b"", 1, "-", "an empty file")
+    add(bytes(4096), 1, "-", "zeros")
+    add(b"\xff" * 4096, 1, "-", "ones")
+    add(b"this is no capture file at all, but a text of some length\n" * 10, 1, "-", "a text")
+    add(b"\x1f\x8b" + real[:4096], 1, "-", "something that looks like gzip")
+
+
+def mutants(out, n):
+    """Small files with a few bytes changed, behind the header of a pcap (whose link type
+    may be anything), anywhere in a pcapng."""
+    rng = random.Random(3)
+    good = the_packets()[5:17]
+    sources = []
+    for order in "<>":
+        sources += [(pcap(order, True, good), 24), (pcap(order, False, good), 24),
+                    (pcapng(order, True, good), 0)]
+    for i in range(n):
+        data, first = sources[i % len(sources)]
+        data = bytearray(data)
+        # the numbers are where the records are short: aim there
+        for _ in range(rng.choice([1, 1, 2, 5, 20])):
+            at = rng.randrange(first, min(len(data), first + rng.choice([64, 400, 1 << 20])))
+            data[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)])
+        if rng.random() < 0.2:
+            del data[rng.randrange(first, len(data)):]
+        write(f"{out}/mutant-{i}", bytes(data))
+
+
+def main():
+    what, out = sys.argv[1], sys.argv[2]
+    os.makedirs(out, exist_ok=True)
+    if what == "formats":
+        formats(out)
+    elif what == "bad":
+        bad(out, sys.argv[3])
+    elif what == "mutants":
+        mutants(out, int(sys.argv[3]))
+    else:
+        sys.exit("formats, bad or mutants")
+
+
+if __name__ == "__main__":
+    main()

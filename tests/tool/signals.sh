@@ -1,0 +1,151 @@
+#!/bin/bash
+# signals.sh - Ctrl-C, SIGTERM, a reader that goes away, a terminal: the run ends when it
+# is told to, the file is whole, and nothing but a terminal sees progress.
+#
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+. "$(dirname "$0")/lib.sh"
+
+out=$dir/out.pcap
+endless="soft:pcap=$real,loop=0"
+
+# interrupted FILE: the last run ended because it was told to, and lost nothing.
+interrupted() {
+	exited 0 && report && nothing_left && accounts_for "$1" && begins "$1" "$real" || return 1
+	[ "${r[end]}" = interrupted ] || { echo "end: ${r[end]}"; return 1; }
+}
+
+# stop_with SIGNAL BYTES OPTION...: let it write so much, then tell it to stop.
+stop_with() {
+	local signal=$1 bytes=$2
+
+	shift; shift
+	rm -f "$out"
+	in_background capture -w "$out" --json "$@"
+	until_true bytes_reach "$out" "$bytes" || { cat "$dir/err"; finish; return 1; }
+	kill -"$signal" "$child"
+	finish
+	interrupted "$out"
+}
+
+for signal in INT TERM; do
+	check "SIG$signal: the file is whole, status 0" stop_with $signal 1000000 -d "$endless,rate=20000"
+	check "SIG$signal at full speed" stop_with $signal 5000000 -d "$endless"
+	check "SIG$signal with pages held: they are written too" \
+		stop_with $signal 100000 -d "$endless,rate=20000" --hold 5000
+	check "... all of them" [ "${r[packets_received]}" -gt 1500 ] # there are 5000 pages in them
+	check "SIG$signal after an unbind and a second binding" \
+		stop_with $signal 1000000 -d "$endless,rate=20000,rogue" --unbind-after 500 --rebind --hold 100
+	check "SIG$signal while nothing comes" stop_with $signal 24 -d "$endless,rate=1"
+	check "SIG$signal while all is held" stop_with $signal 24 -d "$endless,rate=20000" --hold 100000000
+done
+
+# The same for a person.
+rm -f "$out"
+in_background capture -w "$out" -d "$endless,rate=20000"
+until_true bytes_reach "$out" 100000
+kill -INT "$child"
+finish
+check "the report says that it was interrupted" eval 'exited 0 && grep -q ": interrupted$" "$dir/out"'
+
+rm -f "$dir/wire"
+in_background replay -d "soft:wire=$dir/wire" -r "$real" --loop 0 --json
+until_true bytes_reach "$dir/wire" 1000000
+kill -INT "$child"
+finish
+check "SIGINT during a replay: what is said to be sent is on the wire" eval \
+	'exited 0 && report && nothing_left && [ "${r[end]}" = interrupted ] &&
+		begins "$dir/wire" "$real" && has_packets "$dir/wire" "${r[packets_written]}"'
+
+# ---- a reader that doesn't read -----------------------------------------------------------------
+
+# full_pipe: a run that writes into a pipe which nobody reads from, told to stop. What it
+# holds is more than a pipe takes, so it has to wait.
+not_caught() { # the signal is no longer caught: the first one has been seen
+	local mask
+
+	mask=$(awk '/^SigCgt:/ { print $2 }' "/proc/$child/status" 2>/dev/null) && (((0x$mask & 2) == 0))
+}
+full_pipe() {
+	rm -f "$dir/pipe"
+	mkfifo "$dir/pipe"
+	in_background capture -w "$dir/pipe" -d "$endless" --hold 2000 --json
+	exec 3<"$dir/pipe"
+	head -c 1000 <&3 >"$dir/front" || return 1 # more than the header: so 2000 are held
+	kill -INT "$child"
+	until_true not_caught
+}
+check "SIGINT while the reader of a pipe sleeps" full_pipe
+check "... it waits" kill -0 "$child"
+cat <&3 >"$dir/rest"
+exec 3<&-
+finish
+cat "$dir/front" "$dir/rest" >"$out"
+check "... when the reader wakes up, it gets everything" interrupted "$out"
+check "SIGINT while the reader of a pipe sleeps" full_pipe
+kill -INT "$child"
+finish
+exec 3<&-
+is "... a second SIGINT ends it at once" $status 130
+
+# ---- a reader that goes away --------------------------------------------------------------------
+
+# reader_leaves OPTION...: one sentence, the report, status 1.
+reader_leaves() {
+	local codes
+
+	timeout -k 5 "$HANG" "$tool" capture -w - "$@" 2>"$dir/both" </dev/null | head -c 100000 >"$dir/front"
+	codes=("${PIPESTATUS[@]}")
+	status=${codes[0]}
+	grep '^pagepool: ' "$dir/both" >"$dir/err"
+	exited 1 || { cat "$dir/both"; return 1; }
+	grep -q "can't write standard output: Broken pipe" "$dir/err" || { cat "$dir/err"; return 1; }
+	[ "$(stat -c %s "$dir/front")" = 100000 ] || { echo "too little"; return 1; }
+	cmp -n 100000 "$real" "$dir/front"
+}
+check "a reader that goes away" reader_leaves -d "$endless,rate=20000"
+check "... at full speed" reader_leaves -d "$endless"
+check "... with pages held" reader_leaves -d "$endless" --hold 10000
+check "... and an unbind" reader_leaves -d "$endless" --hold 10000 --unbind-after 20000
+check "... the report is there" grep -q 'packets received from soft' "$dir/both"
+
+# ---- standard output as the file ------------------------------------------------------------------
+
+timeout -k 5 "$HANG" "$tool" capture -d "soft:pcap=$real,loop=2" -w - --json 2>"$dir/err" </dev/null |
+	tcpdump -nn -tt -e -XX --time-stamp-precision=nano -r - >"$dir/a" 2>/dev/null
+is "-w - into tcpdump" "${PIPESTATUS[*]}" "0 0"
+tcpdump -nn -tt -e -XX --time-stamp-precision=nano -r "$real" >"$dir/b" 2>/dev/null
+check "... it sees the packets" cmp "$dir/a" <(cat "$dir/b" "$dir/b")
+check "... the report goes to standard error" eval 'report "$dir/err" && nothing_left'
+"$tool" capture -d "soft:pcap=$real" -w - 2>"$dir/err" </dev/null | cat >"$out"
+is "-w - into cat" "${PIPESTATUS[*]}" "0 0"
+check "... nothing but the file comes there" cmp "$out" "$real"
+
+# ---- progress ----------------------------------------------------------------------------------
+
+progress='[0-9]+ packets, [0-9]+ pages held, [0-9]+ written'
+run capture -d "soft:pcap=$real,rate=20000" -w "$out"
+check "no terminal: no progress, no word on standard error" exited 0
+check "... nor on standard output" eval '! grep -Eq "$progress" "$dir/out"'
+# on_terminal COMMAND...: run it with a terminal. What it shows is in $dir/seen.
+on_terminal() {
+	timeout -k 5 "$HANG" script -qec "$1" "$dir/seen" >/dev/null 2>&1 </dev/null
+}
+if ! command -v script >/dev/null; then
+	skip "progress on a terminal" "there is no script(1)"
+else
+	check "a run on a terminal" \
+		on_terminal "'$tool' capture -d 'soft:pcap=$real,rate=10000' -w '$out' --hold 100"
+	check "... shows progress" grep -Eq "$progress" "$dir/seen"
+	check "... on one line, rewritten" eval \
+		'[ "$(tr "\r" "\n" <"$dir/seen" | grep -Ec "$progress")" -gt 1 ] &&
+			[ "$(grep -Ec "$progress" "$dir/seen")" = 1 ]'
+	check "... which tells the whole at last" eval \
+		'tr "\r" "\n" <"$dir/seen" | grep -E "$progress" | tail -n 1 | grep -q "^4680 packets, 0 pages held, 4680 written"'
+	check "... and the report after it" grep -q '4,680 packets received' "$dir/seen"
+	check "... the file is right" cmp "$real" "$out"
+	check "standard error elsewhere" \
+		on_terminal "'$tool' capture -d 'soft:pcap=$real,rate=20000' -w '$out' 2>'$dir/err'"
+	check "... no progress" eval '! grep -Eq "$progress" "$dir/seen" "$dir/err"'
+fi
+
+done_testing
