@@ -34,10 +34,14 @@ PP_API int pp_debug_parse(const char *list, unsigned *what);
 /**
  * Send reports elsewhere than to standard error: one call a report, one or more
  * lines without the last newline. It runs under locks of the library and may not call it.
- * NULL: standard error again. Control.
+ * NULL: standard error again. Either way what was printed before may be printed again.
+ * Control.
  */
 PP_API void pp_debug_set_report(void (*report)(void *ctx, const char *text), void *ctx);
-/** Reports made since the start of the process. Any thread. */
+/**
+ * Reports made since the start of the process, the repeated ones included, which are not
+ * printed: of what is said of one place only the first is. Any thread.
+ */
 PP_API uint64_t pp_debug_reports(void);
 
 /**

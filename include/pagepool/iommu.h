@@ -76,6 +76,7 @@ struct pp_iommu {
 	struct pp_iova_range ranges[PP_IOMMU_RANGES]; /**< usable, ascending */
 	unsigned n_ranges;
 	size_t page_sizes; /**< the leaves' sizes ORed together; 4 KiB is among them */
+	char name[32];     /**< the device's, for messages; the library fills it in */
 	bool incoherent;   /**< needs sync */
 	bool deferred;     /**< the invalidations of trimming may be batched */
 	bool can_split;    /**< unmap may take a part of what one map call made */

@@ -146,6 +146,29 @@ PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, 
  */
 PP_API uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep);
 
+/**
+ * A holder that can give pages back before it is done with them, when asked to: a cache, a
+ * queue. Owned by the holder; lives from register to unregister.
+ */
+struct pp_recall {
+	/**
+	 * The pool has been revoked, or pp_pool_recall was called: put what can be put. Runs
+	 * on that thread, without a lock of the library's; may put, may not (un)register.
+	 */
+	void (*recall)(struct pp_recall *self, const char *pool);
+	struct pp_recall *next; /**< the library's */
+	uint64_t pool_id;       /**< the library's */
+};
+/** Begin to be asked for a pool's pages. @return 0; -EINVAL: no callback. Any thread. */
+PP_API int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall);
+/**
+ * Not any more; the pool may have gone. @return 0; -ENOENT: not registered. After it no
+ * callback runs. Any thread.
+ */
+PP_API int pp_recall_unregister(struct pp_recall *recall);
+/** Ask all who are registered for the pool. Any thread with a handle. */
+PP_API void pp_pool_recall(struct pp_pool *pool);
+
 /** Where the page is. Any thread that holds it; as are all of these. */
 PP_API void *pp_page_addr(const struct pp_page *page);
 /** Its DMA address, on every device of its pool; it stays, unmapped, after a revoke. */
@@ -170,6 +193,8 @@ struct pp_totals {
 	uint64_t zombie_pages;
 	uint64_t chunk_bytes; /**< memory of chunks not yet given back to the system */
 	uint64_t iova_bytes;  /**< IOVA space in use, all domains */
+	uint64_t oldest_zombie_ns;    /**< how long ago the oldest zombie was revoked */
+	uint64_t oldest_zombie_pages; /**< and its pages in flight */
 };
 /** Any thread. @param size  sizeof(*totals). */
 PP_API void pp_totals(struct pp_totals *totals, size_t size);

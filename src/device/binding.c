@@ -126,6 +126,20 @@ const char *binding_device_name(pp_binding_t name, char *buf, size_t size)
 	return buf;
 }
 
+void binding_each(void (*fn)(struct binding *b, void *ctx), void *ctx)
+{
+	for (unsigned i = 0; i < SLOTS; i++) {
+		struct binding *b = env_load_acquire(&slots.slot[i]);
+
+		if (!b)
+			return; /* slots are taken in order */
+		env_lock(&b->lock);
+		if (b->id)
+			fn(b, ctx);
+		env_unlock(&b->lock);
+	}
+}
+
 void binding_leave(struct binding *b)
 {
 	env_unlock(&b->lock);

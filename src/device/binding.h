@@ -90,6 +90,8 @@ int binding_enter(struct binding **out, pp_binding_t name, bool fresh);
 void binding_leave(struct binding *b);
 /* The device whose binding it was, or "one that is no more". Returns buf. */
 const char *binding_device_name(pp_binding_t name, char *buf, size_t size);
+/* Call fn for every binding that is alive, with its lock held. */
+void binding_each(void (*fn)(struct binding *b, void *ctx), void *ctx);
 /* The slot, if the name is alive, without a lock; else NULL. */
 struct binding *binding_peek(pp_binding_t name);
 

@@ -382,6 +382,7 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 		return ret;
 	}
 	strncpy(dev->name, p.name, sizeof dev->name - 1);
+	memcpy(p.iommu->name, dev->name, sizeof dev->name);
 	dev->resource = p.resource;
 	dev->address_bits = p.address_bits;
 	dev->refs = 1;

@@ -1,11 +1,12 @@
 /*
- * dma.c - the public calls of dma.h: arguments, the binding, the checks. What they do
- * is space.c's. Uses device, iommu and env.
+ * dma.c - the public calls of dma.h: arguments, the binding, the checks. What they do is
+ * space.c's, what can be wrong with them check.c's. Uses device, iommu and env.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <pagepool/dma.h>
 
+#include "dma/check.h"
 #include "dma/space.h"
 #include "env/debug.h"
 
@@ -14,17 +15,21 @@ static bool dir_valid(enum pp_dma_dir dir)
 	return dir == PP_DMA_BIDIRECTIONAL || dir == PP_DMA_TO_DEVICE || dir == PP_DMA_FROM_DEVICE;
 }
 
-/* As binding_enter; a call that is refused is reported with its place. */
-static int enter(struct binding **out, pp_binding_t binding, bool fresh, const char *call,
-		 const char *place)
+/* binding_enter for a call; one that is refused is told of. */
+static int enter(struct binding **out, const struct call *c, bool fresh)
 {
-	int ret = binding_enter(out, binding, fresh);
-	char name[32];
+	int ret = binding_enter(out, c->binding, fresh);
 
-	if (ret && debug_on(PP_DEBUG_DMA))
-		debug_done(debug_report(PP_DEBUG_DMA,
-					"device %s: %s at %s through a binding that has ended",
-					binding_device_name(binding, name, sizeof name), call, place));
+	if (ret)
+		check_say(c, "the binding has ended");
+	return ret;
+}
+
+/* The end of a call that a check may have refused. */
+static int leave(struct binding *b, const struct finding *f, const struct call *c, int ret)
+{
+	binding_leave(b);
+	check_report(f, c);
 	return ret;
 }
 
@@ -46,138 +51,116 @@ int pp_dma_set_mask(pp_binding_t binding, unsigned bits)
 	return ret;
 }
 
+/* What is wrong with the arguments of a map, or NULL. */
+static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir dir)
+{
+	if (!addr)
+		return "the memory is NULL";
+	if (!len)
+		return "the length is 0";
+	if (len > UINTPTR_MAX - (uintptr_t)addr - PP_BASE_PAGE)
+		return "the length wraps around";
+	if (!dir_valid(dir))
+		return "there is no such direction";
+	return NULL;
+}
+
 int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
 		  pp_iova_t *out, const char *place)
 {
+	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, place };
+	const char *wrong = map_arguments(addr, len, dir);
+	struct finding f = { 0 };
 	struct mapping *m;
 	struct binding *b;
 	int ret;
 
 	*out = PP_IOVA_NONE;
-	if (!addr || !len || !dir_valid(dir) ||
-	    len > UINTPTR_MAX - (uintptr_t)addr - PP_BASE_PAGE)
+	if (wrong) {
+		check_say(&c, wrong);
 		return -EINVAL;
-	ret = enter(&b, binding, true, "map", place);
+	}
+	ret = enter(&b, &c, true);
 	if (ret)
 		return ret;
+	if (debug_on(PP_DEBUG_DMA) && check_map(&f, b, &c))
+		return leave(b, &f, &c, -EFAULT);
 	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, place);
 	if (!ret)
 		*out = m->iova;
-	binding_leave(b);
-	return ret;
+	if (ret == -ENOSPC)
+		f.what = "there is no IOVA left within the device's mask";
+	return leave(b, &f, &c, ret);
 }
 
-/* Say what a call found wrong with a mapping; m may be NULL. */
-static void report_mismatch(struct binding *b, const struct mapping *m, const char *call,
-			    const char *what, pp_iova_t iova, size_t len, const char *place)
+/* Unmap or free what passes the check. */
+static int end_mapping(const struct call *c, enum mapping_kind kind)
 {
-	bool begun = debug_report(PP_DEBUG_DMA, "device %s: %s: %s: DMA address 0x%llx, %zu bytes, at %s",
-				  pp_device_name(b->dev), call, what, (unsigned long long)iova,
-				  len, place);
+	struct finding f;
+	struct binding *b;
+	int ret = enter(&b, c, false);
 
-	if (m)
-		debug_note(begun, "  mapped: DMA address 0x%llx, %zu bytes, %s, at %s",
-			   (unsigned long long)m->iova, m->len, mapping_dir_name(m->dir), m->place);
-	debug_done(begun);
-}
-
-/* What is wrong with an unmap of m, or NULL. */
-static const char *unmap_mismatch(const struct mapping *m, enum mapping_kind kind, pp_iova_t iova,
-				  size_t len)
-{
-	if (!m || m->iova != iova)
-		return "nothing is mapped there";
-	if (m->kind != kind)
-		return "it is another kind of mapping";
-	if (m->len != len)
-		return "it was mapped with another size";
-	return NULL;
+	if (ret)
+		return ret;
+	check_unmap(&f, b, c, kind);
+	if (!f.what)
+		space_unmap(b, space_find(b, c->iova), c->place);
+	return leave(b, &f, c, f.what ? -EINVAL : 0);
 }
 
 int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 		    const char *place)
 {
-	struct binding *b;
-	struct mapping *m;
-	const char *wrong;
-	int ret = enter(&b, binding, false, "unmap", place);
+	struct call c = { "unmap", binding, NULL, iova, len, dir, place };
 
-	if (ret)
-		return ret;
-	m = space_find(b, iova);
-	wrong = unmap_mismatch(m, MAPPING_STREAMING, iova, len);
-	if (!wrong && m->dir != dir)
-		wrong = "it was mapped in another direction";
-	if (wrong) {
-		report_mismatch(b, m, "unmap", wrong, iova, len, place);
-		ret = -EINVAL;
-	} else {
-		space_unmap(b, m);
-	}
-	binding_leave(b);
-	return ret;
-}
-
-/* What is wrong with a sync of m, or NULL. */
-static const char *sync_mismatch(const struct mapping *m, pp_iova_t iova, size_t len,
-				 enum pp_dma_dir dir)
-{
-	if (!m || iova < m->iova || iova - m->iova >= m->len)
-		return "nothing is mapped there";
-	if (len > m->len - (iova - m->iova))
-		return "it goes past the mapping";
-	if (m->dir != PP_DMA_BIDIRECTIONAL && m->dir != dir)
-		return "it was mapped in another direction";
-	return NULL;
+	return end_mapping(&c, MAPPING_STREAMING);
 }
 
 /* What an incoherent domain, the checker, or a name that is dead asks for. */
-static int sync_slow(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
-		     bool for_cpu, const char *place)
+static int sync_slow(const struct call *c, bool for_cpu)
 {
+	struct finding f;
 	struct binding *b;
-	struct mapping *m;
-	const char *wrong;
-	int ret = enter(&b, binding, false, for_cpu ? "sync for CPU" : "sync for device", place);
+	int ret = enter(&b, c, false);
 
 	if (ret)
 		return ret;
-	m = space_find(b, iova);
-	wrong = sync_mismatch(m, iova, len, dir);
-	if (wrong) {
-		report_mismatch(b, m, for_cpu ? "sync for CPU" : "sync for device", wrong, iova,
-				len, place);
+	check_sync(&f, b, c, for_cpu);
+	if (f.what)
 		ret = -EINVAL;
-	} else if (b->domain.iommu->incoherent && !(for_cpu && m->dir == PP_DMA_TO_DEVICE)) {
-		/* for the CPU only where the device may have written */
-		ret = b->domain.iommu->ops->sync(b->domain.iommu, iova, len, for_cpu);
-	}
-	binding_leave(b);
-	return ret;
+	else if (b->domain.iommu->incoherent)
+		ret = b->domain.iommu->ops->sync(b->domain.iommu, c->iova, c->len, for_cpu);
+	return leave(b, &f, c, ret);
 }
 
 int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 		   bool for_cpu, const char *place)
 {
 	struct binding *b = binding_peek(binding);
+	struct call c = { for_cpu ? "sync for CPU" : "sync for device", binding, NULL, iova, len, dir,
+			  place };
 
 	if (env_likely(b && !env_load_relaxed(&b->slow_sync)))
 		return 0;
-	return sync_slow(binding, iova, len, dir, for_cpu, place);
+	return sync_slow(&c, for_cpu);
 }
 
 int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
 			     const char *place)
 {
+	struct call c = { "allocation of coherent memory", binding, NULL, PP_IOVA_NONE, len,
+			  PP_DMA_BIDIRECTIONAL, place };
 	struct binding *b;
 	struct mapping *m;
 	int ret;
 
 	*cpu = NULL;
 	*out = PP_IOVA_NONE;
-	if (!len || len > SIZE_MAX / 2)
+	if (!len || len > SIZE_MAX / 2) {
+		check_say(&c, "the length is 0 or wraps around");
 		return -EINVAL;
-	ret = enter(&b, binding, true, "allocation of coherent memory", place);
+	}
+	ret = enter(&b, &c, true);
 	if (ret)
 		return ret;
 	ret = space_map(b, &m, MAPPING_COHERENT, NULL, len, PP_DMA_BIDIRECTIONAL, place);
@@ -192,24 +175,9 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,
 			    const char *place)
 {
-	struct binding *b;
-	struct mapping *m;
-	const char *wrong;
-	int ret = enter(&b, binding, false, "free of coherent memory", place);
+	struct call c = { "free of coherent memory", binding, cpu, iova,
+			  (len + PP_BASE_PAGE - 1) & ~(size_t)(PP_BASE_PAGE - 1),
+			  PP_DMA_BIDIRECTIONAL, place };
 
-	if (ret)
-		return ret;
-	m = space_find(b, iova);
-	len = (len + PP_BASE_PAGE - 1) & ~(size_t)(PP_BASE_PAGE - 1);
-	wrong = unmap_mismatch(m, MAPPING_COHERENT, iova, len);
-	if (!wrong && m->addr != cpu)
-		wrong = "its CPU address is another";
-	if (wrong) {
-		report_mismatch(b, m, "free of coherent memory", wrong, iova, len, place);
-		ret = -EINVAL;
-	} else {
-		space_unmap(b, m);
-	}
-	binding_leave(b);
-	return ret;
+	return end_mapping(&c, MAPPING_COHERENT);
 }

@@ -10,10 +10,15 @@
 
 #include "env/debug.h"
 
+#define HISTORY 64u
+#define NOTED 16u /* forgotten mappings shown one by one */
+
 struct space {
 	struct mapping **bucket;
 	uint64_t n, n_buckets; /* a power of two */
 	uint64_t of_order[64]; /* mappings with such a block */
+	struct ended history[HISTORY]; /* the newest at n_history - 1; checker only */
+	uint64_t n_history;
 	struct mapping *ended; /* coherent ones, unmapped; their memory goes with the binding */
 };
 
@@ -33,6 +38,13 @@ const char *mapping_dir_name(enum pp_dma_dir dir)
 	static const char *const name[] = { "bidirectional", "to device", "from device" };
 
 	return name[dir];
+}
+
+const char *mapping_kind_name(enum mapping_kind kind)
+{
+	static const char *const name[] = { "streaming", "coherent", "a pool's" };
+
+	return name[kind];
 }
 
 /* ---- the hash --------------------------------------------------------------------- */
@@ -125,6 +137,40 @@ bool space_exceeds(struct binding *b, unsigned bits)
 	return false;
 }
 
+/* ---- for the checker ----------------------------------------------------------------------- */
+
+static void remember(struct space *s, const struct mapping *m, const char *place)
+{
+	s->history[s->n_history++ % HISTORY] = (struct ended){
+		.iova = m->iova, .len = m->len, .mapped_at = m->place, .unmapped_at = place,
+		.thread = env_thread_id(),
+	};
+}
+
+const struct ended *space_find_ended(struct binding *b, pp_iova_t iova)
+{
+	struct space *s = b->dma;
+
+	for (uint64_t i = 0; s && i < s->n_history && i < HISTORY; i++) {
+		const struct ended *e = &s->history[(s->n_history - 1 - i) % HISTORY];
+
+		if (iova >= e->iova && iova - e->iova < e->len)
+			return e;
+	}
+	return NULL;
+}
+
+const struct mapping *space_find_overlap(struct binding *b, const char *addr, size_t len)
+{
+	struct space *s = b->dma;
+
+	for (uint64_t i = 0; s && i < s->n_buckets; i++)
+		for (const struct mapping *m = s->bucket[i]; m; m = m->bucket)
+			if (addr < m->addr + m->len && m->addr < addr + len)
+				return m;
+	return NULL;
+}
+
 /* ---- the end of a binding ------------------------------------------------------------- */
 
 static void note_forgotten(bool begun, const struct mapping *m)
@@ -132,7 +178,7 @@ static void note_forgotten(bool begun, const struct mapping *m)
 	debug_note(begun,
 		   "  DMA address 0x%llx, %zu bytes at %p, %s, %s, mapped at %s by thread %d, %.3f s ago",
 		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
-		   m->kind == MAPPING_COHERENT ? "coherent" : "streaming", m->place, m->thread,
+		   mapping_kind_name(m->kind), m->place, m->thread,
 		   (double)(env_now_ns() - m->time_ns) / 1e9);
 }
 
@@ -149,14 +195,24 @@ static void unmap(struct binding *b, const struct mapping *m)
 	domain_unmap(&b->domain, first, len);
 }
 
+/* Where one of the mappings was made, for the report. */
+static const char *first_place(const struct space *s)
+{
+	for (uint64_t i = 0; i < s->n_buckets; i++)
+		if (s->bucket[i])
+			return s->bucket[i]->place;
+	return "";
+}
+
 /* The pools are gone from the record; what is left, the driver forgot, or could not undo. */
 static void space_revoke(struct binding *b)
 {
 	struct space *s = b->dma;
 	bool forgot = b->id != 0 && s->n; /* of a device that has gone the name is dead already */
-	bool begun = forgot && debug_report(PP_DEBUG_DMA,
+	bool begun = forgot && debug_report(PP_DEBUG_DMA, first_place(s),
 					    "device %s: its driver left %llu mappings behind:",
 					    pp_device_name(b->dev), (unsigned long long)s->n);
+	unsigned noted = 0;
 	struct mapping *gone = NULL;
 
 	for (uint64_t i = 0; i < s->n_buckets; i++)
@@ -164,7 +220,7 @@ static void space_revoke(struct binding *b)
 			struct mapping *m = s->bucket[i];
 
 			b->stats.mappings_forgotten += forgot;
-			note_forgotten(begun, m);
+			note_forgotten(begun && noted++ < NOTED, m);
 			unmap(b, m);
 			del(b, m);
 			m->bucket = gone;
@@ -285,8 +341,10 @@ free:
 	return ret;
 }
 
-void space_unmap(struct binding *b, struct mapping *m)
+void space_unmap(struct binding *b, struct mapping *m, const char *place)
 {
+	if (debug_on(PP_DEBUG_DMA))
+		remember(b->dma, m, place);
 	unmap(b, m);
 	domain_invalidate(&b->domain, m->block, 1ull << m->order);
 	iova_put(m->owned);

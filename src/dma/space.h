@@ -34,8 +34,21 @@ struct mapping {
 
 unsigned mapping_prot(enum pp_dma_dir dir);
 const char *mapping_dir_name(enum pp_dma_dir dir);
+const char *mapping_kind_name(enum mapping_kind kind);
 /* The mapping that holds an address, or NULL. */
 struct mapping *space_find(struct binding *b, pp_iova_t iova);
+
+/* A mapping that has ended: kept for the checker, a few of them, while it is on. */
+struct ended {
+	pp_iova_t iova;
+	size_t len;
+	const char *mapped_at, *unmapped_at;
+	int thread;
+};
+/* The last one that held an address, or NULL. */
+const struct ended *space_find_ended(struct binding *b, pp_iova_t iova);
+/* A mapping of any kind that memory overlaps with, or NULL. Looks at all of them. */
+const struct mapping *space_find_overlap(struct binding *b, const char *addr, size_t len);
 
 /*
  * Map memory at a new block: memory, IOVA, table or nothing. addr NULL: coherent
@@ -44,7 +57,7 @@ struct mapping *space_find(struct binding *b, pp_iova_t iova);
 int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
 	      size_t len, enum pp_dma_dir dir, const char *place);
 /* Undo it, invalidation included. */
-void space_unmap(struct binding *b, struct mapping *m);
+void space_unmap(struct binding *b, struct mapping *m, const char *place);
 
 /*
  * Record a pool's span, so that sync finds it; the pool maps and unmaps it itself.

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define SEEN 1024u /* places remembered; when they are used up everything is printed */
 #define UNREAD (1u << 31) /* the environment has not been asked yet */
 
 static unsigned flags = UNREAD; /* relaxed: a switch, orders nothing */
@@ -19,7 +20,8 @@ static struct {
 	size_t len;
 	void (*out)(void *ctx, const char *text);
 	void *ctx;
-	uint64_t n; /* relaxed */
+	uint64_t n; /* all, printed or not; relaxed */
+	uint64_t seen[SEEN]; /* hashes of what has been printed; 0: free */
 } report = { .lock = ENV_LOCK_INIT };
 
 int pp_debug_parse(const char *list, unsigned *what)
@@ -82,6 +84,7 @@ void pp_debug_set_report(void (*out)(void *ctx, const char *text), void *ctx)
 	env_lock(&report.lock);
 	report.out = out;
 	report.ctx = ctx;
+	memset(report.seen, 0, sizeof report.seen); /* who asks anew, is told anew */
 	env_unlock(&report.lock);
 }
 
@@ -108,13 +111,38 @@ static void line(const char *format, ...)
 	va_end(args);
 }
 
-bool debug_report(unsigned kind, const char *format, ...)
+/* True if the same was said of the same place before; remembers it. */
+static bool said_before(const char *place, const char *format)
+{
+	uint64_t hash = (uintptr_t)format * 0x9E3779B97F4A7C15u | 1;
+
+	for (; *place; place++)
+		hash = (hash ^ (unsigned char)*place) * 0x100000001B3u;
+	for (unsigned i = 0; i < SEEN; i++) {
+		uint64_t *at = &report.seen[(hash + i) % SEEN];
+
+		if (*at == hash)
+			return true;
+		if (!*at) {
+			*at = hash;
+			return false;
+		}
+	}
+	return false;
+}
+
+bool debug_report(unsigned kind, const char *place, const char *format, ...)
 {
 	va_list args;
 
 	if (!debug_on(kind))
 		return false;
 	env_lock(&report.lock);
+	env_add_relaxed(&report.n, 1);
+	if (said_before(place, format)) {
+		env_unlock(&report.lock);
+		return false;
+	}
 	report.len = 0;
 	line("pagepool: ");
 	va_start(args, format);
@@ -139,7 +167,6 @@ void debug_done(bool begun)
 {
 	if (!begun)
 		return;
-	env_add_relaxed(&report.n, 1);
 	if (report.out) {
 		report.out(report.ctx, report.text);
 	} else {

@@ -93,6 +93,17 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 void env_unmap(void *addr, size_t len);
 /* Give the contents back, keep the addresses. Base-page multiples. */
 void env_discard(void *addr, size_t len);
+/*
+ * For the checker. What the process may do with all of a range: an OR of ENV_READ and
+ * ENV_WRITE; -1: some of it isn't there; 0 also if it can't be found out.
+ */
+#define ENV_READ 1
+#define ENV_WRITE 2
+int env_memory_access(const void *addr, size_t len);
+/* True if a range touches what env_zalloc gave out while checks were on. */
+bool env_is_ours(const void *addr, size_t len);
+/* True if it lies on the calling thread's stack. */
+bool env_is_stack(const void *addr);
 /* The page size that a kind of memory has at best, in bytes. */
 size_t env_page_size(enum pp_memory kind);
 

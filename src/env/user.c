@@ -6,6 +6,8 @@
  */
 #include "env/env.h"
 
+#include <pagepool/debug.h>
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -93,12 +95,92 @@ void env_rw_unlock(struct env_rwlock *lock)
 
 /* ---- memory ------------------------------------------------------------------------- */
 
+/*
+ * The library's own memory, for the checker to recognise: a table that is filled only while
+ * checks are on, open addressing by address. What is freed leaves a gap (len 0).
+ */
+static struct {
+	struct env_lock lock; /* protects all of it */
+	struct ours {
+		const char *addr;
+		size_t len;
+	} *entry;
+	size_t n, size;
+	bool used; /* relaxed: something was ever noted */
+} ours = { .lock = ENV_LOCK_INIT };
+
+static struct ours *ours_slot(const char *addr)
+{
+	size_t i = ((uintptr_t)addr >> 6) * 0x9E3779B97F4A7C15u >> 16;
+
+	while (ours.entry[i % ours.size].addr && ours.entry[i % ours.size].addr != addr)
+		i++;
+	return &ours.entry[i % ours.size];
+}
+
+static bool ours_grow(void)
+{
+	size_t old_size = ours.size;
+	struct ours *old = ours.entry, *entry = calloc(old_size ? 2 * old_size : 1024, sizeof *entry);
+
+	if (!entry)
+		return false;
+	ours.entry = entry;
+	ours.size = old_size ? 2 * old_size : 1024;
+	ours.n = 0;
+	for (size_t i = 0; i < old_size; i++)
+		if (old[i].len) {
+			*ours_slot(old[i].addr) = old[i];
+			ours.n++;
+		}
+	free(old);
+	return true;
+}
+
+static void ours_note(const char *addr, size_t len)
+{
+	struct ours *slot;
+
+	env_lock(&ours.lock);
+	if (2 * ours.n < ours.size || ours_grow()) {
+		slot = ours_slot(addr);
+		ours.n += !slot->addr;
+		*slot = (struct ours){ addr, len };
+		env_store_relaxed(&ours.used, true);
+	}
+	env_unlock(&ours.lock);
+}
+
+static void ours_forget(const char *addr)
+{
+	env_lock(&ours.lock);
+	ours_slot(addr)->len = 0;
+	env_unlock(&ours.lock);
+}
+
+bool env_is_ours(const void *addr, size_t len)
+{
+	const char *from = addr;
+	bool found = false;
+
+	env_lock(&ours.lock);
+	for (size_t i = 0; i < ours.size && !found; i++) {
+		const struct ours *o = &ours.entry[i];
+
+		found = o->len && from < o->addr + o->len && o->addr < from + len;
+	}
+	env_unlock(&ours.lock);
+	return found;
+}
+
 void *env_zalloc_aligned(size_t bytes, size_t align)
 {
 	void *p = NULL;
 
 	if (env_fault("alloc") || posix_memalign(&p, align, bytes))
 		return NULL;
+	if (env_unlikely(pp_debug_get()))
+		ours_note(p, bytes);
 	return memset(p, 0, bytes);
 }
 
@@ -109,7 +191,46 @@ void *env_zalloc(size_t bytes)
 
 void env_free(void *p)
 {
+	if (env_unlikely(env_load_relaxed(&ours.used)) && p)
+		ours_forget(p);
 	free(p);
+}
+
+int env_memory_access(const void *addr, size_t len)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	uintptr_t from = (uintptr_t)addr, to = from + len;
+	int access = ENV_READ | ENV_WRITE;
+	char line[512], mode[8];
+	unsigned long lo, hi;
+
+	if (!maps)
+		return 0;
+	while (from < to && fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx %4s", &lo, &hi, mode) != 3 || hi <= from)
+			continue;
+		if (lo > from)
+			break;
+		access &= (mode[0] == 'r' ? ENV_READ : 0) | (mode[1] == 'w' ? ENV_WRITE : 0);
+		from = hi;
+	}
+	fclose(maps);
+	return from < to ? -1 : access;
+}
+
+bool env_is_stack(const void *addr)
+{
+	pthread_attr_t attr;
+	void *low;
+	size_t size;
+	bool in;
+
+	if (pthread_getattr_np(pthread_self(), &attr))
+		return false;
+	in = !pthread_attr_getstack(&attr, &low, &size) &&
+	     (const char *)addr >= (char *)low && (const char *)addr < (char *)low + size;
+	pthread_attr_destroy(&attr);
+	return in;
 }
 
 /* Anonymous memory at a multiple of align: map more, cut both ends off. */

@@ -483,7 +483,7 @@ static void chunk_bring_home(struct chunk *c, unsigned word, uint64_t bits)
 		discard(c, word, bits);
 	twice = env_or_seq_cst(&c->home[word], bits) & bits;
 	if (env_unlikely(twice)) {
-		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)]);
+		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
 		bits &= ~twice;
 	}
 	/* so that the owner finds it; pairs with scan_chunk */

@@ -56,7 +56,7 @@ static int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users
 	return -ENODEV;
 }
 
-static int open_page(struct pp_pool *pool)
+static int open_page(struct pp_pool *pool, const void *place)
 {
 	struct pp_page *old = env_xchg_acq_rel(&pool->frag_page, NULL);
 	struct pp_page *page;
@@ -64,7 +64,7 @@ static int open_page(struct pp_pool *pool)
 
 	if (old)
 		close_page(old, env_load_relaxed(&pool->frag_users));
-	ret = pp_page_get(&page, pool);
+	ret = page_get(&page, pool, place);
 	if (ret)
 		return ret;
 	env_store_relaxed(&page->refs, STOCK);
@@ -84,11 +84,13 @@ int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_
 	int ret;
 
 	align = align ? align : 1;
-	if (!len || len > pool->page_size || align > pool->page_size || (align & (align - 1)))
+	if (!len || len > pool->page_size || align > pool->page_size || (align & (align - 1))) {
+		watch_bad_frag(pool, len, align, __builtin_return_address(0));
 		return -EINVAL;
+	}
 	off = (pool->frag_off + align - 1) & ~(align - 1);
 	if (!page || off > pool->page_size - len) {
-		ret = open_page(pool);
+		ret = open_page(pool, __builtin_return_address(0));
 		if (ret)
 			return ret;
 		page = env_load_relaxed(&pool->frag_page);

@@ -71,6 +71,19 @@ static inline bool cache_has_room(const struct pp_pool *pool, uint32_t n)
 	return env_load_relaxed(&pool->count) + n <= env_load_relaxed(&pool->cap);
 }
 
+/* Pages that have no other place go home; in a watched pool all of them do. */
+static void bring_home(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
+		       const void *place)
+{
+	if (!pool->watch) {
+		pool_bring_home(pages, n);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) /* the pool is there until the last of them is home */
+		if (watch_put(pages[i], place))
+			pool_bring_home(pages + i, 1);
+}
+
 /* The cache is full: the newer half goes home. */
 static void cache_spill(struct pp_pool *pool)
 {
@@ -83,13 +96,14 @@ static void cache_spill(struct pp_pool *pool)
 
 /* The owner puts pages for which there is no room: the cache is full, or closed for good. */
 static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool,
-						     struct pp_page *const *pages, uint32_t n)
+						     struct pp_page *const *pages, uint32_t n,
+						     const void *place)
 {
 	if (env_load_relaxed(&pool->cap) && env_load_relaxed(&pool->count) >= POOL_REFILL)
 		cache_spill(pool);
 	/* the pages aren't home, so the pool is still there; it may be revoked by now */
 	if (!cache_has_room(pool, n)) {
-		pool_bring_home(pages, n);
+		bring_home(pool, pages, n, place);
 		return;
 	}
 	env_count(&pool->recycle_cached, n);
@@ -97,10 +111,11 @@ static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool,
 }
 
 /* At most POOL_REFILL pages. */
-static inline void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n)
+static inline void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
+			     const void *place)
 {
 	if (env_unlikely(!cache_has_room(pool, n))) {
-		cache_overflow(pool, pages, n);
+		cache_overflow(pool, pages, n, place);
 		return;
 	}
 	env_count(&pool->recycle_cached, n);
@@ -268,14 +283,16 @@ static int refill(struct pp_pool *pool)
 /* Debug mode `pages`: one page, straight from its chunk, noting who has it. */
 static int watched_get(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
-	int ret = 0;
+	int ret;
 
 	*out = NULL;
 	pool_lock(pool);
-	pool_process_inbox(pool);
-	if (pool->revoked)
+	ret = watch_caller(pool, place);
+	if (!ret)
+		pool_process_inbox(pool);
+	if (!ret && pool->revoked)
 		ret = -ENODEV;
-	else if (!pool_take_home(pool, out, 1))
+	else if (!ret && !pool_take_home(pool, out, 1))
 		ret = pool_grow(pool);
 	if (!ret && !*out)
 		pool_take_home(pool, out, 1);
@@ -300,13 +317,23 @@ static __attribute__((noinline)) int get_slow(struct pp_page **out, struct pp_po
 	return ret;
 }
 
-int pp_page_get(struct pp_page **out, struct pp_pool *pool)
+static inline int get(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
 	if (env_likely(env_load_relaxed(&pool->count)) && env_likely(cache_pop(pool, out, 1))) {
 		env_count(&pool->alloc_fast, 1);
 		return 0;
 	}
-	return get_slow(out, pool, __builtin_return_address(0));
+	return get_slow(out, pool, place);
+}
+
+int pp_page_get(struct pp_page **out, struct pp_pool *pool)
+{
+	return get(out, pool, __builtin_return_address(0));
+}
+
+int page_get(struct pp_page **out, struct pp_pool *pool, const void *place)
+{
+	return get(out, pool, place);
 }
 
 int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
@@ -349,26 +376,26 @@ static inline bool drop_ref(struct pp_page *page)
 }
 
 /* Pages of one pool whose last reference is gone. */
-static inline void put_home(struct pp_page *const *pages, unsigned n)
+static inline void put_home(struct pp_page *const *pages, unsigned n, const void *place)
 {
 	struct pp_pool *pool = pages[0]->pool;
 	unsigned k;
 
 	if (is_owner(pool)) {
-		owner_put(pool, pages, n);
+		owner_put(pool, pages, n, place);
 		return;
 	}
 	k = ring_push(pool, pages, n);
 	if (k == n)
 		return;
 	env_add_relaxed(&pool->recycle_ring_full, n - k);
-	pool_bring_home(pages + k, n - k);
+	bring_home(pool, pages + k, n - k, place);
 }
 
 void pp_page_put(struct pp_page *page)
 {
 	if (drop_ref(page))
-		put_home(&page, 1);
+		put_home(&page, 1, __builtin_return_address(0));
 }
 
 void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
@@ -380,13 +407,13 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 		if (!drop_ref(pages[i]))
 			continue;
 		if (k == sizeof run / sizeof run[0] || (k && run[0]->pool != pages[i]->pool)) {
-			put_home(run, k);
+			put_home(run, k, __builtin_return_address(0));
 			k = 0;
 		}
 		run[k++] = pages[i];
 	}
 	if (k)
-		put_home(run, k);
+		put_home(run, k, __builtin_return_address(0));
 }
 
 void pp_page_ref(struct pp_page *page, unsigned n)

@@ -34,6 +34,10 @@ void pool_unref(struct pp_pool *pool)
 	if (env_sub_acq_rel(&pool->refs, 1) != 1)
 		return;
 	gate_put(pool->gate);
+	if (pool->watch) {
+		watch_bury(pool);
+		return;
+	}
 	env_lock_destroy(&pool->lock);
 	env_free(pool);
 }
@@ -64,6 +68,7 @@ static void pool_revoke(struct pp_pool *pool)
 	if (pool->revoked)
 		return;
 	pool->revoked = true;
+	pool->revoked_ns = env_now_ns();
 	env_store_relaxed(&pool->gate->revoked, 1);
 	place_close(pool);
 	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
@@ -105,11 +110,16 @@ static void client_revoke(struct binding_client *client)
 {
 	struct attachment *a = attachment_of(client);
 	struct pp_pool *pool = a->pool;
+	bool was_revoked, ask;
 
 	pool_lock(pool);
+	was_revoked = pool->revoked;
 	if (a->binding) /* else a destroy was faster */
 		detach(pool, (unsigned)(a - pool->at));
+	ask = pool->revoked && !was_revoked;
 	pool_unlock(pool);
+	if (ask)
+		recall_ask(pool->id, pool->name);
 	pool_unref(pool);
 }
 
@@ -225,11 +235,14 @@ static int check_params(struct pp_pool_params *p)
 	return 0;
 }
 
+static uint64_t next_id = 1; /* relaxed */
+
 static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 {
 	pool->params = *p;
 	pool->params.name = NULL;
 	strncpy(pool->name, p->name ? p->name : "unnamed", sizeof pool->name - 1);
+	pool->id = env_add_relaxed(&next_id, 1);
 	pool->owner = env_self();
 	pool->page_size = p->page_size;
 	pool->refs = 1;
@@ -282,14 +295,20 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 
 void pp_pool_destroy(struct pp_pool *pool)
 {
+	bool ask;
+
 	if (!pool)
 		return;
 	pool_lock(pool);
+	ask = !pool->revoked;
+	pool->destroyed = true;
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
 		if (pool->at[i].binding)
 			detach(pool, i);
 	pool_revoke(pool); /* one that was attached nowhere */
 	pool_unlock(pool);
+	if (ask)
+		recall_ask(pool->id, pool->name);
 	pool_unref(pool);
 }
 
@@ -379,8 +398,14 @@ static void add_to_totals(struct pp_pool *pool, void *ctx)
 	pool_lock(pool);
 	t->pools++;
 	if (pool->revoked) {
+		uint64_t n = count_in_flight(pool), age = env_now_ns() - pool->revoked_ns;
+
 		t->zombies++;
-		t->zombie_pages += count_in_flight(pool);
+		t->zombie_pages += n;
+		if (age > t->oldest_zombie_ns) {
+			t->oldest_zombie_ns = age;
+			t->oldest_zombie_pages = n;
+		}
 	}
 	pool_unlock(pool);
 }

@@ -67,12 +67,17 @@ struct pp_page {
 	uint32_t index; /* in the chunk */
 } __attribute__((aligned(ENV_LINE)));
 
-/* Who got a page last (debug mode `pages`); under the pool's lock but for the tag. */
+/* Who got a page last, and who put it (debug mode `pages`). */
 struct holder {
+	/* written by get, under the pool's lock */
 	const void *place; /* the caller's code address */
-	const char *tag;   /* relaxed */
 	uint64_t time_ns;
 	int thread;
+	/* relaxed */
+	const char *tag;
+	const void *put_place;
+	int put_thread;
+	uint32_t poisoned; /* the page is free and holds the poison */
 };
 
 /*
@@ -169,6 +174,9 @@ struct pp_pool {
 	struct env_lock lock;
 	struct pp_pool_params params;
 	char name[32];
+	uint64_t id; /* never used again; constant */
+	uint64_t revoked_ns; /* when */
+	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
 	bool revoked;
 	bool let_go; /* the hold on the chunks has ended: n_home has one more */
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
@@ -217,6 +225,8 @@ uint64_t pool_idle_limit(const struct pp_pool *pool);
 uint64_t chunk_bytes_total(void);
 
 /* page.c: cache and ring */
+/* pp_page_get for a caller of our own; place: its caller. */
+int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
 void place_close(struct pp_pool *pool); /* no more pushes; lock held */
 void place_drain(struct pp_pool *pool); /* bring all of them home; lock held, revoked */
 void place_empty(struct pp_pool *pool); /* the same in a live pool; owner, lock not held */
@@ -226,8 +236,18 @@ uint64_t place_ring_total(struct pp_pool *pool); /* pages that ever went through
 /* frag.c: the page that fragments are cut from, closed by the revoker. Lock held. */
 void frag_revoke(struct pp_pool *pool);
 
-/* watch.c: debug mode `pages` */
+/* watch.c: debug mode `pages`. place: the caller's code address */
 void watch_get(struct pp_page *page, const void *place); /* lock held */
-void watch_double_put(const struct pp_page *page);
+/* Before a page comes home. False: it is home already, and must not come again. */
+bool watch_put(struct pp_page *page, const void *place);
+/* Is the caller allowed to get? An errno if there is no going on. Lock held. */
+int watch_caller(struct pp_pool *pool, const void *place);
+/* Keep a pool that has been freed for a while. */
+void watch_bury(struct pp_pool *pool);
+void watch_double_put(const struct pp_page *page, const void *place);
+void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place);
+
+/* recall.c: ask the registered holders for the pool's pages. No lock held. */
+void recall_ask(uint64_t pool_id, const char *name);
 
 #endif

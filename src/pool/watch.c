@@ -14,10 +14,52 @@ static struct holder *holder_of(const struct pp_page *page)
 	return page->chunk->holder ? &page->chunk->holder[page->index] : NULL;
 }
 
+/* ---- free pages hold a poison: who writes there is found out by the next get ----------- */
+
+#define POISON 0x6B6B6B6B6B6B6B6Bull
+
+static void poison(struct pp_page *page, struct holder *h)
+{
+	uint64_t *word = (uint64_t *)page->addr;
+
+	for (uint32_t i = 0; i < page->pool->page_size / 8; i++)
+		word[i] = POISON;
+	env_store_relaxed(&h->poisoned, 1);
+}
+
+static void check_poison(struct pp_page *page, struct holder *h)
+{
+	const uint64_t *word = (const uint64_t *)page->addr;
+	uint32_t n = page->pool->page_size / 8, lo = 0, hi = n;
+	char where[256], key[64];
+	bool begun;
+
+	if (!env_load_relaxed(&h->poisoned))
+		return;
+	env_store_relaxed(&h->poisoned, 0);
+	while (lo < n && word[lo] == POISON)
+		lo++;
+	if (lo == n)
+		return;
+	while (word[hi - 1] == POISON)
+		hi--;
+	snprintf(key, sizeof key, "freed %p", h->put_place);
+	begun = debug_report(PP_DEBUG_PAGES, key,
+			     "pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
+			     "or a device: bytes %u to %u of %u", page->pool->name, (void *)page->addr,
+			     (unsigned long long)page->iova, 8 * lo, 8 * hi - 1, 8 * n);
+	debug_note(begun, "  put at %s by thread %d", env_symbol(h->put_place, where, sizeof where),
+		   h->put_thread);
+	debug_done(begun);
+}
+
+/* ---- get and put ------------------------------------------------------------------------- */
+
 void watch_get(struct pp_page *page, const void *place)
 {
 	struct holder *h = holder_of(page);
 
+	check_poison(page, h);
 	h->place = place;
 	h->time_ns = env_now_ns();
 	h->thread = env_thread_id();
@@ -32,19 +74,97 @@ void pp_page_tag(struct pp_page *page, const char *tag)
 		env_store_relaxed(&h->tag, tag);
 }
 
-void watch_double_put(const struct pp_page *page)
+bool watch_put(struct pp_page *page, const void *place)
+{
+	struct holder *h = holder_of(page);
+
+	if (env_load_acquire(&page->chunk->home[page->index / 64]) >> page->index % 64 & 1) {
+		watch_double_put(page, place);
+		return false;
+	}
+	if (!pp_pool_revoked(page->pool)) /* a zombie's memory goes back instead */
+		poison(page, h);
+	env_store_relaxed(&h->put_place, place);
+	env_store_relaxed(&h->put_thread, env_thread_id());
+	return true;
+}
+
+void watch_double_put(const struct pp_page *page, const void *place)
 {
 	const struct holder *h = holder_of(page);
-	char where[256];
-	bool begun = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA,
-				  "pool %s: page %p, DMA address 0x%llx, %u bytes, was put twice",
-				  page->pool->name, (void *)page->addr,
-				  (unsigned long long)page->iova, page->pool->page_size);
+	char where[256], key[64];
+	bool begun;
 
+	snprintf(key, sizeof key, "twice %p", place);
+	begun = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
+			     "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
+			     "reference was gone", page->pool->name, (void *)page->addr,
+			     (unsigned long long)page->iova, page->pool->page_size);
+	if (h && place)
+		debug_note(begun, "  now at %s by thread %d", env_symbol(place, where, sizeof where),
+			   env_thread_id());
 	if (h)
-		debug_note(begun, "  got last at %s by thread %d",
-			   env_symbol(h->place, where, sizeof where), h->thread);
+		debug_note(begun, "  put before at %s by thread %d",
+			   env_symbol(env_load_relaxed(&h->put_place), where, sizeof where),
+			   env_load_relaxed(&h->put_thread));
+	if (h)
+		debug_note(begun, "  got at %s by thread %d", env_symbol(h->place, where, sizeof where),
+			   h->thread);
 	debug_done(begun);
+}
+
+void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
+{
+	char where[256], key[64];
+
+	snprintf(key, sizeof key, "frag %p", place);
+	debug_done(debug_report(PP_DEBUG_PAGES, key,
+				"pool %s: a fragment of %u bytes aligned to %u was asked for, of pages of "
+				"%u bytes, at %s", pool->name, len, align, pool->page_size,
+				env_symbol(place, where, sizeof where)));
+}
+
+/* ---- who may get ---------------------------------------------------------------------------- */
+
+int watch_caller(struct pp_pool *pool, const void *place)
+{
+	char where[256], key[64];
+	const char *what = NULL;
+
+	if (pool->destroyed)
+		what = "after the pool was destroyed";
+	else if (!env_is_self(env_load_relaxed(&pool->owner)))
+		what = "by a thread that isn't the pool's owner";
+	if (!what)
+		return 0;
+	snprintf(key, sizeof key, "%s %p", what, place);
+	debug_done(debug_report(PP_DEBUG_PAGES, key, "pool %s: a page was asked for %s, at %s by thread %d",
+				pool->name, what, env_symbol(place, where, sizeof where),
+				env_thread_id()));
+	return pool->destroyed ? -ENODEV : 0;
+}
+
+/* The last pools of debug mode that have been freed: their use can be told of, not punished. */
+#define GRAVES 16u
+
+static struct {
+	struct env_lock lock;
+	struct pp_pool *pool[GRAVES];
+	unsigned n;
+} graveyard = { .lock = ENV_LOCK_INIT };
+
+void watch_bury(struct pp_pool *pool)
+{
+	struct pp_pool *old;
+
+	env_lock(&graveyard.lock);
+	old = graveyard.pool[graveyard.n % GRAVES];
+	graveyard.pool[graveyard.n++ % GRAVES] = pool;
+	env_unlock(&graveyard.lock);
+	if (!old)
+		return;
+	env_lock_destroy(&old->lock);
+	env_free(old);
 }
 
 /* ---- the dump: pages in flight by holder ------------------------------------------------ */

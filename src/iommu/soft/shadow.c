@@ -8,12 +8,6 @@
 
 #define NEVER_SYNCED 0xDB
 
-struct shadow_page {
-	struct shadow_page *next;
-	const char *of; /* the page of memory it shadows */
-	char bytes[PP_BASE_PAGE];
-};
-
 static uint64_t bucket_of(const struct shadow *s, const char *page)
 {
 	return (((uintptr_t)page >> 12) * 0x9E3779B97F4A7C15u >> 20) & (s->n_buckets - 1);
@@ -39,7 +33,7 @@ static void grow(struct shadow *s)
 	*s = bigger;
 }
 
-char *shadow_of(struct shadow *s, const char *page)
+struct shadow_page *shadow_of(struct shadow *s, const char *page)
 {
 	struct shadow_page *p = NULL;
 	uint64_t b;
@@ -51,7 +45,7 @@ char *shadow_of(struct shadow *s, const char *page)
 	b = bucket_of(s, page);
 	for (p = s->bucket[b]; p; p = p->next)
 		if (p->of == page)
-			return p->bytes;
+			return p;
 	p = env_zalloc(sizeof *p);
 	if (!p)
 		return NULL;
@@ -60,27 +54,48 @@ char *shadow_of(struct shadow *s, const char *page)
 	p->next = s->bucket[b];
 	s->bucket[b] = p;
 	s->n++;
-	return p->bytes;
+	return p;
 }
 
-void shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu)
+uint64_t shadow_lines(size_t off, size_t len)
 {
+	size_t first = off / 64, last = (off + len - 1) / 64;
+
+	return (last == 63 ? ~0ull : (1ull << (last + 1)) - 1) & ~((1ull << first) - 1);
+}
+
+static size_t lines_bytes(uint64_t lines)
+{
+	return 64 * (size_t)__builtin_popcountll(lines);
+}
+
+size_t shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu)
+{
+	size_t lost = 0;
+
 	while (len) {
 		size_t off = (uintptr_t)addr & (PP_BASE_PAGE - 1);
 		size_t n = PP_BASE_PAGE - off < len ? PP_BASE_PAGE - off : len;
-		char *copy = shadow_of(s, addr - off);
+		struct shadow_page *p = shadow_of(s, addr - off);
 
-		if (copy && for_cpu)
-			memcpy(addr, copy + off, n);
-		else if (copy)
-			memcpy(copy + off, addr, n);
+		if (p && for_cpu)
+			memcpy(addr, p->bytes + off, n);
+		else if (p)
+			memcpy(p->bytes + off, addr, n);
+		if (p && !for_cpu)
+			lost += lines_bytes(p->dirty & shadow_lines(off, n));
+		if (p)
+			p->dirty &= ~shadow_lines(off, n);
 		addr += n;
 		len -= n;
 	}
+	return lost;
 }
 
-void shadow_drop(struct shadow *s, const char *addr, size_t len)
+size_t shadow_drop(struct shadow *s, const char *addr, size_t len)
 {
+	size_t lost = 0;
+
 	for (size_t off = 0; off < len && s->n; off += PP_BASE_PAGE) {
 		struct shadow_page **p = &s->bucket[bucket_of(s, addr + off)];
 
@@ -90,12 +105,14 @@ void shadow_drop(struct shadow *s, const char *addr, size_t len)
 			struct shadow_page *gone = *p;
 
 			*p = gone->next;
+			lost += lines_bytes(gone->dirty);
 			env_free(gone);
 			s->n--;
 		}
 	}
 	if (!s->n)
 		shadow_free(s);
+	return lost;
 }
 
 void shadow_free(struct shadow *s)

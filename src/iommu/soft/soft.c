@@ -14,6 +14,8 @@
  */
 #include "iommu/soft/soft.h"
 
+#include "env/debug.h"
+
 #define TLB_SETS 64u
 #define TLB_WAYS 4u
 
@@ -53,14 +55,37 @@ static int soft_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 	return ret;
 }
 
+/* An incoherent device wrote, and nobody synced for the CPU before it was too late. */
+static void say_lost(struct soft *s, const char *how, pp_iova_t iova, size_t len, size_t lost)
+{
+	debug_done(debug_report(PP_DEBUG_DMA, s->iommu.name,
+				"device %s: %zu bytes that it wrote were never synced for the CPU, and are "
+				"%s now: DMA address 0x%llx, %zu bytes", s->iommu.name, lost, how,
+				(unsigned long long)iova, len));
+}
+
+/* An incoherent device reads what the CPU has changed since it last synced for it. */
+static void check_stale(struct soft *s, pp_iova_t iova, const char *copy, const char *mem, size_t len)
+{
+	if (debug_on(PP_DEBUG_DMA) && memcmp(copy, mem, len))
+		debug_done(debug_report(PP_DEBUG_DMA, s->iommu.name,
+					"device %s: it reads what the CPU wrote and didn't sync for it: DMA "
+					"address 0x%llx, %zu bytes", s->iommu.name,
+					(unsigned long long)iova, len));
+}
+
 /* Drop the shadows of what is about to be unmapped; the translation still stands. */
 static void drop_shadows(struct soft *s, pp_iova_t iova, size_t len)
 {
 	struct leaf leaf;
+	size_t lost = 0;
 
 	for (size_t off = 0; off < len; off += PP_BASE_PAGE)
 		if (table_walk(&s->table, iova + off, &leaf))
-			shadow_drop(&s->shadow, leaf.addr + (iova + off - leaf.iova), PP_BASE_PAGE);
+			lost += shadow_drop(&s->shadow, leaf.addr + (iova + off - leaf.iova),
+					    PP_BASE_PAGE);
+	if (lost)
+		say_lost(s, "unmapped", iova, len, lost);
 }
 
 static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
@@ -109,6 +134,8 @@ static int soft_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool fo
 {
 	struct soft *s = soft_of(iommu);
 	int ret = 0;
+	size_t lost = 0;
+	pp_iova_t first = iova;
 
 	env_lock(&s->tlb_lock);
 	while (len && !ret) {
@@ -125,10 +152,12 @@ static int soft_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool fo
 		}
 		n = leaf.size - (iova - leaf.iova) < len ? leaf.size - (iova - leaf.iova) : len;
 		if (!(leaf.prot & PP_PROT_COHERENT))
-			shadow_sync(&s->shadow, leaf.addr + (iova - leaf.iova), n, for_cpu);
+			lost += shadow_sync(&s->shadow, leaf.addr + (iova - leaf.iova), n, for_cpu);
 		iova += n;
 		len -= n;
 	}
+	if (lost)
+		say_lost(s, "overwritten", first, iova - first, lost);
 	env_unlock(&s->tlb_lock);
 	return ret;
 }
@@ -281,11 +310,17 @@ static char *translate(struct soft *s, pp_iova_t iova, bool write, size_t *len)
 		*len = leaf->size - (iova - leaf->iova);
 	if (s->iommu.incoherent && !(leaf->prot & PP_PROT_COHERENT)) {
 		size_t off = (uintptr_t)addr & (PP_BASE_PAGE - 1);
-		char *copy = shadow_of(&s->shadow, addr - off);
+		struct shadow_page *p = shadow_of(&s->shadow, addr - off);
 
+		if (!p)
+			return fault(s, iova, write, PP_FAULT_UNMAPPED), NULL;
 		if (*len > PP_BASE_PAGE - off)
 			*len = PP_BASE_PAGE - off;
-		return copy ? copy + off : (fault(s, iova, write, PP_FAULT_UNMAPPED), NULL);
+		if (write)
+			p->dirty |= shadow_lines(off, *len);
+		else
+			check_stale(s, iova, p->bytes + off, addr, *len);
+		return p->bytes + off;
 	}
 	return addr;
 }

@@ -50,11 +50,21 @@ struct shadow {
 	uint64_t n, n_buckets;
 };
 
+struct shadow_page {
+	struct shadow_page *next;
+	const char *of; /* the page of memory it shadows */
+	uint64_t dirty; /* a bit for each 64 bytes that the device wrote, not synced for the CPU */
+	char bytes[PP_BASE_PAGE];
+};
+
 /* The copy of the base page at addr, made if need be; NULL: no memory. */
-char *shadow_of(struct shadow *s, const char *page);
-void shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu);
-/* Forget the copies of a range. */
-void shadow_drop(struct shadow *s, const char *addr, size_t len);
+struct shadow_page *shadow_of(struct shadow *s, const char *page);
+/* Move bytes. Returns how many that the device wrote were lost, unseen by the CPU. */
+size_t shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu);
+/* Forget the copies of a range. Returns the same. */
+size_t shadow_drop(struct shadow *s, const char *addr, size_t len);
+/* The lines of a page that hold bytes [off, off + len), as in `dirty`. */
+uint64_t shadow_lines(size_t off, size_t len);
 void shadow_free(struct shadow *s);
 uint64_t shadow_bytes(const struct shadow *s);
 
