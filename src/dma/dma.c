@@ -58,7 +58,9 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 		return "the memory is NULL";
 	if (!len)
 		return "the length is 0";
-	if (len > UINTPTR_MAX - (uintptr_t)addr - PP_BASE_PAGE)
+	/* so far that the last base page ends below the top */
+	if ((uintptr_t)addr > UINTPTR_MAX - PP_BASE_PAGE ||
+	    len > UINTPTR_MAX - PP_BASE_PAGE - (uintptr_t)addr)
 		return "the length wraps around";
 	if (!dir_valid(dir))
 		return "there is no such direction";

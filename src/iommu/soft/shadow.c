@@ -8,9 +8,9 @@
 
 #define NEVER_SYNCED 0xDB
 
-static uint64_t bucket_of(const struct shadow *s, const char *page)
+static uint64_t bucket_of(const struct shadow *s, pp_iova_t page)
 {
-	return (((uintptr_t)page >> 12) * 0x9E3779B97F4A7C15u >> 20) & (s->n_buckets - 1);
+	return ((page >> 12) * 0x9E3779B97F4A7C15u >> 20) & (s->n_buckets - 1);
 }
 
 /* Twice the buckets; stays as it is when there is no memory. */
@@ -23,7 +23,7 @@ static void grow(struct shadow *s)
 		return;
 	for (uint64_t i = 0; i < s->n_buckets; i++)
 		for (struct shadow_page *p = s->bucket[i], *next; p; p = next) {
-			uint64_t b = bucket_of(&bigger, p->of);
+			uint64_t b = bucket_of(&bigger, p->iova);
 
 			next = p->next;
 			p->next = bigger.bucket[b];
@@ -33,7 +33,7 @@ static void grow(struct shadow *s)
 	*s = bigger;
 }
 
-struct shadow_page *shadow_of(struct shadow *s, const char *page)
+struct shadow_page *shadow_of(struct shadow *s, pp_iova_t page)
 {
 	struct shadow_page *p = NULL;
 	uint64_t b;
@@ -44,12 +44,12 @@ struct shadow_page *shadow_of(struct shadow *s, const char *page)
 		return NULL;
 	b = bucket_of(s, page);
 	for (p = s->bucket[b]; p; p = p->next)
-		if (p->of == page)
+		if (p->iova == page)
 			return p;
 	p = env_zalloc(sizeof *p);
 	if (!p)
 		return NULL;
-	p->of = page;
+	p->iova = page;
 	memset(p->bytes, NEVER_SYNCED, sizeof p->bytes);
 	p->next = s->bucket[b];
 	s->bucket[b] = p;
@@ -69,14 +69,14 @@ static size_t lines_bytes(uint64_t lines)
 	return 64 * (size_t)__builtin_popcountll(lines);
 }
 
-size_t shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu)
+size_t shadow_sync(struct shadow *s, pp_iova_t iova, char *addr, size_t len, bool for_cpu)
 {
 	size_t lost = 0;
 
 	while (len) {
-		size_t off = (uintptr_t)addr & (PP_BASE_PAGE - 1);
+		size_t off = iova & (PP_BASE_PAGE - 1);
 		size_t n = PP_BASE_PAGE - off < len ? PP_BASE_PAGE - off : len;
-		struct shadow_page *p = shadow_of(s, addr - off);
+		struct shadow_page *p = shadow_of(s, iova - off);
 
 		if (p && for_cpu)
 			memcpy(addr, p->bytes + off, n);
@@ -86,30 +86,44 @@ size_t shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu)
 			lost += lines_bytes(p->dirty & shadow_lines(off, n));
 		if (p)
 			p->dirty &= ~shadow_lines(off, n);
+		iova += n;
 		addr += n;
 		len -= n;
 	}
 	return lost;
 }
 
-size_t shadow_drop(struct shadow *s, const char *addr, size_t len)
+/* Take out what lies in a range of one chain. */
+static size_t drop_from(struct shadow *s, struct shadow_page **p, pp_iova_t iova, size_t len)
 {
 	size_t lost = 0;
 
-	for (size_t off = 0; off < len && s->n; off += PP_BASE_PAGE) {
-		struct shadow_page **p = &s->bucket[bucket_of(s, addr + off)];
+	while (*p) {
+		struct shadow_page *gone = *p;
 
-		while (*p && (*p)->of != addr + off)
-			p = &(*p)->next;
-		if (*p) {
-			struct shadow_page *gone = *p;
-
-			*p = gone->next;
-			lost += lines_bytes(gone->dirty);
-			env_free(gone);
-			s->n--;
+		if (gone->iova - iova >= len) {
+			p = &gone->next;
+			continue;
 		}
+		*p = gone->next;
+		lost += lines_bytes(gone->dirty);
+		env_free(gone);
+		s->n--;
 	}
+	return lost;
+}
+
+size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len)
+{
+	size_t lost = 0;
+
+	if (len / PP_BASE_PAGE > s->n_buckets)
+		for (uint64_t i = 0; i < s->n_buckets; i++)
+			lost += drop_from(s, &s->bucket[i], iova, len);
+	else
+		for (size_t off = 0; off < len; off += PP_BASE_PAGE)
+			lost += drop_from(s, &s->bucket[bucket_of(s, iova + off)], iova + off,
+					  PP_BASE_PAGE);
 	if (!s->n)
 		shadow_free(s);
 	return lost;

@@ -74,33 +74,35 @@ static void check_stale(struct soft *s, pp_iova_t iova, const char *copy, const 
 					(unsigned long long)iova, len));
 }
 
-/* Drop the shadows of what is about to be unmapped; the translation still stands. */
-static void drop_shadows(struct soft *s, pp_iova_t iova, size_t len)
-{
-	struct leaf leaf;
-	size_t lost = 0;
-
-	for (size_t off = 0; off < len; off += PP_BASE_PAGE)
-		if (table_walk(&s->table, iova + off, &leaf))
-			lost += shadow_drop(&s->shadow, leaf.addr + (iova + off - leaf.iova),
-					    PP_BASE_PAGE);
-	if (lost)
-		say_lost(s, "unmapped", iova, len, lost);
-}
-
 static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 {
 	struct soft *s = soft_of(iommu);
-	size_t unmapped;
+	size_t unmapped, lost;
 
 	env_lock(&s->tlb_lock);
 	env_lock(&s->table_lock);
-	if (s->shadow.n)
-		drop_shadows(s, iova, len);
 	unmapped = table_unmap(&s->table, iova, len);
 	env_unlock(&s->table_lock);
+	lost = s->shadow.n ? shadow_drop(&s->shadow, iova, len) : 0;
+	if (lost)
+		say_lost(s, "unmapped", iova, len, lost);
 	env_unlock(&s->tlb_lock);
 	return unmapped;
+}
+
+/* A stale translation may have made a shadow of what is mapped no more. */
+static void drop_stale_shadows(struct soft *s)
+{
+	struct leaf leaf;
+
+	env_lock(&s->table_lock);
+	for (unsigned i = 0; s->shadow.n && i < TLB_SETS * TLB_WAYS; i++) {
+		const struct leaf *e = &s->tlb[0][0] + i;
+
+		if (e->size && !table_walk(&s->table, e->iova, &leaf))
+			shadow_drop(&s->shadow, e->iova, e->size);
+	}
+	env_unlock(&s->table_lock);
 }
 
 static void soft_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
@@ -108,6 +110,7 @@ static void soft_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 	struct soft *s = soft_of(iommu);
 
 	env_lock(&s->tlb_lock);
+	drop_stale_shadows(s);
 	if (len == SIZE_MAX) {
 		memset(s->tlb, 0, sizeof s->tlb);
 		s->tlb_sizes = 0;
@@ -152,7 +155,8 @@ static int soft_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool fo
 		}
 		n = leaf.size - (iova - leaf.iova) < len ? leaf.size - (iova - leaf.iova) : len;
 		if (!(leaf.prot & PP_PROT_COHERENT))
-			lost += shadow_sync(&s->shadow, leaf.addr + (iova - leaf.iova), n, for_cpu);
+			lost += shadow_sync(&s->shadow, iova, leaf.addr + (iova - leaf.iova), n,
+					    for_cpu);
 		iova += n;
 		len -= n;
 	}
@@ -309,8 +313,8 @@ static char *translate(struct soft *s, pp_iova_t iova, bool write, size_t *len)
 	if (*len > leaf->size - (iova - leaf->iova))
 		*len = leaf->size - (iova - leaf->iova);
 	if (s->iommu.incoherent && !(leaf->prot & PP_PROT_COHERENT)) {
-		size_t off = (uintptr_t)addr & (PP_BASE_PAGE - 1);
-		struct shadow_page *p = shadow_of(&s->shadow, addr - off);
+		size_t off = iova & (PP_BASE_PAGE - 1);
+		struct shadow_page *p = shadow_of(&s->shadow, iova - off);
 
 		if (!p)
 			return fault(s, iova, write, PP_FAULT_UNMAPPED), NULL;

@@ -41,9 +41,10 @@ bool table_walk(const struct table *t, pp_iova_t iova, struct leaf *out);
 /* ---- shadow.c: memory as an incoherent device sees it ----------------------------- */
 
 /*
- * Per base page of memory that the device has touched or that was synced for it, a
- * copy: the device works on the copy, sync moves bytes between the two. Memory that
- * has no copy reads as 0xDB: never synced.
+ * Per base page of IOVA space that the device has touched or that was synced for it, a
+ * copy of the memory behind it: the device works on the copy, sync moves bytes between the
+ * two. What was never synced reads as 0xDB. By IOVA, not by memory: two mappings of the
+ * same memory are two views of it, as with bounce buffers.
  */
 struct shadow {
 	struct shadow_page **bucket;
@@ -52,17 +53,17 @@ struct shadow {
 
 struct shadow_page {
 	struct shadow_page *next;
-	const char *of; /* the page of memory it shadows */
+	pp_iova_t iova; /* of the page */
 	uint64_t dirty; /* a bit for each 64 bytes that the device wrote, not synced for the CPU */
 	char bytes[PP_BASE_PAGE];
 };
 
-/* The copy of the base page at addr, made if need be; NULL: no memory. */
-struct shadow_page *shadow_of(struct shadow *s, const char *page);
-/* Move bytes. Returns how many that the device wrote were lost, unseen by the CPU. */
-size_t shadow_sync(struct shadow *s, char *addr, size_t len, bool for_cpu);
-/* Forget the copies of a range. Returns the same. */
-size_t shadow_drop(struct shadow *s, const char *addr, size_t len);
+/* The copy of a page of IOVA space, made if need be; NULL: no memory. */
+struct shadow_page *shadow_of(struct shadow *s, pp_iova_t page);
+/* Move bytes between memory and copies. Returns how many that the device wrote were lost. */
+size_t shadow_sync(struct shadow *s, pp_iova_t iova, char *addr, size_t len, bool for_cpu);
+/* Forget the copies of a range, len not 0. Returns the same. */
+size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len);
 /* The lines of a page that hold bytes [off, off + len), as in `dirty`. */
 uint64_t shadow_lines(size_t off, size_t len);
 void shadow_free(struct shadow *s);
