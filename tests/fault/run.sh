@@ -71,7 +71,7 @@ for mode in "" PP_FAULT_ONWARDS=1; do
 	every "capture" "$mode" capture -d "$device" -w "$dir/out.pcap"
 	every "capture with an unbind and a new binding" "$mode" capture -d "$device,rogue" \
 		-w "$dir/out.pcap" --hold 40 --unbind-after 60 --rebind
-	every "capture with a surprise removal" "$mode" capture -d "$device,incoherent" \
+	every "capture with a surprise removal" "$mode" capture -d "$device" \
 		-w "$dir/out.pcap" --hold 40 --remove-after 60
 	every "replay" "$mode" replay -d "soft:wire=$dir/wire.pcap" -r "$dir/in.pcap"
 done
