@@ -5,6 +5,8 @@
  */
 #include "pool/pool.h"
 
+#include <stdio.h>
+
 #include "env/debug.h"
 
 /* ---- lock and references ------------------------------------------------------------- */
@@ -161,6 +163,9 @@ static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 	a->binding = b;
 	a->name = binding;
 	binding_add_client(b, &a->client);
+	if (!strcmp(pool->label, pool->name))
+		snprintf(pool->label, sizeof pool->label, "%s of device %s", pool->name,
+			 pp_device_name(b->dev));
 	binding_leave(b);
 	pool->n_at++;
 	/* an unbind that comes now waits for our lock, and then unmaps what we map here */
@@ -242,6 +247,7 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	pool->params = *p;
 	pool->params.name = NULL;
 	strncpy(pool->name, p->name ? p->name : "unnamed", sizeof pool->name - 1);
+	strcpy(pool->label, pool->name);
 	pool->id = env_add_relaxed(&next_id, 1);
 	pool->owner = env_self();
 	pool->page_size = p->page_size;

@@ -174,6 +174,7 @@ struct pp_pool {
 	struct env_lock lock;
 	struct pp_pool_params params;
 	char name[32];
+	char label[80]; /* for reports: the name and the first device; constant once attached */
 	uint64_t id; /* never used again; constant */
 	uint64_t revoked_ns; /* when */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */

@@ -46,7 +46,7 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	snprintf(key, sizeof key, "freed %p", h->put_place);
 	begun = debug_report(PP_DEBUG_PAGES, key,
 			     "pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
-			     "or a device: bytes %u to %u of %u", page->pool->name, (void *)page->addr,
+			     "or a device: bytes %u to %u of %u", page->pool->label, (void *)page->addr,
 			     (unsigned long long)page->iova, 8 * lo, 8 * hi - 1, 8 * n);
 	debug_note(begun, "  put at %s by thread %d", env_symbol(h->put_place, where, sizeof where),
 		   h->put_thread);
@@ -98,7 +98,7 @@ void watch_double_put(const struct pp_page *page, const void *place)
 	snprintf(key, sizeof key, "twice %p", place);
 	begun = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
 			     "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
-			     "reference was gone", page->pool->name, (void *)page->addr,
+			     "reference was gone", page->pool->label, (void *)page->addr,
 			     (unsigned long long)page->iova, page->pool->page_size);
 	if (h && place)
 		debug_note(begun, "  now at %s by thread %d", env_symbol(place, where, sizeof where),
@@ -120,7 +120,7 @@ void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const vo
 	snprintf(key, sizeof key, "frag %p", place);
 	debug_done(debug_report(PP_DEBUG_PAGES, key,
 				"pool %s: a fragment of %u bytes aligned to %u was asked for, of pages of "
-				"%u bytes, at %s", pool->name, len, align, pool->page_size,
+				"%u bytes, at %s", pool->label, len, align, pool->page_size,
 				env_symbol(place, where, sizeof where)));
 }
 
@@ -139,7 +139,7 @@ int watch_caller(struct pp_pool *pool, const void *place)
 		return 0;
 	snprintf(key, sizeof key, "%s %p", what, place);
 	debug_done(debug_report(PP_DEBUG_PAGES, key, "pool %s: a page was asked for %s, at %s by thread %d",
-				pool->name, what, env_symbol(place, where, sizeof where),
+				pool->label, what, env_symbol(place, where, sizeof where),
 				env_thread_id()));
 	return pool->destroyed ? -ENODEV : 0;
 }
@@ -228,7 +228,7 @@ static void dump_pool(struct pp_pool *pool, void *ctx)
 	for (unsigned i = 0; i < n; i++) {
 		int len = snprintf(text, sizeof text,
 				   "pool %s%s: %llu pages in flight, got at %s%s%s; the oldest %.3f s ago by thread %d\n",
-				   pool->name, pool->revoked ? " (revoked)" : "",
+				   pool->label, pool->revoked ? " (revoked)" : "",
 				   (unsigned long long)group[i].n,
 				   env_symbol(group[i].place, where, sizeof where),
 				   group[i].tag ? ", tagged " : "", group[i].tag ? group[i].tag : "",

@@ -1,6 +1,6 @@
 /*
- * unit.h - for the unit tests: the nth thing that can fail fails, numbers that are the
- * same in every run, and a known bug.
+ * unit.h - for the unit tests: the nth thing that can fail fails, and numbers that
+ * are the same in every run.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -25,13 +25,6 @@ static inline uint64_t unit_random(uint64_t *state)
 static inline uint64_t unit_below(uint64_t *state, uint64_t n)
 {
 	return unit_random(state) % n;
-}
-
-/* What ought to hold and doesn't yet: expected to fail; once it holds, the run fails. */
-static inline void unit_todo(bool ok, const char *what, const char *why)
-{
-	printf("%sok %d - %s # TODO %s\n", ok ? "" : "not ", ++tap_tests, what, why);
-	fflush(stdout);
 }
 
 #ifdef PP_FAULTS
