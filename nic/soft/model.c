@@ -56,7 +56,7 @@ struct soft_model {
 	bool running;       /* enabled, and had no fault */
 	bool rampaging;     /* told to stop, and doesn't */
 	unsigned rampaged;  /* accesses refused in a row since */
-	uint64_t home; /* a rogue's touchstone: the ring, which it may read while it is bound */
+	uint64_t home; /* a rogue's touchstone: its own word, which it may read while it is bound */
 	uint64_t remembered[MEMORY];
 	unsigned n_remembered;
 	char error[SOFT_MODEL_ERROR];
@@ -379,9 +379,9 @@ static bool tx_one(struct soft_model *m)
 static bool answers(struct soft_model *m, uint64_t addr)
 {
 	struct pp_soft_fault f;
-	uint8_t byte;
+	uint64_t word;
 
-	if (!pp_soft_read(m->iommu, addr, &byte, sizeof byte))
+	if (!pp_soft_read(m->iommu, addr, &word, sizeof word))
 		return true;
 	return pp_soft_faults(m->iommu, &f, 1) && f.reason == PP_FAULT_READ;
 }
@@ -443,7 +443,7 @@ static void control(struct soft_model *m)
 		reset(m);
 	} else if (ctrl & (SOFT_CTRL_RX | SOFT_CTRL_TX)) {
 		m->running = !(get(m, SOFT_STATUS) & (SOFT_STATUS_FAULT | SOFT_STATUS_GONE));
-		m->home = get(m, SOFT_RX_BASE);
+		m->home = get(m, SOFT_TX_WRITEBACK);
 	} else {
 		m->rampaging = m->params.rogue; /* says that it has stopped, all the same */
 		m->running = false;

@@ -105,6 +105,7 @@ static struct attachment *attachment_of(struct binding_client *client)
 
 static void client_hold(struct binding_client *client)
 {
+	attachment_of(client)->leaving = true;
 	pool_ref(attachment_of(client)->pool);
 }
 
@@ -116,8 +117,9 @@ static void client_revoke(struct binding_client *client)
 
 	pool_lock(pool);
 	was_revoked = pool->revoked;
-	if (a->binding) /* else a destroy was faster */
+	if (a->binding) /* else a detach or a destroy was faster */
 		detach(pool, (unsigned)(a - pool->at));
+	a->leaving = false;
 	ask = pool->revoked && !was_revoked;
 	pool_unlock(pool);
 	if (ask)
@@ -151,15 +153,13 @@ static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 	if (find_attachment(pool, binding) >= 0)
 		return -EEXIST;
 	for (unsigned i = 0; i < POOL_DEVICES && !a; i++)
-		if (!pool->at[i].binding)
+		if (!pool->at[i].binding && !pool->at[i].leaving)
 			a = &pool->at[i];
 	if (!a)
 		return -ENOSPC;
 	ret = binding_enter(&b, binding, true);
 	if (ret)
 		return ret;
-	a->client.ops = &client_ops;
-	a->pool = pool;
 	a->binding = b;
 	a->name = binding;
 	binding_add_client(b, &a->client);
@@ -260,8 +260,11 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	list_init(&pool->idle);
 	list_init(&pool->fresh);
 	list_init(&pool->registry);
-	for (unsigned i = 0; i < POOL_DEVICES; i++)
+	for (unsigned i = 0; i < POOL_DEVICES; i++) {
 		list_init(&pool->at[i].client.link);
+		pool->at[i].client.ops = &client_ops;
+		pool->at[i].pool = pool;
+	}
 	pool->watch = debug_on(PP_DEBUG_PAGES);
 	if (pool->watch)
 		place_close(pool);

@@ -134,6 +134,11 @@ struct attachment {
 	struct binding_client client;
 	struct pp_pool *pool;
 	struct binding *binding; /* NULL: not in use */
+	/*
+	 * The binding has taken the client off its list and is about to revoke it: the place
+	 * must not be given to another one before that. Set under the binding's lock.
+	 */
+	bool leaving;
 	pp_binding_t name;
 };
 
