@@ -50,6 +50,11 @@ PP_API uint64_t pp_debug_reports(void);
  * Any thread. @return the number of pages in flight that were found.
  */
 PP_API uint64_t pp_debug_dump_pages(int fd);
+/**
+ * The same from a signal handler, or where the process hangs: it waits for no lock. A pool
+ * that is being worked on at this moment is named instead of dumped.
+ */
+PP_API uint64_t pp_debug_dump_pages_signal(int fd);
 
 #ifdef __cplusplus
 }

@@ -124,8 +124,9 @@ int env_thread_id(void);
 const char *env_setting(const char *name);
 /* A code address in words: "function+0x12 (file)". Returns buf. */
 const char *env_symbol(const void *code, char *buf, size_t size);
-/* Write to a file descriptor; async-signal-safe. */
+/* Write to a file descriptor; async-signal-safe. The symbol, and a new line. */
 void env_write(int fd, const char *text, size_t len);
+void env_write_symbol(int fd, const void *code);
 /* The last word: print and abort. */
 void env_abort(const char *text) __attribute__((noreturn));
 

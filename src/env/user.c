@@ -9,6 +9,7 @@
 #include <pagepool/debug.h>
 
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
@@ -399,6 +400,13 @@ void env_write(int fd, const char *text, size_t len)
 		text += n;
 		len -= (size_t)n;
 	}
+}
+
+void env_write_symbol(int fd, const void *code)
+{
+	void *codes[] = { (void *)(uintptr_t)code };
+
+	backtrace_symbols_fd(codes, 1, fd);
 }
 
 void env_abort(const char *text)

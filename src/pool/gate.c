@@ -88,3 +88,13 @@ void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 	}
 	env_unlock(&gates.lock);
 }
+
+bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+{
+	if (!env_trylock(&gates.lock))
+		return false;
+	list_for_each(pos, &gates.registry)
+		fn(list_entry(pos, struct pp_pool, registry), ctx);
+	env_unlock(&gates.lock);
+	return true;
+}

@@ -208,6 +208,8 @@ void pool_unref(struct pp_pool *pool);
 void pool_drain(struct pp_pool *pool); /* lock held */
 /* Call fn for every pool, with a reference. */
 void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+/* The same without waiting for a lock, which fn may not do either. False: the list is busy. */
+bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 
 /* chunk.c: lock held unless said otherwise */
 int pool_grow(struct pp_pool *pool);

@@ -213,31 +213,101 @@ static unsigned group_pages(struct pp_pool *pool, struct group *group)
 	return n;
 }
 
-static void dump_pool(struct pp_pool *pool, void *ctx)
+/*
+ * What follows may run in a signal handler: no stdio, no allocation, and then no waiting for
+ * a lock that the interrupted thread may hold.
+ */
+struct text {
+	char buf[400];
+	size_t n;
+};
+
+static void text_add(struct text *t, const char *s)
+{
+	while (*s && t->n < sizeof t->buf)
+		t->buf[t->n++] = *s++;
+}
+
+static void text_number(struct text *t, uint64_t n, unsigned digits)
+{
+	char buf[24];
+	unsigned i = sizeof buf;
+
+	buf[--i] = 0;
+	do {
+		buf[--i] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n || sizeof buf - 1 - i < digits);
+	text_add(t, buf + i);
+}
+
+static void write_group(int fd, const struct pp_pool *pool, const struct group *g, uint64_t now)
+{
+	uint64_t ms = (now - g->oldest) / 1000000;
+	struct text t = { .n = 0 };
+
+	text_add(&t, "pool ");
+	text_add(&t, pool->label);
+	text_add(&t, pool->revoked ? " (revoked): " : ": ");
+	text_number(&t, g->n, 1);
+	text_add(&t, " pages in flight; the oldest ");
+	text_number(&t, ms / 1000, 1);
+	text_add(&t, ".");
+	text_number(&t, ms % 1000, 3);
+	text_add(&t, " s ago by thread ");
+	text_number(&t, (uint64_t)g->thread, 1);
+	if (g->tag) {
+		text_add(&t, ", tagged ");
+		text_add(&t, g->tag);
+	}
+	text_add(&t, "; got at ");
+	env_write(fd, t.buf, t.n);
+	env_write_symbol(fd, g->place);
+}
+
+static void write_busy(int fd, const char *what)
+{
+	struct text t = { .n = 0 };
+
+	text_add(&t, what);
+	text_add(&t, " is busy: its pages can't be told\n");
+	env_write(fd, t.buf, t.n);
+}
+
+static void dump_locked(struct pp_pool *pool, struct dump *dump)
 {
 	struct group group[GROUPS];
-	struct dump *dump = ctx;
-	char text[640], where[256];
 	uint64_t now = env_now_ns();
-	unsigned n;
+	unsigned n = group_pages(pool, group);
 
+	for (unsigned i = 0; i < n; i++) {
+		write_group(dump->fd, pool, &group[i], now);
+		dump->total += group[i].n;
+	}
+}
+
+static void dump_pool(struct pp_pool *pool, void *ctx)
+{
 	if (!pool->watch)
 		return;
 	pool_lock(pool);
-	n = group_pages(pool, group);
-	for (unsigned i = 0; i < n; i++) {
-		int len = snprintf(text, sizeof text,
-				   "pool %s%s: %llu pages in flight, got at %s%s%s; the oldest %.3f s ago by thread %d\n",
-				   pool->label, pool->revoked ? " (revoked)" : "",
-				   (unsigned long long)group[i].n,
-				   env_symbol(group[i].place, where, sizeof where),
-				   group[i].tag ? ", tagged " : "", group[i].tag ? group[i].tag : "",
-				   (double)(now - group[i].oldest) / 1e9, group[i].thread);
-
-		env_write(dump->fd, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
-		dump->total += group[i].n;
-	}
+	dump_locked(pool, ctx);
 	pool_unlock(pool);
+}
+
+/* Not pool_unlock, which may go on to free chunks: the next to use the pool does that. */
+static void try_dump_pool(struct pp_pool *pool, void *ctx)
+{
+	struct dump *dump = ctx;
+
+	if (!pool->watch)
+		return;
+	if (!env_trylock(&pool->lock)) {
+		write_busy(dump->fd, pool->label);
+		return;
+	}
+	dump_locked(pool, dump);
+	env_unlock(&pool->lock);
 }
 
 uint64_t pp_debug_dump_pages(int fd)
@@ -245,5 +315,16 @@ uint64_t pp_debug_dump_pages(int fd)
 	struct dump dump = { .fd = fd };
 
 	pools_each(dump_pool, &dump);
+	return dump.total;
+}
+
+uint64_t pp_debug_dump_pages_signal(int fd)
+{
+	struct dump dump = { .fd = fd };
+	int saved = errno;
+
+	if (!pools_try_each(try_dump_pool, &dump))
+		write_busy(fd, "the list of pools");
+	errno = saved;
 	return dump.total;
 }

@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include <signal.h>
+
 #include "laws.h"
 
 #include <unistd.h>
@@ -259,6 +261,69 @@ static void dump_in_full_run(void)
 	check_nothing_left("at the end");
 }
 
+/* ---- from a signal handler ------------------------------------------------------------ */
+
+static int signal_fd;
+static uint64_t signal_found, signal_most;
+static int signals; /* handled so far */
+
+static void on_signal(int number)
+{
+	(void)number;
+	signal_found = pp_debug_dump_pages_signal(signal_fd);
+	if (signal_found > signal_most)
+		signal_most = signal_found;
+	raise_flag(&signals);
+}
+
+static void a_signal_handler_may_dump(void)
+{
+	struct pp_pool *pool = watched_pool("asked", pp_binding_none());
+	struct pp_page *page[10];
+	FILE *f = tmpfile();
+	size_t len;
+
+	require(f, "a file for the dump");
+	signal_fd = fileno(f);
+	signal(SIGUSR1, on_signal);
+	get_here(pool, page, 10);
+	pp_page_tag(page[0], "the first");
+	raise(SIGUSR1);
+	check_eq(signal_found, 10, "it finds the ten in flight");
+	rewind(f);
+	len = fread(dump, 1, sizeof dump - 1, f);
+	dump[len] = 0;
+	check(line_with("asked", "9 pages"), "nine of one holder");
+	check(line_with("the first", "1 pages"), "and the tagged one");
+	pp_page_put_batch(page, 10);
+	pp_pool_destroy(pool);
+	fclose(f);
+	check_nothing_left("at the end");
+}
+
+/* The handler interrupts gets and puts, which hold the locks that it would need. */
+static void a_signal_handler_waits_for_no_lock(void)
+{
+	struct busy busy = { watched_pool("busy", pp_binding_none()), 0 };
+	FILE *f = tmpfile();
+	pthread_t t;
+
+	require(f, "a file for the dump");
+	signal_fd = fileno(f);
+	signal_most = 0;
+	signal(SIGUSR1, on_signal);
+	t = start(gets_and_puts, &busy);
+	for (unsigned i = 0; i < 300; i++)
+		pthread_kill(t, SIGUSR1);
+	raise_flag(&busy.stop);
+	join(t);
+	check(flag_up(&signals), "signals came");
+	check(signal_most <= 16, "never more than are in flight");
+	pp_pool_destroy(busy.pool);
+	fclose(f);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(nobody_holds_anything);
@@ -268,5 +333,7 @@ int main(void)
 	run(more_holders_than_lines);
 	run(works_as_any_pool);
 	run(dump_in_full_run);
+	run(a_signal_handler_may_dump);
+	run(a_signal_handler_waits_for_no_lock);
 	return tap_end();
 }
