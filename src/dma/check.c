@@ -153,7 +153,7 @@ void check_report(const struct finding *f, const struct call *c)
 		debug_note(begun, "  %zu bytes were mapped there at %s, and unmapped at %s by thread %d",
 			   f->ended.len, f->ended.mapped_at, f->ended.unmapped_at, f->ended.thread);
 	if (other.name[0])
-		debug_note(begun, "  it is mapped for another device, %s", other.name);
+		debug_note(begun, "  it is mapped in another binding, of device %s", other.name);
 	debug_done(begun);
 }
 

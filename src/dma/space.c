@@ -210,8 +210,9 @@ static void space_revoke(struct binding *b)
 	struct space *s = b->dma;
 	bool forgot = b->id != 0 && s->n; /* of a device that has gone the name is dead already */
 	bool begun = forgot && debug_report(PP_DEBUG_DMA, first_place(s),
-					    "device %s: its driver left %llu mappings behind:",
-					    pp_device_name(b->dev), (unsigned long long)s->n);
+					    "device %s: its driver left %llu mapping%s behind:",
+					    pp_device_name(b->dev), (unsigned long long)s->n,
+					    s->n == 1 ? "" : "s");
 	unsigned noted = 0;
 	struct mapping *gone = NULL;
 

@@ -7,7 +7,7 @@
 
 in=$dir/in
 out=$dir/out.pcap
-python3 "$here/make_captures.py" formats "$in" || exit 1
+"$python" "$here/make_captures.py" formats "$in" || exit 1
 good=$in/few.want # eight packets
 
 # refuses STATUS ARGUMENT...: the command ends with that status and one sentence, and has
@@ -168,7 +168,7 @@ sent_in_front() {
 	[ "${r[packets_written]}" = "$3" ] || { echo "packets_written: ${r[packets_written]}"; return 1; }
 }
 mkdir "$dir/bad"
-python3 "$here/make_captures.py" bad "$dir/bad" "$real" >"$dir/table" || exit 1
+"$python" "$here/make_captures.py" bad "$dir/bad" "$real" >"$dir/table" || exit 1
 while IFS=$'\t' read -r file want before what; do
 	file=$dir/bad/$file
 	if [ "$before" = - ]; then
@@ -188,7 +188,7 @@ believes() {
 	exited 0 && by_tcpdump "$1" >"$dir/view.a" && by_tcpdump "$out" >"$dir/view.b" &&
 		cmp "$dir/view.a" "$dir/view.b"
 }
-python3 - "$here" "$dir" <<'END'
+"$python" - "$here" "$dir" <<'END'
 import sys
 sys.path.insert(0, sys.argv[1])
 sys.dont_write_bytecode = True
@@ -234,7 +234,7 @@ survives() {
 }
 mutants=300
 [ -n "$sanitized" ] && mutants=150
-python3 "$here/make_captures.py" mutants "$dir/mutants" $mutants
+"$python" "$here/make_captures.py" mutants "$dir/mutants" $mutants
 check "$mutants inputs with a few bytes changed" survives
 
 # ---- outputs ---------------------------------------------------------------------------------

@@ -11,7 +11,7 @@
 
 in=$dir/in
 out=$dir/out.pcap
-python3 "$here/make_captures.py" formats "$in" || exit 1
+"$python" "$here/make_captures.py" formats "$in" || exit 1
 
 # captures INPUT WANT [SETTINGS [OPTION...]]: a run with that input writes those bytes.
 captures() {

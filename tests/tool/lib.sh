@@ -36,6 +36,9 @@ for need in python3 tcpdump tshark capinfos timeout; do
 	fi
 done
 
+# The interpreter itself: `python3` may be a shim that takes longer than what it starts.
+python=$(python3 -c 'import sys; print(sys.executable)')
+
 dir=$(mktemp -d "${TMPDIR:-/tmp}/pagepool-test.XXXXXX") || exit 1
 mounted=
 child=
@@ -243,7 +246,7 @@ report() {
 	r=()
 	while IFS='=' read -r key value; do
 		r[$key]=$value
-	done < <(python3 -c '
+	done < <("$python" -IS -c '
 import json, sys
 text = open(sys.argv[1]).read()
 for key, value in json.loads(text).items():

@@ -64,10 +64,26 @@ static void say_lost(struct soft *s, const char *how, pp_iova_t iova, size_t len
 				(unsigned long long)iova, len));
 }
 
-/* An incoherent device reads what the CPU has changed since it last synced for it. */
-static void check_stale(struct soft *s, pp_iova_t iova, const char *copy, const char *mem, size_t len)
+/* True if the CPU's view of a page differs where the device's isn't the device's own doing. */
+static bool is_stale(const struct shadow_page *p, size_t off, const char *mem, size_t len)
 {
-	if (debug_on(PP_DEBUG_DMA) && memcmp(copy, mem, len))
+	while (len) {
+		size_t n = 64 - off % 64 < len ? 64 - off % 64 : len;
+
+		if (!(p->dirty & shadow_lines(off, n)) && memcmp(p->bytes + off, mem, n))
+			return true;
+		off += n;
+		mem += n;
+		len -= n;
+	}
+	return false;
+}
+
+/* An incoherent device reads what the CPU has changed since it last synced for it. */
+static void check_stale(struct soft *s, pp_iova_t iova, const struct shadow_page *p, size_t off,
+			const char *mem, size_t len)
+{
+	if (debug_on(PP_DEBUG_DMA) && is_stale(p, off, mem, len))
 		debug_done(debug_report(PP_DEBUG_DMA, s->iommu.name,
 					"device %s: it reads what the CPU wrote and didn't sync for it: DMA "
 					"address 0x%llx, %zu bytes", s->iommu.name,
@@ -323,7 +339,7 @@ static char *translate(struct soft *s, pp_iova_t iova, bool write, size_t *len)
 		if (write)
 			p->dirty |= shadow_lines(off, *len);
 		else
-			check_stale(s, iova, p->bytes + off, addr, *len);
+			check_stale(s, iova, p, off, addr, *len);
 		return p->bytes + off;
 	}
 	return addr;

@@ -1,0 +1,324 @@
+/*
+ * pages.c - pages put too often, used too late, asked for by the wrong thread or of a pool
+ * that has gone.
+ *
+ * Nothing here is a function's last call: a place in a message is the caller's, and a tail
+ * call has none.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "negative.h"
+
+static struct device dev;
+static struct pp_pool *pool;
+static struct pp_page *page;
+static int ret; /* what a call returned, and then no tail call is possible */
+static volatile int after;
+
+static void start(void)
+{
+	pool = pool_new(device_start(&dev, "soft0", false), "rx", PP_DMA_BIDIRECTIONAL);
+}
+
+/* ---- right -------------------------------------------------------------------------------- */
+
+static void *put_here(void *arg)
+{
+	pp_page_put(arg);
+	return NULL;
+}
+
+static void *own_and_get(void *arg)
+{
+	struct pp_page *got;
+
+	(void)arg;
+	pp_pool_own(pool);
+	got = page_new(pool);
+	pp_page_put(got);
+	return NULL;
+}
+
+static void right(void)
+{
+	struct pp_page *batch[40];
+	struct pp_frag frag[5];
+
+	start();
+	page = page_new(pool);
+	pp_page_ref(page, 2);
+	elsewhere(put_here, page);
+	pp_page_put(page);
+	memset(pp_page_addr(page), 1, pp_page_size(page)); /* there is one reference left */
+	need(!pp_soft_write(dev.iommu, pp_page_iova(page), "x", 1));
+	pp_page_put(page);
+	/* the same pages again and again, written by both */
+	for (unsigned round = 0; round < 3; round++) {
+		need(pp_page_get_batch(batch, 40, pool) == 40);
+		for (unsigned i = 0; i < 40; i++) {
+			memset(pp_page_addr(batch[i]), (int)i, pp_page_size(batch[i]));
+			need(!pp_soft_write(dev.iommu, pp_page_iova(batch[i]), "x", 1));
+		}
+		pp_page_put_batch(batch, 40);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		need(!pp_frag_get(&frag[i], pool, 1500, 64));
+	need(frag[0].page != frag[4].page);
+	for (unsigned i = 0; i < 5; i++) {
+		memset(frag[i].addr, 1, frag[i].len);
+		pp_page_put(frag[i].page);
+	}
+	elsewhere(own_and_get, NULL);
+	pp_pool_own(pool);
+	/* a zombie's pages may be used and put */
+	page = page_new(pool);
+	pp_pool_destroy(pool);
+	memset(pp_page_addr(page), 1, pp_page_size(page));
+	pp_page_put(page);
+	device_end(&dev);
+}
+
+/* ---- put too often ------------------------------------------------------------------------ */
+
+static void put_twice(void)
+{
+	start();
+	need(!pp_page_get(&page, pool)); /* @put_twice.get */
+	pp_page_put(page); /* @put_twice.first */
+	pp_page_put(page); /* @put_twice.call */
+	after = 1;
+}
+
+static void *put_again(void *arg)
+{
+	pp_page_put(arg); /* @put_twice_elsewhere.call */
+	after = 1;
+	return NULL;
+}
+
+static void put_twice_elsewhere(void)
+{
+	start();
+	need(!pp_page_get(&page, pool)); /* @put_twice_elsewhere.get */
+	pp_page_put(page); /* @put_twice_elsewhere.first */
+	elsewhere(put_again, page);
+}
+
+static void put_after_last(void)
+{
+	start();
+	need(!pp_page_get(&page, pool)); /* @put_after_last.get */
+	pp_page_ref(page, 2);
+	pp_page_put(page);
+	pp_page_put(page);
+	pp_page_put(page); /* @put_after_last.first */
+	pp_page_put(page); /* @put_after_last.call */
+	after = 1;
+}
+
+static void put_twice_in_batch(void)
+{
+	struct pp_page *batch[3];
+
+	start();
+	need(pp_page_get_batch(batch, 2, pool) == 2); /* @put_twice_in_batch.get */
+	batch[2] = batch[0];
+	pp_page_put_batch(batch, 3); /* @put_twice_in_batch.call */
+	after = 1;
+}
+
+/* The pool lives on for the sake of another page. */
+static void put_twice_zombie(void)
+{
+	struct pp_page *held;
+
+	start();
+	held = page_new(pool);
+	need(!pp_page_get(&page, pool)); /* @put_twice_zombie.get */
+	pp_pool_destroy(pool);
+	pp_page_put(page); /* @put_twice_zombie.first */
+	pp_page_put(page); /* @put_twice_zombie.call */
+	after = pp_page_size(held) != 0;
+}
+
+/* A fragment's reference, put once more when the page that it was cut from has gone home. */
+static void put_fragment_twice(void)
+{
+	struct pp_frag first, second;
+
+	start();
+	need(!pp_frag_get(&first, pool, 4096, 0)); /* @put_fragment_twice.get */
+	need(!pp_frag_get(&second, pool, 4096, 0)); /* the first page is used up now */
+	pp_page_put(first.page); /* @put_fragment_twice.first */
+	pp_page_put(first.page); /* @put_fragment_twice.call */
+	after = 1;
+}
+
+/* ---- used after put ----------------------------------------------------------------------- */
+
+static void write_after_put(void)
+{
+	char *memory;
+
+	start();
+	page = page_new(pool);
+	memory = pp_page_addr(page);
+	pp_page_put(page); /* @write_after_put.put */
+	memset(memory + 104, 1, 16);
+	ret = pp_page_get(&page, pool);
+}
+
+static void device_write_after_put(void)
+{
+	pp_iova_t iova;
+
+	start();
+	page = page_new(pool);
+	iova = pp_page_iova(page);
+	pp_page_put(page); /* @device_write_after_put.put */
+	need(!pp_soft_write(dev.iommu, iova + 4088, "12345678", 8));
+	ret = pp_page_get(&page, pool);
+}
+
+/* Put by another thread, found by a batch. */
+static void *put_elsewhere(void *arg)
+{
+	pp_page_put(arg); /* @write_after_put_elsewhere.put */
+	after = 1;
+	return NULL;
+}
+
+static void write_after_put_elsewhere(void)
+{
+	struct pp_page *batch[16];
+	char *memory;
+
+	start();
+	page = page_new(pool);
+	memory = pp_page_addr(page);
+	elsewhere(put_elsewhere, page);
+	memory[0] = 1;
+	ret = pp_page_get_batch(batch, 16, pool);
+}
+
+/* ---- fragments ---------------------------------------------------------------------------- */
+
+static struct pp_frag frag;
+
+static void fragment_empty(void)
+{
+	start();
+	ret = pp_frag_get(&frag, pool, 0, 1); /* @fragment_empty.call */
+}
+
+static void fragment_too_long(void)
+{
+	start();
+	ret = pp_frag_get(&frag, pool, 4097, 1); /* @fragment_too_long.call */
+}
+
+static void fragment_align_odd(void)
+{
+	start();
+	ret = pp_frag_get(&frag, pool, 100, 48); /* @fragment_align_odd.call */
+}
+
+static void fragment_align_too_large(void)
+{
+	start();
+	ret = pp_frag_get(&frag, pool, 100, 8192); /* @fragment_align_too_large.call */
+}
+
+/* ---- who may get -------------------------------------------------------------------------- */
+
+static void *get_as_stranger(void *arg)
+{
+	(void)arg;
+	ret = pp_page_get(&page, pool); /* @get_elsewhere.call */
+	return NULL;
+}
+
+static void get_elsewhere(void)
+{
+	start();
+	elsewhere(get_as_stranger, NULL);
+}
+
+static void *get_batch_as_stranger(void *arg)
+{
+	(void)arg;
+	ret = pp_page_get_batch(&page, 1, pool); /* @get_batch_elsewhere.call */
+	return NULL;
+}
+
+static void get_batch_elsewhere(void)
+{
+	start();
+	elsewhere(get_batch_as_stranger, NULL);
+}
+
+static void *get_fragment_as_stranger(void *arg)
+{
+	(void)arg;
+	ret = pp_frag_get(&frag, pool, 100, 0); /* @get_fragment_elsewhere.call */
+	return NULL;
+}
+
+static void get_fragment_elsewhere(void)
+{
+	start();
+	elsewhere(get_fragment_as_stranger, NULL);
+}
+
+/* Not the owner any more: another thread has taken it over. */
+static void *own_it(void *arg)
+{
+	(void)arg;
+	pp_pool_own(pool);
+	return NULL;
+}
+
+static void get_after_handover(void)
+{
+	start();
+	elsewhere(own_it, NULL);
+	ret = pp_page_get(&page, pool); /* @get_after_handover.call */
+}
+
+static void get_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_page_get(&page, pool); /* @get_destroyed.call */
+}
+
+/* The same while a page keeps the pool alive. */
+static void get_destroyed_zombie(void)
+{
+	start();
+	page = page_new(pool);
+	pp_pool_destroy(pool);
+	ret = pp_page_get(&page, pool); /* @get_destroyed_zombie.call */
+}
+
+static void get_fragment_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_frag_get(&frag, pool, 100, 0); /* @get_fragment_destroyed.call */
+}
+
+static const struct negative cases[] = {
+	NEGATIVE(right),
+	NEGATIVE(put_twice), NEGATIVE(put_twice_elsewhere), NEGATIVE(put_after_last),
+	NEGATIVE(put_twice_in_batch), NEGATIVE(put_twice_zombie), NEGATIVE(put_fragment_twice),
+	NEGATIVE(write_after_put), NEGATIVE(device_write_after_put),
+	NEGATIVE(write_after_put_elsewhere),
+	NEGATIVE(fragment_empty), NEGATIVE(fragment_too_long), NEGATIVE(fragment_align_odd),
+	NEGATIVE(fragment_align_too_large),
+	NEGATIVE(get_elsewhere), NEGATIVE(get_batch_elsewhere), NEGATIVE(get_fragment_elsewhere),
+	NEGATIVE(get_after_handover), NEGATIVE(get_destroyed), NEGATIVE(get_destroyed_zombie),
+	NEGATIVE(get_fragment_destroyed),
+};
+
+NEGATIVE_MAIN(cases)
