@@ -81,9 +81,9 @@ if [ ! -r "$man" ]; then
 else
 	# as text: no macros, one line
 	if command -v mandoc >/dev/null; then
-		mandoc -T ascii "$man" | col -b
+		mandoc -T ascii "$man" | sed $'s/.\b//g'
 	elif command -v man >/dev/null; then
-		MANWIDTH=200 man -P cat -l "$man" 2>/dev/null | col -b
+		MANWIDTH=200 man -P cat -l "$man" 2>/dev/null | sed $'s/.\b//g'
 	else
 		sed 's/^\.[A-Z][A-Za-z] //; s/Fl -/--/g; s/Fl \([a-z]\)/-\1/g' "$man"
 	fi >"$dir/man"

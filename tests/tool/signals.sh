@@ -130,8 +130,8 @@ check "... nor on standard output" eval '! grep -Eq "$progress" "$dir/out"'
 on_terminal() {
 	timeout -k 5 "$HANG" script -qec "$1" "$dir/seen" >/dev/null 2>&1 </dev/null
 }
-if ! command -v script >/dev/null; then
-	skip "progress on a terminal" "there is no script(1)"
+if ! script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
+	skip "progress on a terminal" "no script(1), or no terminal for it"
 else
 	check "a run on a terminal" \
 		on_terminal "'$tool' capture -d 'soft:pcap=$real,rate=10000' -w '$out' --hold 100"
