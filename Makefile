@@ -12,11 +12,23 @@ run: all ## the main job: real packets through a device that vanishes, with proo
 
 check: ## all tests: gcc, clang, AddressSanitizer and UBSan, ThreadSanitizer
 	@scripts/deps check
-	@scripts/check
+	@scripts/check gcc clang asan tsan $(MODEL)
+
+model: ## the revocation protocol's model, every interleaving, and its broken variants (spin)
+	@scripts/deps check
+	@scripts/check model
 
 check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
+
+soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
+	@scripts/deps check
+	@scripts/soak $(or $(ROUNDS),100000)
+
+coverage: ## what the tests reach of src/, by line and branch, into out/coverage/
+	@scripts/deps check gcovr
+	@scripts/coverage
 
 sample: ## make tests/data/real.pcap anew from real clients (root, network namespaces)
 	@tests/data/make-sample.sh
@@ -36,4 +48,4 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick sample install format clean deps-run help
+.PHONY: all run check check-quick model soak coverage sample install format clean deps-run help

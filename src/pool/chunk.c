@@ -479,7 +479,8 @@ static void chunk_bring_home(struct chunk *c, unsigned word, uint64_t bits)
 	bool revoked = env_load_relaxed(&pool->gate->revoked);
 	uint64_t twice;
 
-	if (revoked)
+	/* while it is being drained pool_let_go will do that, for many at once */
+	if (revoked && env_load_relaxed(&pool->let_go))
 		discard(c, word, bits);
 	twice = env_or_seq_cst(&c->home[word], bits) & bits;
 	if (env_unlikely(twice)) {
@@ -757,8 +758,6 @@ void pool_process_inbox(struct pp_pool *pool)
 {
 	struct chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
 
-	if (c && !pool->revoked)
-		collect_returned(pool); /* a chunk that is to be listed must not be on a stack */
 	while (c) {
 		struct chunk *next = c->inbox;
 		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_home, ~CHUNK_INBOX));
@@ -767,6 +766,11 @@ void pool_process_inbox(struct pp_pool *pool)
 			remove_chunk(pool, c);
 			chunk_free(c);
 		} else if (!pool->revoked && home == c->n_pages) {
+			/*
+			 * It may be on the other stack, and must not be when it is listed. All of
+			 * its pages are home: nobody can push it there any more.
+			 */
+			collect_returned(pool);
 			became_idle(pool, c);
 		}
 		c = next;
@@ -775,6 +779,7 @@ void pool_process_inbox(struct pp_pool *pool)
 
 void pool_let_go(struct pp_pool *pool)
 {
+	env_store_relaxed(&pool->let_go, true); /* from now on, who puts a page discards it */
 	list_for_each_safe(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 
@@ -785,10 +790,9 @@ void pool_let_go(struct pp_pool *pool)
 	list_for_each_safe(pos, &pool->chunks) {
 		struct chunk *c = list_entry(pos, struct chunk, link);
 
-		if (chunk_in_flight(c))
+		if (CHUNK_COUNT(env_load_acquire(&c->n_home)) < (int32_t)c->n_pages)
 			for (unsigned w = 0; w < home_words(c->n_pages); w++)
 				discard(c, w, env_load_acquire(&c->home[w]));
 		chunk_account(c, 1);
 	}
-	pool->let_go = true;
 }

@@ -23,6 +23,9 @@
  * bring home; an entry that it pushed is drained once more. Draining is an exchange
  * with NULL for each entry, so a page is taken out of its place once, by whomever.
  *
+ * The protocol has a model, checked exhaustively: tests/model/revoke/revoke.pml, whose labels
+ * are the names of the functions here.
+ *
  * After a put has pushed its page, page, chunk and pool may be gone: all that it may
  * touch then is the gate, which is never freed.
  *
@@ -184,7 +187,8 @@ struct pp_pool {
 	uint64_t revoked_ns; /* when */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
 	bool revoked;
-	bool let_go; /* the hold on the chunks has ended: n_home has one more */
+	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
+	bool let_go;
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks, n_idle, n_fresh, n_released;

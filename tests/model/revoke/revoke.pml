@@ -1,0 +1,481 @@
+/*
+ * revoke.pml - the revocation protocol (src/pool/pool.h): an owner who gets and puts, two
+ * threads that put through the return ring, a controller that revokes and destroys. Three
+ * pages; a cache and a ring of two entries each. Checked exhaustively by run.sh.
+ *
+ * Memory is x86-TSO: a store goes into its thread's buffer and reaches memory later, in
+ * order; a load looks into the own buffer first; a read-modify-write and a lock wait for
+ * the own buffer to be empty. The light barrier is nothing here: the compiler's order is the
+ * program's. The heavy one empties everybody's buffer, one after the other.
+ *
+ * Each label is a function of the C code, and does its atomic operations one by one. How
+ * a page comes home and a chunk becomes complete is one step here (bring_home): that is
+ * done by read-modify-writes alone, and is no part of this protocol.
+ *
+ * What must hold, as assertions:
+ *   a page comes home once and not while somebody holds it;  (none lost, none twice)
+ *   no page is handed out after the revocation has returned;
+ *   the pool is freed once, and touched by nobody then: only the gate is.
+ * And no process is left waiting (Spin's invalid end states).
+ *
+ * Variants that must fail: NO_HEAVY, CHECK_BEFORE_PUSH, NO_EXCHANGE, IGNORE_REFILLING,
+ * FLAG_IN_POOL.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#define NP 3 /* pages 1 to NP; 0 is none */
+#define CACHE 2
+#define RING 2
+#ifndef OPS
+#define OPS 4 /* gets and puts of the owner before it falls quiet */
+#endif
+
+/* memory */
+#define A_CACHE 0 /* CACHE of them */
+#define A_COUNT 2
+#define A_SLOT 3 /* RING of them */
+#define A_HEAD 5
+#define A_REFILLING 6
+#define A_FLAG 7 /* gate->revoked */
+#define A_CAP 8
+#define WORDS 9
+byte mem[WORDS];
+
+#define OWNER 0
+#define PUTTERS 2 /* processes 1 and 2 */
+#define CONTROL 3
+#define DEPTH 4 /* entries of a store buffer; what finds it full waits */
+typedef buffer {
+	byte a[DEPTH];
+	byte v[DEPTH];
+	byte n;
+}
+buffer sb[4];
+
+byte tail;        /* changed by read-modify-writes only */
+bit closed;       /* its uppermost bit */
+bit lock;         /* pool->lock; with all that is read and written under it alone: */
+bit revoked;
+bit home[NP + 1]; /* by read-modify-writes */
+byte n_home, refs; /* refs: the handle, the chunk, and who needs the pool for a moment */
+bit freed;
+/* for the assertions */
+bit held[NP + 1]; /* somebody has it */
+bit returned;     /* the revocation has */
+bit quiet;        /* the owner gets no more */
+byte done;
+
+#define ALIVE assert(!freed)
+
+inline st(p, addr, value)
+{
+	d_step { sb[p].n < DEPTH -> sb[p].a[sb[p].n] = addr; sb[p].v[sb[p].n] = value; sb[p].n++ }
+}
+
+/* the newest own store, or memory */
+inline ld(p, addr, var)
+{
+	d_step {
+		var = mem[addr];
+		i_ = 0;
+		do
+		:: i_ < sb[p].n ->
+			if
+			:: sb[p].a[i_] == addr -> var = sb[p].v[i_]
+			:: else
+			fi;
+			i_++
+		:: else -> break
+		od;
+		i_ = 0
+	}
+}
+
+inline flush_one(p)
+{
+	mem[sb[p].a[0]] = sb[p].v[0];
+	j_ = 1;
+	do
+	:: j_ < sb[p].n -> sb[p].a[j_ - 1] = sb[p].a[j_]; sb[p].v[j_ - 1] = sb[p].v[j_]; j_++
+	:: else -> break
+	od;
+	sb[p].n--;
+	sb[p].a[sb[p].n] = 0;
+	sb[p].v[sb[p].n] = 0;
+	j_ = 0
+}
+
+inline xchg(p, addr, new, old)
+{
+	d_step { sb[p].n == 0 -> old = mem[addr]; mem[addr] = new }
+}
+
+inline take_lock(p) { d_step { lock == 0 && sb[p].n == 0 -> lock = 1 } }
+inline drop_lock(p) { d_step { sb[p].n == 0 -> lock = 0 } }
+
+inline unref()
+{
+	d_step {
+		refs--;
+		if
+		:: refs == 0 -> assert(!freed); freed = 1
+		:: else
+		fi
+	}
+}
+
+/* chunk.c: pool_bring_home, chunk_account, and the chunk's end in a zombie pool */
+inline bring_home(page)
+{
+	d_step {
+		ALIVE;
+		assert(!home[page] && !held[page]);
+		home[page] = 1;
+		n_home++;
+		if
+		:: n_home == NP + 1 -> /* with the hold: complete */
+			refs--;
+			if
+			:: refs == 0 -> assert(!freed); freed = 1
+			:: else
+			fi
+		:: else
+		fi
+	}
+}
+
+/* page.c: place_drain, lock held */
+inline place_drain(p)
+{
+	ALIVE;
+	ld(p, A_COUNT, n);
+	k = 0;
+	do
+	:: k < n ->
+#ifdef NO_EXCHANGE
+		ld(p, A_CACHE + k, x);
+#else
+		xchg(p, A_CACHE + k, 0, x);
+#endif
+		if
+		:: x != 0 -> bring_home(x)
+		:: else
+		fi;
+		k++
+	:: else -> break
+	od;
+	ld(p, A_REFILLING, x);
+#ifdef IGNORE_REFILLING
+	x = 0;
+#endif
+	if
+	:: x == 0 ->
+		k = 0;
+		do
+		:: k < RING ->
+			xchg(p, A_SLOT + k, 0, x);
+			if
+			:: x != 0 -> bring_home(x)
+			:: else
+			fi;
+			k++
+		:: else -> break
+		od
+	:: else
+	fi;
+	k = 0; n = 0; x = 0
+}
+
+/* gate.c: gate_raced. The pool behind the gate, if it is still there */
+inline gate_raced(p)
+{
+	d_step {
+		sb[p].n == 0;
+		k = 0;
+		if
+		:: !freed -> refs++; k = 1
+		:: else
+		fi
+	}
+	if
+	:: k ->
+		take_lock(p);
+		place_drain(p);
+		drop_lock(p);
+		unref()
+	:: else
+	fi;
+	k = 0
+}
+
+#ifdef FLAG_IN_POOL
+#define LOOK(p, var) ALIVE; ld(p, A_FLAG, var)
+#else
+#define LOOK(p, var) ld(p, A_FLAG, var)
+#endif
+
+/* page.c: owner_put, cache_push */
+inline owner_put(page)
+{
+	ALIVE;
+	d_step { held[page] = 0 }
+	ld(OWNER, A_COUNT, c);
+	ld(OWNER, A_CAP, x);
+	if
+	:: c < x ->
+cache_push:
+#ifdef CHECK_BEFORE_PUSH
+		LOOK(OWNER, f);
+#endif
+		st(OWNER, A_CACHE + c, page);
+		st(OWNER, A_COUNT, c + 1);
+#ifndef CHECK_BEFORE_PUSH
+		LOOK(OWNER, f);
+#endif
+		if
+		:: f -> gate_raced(OWNER)
+		:: else
+		fi
+	:: else -> bring_home(page)
+	fi;
+	x = 0; c = 0; f = 0
+}
+
+/* page.c: pp_page_get, cache_pop, refill, ring_take; leaves the page in g, 0: failed */
+inline owner_get()
+{
+	ALIVE;
+	late = returned;
+	g = 0;
+	ld(OWNER, A_COUNT, c);
+	if
+	:: c == 0 ->
+ring_take:
+		st(OWNER, A_REFILLING, 1);
+		ld(OWNER, A_FLAG, f);
+		if
+		:: !f ->
+			do
+			:: c < CACHE ->
+				ld(OWNER, A_SLOT + pos % RING, x);
+				if
+				:: x == 0 -> break
+				:: else
+				fi;
+				st(OWNER, A_SLOT + pos % RING, 0);
+				st(OWNER, A_CACHE + c, x);
+				c++;
+				pos++
+			:: else -> break
+			od;
+			st(OWNER, A_HEAD, pos);
+			st(OWNER, A_COUNT, c)
+		:: else
+		fi;
+		st(OWNER, A_REFILLING, 0);
+		ld(OWNER, A_FLAG, f);
+		if
+		:: f -> take_lock(OWNER); place_drain(OWNER); drop_lock(OWNER); c = 0
+		:: else
+		fi;
+		if
+		:: c == 0 -> /* refill: from the chunks */
+			take_lock(OWNER);
+			if
+			:: !revoked && n_home > 0 ->
+				d_step {
+					x = 1;
+					do
+					:: home[x] -> break
+					:: else -> x++
+					od;
+					home[x] = 0;
+					n_home--
+				}
+				st(OWNER, A_CACHE, x);
+				st(OWNER, A_COUNT, 1);
+				c = 1
+			:: else
+			fi;
+			drop_lock(OWNER)
+		:: else
+		fi
+	:: else
+	fi;
+	if
+	:: c > 0 ->
+cache_pop:
+		ld(OWNER, A_CACHE + c - 1, g);
+		st(OWNER, A_COUNT, c - 1);
+		ld(OWNER, A_FLAG, f);
+		if
+		:: f -> /* pop_raced */
+			take_lock(OWNER);
+			xchg(OWNER, A_CACHE + c - 1, 0, x);
+			if
+			:: x != 0 -> bring_home(x)
+			:: else
+			fi;
+			place_drain(OWNER);
+			drop_lock(OWNER);
+			g = 0
+		:: else -> d_step { assert(g != 0 && !held[g] && !home[g]); held[g] = 1 }
+		fi
+	:: else
+	fi;
+	assert(!(late && g != 0));
+	late = 0; x = 0; c = 0; f = 0
+}
+
+proctype owner()
+{
+	byte c, x, k, n, f, g, pos, ops, i_;
+	byte one, two; /* pages that it has got */
+	bit late;
+
+	do
+	:: ops < OPS && two == 0 ->
+		ops++;
+		owner_get();
+		d_step {
+			if
+			:: one == 0 -> one = g
+			:: else -> two = g
+			fi;
+			g = 0
+		}
+	:: ops < OPS && one != 0 ->
+		ops++;
+		owner_put(one);
+		d_step { one = two; two = 0 }
+	:: ops == OPS -> break
+	od;
+	quiet = 1; /* it puts what it has at any time, also when the handle has gone */
+	if
+	:: one != 0 -> owner_put(one); one = 0
+	:: else
+	fi;
+	if
+	:: two != 0 -> owner_put(two); two = 0
+	:: else
+	fi;
+	done++
+}
+
+/* page.c: put_home of a thread that isn't the owner; page me + 1 is in its hands */
+proctype putter(byte me)
+{
+	byte t, h, x, k, n, f, i_;
+
+	d_step { held[me + 1] = 0 }
+ring_push:
+	do
+	:: ALIVE;
+	   t = tail;
+	   if
+	   :: closed -> bring_home(me + 1); break
+	   :: else
+	   fi;
+	   ld(me, A_HEAD, h);
+	   if
+	   :: t - h >= RING -> bring_home(me + 1); break
+	   :: else
+	   fi;
+	   d_step {
+		sb[me].n == 0;
+		if
+		:: tail == t && !closed -> tail++; k = 1
+		:: else -> k = 0
+		fi
+	   }
+	   if
+	   :: k ->
+		k = 0;
+#ifdef CHECK_BEFORE_PUSH
+		LOOK(me, f);
+#endif
+		st(me, A_SLOT + t % RING, me + 1);
+#ifndef CHECK_BEFORE_PUSH
+		LOOK(me, f);
+#endif
+		if
+		:: f -> gate_raced(me)
+		:: else
+		fi;
+		break
+	   :: else
+	   fi
+	od;
+	done++
+}
+
+/* pool.c: pool_revoke, then pp_pool_destroy once the owner is quiet */
+proctype control()
+{
+	byte x, k, n, i_, j_;
+
+pool_revoke:
+	take_lock(CONTROL);
+	revoked = 1;
+	st(CONTROL, A_FLAG, 1);
+	st(CONTROL, A_CAP, 0);
+place_close:
+	d_step { sb[CONTROL].n == 0 -> closed = 1 }
+#ifndef NO_HEAVY
+	k = 0;
+	do
+	:: k < 4 ->
+		d_step {
+			do
+			:: sb[k].n > 0 -> flush_one(k)
+			:: else -> break
+			od;
+			k++
+		}
+	:: else -> break
+	od;
+#endif
+	place_drain(CONTROL);
+pool_let_go:
+	d_step {
+		n_home++;
+		if
+		:: n_home == NP + 1 -> refs--
+		:: else
+		fi
+	}
+	drop_lock(CONTROL);
+	returned = 1;
+	quiet;
+	unref();
+	done++
+}
+
+/* stores reach memory */
+proctype memory()
+{
+	byte j_;
+
+	do
+	:: d_step { sb[0].n > 0 -> flush_one(0) }
+	:: d_step { sb[1].n > 0 -> flush_one(1) }
+	:: d_step { sb[2].n > 0 -> flush_one(2) }
+	:: d_step { sb[3].n > 0 -> flush_one(3) }
+	:: done == 4 && sb[0].n + sb[1].n + sb[2].n + sb[3].n == 0 -> break
+	od;
+	/* the end: all home, the pool gone */
+	assert(n_home == NP + 1 && freed && refs == 0)
+}
+
+init
+{
+	d_step {
+		mem[A_CAP] = CACHE;
+		mem[A_CACHE] = 1;
+		mem[A_COUNT] = 1;
+		held[2] = 1;
+		held[3] = 1;
+		refs = 2
+	}
+	atomic { run owner(); run putter(1); run putter(2); run control(); run memory() }
+}
