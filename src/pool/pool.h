@@ -23,8 +23,8 @@
  * bring home; an entry that it pushed is drained once more. Draining is an exchange
  * with NULL for each entry, so a page is taken out of its place once, by whomever.
  *
- * The protocol has a model, checked exhaustively: tests/model/revoke/revoke.pml, whose labels
- * are the names of the functions here.
+ * The protocol has a model, checked exhaustively: tests/model/revoke.pml; coming home has
+ * another, home.pml. Their labels and inlines bear the names of the functions here.
  *
  * After a put has pushed its page, page, chunk and pool may be gone: all that it may
  * touch then is the gate, which is never freed.

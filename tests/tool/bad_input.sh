@@ -165,7 +165,7 @@ sent_in_front() {
 	rm -f "$out"
 	run replay -d "soft:wire=$out" -r "$1" --json
 	exited "$2" && report && nothing_left && has_packets "$out" "$3" || return 1
-	[ "${r[packets_written]}" = "$3" ] || { echo "packets_written: ${r[packets_written]}"; return 1; }
+	[ "${r[packets_written]:-}" = "$3" ] || { echo "packets_written: ${r[packets_written]:-}"; return 1; }
 }
 mkdir "$dir/bad"
 "$python" "$here/make_captures.py" bad "$dir/bad" "$real" >"$dir/table" || exit 1
@@ -285,9 +285,9 @@ check "replay into its own input: refused, and the input is as it was" eval \
 stopped_by() {
 	exited 1 && speaks_of "can't write .*: $1; it holds the first [0-9]+ packets" && report && nothing_left ||
 		return 1
-	has_packets "$2" "${r[packets_written]}" && begins "$2" "$real" || return 1
-	[ "${r[bytes_written]}" = "$(stat -c %s "$2")" ] || { echo "bytes_written"; return 1; }
-	speaks_of "first ${r[packets_written]} packets"
+	has_packets "$2" "${r[packets_written]:-}" && begins "$2" "$real" || return 1
+	[ "${r[bytes_written]:-}" = "$(stat -c %s "$2")" ] || { echo "bytes_written"; return 1; }
+	speaks_of "first ${r[packets_written]:-} packets"
 }
 full=$dir/full
 mkdir "$full"

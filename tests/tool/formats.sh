@@ -159,6 +159,6 @@ run replay -d "soft:wire=$out" -r "$real" -c 5000 --loop 0 --json
 check "replay -c 5000 --loop 0" \
 	eval 'exited 0 && has_packets "$out" 5000 && begins "$out" "$real"'
 check "replay: the report agrees" eval 'report && nothing_left &&
-	[ "${r[packets_received]} ${r[packets_written]}" = "5000 5000" ]'
+	[ "${r[packets_received]:-} ${r[packets_written]:-}" = "5000 5000" ]'
 
 done_testing

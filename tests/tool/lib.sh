@@ -282,5 +282,5 @@ accounts_for() {
 		echo "bytes_written: ${r[bytes_written]:-missing}, not $(stat -c %s "$1")"
 		return 1
 	fi
-	has_packets "$1" "${r[packets_written]}"
+	has_packets "$1" "${r[packets_written]:-}"
 }

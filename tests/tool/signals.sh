@@ -11,7 +11,7 @@ endless="soft:pcap=$real,loop=0"
 # interrupted FILE: the last run ended because it was told to, and lost nothing.
 interrupted() {
 	exited 0 && report && nothing_left && accounts_for "$1" && begins "$1" "$real" || return 1
-	[ "${r[end]}" = interrupted ] || { echo "end: ${r[end]}"; return 1; }
+	[ "${r[end]:-}" = interrupted ] || { echo "end: ${r[end]:-}"; return 1; }
 }
 
 # stop_with SIGNAL BYTES OPTION...: let it write so much, then tell it to stop.
@@ -32,7 +32,7 @@ for signal in INT TERM; do
 	check "SIG$signal at full speed" stop_with $signal 5000000 -d "$endless"
 	check "SIG$signal with pages held: they are written too" \
 		stop_with $signal 100000 -d "$endless,rate=20000" --hold 5000
-	check "... all of them" [ "${r[packets_received]}" -gt 1500 ] # there are 5000 pages in them
+	check "... all of them" [ "${r[packets_received]:-0}" -gt 1500 ] # there are 5000 pages in them
 	check "SIG$signal after an unbind and a second binding" \
 		stop_with $signal 1000000 -d "$endless,rate=20000,rogue" --unbind-after 500 --rebind --hold 100
 	check "SIG$signal while nothing comes" stop_with $signal 24 -d "$endless,rate=1"
@@ -53,8 +53,8 @@ until_true bytes_reach "$dir/wire" 1000000
 kill -INT "$child"
 finish
 check "SIGINT during a replay: what is said to be sent is on the wire" eval \
-	'exited 0 && report && nothing_left && [ "${r[end]}" = interrupted ] &&
-		begins "$dir/wire" "$real" && has_packets "$dir/wire" "${r[packets_written]}"'
+	'exited 0 && report && nothing_left && [ "${r[end]:-}" = interrupted ] &&
+		begins "$dir/wire" "$real" && has_packets "$dir/wire" "${r[packets_written]:-}"'
 
 # ---- a reader that doesn't read -----------------------------------------------------------------
 

@@ -33,7 +33,7 @@ in_flight() {
 # ended N HOW: the run ended there, with at least so many packets
 ended() {
 	holds "r[packets_received] >= $1" || return 1
-	[ "${r[end]}" = "$2" ] || { echo "end: ${r[end]}, not $2"; return 1; }
+	[ "${r[end]:-}" = "$2" ] || { echo "end: ${r[end]:-}, not $2"; return 1; }
 }
 
 # ---- the number of pages ----------------------------------------------------------------
