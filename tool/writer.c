@@ -407,6 +407,9 @@ int writer_close(struct writer *w)
 	if (w->failed && w->regular && ftruncate(w->fd, (off_t)(w->base + w->valid)))
 		say("can't cut %s to its %llu whole bytes: %s", w->path,
 		    (unsigned long long)w->valid, strerror(errno));
+	/* standard output may be shared: who writes next goes on behind us */
+	if (w->regular)
+		lseek(w->fd, (off_t)(w->base + w->valid), SEEK_SET);
 	if (close(w->fd) && !w->failed)
 		fail(w, errno);
 	w->fd = -1;

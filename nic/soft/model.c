@@ -519,8 +519,8 @@ static void *device(void *arg)
 		rest(m);
 		idle = 0;
 	}
-	if (m->rampaging)
-		rampage(m); /* at least once, however short the run was */
+	if (m->params.rogue)
+		rampage(m); /* at least once, however short the run or deep the sleep was */
 	if (m->dump)
 		pcap_dump_flush(m->dump);
 	check_wire(m);

@@ -118,6 +118,21 @@ check "-w - into a file: the bytes" \
 		"$tool" capture -d "soft:pcap=$in/ns.want" -w - >"$dir/file" 2>/dev/null &&
 		cmp "$dir/file" "$in/ns.want"'
 
+# between_words: others write to the same file before and after.
+between_words() {
+	{
+		printf before
+		"$tool" capture -d "soft:pcap=$in/ns.want" -w - 2>/dev/null
+		printf after
+	} >"$dir/file"
+	{
+		printf before
+		cat "$in/ns.want"
+		printf after
+	} | cmp - "$dir/file"
+}
+check "-w - into a file that others write to before and after" between_words
+
 # A pipe has no end to seek to; some inputs are pipes.
 from_pipe() {
 	timeout -k 5 "$HANG" "$tool" capture -d "soft:pcap=/dev/stdin" -w "$out" \

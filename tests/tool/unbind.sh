@@ -105,6 +105,11 @@ for how in strict deferred; do
 	check "... every access faults" holds "r[faults_after_unbind] > 0"
 done
 
+# A slow line: the device sleeps when it is taken away, and never has to find out.
+check "rogue, asleep when it is taken away" \
+	left_nothing 0 0 loop=1,rogue,rate=100 --remove-after 20
+check "... every access faults" holds "r[faults_after_unbind] > 0"
+
 # ---- a device that vanishes -------------------------------------------------------------
 
 for n in 1 2000 20000; do
