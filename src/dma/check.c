@@ -121,7 +121,7 @@ static void look_in(struct binding *b, void *ctx)
 	struct search *s = ctx;
 	const struct mapping *m = b->id == s->not_in.id ? NULL : space_find(b, s->iova);
 
-	if (m && m->kind != MAPPING_POOL)
+	if (m)
 		strncpy(s->name, pp_device_name(b->dev), sizeof s->name - 1);
 }
 
@@ -132,10 +132,25 @@ static void note_mapping(bool begun, const struct mapping *m)
 		   mapping_kind_name(m->kind), m->place);
 }
 
+/* What the call was made with, as far as it has it: address, length, memory, direction. */
+static const char *call_words(const struct call *c, char *buf, size_t size)
+{
+	bool dir_valid = (unsigned)c->dir <= PP_DMA_FROM_DEVICE;
+	char iova[40] = "", cpu[32] = "";
+
+	if (c->iova != PP_IOVA_NONE)
+		snprintf(iova, sizeof iova, "DMA address 0x%llx, ", (unsigned long long)c->iova);
+	if (c->cpu)
+		snprintf(cpu, sizeof cpu, " at %p", c->cpu);
+	snprintf(buf, size, "%s%zu bytes%s, %s", iova, c->len, cpu,
+		 dir_valid ? mapping_dir_name(c->dir) : "no direction");
+	return buf;
+}
+
 void check_report(const struct finding *f, const struct call *c)
 {
 	struct search other = { .iova = c->iova, .not_in = c->binding };
-	char device[32], key[256];
+	char device[32], words[128], key[256];
 	bool begun;
 
 	if (!f->what || !debug_on(PP_DEBUG_DMA))
@@ -145,8 +160,8 @@ void check_report(const struct finding *f, const struct call *c)
 	binding_device_name(c->binding, device, sizeof device);
 	snprintf(key, sizeof key, "%s %s", c->place, f->what);
 	begun = debug_report(PP_DEBUG_DMA, key,
-			     "device %s: %s: %s: DMA address 0x%llx, %zu bytes at %p, at %s", device,
-			     c->name, f->what, (unsigned long long)c->iova, c->len, c->cpu, c->place);
+			     "device %s: %s: %s: %s, at %s", device, c->name, f->what,
+			     call_words(c, words, sizeof words), c->place);
 	if (f->have_mapping)
 		note_mapping(begun, &f->mapping);
 	if (f->have_ended)

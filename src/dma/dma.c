@@ -119,32 +119,34 @@ int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dm
 }
 
 /* What an incoherent domain, the checker, or a name that is dead asks for. */
-static int sync_slow(const struct call *c, bool for_cpu)
+static __attribute__((noinline)) int sync_slow(pp_binding_t binding, pp_iova_t iova, size_t len,
+					       enum pp_dma_dir dir, bool for_cpu,
+					       const char *place)
 {
+	struct call c = { for_cpu ? "sync for CPU" : "sync for device", binding, NULL, iova, len, dir,
+			  place };
 	struct finding f;
 	struct binding *b;
-	int ret = enter(&b, c, false);
+	int ret = enter(&b, &c, false);
 
 	if (ret)
 		return ret;
-	check_sync(&f, b, c, for_cpu);
+	check_sync(&f, b, &c, for_cpu);
 	if (f.what)
 		ret = -EINVAL;
 	else if (b->domain.iommu->incoherent)
-		ret = b->domain.iommu->ops->sync(b->domain.iommu, c->iova, c->len, for_cpu);
-	return leave(b, &f, c, ret);
+		ret = b->domain.iommu->ops->sync(b->domain.iommu, c.iova, c.len, for_cpu);
+	return leave(b, &f, &c, ret);
 }
 
 int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 		   bool for_cpu, const char *place)
 {
 	struct binding *b = binding_peek(binding);
-	struct call c = { for_cpu ? "sync for CPU" : "sync for device", binding, NULL, iova, len, dir,
-			  place };
 
 	if (env_likely(b && !env_load_relaxed(&b->slow_sync)))
 		return 0;
-	return sync_slow(&c, for_cpu);
+	return sync_slow(binding, iova, len, dir, for_cpu, place);
 }
 
 int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,

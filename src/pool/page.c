@@ -317,23 +317,24 @@ static __attribute__((noinline)) int get_slow(struct pp_page **out, struct pp_po
 	return ret;
 }
 
-static inline int get(struct pp_page **out, struct pp_pool *pool, const void *place)
+static inline bool get_fast(struct pp_page **out, struct pp_pool *pool)
 {
-	if (env_likely(env_load_relaxed(&pool->count)) && env_likely(cache_pop(pool, out, 1))) {
-		env_count(&pool->alloc_fast, 1);
-		return 0;
-	}
-	return get_slow(out, pool, place);
+	if (!env_likely(env_load_relaxed(&pool->count)) || !env_likely(cache_pop(pool, out, 1)))
+		return false;
+	env_count(&pool->alloc_fast, 1);
+	return true;
 }
 
 int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 {
-	return get(out, pool, __builtin_return_address(0));
+	if (get_fast(out, pool))
+		return 0;
+	return get_slow(out, pool, __builtin_return_address(0));
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
-	return get(out, pool, place);
+	return get_fast(out, pool) ? 0 : get_slow(out, pool, place);
 }
 
 int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)

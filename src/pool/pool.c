@@ -192,13 +192,18 @@ int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
 
 int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 {
+	bool ask;
 	int at;
 
 	pool_lock(pool);
 	at = find_attachment(pool, binding);
+	ask = at >= 0 && !pool->revoked;
 	if (at >= 0)
 		detach(pool, (unsigned)at);
+	ask = ask && pool->revoked;
 	pool_unlock(pool);
+	if (ask)
+		recall_ask(pool->id, pool->name);
 	return at < 0 ? at : 0;
 }
 

@@ -83,9 +83,10 @@ static void forgot_coherent(void)
 static void forgot_three(void)
 {
 	start();
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
 		need(!pp_dma_map(dev.binding, memory + i * PP_BASE_PAGE, 1500, PP_DMA_FROM_DEVICE,
 				 &iova)); /* @forgot_three.map */
+	}
 	pp_device_remove(dev.dev, PP_REMOVAL_ORDERLY);
 }
 

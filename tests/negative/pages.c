@@ -184,7 +184,7 @@ static void device_write_after_put(void)
 static void *put_elsewhere(void *arg)
 {
 	pp_page_put(arg); /* @write_after_put_elsewhere.put */
-	after = 1;
+	after = 2; /* unlike put_again, lest the compiler make one of the two */
 	return NULL;
 }
 

@@ -77,6 +77,18 @@ static void right_pool(pp_binding_t binding)
 	pp_pool_destroy(pool);
 }
 
+/* What a device wrote before it went by surprise, nobody had the time to sync. */
+static void right_surprise(pp_binding_t binding)
+{
+	struct pp_pool *pool = pool_new(binding, "rx", PP_DMA_FROM_DEVICE);
+	struct pp_page *page = page_new(pool);
+
+	need(!pp_soft_write(dev.iommu, pp_page_iova(page), buf, 200));
+	need(!pp_device_remove(dev.dev, PP_REMOVAL_SURPRISE));
+	pp_page_put(page);
+	pp_pool_destroy(pool);
+}
+
 static void right(void)
 {
 	for (int incoherent = 0; incoherent < 2; incoherent++) {
@@ -85,6 +97,7 @@ static void right(void)
 		right_both_ways(binding);
 		right_without_sync(binding);
 		right_pool(binding);
+		right_surprise(binding);
 		device_end(&dev);
 	}
 }

@@ -100,7 +100,7 @@ static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 	unmapped = table_unmap(&s->table, iova, len);
 	env_unlock(&s->table_lock);
 	lost = s->shadow.n ? shadow_drop(&s->shadow, iova, len) : 0;
-	if (lost)
+	if (lost && !s->blocked) /* of a device that has gone nobody could sync it any more */
 		say_lost(s, "unmapped", iova, len, lost);
 	env_unlock(&s->tlb_lock);
 	return unmapped;

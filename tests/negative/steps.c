@@ -1,0 +1,169 @@
+/*
+ * steps.c - the instructions that the fast paths execute, with the checker off: a child makes
+ * each call once, with everything warm, and its parent steps through it. Prints a line for
+ * each call, its name and how many instructions, and then their addresses in the program, one
+ * a line. Exits with 77 where it can't be done.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "negative.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifdef __x86_64__
+#define BATCH 16
+
+extern char __executable_start[];
+
+static char memory[PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
+static struct device dev;
+static struct pp_pool *pool;
+static struct pp_page *batch[64];
+
+static void *own_elsewhere(void *arg)
+{
+	pp_pool_own(pool);
+	return arg;
+}
+
+/* What is stepped through: from the first instruction of fn to its return. */
+static const struct {
+	const char *name;
+	void *fn;
+} calls[] = {
+	{ "pp_page_get", (void *)pp_page_get },
+	{ "pp_page_put", (void *)pp_page_put },
+	{ "pp_page_get_batch", (void *)pp_page_get_batch },
+	{ "pp_page_put_batch", (void *)pp_page_put_batch },
+	{ "pp_frag_get", (void *)pp_frag_get },
+	{ "pp_dma_sync_for_cpu", (void *)pp_dma_sync_at },
+	{ "pp_dma_sync_for_device", (void *)pp_dma_sync_at },
+	{ "pp_page_put elsewhere", (void *)pp_page_put },
+	{ "pp_page_put_batch elsewhere", (void *)pp_page_put_batch },
+};
+#define CALLS (sizeof calls / sizeof calls[0])
+
+static void begin(void)
+{
+	raise(SIGUSR1); /* "step through the next one" */
+}
+
+/* Twice everything: the first time fills caches, and stops for nothing. */
+static void child(pp_binding_t b, pp_iova_t iova, bool stop)
+{
+	void (*mark)(void) = stop ? begin : (void (*)(void))getpid;
+	struct pp_frag frag;
+
+	mark();
+	need(!pp_page_get(batch, pool));
+	mark();
+	pp_page_put(batch[0]);
+	mark();
+	need(pp_page_get_batch(batch, BATCH, pool) == BATCH);
+	mark();
+	pp_page_put_batch(batch, BATCH);
+	need(!pp_frag_get(&frag, pool, 64, 64)); /* opens the page */
+	pp_page_put(frag.page);
+	mark();
+	need(!pp_frag_get(&frag, pool, 64, 64));
+	pp_page_put(frag.page);
+	mark();
+	need(!pp_dma_sync_for_cpu(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
+	mark();
+	need(!pp_dma_sync_for_device(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
+	need(pp_page_get_batch(batch, BATCH, pool) == BATCH);
+	elsewhere(own_elsewhere, NULL);
+	mark();
+	pp_page_put(batch[0]);
+	mark();
+	pp_page_put_batch(batch + 1, BATCH - 1);
+	pp_pool_own(pool);
+}
+
+static void run_child(void)
+{
+	pp_binding_t b;
+	pp_iova_t iova;
+
+	pp_debug_set(0);
+	b = device_start(&dev, "soft0", false);
+	pool = pool_new(b, "rx", PP_DMA_BIDIRECTIONAL);
+	need(!pp_dma_map(b, memory, 1500, PP_DMA_BIDIRECTIONAL, &iova));
+	need(!pp_page_get(batch, pool));
+	pp_page_put(batch[0]);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(77);
+	child(b, iova, false);
+	child(b, iova, true);
+	_exit(0);
+}
+
+static unsigned long ip(pid_t pid, unsigned long *sp)
+{
+	struct user_regs_struct regs;
+
+	need(!ptrace(PTRACE_GETREGS, pid, NULL, &regs));
+	*sp = regs.rsp;
+	return regs.rip;
+}
+
+static void step(pid_t pid)
+{
+	int status;
+
+	need(!ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
+	need(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+	need(WSTOPSIG(status) == SIGTRAP);
+}
+
+/* The child is about to make the call. */
+static void follow(pid_t pid, const char *name, void *fn)
+{
+	static unsigned long at[100000];
+	unsigned long sp, back, now;
+	unsigned n = 0;
+
+	while (ip(pid, &sp) != (unsigned long)fn)
+		step(pid);
+	back = (unsigned long)ptrace(PTRACE_PEEKDATA, pid, (void *)sp, NULL);
+	while ((now = ip(pid, &sp)) != back) {
+		need(n < sizeof at / sizeof at[0]);
+		at[n++] = now;
+		step(pid);
+	}
+	printf("%s: %u\n", name, n);
+	for (unsigned i = 0; i < n; i++)
+		printf("0x%lx\n", at[i] - (unsigned long)__executable_start);
+}
+
+int main(void)
+{
+	pid_t pid = fork();
+	unsigned call = 0;
+	int status;
+
+	need(pid >= 0);
+	if (!pid)
+		run_child();
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		if (WSTOPSIG(status) == SIGUSR1 && call < CALLS) {
+			follow(pid, calls[call].name, calls[call].fn);
+			call++;
+		}
+		need(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		return WEXITSTATUS(status);
+	need(WIFEXITED(status) && call == CALLS);
+	return 0;
+}
+#else
+int main(void)
+{
+	return 77;
+}
+#endif
