@@ -379,6 +379,16 @@ fi
 
 # ---- devices that won't go on, without a file at stake --------------------------------------------
 
+# It may say so at any moment: also between a look and a wait.
+again_and_again() {
+	local i
+
+	for ((i = 0; i < 30; i++)); do
+		run replay -d soft:lies -r "$real" -c 3
+		exited 1 || return 1
+	done
+}
+check "a device that lies about what it has sent: one sentence, each time" again_and_again
 for device in "soft:lies" "soft:pcap=$good,gone=5"; do
 	for n in 1 3 100; do
 		run replay -d "$device" -r "$real" -c $n

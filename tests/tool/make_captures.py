@@ -203,7 +203,8 @@ def bad(out, real_path):
     for i, name in ((0, "first packet"), (1, "second packet"), (big, "biggest packet"),
                     (3000, "packet 3001"), (len(starts) - 2, "last packet")):
         here, end = starts[i], starts[i + 1]
-        for n in (1, 8, 15, 16, 17, 16 + (end - here - 16) // 2, end - here - 1):
+        middle = 16 + (end - here - 16) // 2
+        for n in (1, 8, 15, 16, 17, middle, end - here - 1) if i < 2 else (1, 16, middle):
             add(real[:here + n], 1, i, f"cut {n} bytes into the {name}")
         add(real[:end], 0, i + 1, f"cut behind the {name}: whole")
 
