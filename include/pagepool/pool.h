@@ -202,4 +202,6 @@ PP_API void pp_totals(struct pp_totals *totals, size_t size);
 #ifdef __cplusplus
 }
 #endif
+
+#include <pagepool/fast.h>
 #endif

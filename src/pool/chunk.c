@@ -24,7 +24,7 @@ static unsigned home_words(uint32_t n_pages)
 	return (n_pages + 63) / 64;
 }
 
-uint32_t chunk_in_flight(const struct chunk *c)
+uint32_t chunk_in_flight(const struct pp_chunk *c)
 {
 	int32_t home = CHUNK_COUNT(env_load_acquire(&c->n_home)) - c->pool->let_go;
 
@@ -53,11 +53,11 @@ static bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)
 /* ---- making and freeing ------------------------------------------------------------------ */
 
 /* A chunk with all of its pages home; its memory is not known yet. */
-static struct chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
+static struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 {
 	size_t bits = home_words(n_pages) * sizeof(uint64_t);
-	size_t pages = sizeof(struct chunk) + n_pages * sizeof(struct pp_page);
-	struct chunk *c = env_zalloc(pages + bits);
+	size_t pages = sizeof(struct pp_chunk) + n_pages * sizeof(struct pp_page);
+	struct pp_chunk *c = env_zalloc(pages + bits);
 
 	if (!c)
 		return NULL;
@@ -79,14 +79,14 @@ static struct chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 		c->home[i / 64] |= 1ull << i % 64;
 		c->page[i].pool = pool;
 		c->page[i].chunk = c;
-		c->page[i].refs = 1;
+		c->page[i].state = PAGE_REFS(1) | pool->gate->number;
 		c->page[i].index = i;
 	}
 	return c;
 }
 
 /* Give it its memory. */
-static void chunk_place(struct chunk *c, struct span *span, uint32_t slot)
+static void chunk_place(struct pp_chunk *c, struct span *span, uint32_t slot)
 {
 	struct pp_pool *pool = c->pool;
 	size_t offset = slot * chunk_size(pool);
@@ -100,7 +100,7 @@ static void chunk_place(struct chunk *c, struct span *span, uint32_t slot)
 	}
 }
 
-static void chunk_delete(struct chunk *c)
+static void chunk_delete(struct pp_chunk *c)
 {
 	if (!c)
 		return;
@@ -120,7 +120,7 @@ static void span_unref(struct span *span)
  * Nobody has a page of it and no device can reach it: memory and record go. From the
  * lock's holder, or from a deferred invalidation without it.
  */
-static void chunk_free(struct chunk *c)
+static void chunk_free(struct pp_chunk *c)
 {
 	struct pp_pool *pool = c->pool;
 
@@ -133,7 +133,7 @@ static void chunk_free(struct chunk *c)
 
 static void chunk_invalidated(struct domain_pending *pending)
 {
-	chunk_free(env_container_of(pending, struct chunk, pending));
+	chunk_free(env_container_of(pending, struct pp_chunk, pending));
 }
 
 /* ---- mapping ------------------------------------------------------------------------------ */
@@ -331,7 +331,7 @@ free:
 }
 
 /* Out of the list that it is in, if any. */
-static void unlist(struct chunk *c)
+static void unlist(struct pp_chunk *c)
 {
 	list_del(&c->where);
 	if (c->counted)
@@ -340,7 +340,7 @@ static void unlist(struct chunk *c)
 }
 
 /* Into a list, to be counted there or not. */
-static void list_chunk(struct chunk *c, struct list *list, uint64_t *counted)
+static void list_chunk(struct pp_chunk *c, struct list *list, uint64_t *counted)
 {
 	unlist(c);
 	list_add(&c->where, list);
@@ -349,7 +349,7 @@ static void list_chunk(struct chunk *c, struct list *list, uint64_t *counted)
 		++*counted;
 }
 
-static void add_chunk(struct pp_pool *pool, struct chunk *c)
+static void add_chunk(struct pp_pool *pool, struct pp_chunk *c)
 {
 	pool_ref(pool);
 	list_add_tail(&c->link, &pool->chunks);
@@ -363,7 +363,7 @@ static void add_chunk(struct pp_pool *pool, struct chunk *c)
 static int grow_by(struct pp_pool *pool, uint32_t n)
 {
 	uint64_t per_chunk = chunk_size(pool) / pool->page_size;
-	struct chunk *chunk[POOL_SPAN] = { NULL };
+	struct pp_chunk *chunk[POOL_SPAN] = { NULL };
 	struct span *span = NULL;
 	int ret = 0;
 
@@ -406,9 +406,9 @@ int pool_grow(struct pp_pool *pool)
 
 /* ---- coming home -------------------------------------------------------------------------------- */
 
-static void stack_push(struct chunk **head, struct chunk *c, struct chunk **link)
+static void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **link)
 {
-	struct chunk *old = env_load_relaxed(head);
+	struct pp_chunk *old = env_load_relaxed(head);
 
 	do
 		*link = old;
@@ -436,7 +436,7 @@ void pool_unlock(struct pp_pool *pool)
  * n more are home. Who adds the one that makes it complete puts the chunk into the inbox;
  * all others touch it no more. The pool is there: what is added isn't counted yet.
  */
-static void chunk_account(struct chunk *c, uint32_t n)
+static void chunk_account(struct pp_chunk *c, uint32_t n)
 {
 	struct pp_pool *pool = c->pool;
 	uint32_t old = env_load_relaxed(&c->n_home);
@@ -461,7 +461,7 @@ static void chunk_account(struct chunk *c, uint32_t n)
 }
 
 /* The memory of a zombie's pages that come home goes back at once, where it can. */
-static void discard(struct chunk *c, unsigned word, uint64_t bits)
+static void discard(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
 	struct pp_pool *pool = c->pool;
 	unsigned lo, n;
@@ -473,7 +473,7 @@ static void discard(struct chunk *c, unsigned word, uint64_t bits)
 			    (size_t)n * pool->page_size);
 }
 
-static void chunk_bring_home(struct chunk *c, unsigned word, uint64_t bits)
+static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
 	struct pp_pool *pool = c->pool;
 	bool revoked = env_load_relaxed(&pool->gate->revoked);
@@ -498,7 +498,7 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n)
 {
 	/* neighbours that come together are counted together */
 	for (unsigned i = 0; i < n;) {
-		struct chunk *c = pages[i]->chunk;
+		struct pp_chunk *c = pages[i]->chunk;
 		unsigned word = pages[i]->index / 64;
 		uint64_t bits = 0;
 
@@ -518,10 +518,10 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n)
 /* Chunks that pages have returned to, into pool->avail. */
 static void collect_returned(struct pp_pool *pool)
 {
-	struct chunk *c = env_xchg_acq_rel(&pool->returned, NULL);
+	struct pp_chunk *c = env_xchg_acq_rel(&pool->returned, NULL);
 
 	while (c) {
-		struct chunk *next = c->returned;
+		struct pp_chunk *next = c->returned;
 
 		list_chunk(c, &pool->avail, NULL);
 		c = next;
@@ -529,7 +529,7 @@ static void collect_returned(struct pp_pool *pool)
 }
 
 /* Take pages that are home in one chunk. */
-static unsigned take_from(struct chunk *c, struct pp_page **out, unsigned n)
+static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
 	unsigned got = 0;
 
@@ -551,7 +551,7 @@ static unsigned take_from(struct chunk *c, struct pp_page **out, unsigned n)
 }
 
 /* As take_from; a chunk that has no more is in no list, and will be queued when it has. */
-static unsigned scan_chunk(struct pp_pool *pool, struct chunk *c, struct pp_page **out, unsigned n)
+static unsigned scan_chunk(struct pp_pool *pool, struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
 	unsigned got = take_from(c, out, n);
 
@@ -577,11 +577,11 @@ unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
 		struct list *from = !list_empty(&pool->avail) ? &pool->avail :
 				    !list_empty(&pool->idle)  ? &pool->idle :
 								&pool->fresh;
-		struct chunk *c;
+		struct pp_chunk *c;
 
 		if (list_empty(from))
 			break;
-		c = list_entry(from->next, struct chunk, where);
+		c = list_entry(from->next, struct pp_chunk, where);
 		if (from != &pool->avail) /* some of its pages go out: not whole any more */
 			list_chunk(c, &pool->avail, NULL);
 		got += scan_chunk(pool, c, out + got, n - got);
@@ -607,7 +607,7 @@ static bool can_split(const struct pp_pool *pool, const struct span *span)
 }
 
 /* Out of the pool's lists and counts. */
-static void remove_chunk(struct pp_pool *pool, struct chunk *c)
+static void remove_chunk(struct pp_pool *pool, struct pp_chunk *c)
 {
 	unlist(c);
 	list_del(&c->link);
@@ -663,7 +663,7 @@ static void lock_devices(struct pp_pool *pool)
  * Unmap an idle chunk and let it go: at once, or with a deferred invalidation, which one
  * device may have; the others invalidate at once. The bindings are locked.
  */
-static void trim(struct pp_pool *pool, struct chunk *c)
+static void trim(struct pp_pool *pool, struct pp_chunk *c)
 {
 	struct span *span = c->span;
 	pp_iova_t iova = span->iova->addr + c->slot * chunk_size(pool);
@@ -700,7 +700,7 @@ static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most
 	uint64_t n = 0;
 
 	list_for_each_safe(pos, list) {
-		struct chunk *c = list_entry(pos, struct chunk, where);
+		struct pp_chunk *c = list_entry(pos, struct pp_chunk, where);
 
 		if (n == most)
 			break;
@@ -746,7 +746,7 @@ static void keep_to_limit(struct pp_pool *pool)
 /* ---- complete chunks ------------------------------------------------------------------------------ */
 
 /* A chunk of a live pool with every page home. */
-static void became_idle(struct pp_pool *pool, struct chunk *c)
+static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
 {
 	if (c->counted == &pool->n_idle)
 		return;
@@ -756,10 +756,10 @@ static void became_idle(struct pp_pool *pool, struct chunk *c)
 
 void pool_process_inbox(struct pp_pool *pool)
 {
-	struct chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
+	struct pp_chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
 
 	while (c) {
-		struct chunk *next = c->inbox;
+		struct pp_chunk *next = c->inbox;
 		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_home, ~CHUNK_INBOX));
 
 		if (pool->revoked && home == c->n_pages + 1) {
@@ -788,7 +788,7 @@ void pool_let_go(struct pp_pool *pool)
 		span->iova = NULL;
 	}
 	list_for_each_safe(pos, &pool->chunks) {
-		struct chunk *c = list_entry(pos, struct chunk, link);
+		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
 
 		if (CHUNK_COUNT(env_load_acquire(&c->n_home)) < (int32_t)c->n_pages)
 			for (unsigned w = 0; w < home_words(c->n_pages); w++)

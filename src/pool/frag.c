@@ -15,10 +15,8 @@
 /* Drop the rest of the stock: `users` fragments have been given out. */
 static void close_page(struct pp_page *page, uint32_t users)
 {
-	if (env_sub_acq_rel(&page->refs, STOCK - users) == STOCK - users) {
-		env_store_relaxed(&page->refs, 1); /* nobody is left: ours is the last one */
+	if (page_drop(page, STOCK - users)) /* nobody is left: ours is the last one */
 		pp_page_put(page);
-	}
 }
 
 /* The lock is held: no pp_page_put here, whose way home could want it. */
@@ -30,10 +28,8 @@ void frag_revoke(struct pp_pool *pool)
 	if (!page)
 		return;
 	pool->frag_closed = users;
-	if (env_sub_acq_rel(&page->refs, STOCK - users) == STOCK - users) {
-		env_store_relaxed(&page->refs, 1);
+	if (page_drop(page, STOCK - users))
 		pool_bring_home(&page, 1);
-	}
 }
 
 /*
@@ -67,7 +63,7 @@ static int open_page(struct pp_pool *pool, const void *place)
 	ret = page_get(&page, pool, place);
 	if (ret)
 		return ret;
-	env_store_relaxed(&page->refs, STOCK);
+	env_store_relaxed(&page->state, PAGE_REFS(STOCK) | pool->gate->number);
 	env_store_release(&pool->frag_users, 0);
 	pool->frag_off = 0;
 	env_store_release(&pool->frag_page, page);

@@ -1,7 +1,7 @@
 /*
  * gate.c - the gates: what outlives a pool, so that a put may look at it last.
  *
- * 64 bytes for each pool that ever lived at the same time; used again, never freed.
+ * 128 bytes for each pool that ever lived at the same time; used again, never freed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -9,20 +9,24 @@
 
 static struct {
 	struct env_lock lock; /* protects everything here, gate->pool, and the registry */
-	struct gate *free;
+	struct pp_gate *free;
+	uint32_t last; /* number given to a gate */
 	struct list registry;
 } gates = { .lock = ENV_LOCK_INIT, .registry = { &gates.registry, &gates.registry } };
 
-int gate_get(struct gate **out, struct pp_pool *pool)
+int gate_get(struct pp_gate **out, struct pp_pool *pool)
 {
-	struct gate *g;
+	struct pp_gate *g;
 
 	env_lock(&gates.lock);
 	g = gates.free;
-	if (g)
+	if (g) {
 		gates.free = g->next;
-	else
+	} else {
 		g = env_zalloc(sizeof *g);
+		if (g)
+			g->number = ++gates.last;
+	}
 	if (g) {
 		env_store_relaxed(&g->revoked, 0);
 		g->pool = pool;
@@ -34,7 +38,7 @@ int gate_get(struct gate **out, struct pp_pool *pool)
 }
 
 /* The flag stays up: a put that comes late finds no pool behind it. */
-void gate_put(struct gate *g)
+void gate_put(struct pp_gate *g)
 {
 	env_lock(&gates.lock);
 	list_del(&g->pool->registry);
@@ -44,7 +48,7 @@ void gate_put(struct gate *g)
 	env_unlock(&gates.lock);
 }
 
-void gate_raced(struct gate *g)
+void gate_raced(struct pp_gate *g)
 {
 	struct pp_pool *pool;
 

@@ -4,31 +4,54 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+/* Here the inline functions of fast.h are defined for whoever doesn't inline them. */
+#define PP_INLINE
 #include "pool/pool.h"
 
 #define RING_CLOSED (1ull << 63)
 
-static bool gate_revoked(const struct gate *gate)
+__thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
+
+static bool gate_revoked(const struct pp_gate *gate)
 {
 	return env_unlikely(env_load_relaxed(&gate->revoked));
 }
 
-static bool is_owner(const struct pp_pool *pool)
+static bool is_owner(const struct pp_gate *gate)
 {
-	return env_is_self(env_load_relaxed(&pool->owner));
+	return env_is_self(env_load_relaxed(&gate->owner));
 }
 
 /* ---- cache: the owner's side ------------------------------------------------------- */
 
-/*
- * The flag was seen after popping n entries from `lo` up. What the drain took is NULL;
- * the rest is ours, and goes home, as nothing is handed out any more.
- */
-static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t lo, uint32_t n)
+static inline uint32_t cache_count(const struct pp_gate *gate)
 {
+	return PP_GATE_COUNT(env_load_relaxed(&gate->word));
+}
+
+static inline bool cache_has_room(const struct pp_gate *gate, uint32_t n)
+{
+	return cache_count(gate) + n <= env_load_relaxed(&gate->cap);
+}
+
+static inline void cache_move(struct pp_gate *gate, uint64_t pushed_or_popped)
+{
+	env_store_release(&gate->word, env_load_relaxed(&gate->word) + pushed_or_popped);
+}
+
+/*
+ * The flag was seen after popping n entries, which lie above the count now. What the drain
+ * took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
+ */
+static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n)
+{
+	struct pp_gate *gate = pool->gate;
+	uint32_t lo = cache_count(gate);
+
+	env_count(&pool->popped_otherwise, n);
 	pool_lock(pool);
 	for (uint32_t i = lo; i < lo + n; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&pool->cache[i], NULL);
+		struct pp_page *page = env_xchg_acq_rel(&gate->cache[i], NULL);
 
 		if (page)
 			pool_bring_home(&page, 1);
@@ -40,35 +63,35 @@ static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t l
 /* Pop n entries, which are there, into out. False: revoked, and nothing was popped. */
 static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_t n)
 {
-	uint32_t lo = env_load_relaxed(&pool->count) - n;
+	struct pp_gate *gate = pool->gate;
+	struct pp_page **from = gate->cache + cache_count(gate) - n;
 
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = env_load_relaxed(&pool->cache[lo + i]);
-	env_store_release(&pool->count, lo);
+	env_copy_relaxed(out, from, n);
+	cache_move(gate, PP_GATE_POPPED(n));
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (!gate_revoked(pool->gate))
+	if (!gate_revoked(gate))
 		return true;
-	pop_raced(pool, lo, n);
+	pop_raced(pool, n);
 	return false;
 }
 
-/* Push pages for which there is room. They, and the pool, may be gone after it. */
-static inline void cache_push(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n)
+/* The end of a push of n entries above the count. They, and the pool, may be gone after it. */
+static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
 {
-	struct gate *gate = pool->gate;
-	uint32_t count = env_load_relaxed(&pool->count);
-
-	for (uint32_t i = 0; i < n; i++)
-		env_store_relaxed(&pool->cache[count + i], pages[i]);
-	env_store_release(&pool->count, count + n);
+	cache_move(gate, PP_GATE_PUSHED(n));
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (gate_revoked(gate))
 		gate_raced(gate);
 }
 
-static inline bool cache_has_room(const struct pp_pool *pool, uint32_t n)
+/* Push pages for which there is room. */
+static inline void cache_push(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
 {
-	return env_load_relaxed(&pool->count) + n <= env_load_relaxed(&pool->cap);
+	struct pp_page **to = gate->cache + cache_count(gate);
+
+	for (uint32_t i = 0; i < n; i++)
+		env_store_relaxed(&to[i], pages[i]);
+	cache_pushed(gate, n);
 }
 
 /* Pages that have no other place go home; in a watched pool all of them do. */
@@ -90,36 +113,30 @@ static void cache_spill(struct pp_pool *pool)
 	struct pp_page *pages[POOL_REFILL];
 
 	env_count(&pool->recycle_cache_full, POOL_REFILL);
-	if (cache_pop(pool, pages, POOL_REFILL))
+	if (cache_pop(pool, pages, POOL_REFILL)) {
+		env_count(&pool->popped_otherwise, POOL_REFILL);
 		pool_bring_home(pages, POOL_REFILL);
+	}
 }
 
-/* The owner puts pages for which there is no room: the cache is full, or closed for good. */
-static __attribute__((noinline)) void cache_overflow(struct pp_pool *pool,
-						     struct pp_page *const *pages, uint32_t n,
-						     const void *place)
+/* The owner puts pages, POOL_REFILL at most. */
+static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
+		      const void *place)
 {
-	if (env_load_relaxed(&pool->cap) && env_load_relaxed(&pool->count) >= POOL_REFILL)
+	struct pp_gate *gate = pool->gate;
+
+	/* from now on this thread's puts to this pool are the inline ones */
+	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_self() };
+	if (!cache_has_room(gate, n) && env_load_relaxed(&gate->cap))
 		cache_spill(pool);
-	/* the pages aren't home, so the pool is still there; it may be revoked by now */
-	if (!cache_has_room(pool, n)) {
+	/*
+	 * There is no room still if the cache is closed: watched, or revoked by now. The
+	 * pages aren't home, so the pool is still there.
+	 */
+	if (cache_has_room(gate, n))
+		cache_push(gate, pages, n);
+	else
 		bring_home(pool, pages, n, place);
-		return;
-	}
-	env_count(&pool->recycle_cached, n);
-	cache_push(pool, pages, n);
-}
-
-/* At most POOL_REFILL pages. */
-static inline void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
-			     const void *place)
-{
-	if (env_unlikely(!cache_has_room(pool, n))) {
-		cache_overflow(pool, pages, n, place);
-		return;
-	}
-	env_count(&pool->recycle_cached, n);
-	cache_push(pool, pages, n);
 }
 
 /* ---- ring: any thread puts, the owner takes ------------------------------------------ */
@@ -133,7 +150,7 @@ static inline void owner_put(struct pp_pool *pool, struct pp_page *const *pages,
  */
 static unsigned ring_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
 {
-	struct gate *gate = pool->gate;
+	struct pp_gate *gate = pool->gate;
 	uint64_t tail = env_load_relaxed(&pool->ring_tail);
 	uint64_t room;
 	unsigned k;
@@ -161,27 +178,29 @@ static unsigned ring_push(struct pp_pool *pool, struct pp_page *const *pages, un
  */
 static uint32_t ring_take(struct pp_pool *pool)
 {
+	struct pp_gate *gate = pool->gate;
 	uint64_t pos = pool->ring_pos;
 	uint32_t n = 0;
 
 	env_store_release(&pool->refilling, 1);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (!gate_revoked(pool->gate)) {
+	if (!gate_revoked(gate)) {
 		struct pp_page *page;
 
 		while (n < POOL_CACHE &&
 		       (page = env_load_acquire(&pool->ring[pos % POOL_RING]))) {
 			env_store_relaxed(&pool->ring[pos % POOL_RING], NULL);
-			env_store_relaxed(&pool->cache[n++], page);
+			env_store_relaxed(&gate->cache[n++], page);
 			pos++;
 		}
 		pool->ring_pos = pos;
 		env_store_release(&pool->ring_head, pos);
-		env_store_release(&pool->count, n);
+		env_count(&pool->filled, n);
+		cache_move(gate, PP_GATE_PUSHED(n));
 	}
 	env_store_release(&pool->refilling, 0);
 	env_barrier_light(); /* the same, for the end of it */
-	if (!gate_revoked(pool->gate))
+	if (!gate_revoked(gate))
 		return n;
 	pool_lock(pool);
 	pool_drain(pool);
@@ -191,20 +210,34 @@ static uint32_t ring_take(struct pp_pool *pool)
 
 /* ---- the revoker's side, lock held -------------------------------------------------------- */
 
+/* Before the pool is known to anyone else. A watched pool's cache and ring stay closed. */
+void place_open(struct pp_pool *pool)
+{
+	struct pp_gate *gate = pool->gate;
+
+	gate->cache = pool->cache;
+	env_store_relaxed(&gate->owner, env_self());
+	env_store_relaxed(&gate->cap, POOL_CACHE);
+	env_store_relaxed(&gate->word, 0);
+	if (pool->watch)
+		place_close(pool);
+}
+
 /* Close cache and ring for good: gets and puts go the long way. */
 void place_close(struct pp_pool *pool)
 {
-	env_store_relaxed(&pool->cap, 0);
+	env_store_relaxed(&pool->gate->cap, 0);
 	env_or_seq_cst(&pool->ring_tail, RING_CLOSED);
 }
 
 /* Take everything out of the places and bring it home. After the heavy barrier only. */
 void place_drain(struct pp_pool *pool)
 {
-	uint32_t count = env_load_acquire(&pool->count);
+	struct pp_gate *gate = pool->gate;
+	uint32_t count = PP_GATE_COUNT(env_load_acquire(&gate->word));
 
 	for (uint32_t i = 0; i < count; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&pool->cache[i], NULL);
+		struct pp_page *page = env_xchg_acq_rel(&gate->cache[i], NULL);
 
 		if (page)
 			pool_bring_home(&page, 1);
@@ -226,25 +259,43 @@ void place_empty(struct pp_pool *pool)
 	struct pp_page *pages[POOL_REFILL];
 
 	do {
-		uint32_t count = env_load_relaxed(&pool->count);
+		uint32_t count = cache_count(pool->gate);
 		uint32_t n = count < POOL_REFILL ? count : POOL_REFILL;
 
-		if (n && cache_pop(pool, pages, n))
+		if (n && cache_pop(pool, pages, n)) {
+			env_count(&pool->popped_otherwise, n);
 			pool_bring_home(pages, n);
-	} while (env_load_relaxed(&pool->count) || (!pool->watch && ring_take(pool)));
+		}
+	} while (cache_count(pool->gate) || (!pool->watch && ring_take(pool)));
 }
 
-uint64_t place_ring_total(struct pp_pool *pool)
+static uint64_t ring_total(struct pp_pool *pool)
 {
 	return env_load_relaxed(&pool->ring_tail) & ~RING_CLOSED;
 }
 
 uint64_t place_count(struct pp_pool *pool)
 {
-	uint64_t tail = place_ring_total(pool);
-	uint64_t head = env_load_relaxed(&pool->ring_head);
+	uint64_t tail = ring_total(pool), head = env_load_relaxed(&pool->ring_head);
 
-	return env_load_relaxed(&pool->count) + (tail > head ? tail - head : 0);
+	return cache_count(pool->gate) + (tail > head ? tail - head : 0);
+}
+
+/* Not below 0: the two are not read at the same moment. */
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+void place_stats(struct pp_pool *pool, struct pp_pool_stats *s)
+{
+	uint64_t word = env_load_relaxed(&pool->gate->word), count = PP_GATE_COUNT(word);
+
+	/* 48 bits of it are kept in the word; it is looked at before it has gone round */
+	pool->moves += ((word >> 16) - pool->moves) & ((1ull << 48) - 1);
+	s->recycle_cached = less((pool->moves + count) / 2, env_load_relaxed(&pool->filled));
+	s->alloc_fast = less((pool->moves - count) / 2, env_load_relaxed(&pool->popped_otherwise));
+	s->recycle_ring = ring_total(pool);
 }
 
 /* ---- get ------------------------------------------------------------------------------------ */
@@ -271,10 +322,10 @@ static int refill(struct pp_pool *pool)
 		n = ret ? 0 : pool_take_home(pool, pages, POOL_REFILL);
 	}
 	/* under the lock, which the revoker needs: no race for these */
-	for (unsigned i = 0; i < n; i++)
-		env_store_relaxed(&pool->cache[i], pages[n - 1 - i]); /* lowest address first out */
-	if (n)
-		env_store_release(&pool->count, n);
+	for (unsigned i = 0; i < n; i++) /* lowest address first out */
+		env_store_relaxed(&pool->gate->cache[i], pages[n - 1 - i]);
+	env_count(&pool->filled, n);
+	cache_move(pool->gate, PP_GATE_PUSHED(n));
 	pool_unlock(pool);
 	env_count(&pool->alloc_slow, n);
 	return ret;
@@ -303,13 +354,16 @@ static int watched_get(struct pp_page **out, struct pp_pool *pool, const void *p
 	return ret;
 }
 
-static __attribute__((noinline)) int get_slow(struct pp_page **out, struct pp_pool *pool,
-					      const void *place)
+static int get_slow(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
 	int ret = pool->watch ? watched_get(out, pool, place) : refill(pool);
 
-	if (!ret && !pool->watch && !cache_pop(pool, out, 1))
-		ret = -ENODEV;
+	if (!ret && !pool->watch) {
+		if (cache_pop(pool, out, 1))
+			env_count(&pool->popped_otherwise, 1);
+		else
+			ret = -ENODEV;
+	}
 	if (ret) {
 		*out = NULL;
 		env_count(&pool->alloc_failed, 1);
@@ -317,24 +371,25 @@ static __attribute__((noinline)) int get_slow(struct pp_page **out, struct pp_po
 	return ret;
 }
 
-static inline bool get_fast(struct pp_page **out, struct pp_pool *pool)
+int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 {
-	if (!env_likely(env_load_relaxed(&pool->count)) || !env_likely(cache_pop(pool, out, 1)))
-		return false;
-	env_count(&pool->alloc_fast, 1);
-	return true;
+	return get_slow(out, pool, __builtin_return_address(0));
 }
 
-int pp_page_get(struct pp_page **out, struct pp_pool *pool)
+/* The flag was seen after a pop. */
+int pp_page_get_raced(struct pp_page **out, struct pp_pool *pool)
 {
-	if (get_fast(out, pool))
-		return 0;
-	return get_slow(out, pool, __builtin_return_address(0));
+	pop_raced(pool, 1);
+	*out = NULL;
+	env_count(&pool->alloc_failed, 1);
+	return -ENODEV;
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
-	return get_fast(out, pool) ? 0 : get_slow(out, pool, place);
+	if (cache_count(pool->gate) && cache_pop(pool, out, 1))
+		return 0;
+	return get_slow(out, pool, place);
 }
 
 int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
@@ -342,12 +397,10 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 	unsigned got = 0;
 
 	while (got < n) {
-		unsigned count = env_load_relaxed(&pool->count);
+		unsigned count = cache_count(pool->gate);
 		unsigned k = n - got < count ? n - got : count;
 
-		if (k && cache_pop(pool, out + got, k)) {
-			env_count(&pool->alloc_fast, k);
-		} else {
+		if (!k || !cache_pop(pool, out + got, k)) {
 			int ret = get_slow(out + got, pool, __builtin_return_address(0));
 
 			if (ret)
@@ -361,28 +414,33 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 
 /* ---- put -------------------------------------------------------------------------------------- */
 
-/* Drop a reference; true if it was the last, and the page is to go home. */
-static inline bool drop_ref(struct pp_page *page)
+bool page_drop(struct pp_page *page, uint32_t n)
 {
 	/*
-	 * With one reference, ours, nobody can take another: no read-modify-write needed.
-	 * Acquire, here and below: what the other holders did came before.
+	 * With no other references than these nobody can take another: no read-modify-write
+	 * needed. Acquire, here and below: what the other holders did came before.
 	 */
-	if (env_likely(env_load_acquire(&page->refs) == 1))
-		return true;
-	if (env_sub_acq_rel(&page->refs, 1) != 1)
-		return false;
-	env_store_relaxed(&page->refs, 1);
+	uint64_t state = env_load_acquire(&page->state);
+
+	if (state >> 32 == n) {
+		if (n == 1)
+			return true;
+	} else {
+		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
+		if (state >> 32 != n)
+			return false;
+	}
+	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
 	return true;
 }
 
 /* Pages of one pool whose last reference is gone. */
-static inline void put_home(struct pp_page *const *pages, unsigned n, const void *place)
+static void put_home(struct pp_page *const *pages, unsigned n, const void *place)
 {
 	struct pp_pool *pool = pages[0]->pool;
 	unsigned k;
 
-	if (is_owner(pool)) {
+	if (is_owner(pool->gate)) {
 		owner_put(pool, pages, n, place);
 		return;
 	}
@@ -393,46 +451,78 @@ static inline void put_home(struct pp_page *const *pages, unsigned n, const void
 	bring_home(pool, pages + k, n - k, place);
 }
 
-void pp_page_put(struct pp_page *page)
+void pp_page_put_slow(struct pp_page *page)
 {
-	if (drop_ref(page))
+	if (page_drop(page, 1))
 		put_home(&page, 1, __builtin_return_address(0));
 }
 
-void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
+void pp_page_put_raced(struct pp_gate *gate)
+{
+	gate_raced(gate);
+}
+
+static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, unsigned n,
+					       const void *place)
 {
 	struct pp_page *run[64]; /* last references of one pool */
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!drop_ref(pages[i]))
+		if (!page_drop(pages[i], 1))
 			continue;
 		if (k == sizeof run / sizeof run[0] || (k && run[0]->pool != pages[i]->pool)) {
-			put_home(run, k, __builtin_return_address(0));
+			put_home(run, k, place);
 			k = 0;
 		}
 		run[k++] = pages[i];
 	}
 	if (k)
-		put_home(run, k, __builtin_return_address(0));
+		put_home(run, k, place);
+}
+
+/* Pages with this key, which go into the cache; up to the first that has another, or n. */
+static inline unsigned put_run(struct pp_page **to, struct pp_page *const *pages, unsigned n,
+			       uint64_t key)
+{
+	struct pp_page *const *p = pages, *const *end = pages + n;
+
+	for (; end - p >= 8; p += 8, to += 8) {
+#pragma GCC unroll 8
+		for (unsigned i = 0; i < 8; i++) {
+			struct pp_page *page = p[i];
+
+			if (env_unlikely(env_load_acquire(&page->state) != key))
+				return (unsigned)(p - pages) + i;
+			env_store_relaxed(&to[i], page);
+		}
+	}
+	for (; p < end && env_load_acquire(&(*p)->state) == key; p++)
+		env_store_relaxed(to++, *p);
+	return (unsigned)(p - pages);
+}
+
+void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
+{
+	struct pp_gate *gate = pp_self.gate;
+	unsigned done = 0;
+
+	/* as many as go straight into this thread's cache: see pp_page_put */
+	if (gate && env_load_relaxed(&gate->owner) == pp_self.number && cache_has_room(gate, n)) {
+		done = put_run(gate->cache + cache_count(gate), pages, n, pp_self.key);
+		if (done)
+			cache_pushed(gate, done);
+	}
+	if (env_unlikely(done < n))
+		put_rest(pages + done, n - done, __builtin_return_address(0));
 }
 
 void pp_page_ref(struct pp_page *page, unsigned n)
 {
-	env_add_relaxed(&page->refs, n); /* the caller holds one: nothing to order */
+	env_add_relaxed(&page->state, PAGE_REFS(n)); /* the caller holds one: nothing to order */
 }
 
 /* ---- what a page says of itself ------------------------------------------------------------ */
-
-void *pp_page_addr(const struct pp_page *page)
-{
-	return page->addr;
-}
-
-pp_iova_t pp_page_iova(const struct pp_page *page)
-{
-	return page->iova;
-}
 
 uint32_t pp_page_size(const struct pp_page *page)
 {
@@ -441,5 +531,5 @@ uint32_t pp_page_size(const struct pp_page *page)
 
 uint32_t pp_page_refs(const struct pp_page *page)
 {
-	return env_load_relaxed(&page->refs);
+	return (uint32_t)(env_load_relaxed(&page->state) >> 32);
 }

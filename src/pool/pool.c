@@ -57,7 +57,7 @@ static uint64_t count_in_flight(struct pp_pool *pool)
 	uint64_t n = 0;
 
 	list_for_each(pos, &pool->chunks)
-		n += chunk_in_flight(list_entry(pos, struct chunk, link));
+		n += chunk_in_flight(list_entry(pos, struct pp_chunk, link));
 	return n;
 }
 
@@ -254,10 +254,8 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	strncpy(pool->name, p->name ? p->name : "unnamed", sizeof pool->name - 1);
 	strcpy(pool->label, pool->name);
 	pool->id = env_add_relaxed(&next_id, 1);
-	pool->owner = env_self();
 	pool->page_size = p->page_size;
 	pool->refs = 1;
-	pool->cap = POOL_CACHE;
 	env_lock_init(&pool->lock);
 	list_init(&pool->chunks);
 	list_init(&pool->spans);
@@ -271,8 +269,6 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 		pool->at[i].pool = pool;
 	}
 	pool->watch = debug_on(PP_DEBUG_PAGES);
-	if (pool->watch)
-		place_close(pool);
 }
 
 int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_pool_params *params)
@@ -298,6 +294,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 		env_free(pool);
 		return ret;
 	}
+	place_open(pool);
 	if (binding.id)
 		ret = pp_pool_attach(pool, binding);
 	if (ret)
@@ -328,7 +325,7 @@ void pp_pool_destroy(struct pp_pool *pool)
 
 void pp_pool_own(struct pp_pool *pool)
 {
-	env_store_relaxed(&pool->owner, env_self());
+	env_store_relaxed(&pool->gate->owner, env_self());
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)
@@ -358,7 +355,7 @@ static uint64_t record_bytes(const struct pp_pool *pool)
 
 	list_for_each(pos, &pool->spans)
 		bytes += sizeof(struct span);
-	return bytes + pool->n_chunks * sizeof(struct chunk) +
+	return bytes + pool->n_chunks * sizeof(struct pp_chunk) +
 	       pool->n_pages * (sizeof(struct pp_page) + (pool->watch ? sizeof(struct holder) : 0)) +
 	       pool->n_pages / 8;
 }
@@ -367,15 +364,13 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 {
 	uint64_t away = count_in_flight(pool), cached = place_count(pool);
 
-	s->alloc_fast = env_load_relaxed(&pool->alloc_fast);
 	s->alloc_slow = env_load_relaxed(&pool->alloc_slow);
 	s->alloc_slow_high_order = pool->n_chunks + pool->n_released;
 	s->alloc_empty = env_load_relaxed(&pool->alloc_empty);
 	s->alloc_refill = env_load_relaxed(&pool->alloc_refill);
 	s->alloc_failed = env_load_relaxed(&pool->alloc_failed);
-	s->recycle_cached = env_load_relaxed(&pool->recycle_cached);
 	s->recycle_cache_full = env_load_relaxed(&pool->recycle_cache_full);
-	s->recycle_ring = place_ring_total(pool);
+	place_stats(pool, s);
 	s->recycle_ring_full = env_load_relaxed(&pool->recycle_ring_full);
 	s->pages = pool->n_pages;
 	s->in_flight = pool->revoked || away < cached ? away : away - cached;

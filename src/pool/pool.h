@@ -45,30 +45,17 @@
 #define POOL_DEVICES 16u  /* devices that one pool may be attached to */
 #define POOL_SPAN 64u     /* chunks mapped by one call, at most */
 
-/* ---- the gate: what a put looks at last ------------------------------------------ */
+/* ---- the gate (pagepool/fast.h): what a put looks at last --------------------------- */
 
-struct gate {
-	uint32_t revoked;     /* 0, then 1 until the gate is used again; relaxed, see above */
-	struct pp_pool *pool; /* under gates.lock; NULL once the pool has been freed */
-	struct gate *next;    /* free */
-} __attribute__((aligned(ENV_LINE)));
-
-int gate_get(struct gate **out, struct pp_pool *pool);
-void gate_put(struct gate *gate);
+int gate_get(struct pp_gate **out, struct pp_pool *pool);
+void gate_put(struct pp_gate *gate);
 /* The flag was seen after a push: drain whatever revoked pool is behind the gate. */
-void gate_raced(struct gate *gate);
+void gate_raced(struct pp_gate *gate);
 
 /* ---- pages and chunks ---------------------------------------------------------------- */
 
-/* A page's descriptor: one cache line, outside of what any device can reach. */
-struct pp_page {
-	char *addr;
-	pp_iova_t iova;
-	struct pp_pool *pool;
-	struct chunk *chunk;
-	uint32_t refs;  /* stays 1 while the page is free, so that get need not write it */
-	uint32_t index; /* in the chunk */
-} __attribute__((aligned(ENV_LINE)));
+/* References are the upper half of pp_page.state. */
+#define PAGE_REFS(n) ((uint64_t)(n) << 32)
 
 /* Who got a page last, and who put it (debug mode `pages`). */
 struct holder {
@@ -92,7 +79,7 @@ struct holder {
 #define CHUNK_PAGES(n) ((uint32_t)(n) << 1)
 #define CHUNK_COUNT(n_home) ((int32_t)(n_home) >> 1)
 
-struct chunk {
+struct pp_chunk {
 	/* constant */
 	struct pp_pool *pool;
 	struct span *span;
@@ -114,8 +101,8 @@ struct chunk {
 	 */
 	uint32_t n_home __attribute__((aligned(ENV_LINE)));
 	uint32_t queued;          /* in pool->returned, or found in one of the lists */
-	struct chunk *returned;   /* link of pool->returned */
-	struct chunk *inbox;      /* link of pool->inbox */
+	struct pp_chunk *returned;   /* link of pool->returned */
+	struct pp_chunk *inbox;      /* link of pool->inbox */
 	struct pp_page page[];
 };
 
@@ -147,19 +134,17 @@ struct attachment {
 
 struct pp_pool {
 	/* Read by all, written hardly ever. */
-	uint64_t owner; /* env_self() of the owner; relaxed */
-	struct gate *gate;
+	struct pp_gate *gate; /* first: pp_page_get */
 	uint32_t page_size;
 	bool watch; /* debug mode `pages`: cache and ring are closed, so that every get and
 		       put takes the way through the chunk, where the watching is */
 
 	/* The owner's. Others read it to drain and for statistics. */
-	uint32_t count __attribute__((aligned(ENV_LINE))); /* entries in cache; release */
-	uint32_t cap;       /* 0 once revoked; the revoker's */
-	uint32_t refilling; /* the owner is taking from the ring; release */
+	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the ring; release */
 	uint64_t ring_pos;  /* the next slot to take */
-	uint64_t alloc_fast, alloc_slow, alloc_empty, alloc_refill, alloc_failed;
-	uint64_t recycle_cached, recycle_cache_full;
+	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
+	/* Of what the gate's word counts: pushed by a refill, popped not by a fast get. */
+	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
@@ -169,8 +154,8 @@ struct pp_pool {
 	uint64_t ring_tail __attribute__((aligned(ENV_LINE))); /* RING_CLOSED: no more */
 	uint64_t ring_head __attribute__((aligned(ENV_LINE))); /* taken by the owner; release */
 	struct pp_page *ring[POOL_RING] __attribute__((aligned(ENV_LINE)));
-	struct chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
-	struct chunk *inbox; /* are complete: to be looked at under the lock */
+	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
+	struct pp_chunk *inbox; /* are complete: to be looked at under the lock */
 	uint64_t recycle_ring_full;
 
 	/*
@@ -185,6 +170,7 @@ struct pp_pool {
 	char label[80]; /* for reports: the name and the first device; constant once attached */
 	uint64_t id; /* never used again; constant */
 	uint64_t revoked_ns; /* when */
+	uint64_t moves; /* the gate's count of pushes and pops, which may wrap, when last seen */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
 	bool revoked;
 	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
@@ -232,18 +218,21 @@ void pool_let_go(struct pp_pool *pool);
 int pool_map_all(struct pp_pool *pool, unsigned at);
 void pool_unmap_all(struct pp_pool *pool, unsigned at);
 /* Pages of a chunk that aren't home: in flight, in cache or ring, or just coming. */
-uint32_t chunk_in_flight(const struct chunk *c);
+uint32_t chunk_in_flight(const struct pp_chunk *c);
 uint64_t pool_idle_limit(const struct pp_pool *pool);
 uint64_t chunk_bytes_total(void);
 
 /* page.c: cache and ring */
 /* pp_page_get for a caller of our own; place: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
+bool page_drop(struct pp_page *page, uint32_t n); /* n references; true if they were the last */
+void place_open(struct pp_pool *pool);
 void place_close(struct pp_pool *pool); /* no more pushes; lock held */
 void place_drain(struct pp_pool *pool); /* bring all of them home; lock held, revoked */
 void place_empty(struct pp_pool *pool); /* the same in a live pool; owner, lock not held */
-uint64_t place_count(struct pp_pool *pool); /* pages in cache and ring, about */
-uint64_t place_ring_total(struct pp_pool *pool); /* pages that ever went through the ring */
+/* Pages in cache and ring, and what went through them: about, while the pool is in use. */
+uint64_t place_count(struct pp_pool *pool);
+void place_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
 
 /* frag.c: the page that fragments are cut from, closed by the revoker. Lock held. */
 void frag_revoke(struct pp_pool *pool);

@@ -133,7 +133,7 @@ int watch_caller(struct pp_pool *pool, const void *place)
 
 	if (pool->destroyed)
 		what = "after the pool was destroyed";
-	else if (!env_is_self(env_load_relaxed(&pool->owner)))
+	else if (!env_is_self(env_load_relaxed(&pool->gate->owner)))
 		what = "by a thread that isn't the pool's owner";
 	if (!what)
 		return 0;
@@ -204,7 +204,7 @@ static unsigned group_pages(struct pp_pool *pool, struct group *group)
 	unsigned n = 0;
 
 	list_for_each(pos, &pool->chunks) {
-		struct chunk *c = list_entry(pos, struct chunk, link);
+		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
 
 		for (uint32_t i = 0; i < c->n_pages; i++)
 			if (!(env_load_acquire(&c->home[i / 64]) >> i % 64 & 1))

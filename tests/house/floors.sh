@@ -43,7 +43,7 @@ bad=$(grep -rnE '__atomic_|pthread_(mutex|create)|malloc\(|mmap\(' src --include
 ok $? "above env nothing names an atomic, a mutex or an allocator itself"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 
-declared=$(awk '/^PP_API/ { on = 1 } on { print } /;/ { on = 0 }' include/pagepool/*.h | grep -oE '\bpp_[a-z0-9_]+\(' | tr -d '(' | sort -u)
+declared=$(awk '/^PP_API/ { on = 1 } on { print } /;/ { on = 0 }' include/pagepool/*.h | grep -oE '\bpp_[a-z0-9_]+(\(| __attribute__)' | sed 's/[( ].*//' | sort -u)
 exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBR]/ { sub(/@.*/, "", $3); print $3 }' |
 	grep '^pp_' | sort -u)
 [ "$declared" = "$exported" ]

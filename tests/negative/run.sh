@@ -168,7 +168,8 @@ said() {
 	local text address place
 	text=$(cat "$dir/err")
 	for address in $(grep -oE "[^ ]*/$(basename "$program")\+0x[0-9a-f]+" <<<"$text" | sort -u); do
-		place=$(addr2line -e "$program" "$(printf '%#x' $((${address##*+} - 1)))")
+		# the last line: where what was inlined (get, put) is called
+		place=$(addr2line -i -e "$program" "$(printf '%#x' $((${address##*+} - 1)))" | tail -1)
 		text=${text//"$address"/"${place%% *}"}
 	done
 	echo "$text"

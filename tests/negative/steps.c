@@ -47,6 +47,10 @@ static const struct {
 };
 #define CALLS (sizeof calls / sizeof calls[0])
 
+/* Not inlined. */
+static int (*volatile page_get)(struct pp_page **out, struct pp_pool *pool) = pp_page_get;
+static void (*volatile page_put)(struct pp_page *page) = pp_page_put;
+
 static void begin(void)
 {
 	raise(SIGUSR1); /* "step through the next one" */
@@ -59,9 +63,9 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	struct pp_frag frag;
 
 	mark();
-	need(!pp_page_get(batch, pool));
+	need(!page_get(batch, pool));
 	mark();
-	pp_page_put(batch[0]);
+	page_put(batch[0]);
 	mark();
 	need(pp_page_get_batch(batch, BATCH, pool) == BATCH);
 	mark();
@@ -78,7 +82,7 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	need(pp_page_get_batch(batch, BATCH, pool) == BATCH);
 	elsewhere(own_elsewhere, NULL);
 	mark();
-	pp_page_put(batch[0]);
+	page_put(batch[0]);
 	mark();
 	pp_page_put_batch(batch + 1, BATCH - 1);
 	pp_pool_own(pool);

@@ -1,0 +1,150 @@
+/*
+ * fast.h - get and put, inline: what a page and a pool look like to them. Included by
+ * pool.h, which says what the functions promise. The layouts are part of the soname's
+ * promise; programs use the functions, not the members.
+ *
+ * Why inline: get and put are a dozen instructions each, and a call costs as much again
+ * (docs/performance.md). Where the compiler does not inline them, or their address is taken,
+ * the library's own are used: they are the same code.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PAGEPOOL_FAST_H
+#define PAGEPOOL_FAST_H
+
+#include <pagepool/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct pp_pool;
+
+/**
+ * A page's descriptor: one cache line, outside of what any device can reach. All but state
+ * is constant.
+ */
+struct pp_page {
+	uint64_t state; /**< references << 32 | number of the gate; it stays 1 reference while
+			     the page is free, so that get need not write it */
+	char *addr;
+	pp_iova_t iova;
+	struct pp_pool *pool;
+	struct pp_chunk *chunk;
+	uint32_t index; /**< in the chunk */
+} __attribute__((aligned(64)));
+
+/**
+ * A pool's owner-side cache of free pages, and the flag that its users look at last. Gates
+ * outlive their pools: they are never freed, only used again.
+ */
+struct pp_gate {
+	/* read by all, written hardly ever; relaxed */
+	uint64_t owner;         /**< the owning thread's number */
+	struct pp_page **cache; /**< constant while there is a pool */
+	uint32_t cap;           /**< pages that the cache may hold; 0 once it is closed */
+	uint32_t revoked;       /**< 0, then 1 until the gate is used again */
+	uint32_t number;        /**< of the gate; constant, from 1 up */
+	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
+	struct pp_gate *next;
+	/**
+	 * The owner's; release, for whoever drains. The lowest 16 bits: pages in the cache. The
+	 * rest: pages ever pushed and popped, so that to count them costs nothing: what was
+	 * pushed is half of the sum of both numbers, what was popped half of the difference.
+	 */
+	uint64_t word __attribute__((aligned(64)));
+} __attribute__((aligned(64)));
+
+#define PP_GATE_COUNT(word) ((uint32_t)(uint16_t)(word))
+#define PP_GATE_PUSHED(n) ((uint64_t)(n) * ((1u << 16) + 1))
+#define PP_GATE_POPPED(n) ((uint64_t)(n) * ((1u << 16) - 1))
+
+/**
+ * What a thread knows of itself. A page whose state is `key` has one reference and is of
+ * the pool behind `gate`: one comparison, after which nothing need be loaded through the
+ * page; the processor would have to wait for that.
+ */
+struct pp_self {
+	uint64_t key; /**< 1 << 32 | the gate's number; 0: no gate yet */
+	struct pp_gate *gate;
+	uint64_t number; /**< this thread's, if there is a gate */
+};
+PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
+
+/* The atomics of these functions; an environment that watches every access has its own. */
+#ifndef pp_load_relaxed
+#define pp_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define pp_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define pp_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define pp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define pp_barrier_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#endif
+
+/* What get and put do when it isn't as usual. */
+PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
+PP_API int pp_page_get_raced(struct pp_page **out, struct pp_pool *pool);
+PP_API void pp_page_put_slow(struct pp_page *page);
+PP_API void pp_page_put_raced(struct pp_gate *gate);
+
+/* gnu_inline: inlined, or else the library's is called; no copy is made. */
+#ifndef PP_INLINE
+#define PP_INLINE extern inline __attribute__((gnu_inline))
+#endif
+
+PP_INLINE int pp_page_get(struct pp_page **out, struct pp_pool *pool)
+{
+	struct pp_gate *gate = *(struct pp_gate *const *)pool; /* its first member */
+	uint32_t count = PP_GATE_COUNT(pp_load_relaxed(&gate->word));
+	struct pp_page *page; /* not *out, which so can live in a register */
+	int ret = 0;
+
+	if (__builtin_expect(!count, 0)) {
+		ret = pp_page_get_slow(&page, pool);
+		*out = page;
+		return ret;
+	}
+	*out = pp_load_relaxed(&gate->cache[count - 1]);
+	pp_store_release(&gate->word, pp_load_relaxed(&gate->word) + PP_GATE_POPPED(1));
+	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0)) {
+		ret = pp_page_get_raced(&page, pool);
+		*out = page;
+	}
+	return ret;
+}
+
+PP_INLINE void pp_page_put(struct pp_page *page)
+{
+	struct pp_gate *gate = pp_self.gate;
+	uint32_t count;
+
+	/* acquire: what other holders did came before */
+	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.key, 0) ||
+	    __builtin_expect(pp_load_relaxed(&gate->owner) != pp_self.number, 0) ||
+	    __builtin_expect((count = PP_GATE_COUNT(pp_load_relaxed(&gate->word))) >=
+			     pp_load_relaxed(&gate->cap), 0)) {
+		pp_page_put_slow(page);
+		return;
+	}
+	pp_store_relaxed(&gate->cache[count], page);
+	pp_store_release(&gate->word, pp_load_relaxed(&gate->word) + PP_GATE_PUSHED(1));
+	/* page and pool may be gone from here on; the gate is there */
+	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0))
+		pp_page_put_raced(gate);
+}
+
+PP_INLINE void *pp_page_addr(const struct pp_page *page)
+{
+	return page->addr;
+}
+
+PP_INLINE pp_iova_t pp_page_iova(const struct pp_page *page)
+{
+	return page->iova;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
