@@ -82,56 +82,68 @@ PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-
 
 /* What get and put do when it isn't as usual. */
 PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
-PP_API int pp_page_get_raced(struct pp_page **out, struct pp_pool *pool);
+PP_API void pp_page_get_raced(struct pp_pool *pool);
 PP_API void pp_page_put_slow(struct pp_page *page);
 PP_API void pp_page_put_raced(struct pp_gate *gate);
 
 /* gnu_inline: inlined, or else the library's is called; no copy is made. */
-#ifndef PP_INLINE
 #define PP_INLINE extern inline __attribute__((gnu_inline))
-#endif
+
+/* Pop from the cache. False: it is empty, or the pool revoked. */
+PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, struct pp_pool *pool)
+{
+	struct pp_gate *gate = *(struct pp_gate *const *)pool; /* its first member */
+	uint64_t word = pp_load_relaxed(&gate->word);
+
+	if (__builtin_expect(!PP_GATE_COUNT(word), 0))
+		return false;
+	*out = pp_load_relaxed(&gate->cache[PP_GATE_COUNT(word) - 1]);
+	pp_store_release(&gate->word, word + PP_GATE_POPPED(1));
+	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (__builtin_expect(!pp_load_relaxed(&gate->revoked), 1))
+		return true;
+	pp_page_get_raced(pool);
+	return false;
+}
+
+/* Push to the cache, if the page's last reference is the caller's, its owner. Else false. */
+PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
+{
+	struct pp_gate *gate = pp_self.gate;
+	uint64_t word;
+
+	/* acquire: what other holders did came before */
+	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.key, 0) ||
+	    __builtin_expect(pp_load_relaxed(&gate->owner) != pp_self.number, 0))
+		return false;
+	word = pp_load_relaxed(&gate->word);
+	if (__builtin_expect(PP_GATE_COUNT(word) >= pp_load_relaxed(&gate->cap), 0))
+		return false;
+	pp_store_relaxed(&gate->cache[PP_GATE_COUNT(word)], page);
+	pp_store_release(&gate->word, word + PP_GATE_PUSHED(1));
+	/* page and pool may be gone from here on; the gate is there */
+	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0))
+		pp_page_put_raced(gate);
+	return true;
+}
 
 PP_INLINE int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 {
-	struct pp_gate *gate = *(struct pp_gate *const *)pool; /* its first member */
-	uint32_t count = PP_GATE_COUNT(pp_load_relaxed(&gate->word));
 	struct pp_page *page; /* not *out, which so can live in a register */
-	int ret = 0;
+	int ret;
 
-	if (__builtin_expect(!count, 0)) {
-		ret = pp_page_get_slow(&page, pool);
-		*out = page;
-		return ret;
-	}
-	*out = pp_load_relaxed(&gate->cache[count - 1]);
-	pp_store_release(&gate->word, pp_load_relaxed(&gate->word) + PP_GATE_POPPED(1));
-	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0)) {
-		ret = pp_page_get_raced(&page, pool);
-		*out = page;
-	}
+	if (__builtin_expect(pp_fast_get(out, pool), 1))
+		return 0;
+	ret = pp_page_get_slow(&page, pool);
+	*out = page;
 	return ret;
 }
 
 PP_INLINE void pp_page_put(struct pp_page *page)
 {
-	struct pp_gate *gate = pp_self.gate;
-	uint32_t count;
-
-	/* acquire: what other holders did came before */
-	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.key, 0) ||
-	    __builtin_expect(pp_load_relaxed(&gate->owner) != pp_self.number, 0) ||
-	    __builtin_expect((count = PP_GATE_COUNT(pp_load_relaxed(&gate->word))) >=
-			     pp_load_relaxed(&gate->cap), 0)) {
+	if (__builtin_expect(!pp_fast_put(page), 0))
 		pp_page_put_slow(page);
-		return;
-	}
-	pp_store_relaxed(&gate->cache[count], page);
-	pp_store_release(&gate->word, pp_load_relaxed(&gate->word) + PP_GATE_PUSHED(1));
-	/* page and pool may be gone from here on; the gate is there */
-	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0))
-		pp_page_put_raced(gate);
 }
 
 PP_INLINE void *pp_page_addr(const struct pp_page *page)

@@ -142,6 +142,9 @@ PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, 
 /**
  * Give idle chunks back to the system until at most keep are left. Completes
  * deferred invalidations, so the memory is gone when it returns. Owner.
+ * Of a revoked pool: give back the memory of every page that is free. (A revocation does so
+ * for the longest run of a chunk only, so that it takes no longer than its chunks; the rest
+ * goes with a call of this, or when a page next to it comes home.)
  * @return how many chunks went.
  */
 PP_API uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep);

@@ -55,7 +55,7 @@ static bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)
 /* A chunk with all of its pages home; its memory is not known yet. */
 static struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 {
-	size_t bits = home_words(n_pages) * sizeof(uint64_t);
+	size_t bits = 2 * home_words(n_pages) * sizeof(uint64_t);
 	size_t pages = sizeof(struct pp_chunk) + n_pages * sizeof(struct pp_page);
 	struct pp_chunk *c = env_zalloc(pages + bits);
 
@@ -66,6 +66,7 @@ static struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 	c->n_home = CHUNK_PAGES(n_pages);
 	c->queued = 1; /* it will be in one of the lists */
 	c->home = (uint64_t *)((char *)c + pages);
+	c->given = c->home + home_words(n_pages);
 	list_init(&c->link);
 	list_init(&c->where);
 	if (pool->watch) {
@@ -108,11 +109,13 @@ static void chunk_delete(struct pp_chunk *c)
 	env_free(c);
 }
 
-static void span_unref(struct span *span)
+static void span_unref(struct pp_pool *pool, struct span *span)
 {
 	if (env_sub_acq_rel(&span->refs, 1) != 1)
 		return;
 	iova_put(span->iova);
+	if (span->memory != PP_MEMORY_HUGETLB)
+		env_unmap(span->addr, span->n * chunk_size(pool));
 	env_free(span);
 }
 
@@ -124,9 +127,17 @@ static void chunk_free(struct pp_chunk *c)
 {
 	struct pp_pool *pool = c->pool;
 
-	env_unmap(c->addr, chunk_size(pool));
+	/*
+	 * Of base pages the contents go now and the addresses with the span: to cut them out
+	 * one by one costs ten times as much, and a map entry each. A hugetlb page would stay
+	 * reserved for the addresses.
+	 */
+	if (c->span->memory == PP_MEMORY_HUGETLB)
+		env_unmap(c->addr, chunk_size(pool));
+	else
+		env_discard(c->addr, chunk_size(pool));
 	env_sub_acq_rel(&bytes_total, chunk_size(pool));
-	span_unref(c->span);
+	span_unref(pool, c->span);
 	chunk_delete(c);
 	pool_unref(pool);
 }
@@ -460,17 +471,109 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 	pool_unref(pool);
 }
 
-/* The memory of a zombie's pages that come home goes back at once, where it can. */
-static void discard(struct pp_chunk *c, unsigned word, uint64_t bits)
+static bool can_discard(const struct pp_chunk *c)
 {
-	struct pp_pool *pool = c->pool;
+	return c->span->memory != PP_MEMORY_HUGETLB && c->pool->page_size % PP_BASE_PAGE == 0;
+}
+
+static void discard(struct pp_chunk *c, uint32_t first, uint32_t n)
+{
+	env_discard(c->addr + (size_t)first * c->pool->page_size, (size_t)n * c->pool->page_size);
+}
+
+/*
+ * Pages of a zombie are coming home: their memory goes back, and with it that of their
+ * neighbours in the word that are home and still have theirs. The pages aren't counted yet,
+ * so the chunk is there, and what is home stays there.
+ */
+static void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
+{
+	uint64_t kept = env_load_acquire(&c->home[word]) & ~env_load_relaxed(&c->given[word]);
 	unsigned lo, n;
 
-	if (c->span->memory == PP_MEMORY_HUGETLB || pool->page_size % PP_BASE_PAGE)
+	if (!can_discard(c))
 		return;
+	for (uint64_t before = 0; before != bits;) {
+		before = bits;
+		bits |= (bits << 1 | bits >> 1) & kept;
+	}
+	env_or_relaxed(&c->given[word], bits);
 	while (next_run(&bits, &lo, &n))
-		env_discard(c->addr + (size_t)(word * 64 + lo) * pool->page_size,
-			    (size_t)n * pool->page_size);
+		discard(c, word * 64 + lo, n);
+}
+
+/* The next run of pages that are home, from `from` on. False: there is none. */
+static bool next_home(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint32_t *n)
+{
+	uint32_t i = from;
+
+	while (i < c->n_pages && !(env_load_acquire(&c->home[i / 64]) >> i % 64)) /* none in it */
+		i = i / 64 * 64 + 64;
+	if (i >= c->n_pages)
+		return false;
+	i += (uint32_t)__builtin_ctzll(env_load_acquire(&c->home[i / 64]) >> i % 64);
+	*lo = i;
+	while (i < c->n_pages) {
+		uint64_t gap = ~(env_load_acquire(&c->home[i / 64]) >> i % 64);
+		uint32_t ones = gap ? (uint32_t)__builtin_ctzll(gap) : 64;
+
+		if (ones < 64 - i % 64) {
+			i += ones;
+			break;
+		}
+		i = i / 64 * 64 + 64;
+	}
+	*n = (i < c->n_pages ? i : c->n_pages) - *lo;
+	return true;
+}
+
+/* From page `from` up to page `to`, of the word that `from` is in. */
+static uint64_t bits_of_word(uint32_t from, uint32_t to)
+{
+	uint64_t bits = ~0ull << from % 64;
+
+	return to / 64 > from / 64 ? bits : bits & ~(~0ull << to % 64);
+}
+
+/*
+ * At a revocation: the memory of free pages in a chunk that has others in flight. A system call
+ * takes as long as all else that is done for the chunk, and the time of an unbind is not to
+ * depend on how the pages in flight lie: so one call a chunk, for the longest of the first few
+ * runs. The rest goes when a page next to it comes home.
+ */
+#define DISCARD_LOOKS 8u
+#define DISCARD_PAGES 32u /* at least */
+
+static void discard_run(struct pp_chunk *c, uint32_t first, uint32_t n)
+{
+	discard(c, first, n);
+	for (uint32_t i = first; i < first + n; i = i / 64 * 64 + 64)
+		env_or_relaxed(&c->given[i / 64], bits_of_word(i, first + n));
+}
+
+static void discard_longest(struct pp_chunk *c)
+{
+	uint32_t lo = 0, n = 0, first = 0, longest = 0;
+
+	if (!can_discard(c))
+		return;
+	for (uint32_t i = 0; i < DISCARD_LOOKS && next_home(c, lo + n, &lo, &n); i++)
+		if (n > longest) {
+			first = lo;
+			longest = n;
+		}
+	if (longest >= DISCARD_PAGES)
+		discard_run(c, first, longest);
+}
+
+void pool_discard(struct pp_pool *pool)
+{
+	list_for_each(pos, &pool->chunks) {
+		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
+
+		for (uint32_t lo = 0, n = 0; can_discard(c) && next_home(c, lo + n, &lo, &n);)
+			discard_run(c, lo, n);
+	}
 }
 
 static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
@@ -481,7 +584,7 @@ static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 
 	/* while it is being drained pool_let_go will do that, for many at once */
 	if (revoked && env_load_relaxed(&pool->let_go))
-		discard(c, word, bits);
+		discard_coming(c, word, bits);
 	twice = env_or_seq_cst(&c->home[word], bits) & bits;
 	if (env_unlikely(twice)) {
 		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
@@ -791,8 +894,7 @@ void pool_let_go(struct pp_pool *pool)
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
 
 		if (CHUNK_COUNT(env_load_acquire(&c->n_home)) < (int32_t)c->n_pages)
-			for (unsigned w = 0; w < home_words(c->n_pages); w++)
-				discard(c, w, env_load_acquire(&c->home[w]));
+			discard_longest(c);
 		chunk_account(c, 1);
 	}
 }

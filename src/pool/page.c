@@ -1,14 +1,10 @@
 /*
- * page.c - get and put: the owner's cache, the return ring, references. The fast paths,
+ * page.c - get and put: the owner's cache, references. The fast paths,
  * and their side of the revocation protocol (pool.h, "the one subtle protocol").
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-/* Here the inline functions of fast.h are defined for whoever doesn't inline them. */
-#define PP_INLINE
 #include "pool/pool.h"
-
-#define RING_CLOSED (1ull << 63)
 
 __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
 
@@ -139,62 +135,21 @@ static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32
 		bring_home(pool, pages, n, place);
 }
 
-/* ---- ring: any thread puts, the owner takes ------------------------------------------ */
+/* ---- returns: what other threads put, the owner takes --------------------------------- */
 
 /*
- * Push up to n pages; returns how many there was room for. Of these none may be touched
- * any more, nor, if it was all, the pool.
- *
- * A putter first takes its slots, by moving the tail, then fills them. The owner stops
- * at a slot that isn't filled yet: it never waits for a putter, nor the other way round.
- */
-static unsigned ring_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
-{
-	struct pp_gate *gate = pool->gate;
-	uint64_t tail = env_load_relaxed(&pool->ring_tail);
-	uint64_t room;
-	unsigned k;
-
-	do {
-		if (tail & RING_CLOSED)
-			return 0;
-		/* acquire: the slots up to it have been emptied (ring_take) */
-		room = POOL_RING - (tail - env_load_acquire(&pool->ring_head));
-		k = n < room ? n : (unsigned)room;
-		if (!k || room > POOL_RING) /* a tail that is stale: as good as full */
-			return 0;
-	} while (!env_cas_acq_rel(&pool->ring_tail, &tail, tail + k));
-	for (unsigned i = 0; i < k; i++)
-		env_store_release(&pool->ring[(tail + i) % POOL_RING], pages[i]);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (gate_revoked(gate))
-		gate_raced(gate);
-	return k;
-}
-
-/*
- * Fill the empty cache from the ring. While `refilling` is up the revoker leaves the ring
+ * Fill the empty cache from the returns. While `refilling` is up the revoker leaves them
  * to us; what it leaves, we drain when we see the flag. Returns the pages now in the cache.
  */
-static uint32_t ring_take(struct pp_pool *pool)
+static uint32_t take_returns(struct pp_pool *pool)
 {
 	struct pp_gate *gate = pool->gate;
-	uint64_t pos = pool->ring_pos;
 	uint32_t n = 0;
 
 	env_store_release(&pool->refilling, 1);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (!gate_revoked(gate)) {
-		struct pp_page *page;
-
-		while (n < POOL_CACHE &&
-		       (page = env_load_acquire(&pool->ring[pos % POOL_RING]))) {
-			env_store_relaxed(&pool->ring[pos % POOL_RING], NULL);
-			env_store_relaxed(&gate->cache[n++], page);
-			pos++;
-		}
-		pool->ring_pos = pos;
-		env_store_release(&pool->ring_head, pos);
+		n = returns_take(pool, gate->cache, POOL_CACHE);
 		env_count(&pool->filled, n);
 		cache_move(gate, PP_GATE_PUSHED(n));
 	}
@@ -223,11 +178,10 @@ void place_open(struct pp_pool *pool)
 		place_close(pool);
 }
 
-/* Close cache and ring for good: gets and puts go the long way. */
+/* Close cache and returns for good: gets and puts go the long way. */
 void place_close(struct pp_pool *pool)
 {
 	env_store_relaxed(&pool->gate->cap, 0);
-	env_or_seq_cst(&pool->ring_tail, RING_CLOSED);
 }
 
 /* Take everything out of the places and bring it home. After the heavy barrier only. */
@@ -242,16 +196,8 @@ void place_drain(struct pp_pool *pool)
 		if (page)
 			pool_bring_home(&page, 1);
 	}
-	if (env_load_acquire(&pool->refilling))
-		return; /* the owner is at the ring, and will see the flag when it is done */
-	for (uint32_t i = 0; i < POOL_RING; i++) {
-		struct pp_page *page = env_load_relaxed(&pool->ring[i]);
-
-		if (page)
-			page = env_xchg_acq_rel(&pool->ring[i], NULL);
-		if (page)
-			pool_bring_home(&page, 1);
-	}
+	if (!env_load_acquire(&pool->refilling)) /* else the owner is at the returns, and will */
+		returns_drain(pool);             /* see the flag when it is done */
 }
 
 void place_empty(struct pp_pool *pool)
@@ -266,19 +212,12 @@ void place_empty(struct pp_pool *pool)
 			env_count(&pool->popped_otherwise, n);
 			pool_bring_home(pages, n);
 		}
-	} while (cache_count(pool->gate) || (!pool->watch && ring_take(pool)));
-}
-
-static uint64_t ring_total(struct pp_pool *pool)
-{
-	return env_load_relaxed(&pool->ring_tail) & ~RING_CLOSED;
+	} while (cache_count(pool->gate) || (!pool->watch && take_returns(pool)));
 }
 
 uint64_t place_count(struct pp_pool *pool)
 {
-	uint64_t tail = ring_total(pool), head = env_load_relaxed(&pool->ring_head);
-
-	return cache_count(pool->gate) + (tail > head ? tail - head : 0);
+	return cache_count(pool->gate) + returns_count(pool);
 }
 
 /* Not below 0: the two are not read at the same moment. */
@@ -295,12 +234,12 @@ void place_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 	pool->moves += ((word >> 16) - pool->moves) & ((1ull << 48) - 1);
 	s->recycle_cached = less((pool->moves + count) / 2, env_load_relaxed(&pool->filled));
 	s->alloc_fast = less((pool->moves - count) / 2, env_load_relaxed(&pool->popped_otherwise));
-	s->recycle_ring = ring_total(pool);
+	s->recycle_ring = returns_total(pool);
 }
 
 /* ---- get ------------------------------------------------------------------------------------ */
 
-/* Fill the empty cache: from the ring, from the chunks, from new chunks. Or an errno. */
+/* Fill the empty cache: from the returns, from the chunks, from new chunks. Or an errno. */
 static int refill(struct pp_pool *pool)
 {
 	struct pp_page *pages[POOL_REFILL];
@@ -308,7 +247,7 @@ static int refill(struct pp_pool *pool)
 	int ret = 0;
 
 	env_count(&pool->alloc_empty, 1);
-	n = ring_take(pool);
+	n = take_returns(pool);
 	if (n) {
 		env_count(&pool->alloc_refill, 1);
 		return 0;
@@ -377,19 +316,20 @@ int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 }
 
 /* The flag was seen after a pop. */
-int pp_page_get_raced(struct pp_page **out, struct pp_pool *pool)
+void pp_page_get_raced(struct pp_pool *pool)
 {
 	pop_raced(pool, 1);
-	*out = NULL;
-	env_count(&pool->alloc_failed, 1);
-	return -ENODEV;
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
-	if (cache_count(pool->gate) && cache_pop(pool, out, 1))
-		return 0;
-	return get_slow(out, pool, place);
+	return pp_fast_get(out, pool) ? 0 : get_slow(out, pool, place);
+}
+
+/* For whoever doesn't inline it; so are pp_page_put, _addr and _iova. */
+int pp_page_get(struct pp_page **out, struct pp_pool *pool)
+{
+	return page_get(out, pool, __builtin_return_address(0));
 }
 
 int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
@@ -444,17 +384,28 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 		owner_put(pool, pages, n, place);
 		return;
 	}
-	k = ring_push(pool, pages, n);
+	k = returns_push(pool, pages, n);
 	if (k == n)
 		return;
 	env_add_relaxed(&pool->recycle_ring_full, n - k);
 	bring_home(pool, pages + k, n - k, place);
 }
 
-void pp_page_put_slow(struct pp_page *page)
+static void put_slow(struct pp_page *page, const void *place)
 {
 	if (page_drop(page, 1))
-		put_home(&page, 1, __builtin_return_address(0));
+		put_home(&page, 1, place);
+}
+
+void pp_page_put_slow(struct pp_page *page)
+{
+	put_slow(page, __builtin_return_address(0));
+}
+
+void pp_page_put(struct pp_page *page)
+{
+	if (!pp_fast_put(page))
+		put_slow(page, __builtin_return_address(0));
 }
 
 void pp_page_put_raced(struct pp_gate *gate)
@@ -523,6 +474,16 @@ void pp_page_ref(struct pp_page *page, unsigned n)
 }
 
 /* ---- what a page says of itself ------------------------------------------------------------ */
+
+void *pp_page_addr(const struct pp_page *page)
+{
+	return page->addr;
+}
+
+pp_iova_t pp_page_iova(const struct pp_page *page)
+{
+	return page->iova;
+}
 
 uint32_t pp_page_size(const struct pp_page *page)
 {

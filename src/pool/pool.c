@@ -337,12 +337,15 @@ bool pp_pool_revoked(const struct pp_pool *pool)
 
 uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 {
-	uint64_t n;
+	uint64_t n = 0;
 
 	place_empty(pool);
 	pool_lock(pool);
 	pool_process_inbox(pool);
-	n = pool->revoked ? 0 : pool_shrink(pool, keep);
+	if (pool->revoked)
+		pool_discard(pool);
+	else
+		n = pool_shrink(pool, keep);
 	pool_unlock(pool);
 	return n;
 }
@@ -357,7 +360,7 @@ static uint64_t record_bytes(const struct pp_pool *pool)
 		bytes += sizeof(struct span);
 	return bytes + pool->n_chunks * sizeof(struct pp_chunk) +
 	       pool->n_pages * (sizeof(struct pp_page) + (pool->watch ? sizeof(struct holder) : 0)) +
-	       pool->n_pages / 8;
+	       pool->n_pages / 4; /* home, given */
 }
 
 static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)

@@ -4,7 +4,7 @@
  * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *place*:
  *
  *   cache   the owner's private array: the owner alone, no atomic read-modify-write
- *   ring    the pool's return ring: any thread puts, the owner takes
+ *   ring    the pool's returns, lanes and a shared ring: any thread puts, the owner takes
  *   chunk   its bit in the chunk's `home` words: any thread puts, the lock's holder takes
  *
  * cache and ring are there for speed; the chunk is where a page is at home and where it
@@ -41,7 +41,9 @@
 
 #define POOL_CACHE 512u   /* pages in the owner's cache */
 #define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
-#define POOL_RING 2048u   /* pages in the return ring; a power of two */
+#define POOL_LANES 4u     /* threads that put through a lane of their own */
+#define POOL_LANE 1024u   /* pages in a lane; a power of two */
+#define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES 16u  /* devices that one pool may be attached to */
 #define POOL_SPAN 64u     /* chunks mapped by one call, at most */
 
@@ -87,6 +89,7 @@ struct pp_chunk {
 	uint32_t n_pages;
 	uint32_t slot; /* in the span */
 	uint64_t *home; /* a bit for each page that is home; the words are any thread's */
+	uint64_t *given; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
 	struct holder *holder; /* an entry for each page, or NULL: pool->watch */
 	/* under the pool's lock */
 	struct list link;  /* pool->chunks */
@@ -132,6 +135,21 @@ struct attachment {
 	pp_binding_t name;
 };
 
+/* A ring with one putter. Pages in it: from head up to tail. */
+struct lane {
+	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
+	uint64_t seen; /* head as the putter last saw it */
+	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
+	struct pp_page *slot[POOL_LANE] __attribute__((aligned(ENV_LINE)));
+};
+
+/* A ring with many. Pages in it: the slots that aren't NULL. */
+struct ring {
+	uint64_t tail __attribute__((aligned(ENV_LINE)));
+	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
+	struct pp_page *slot[POOL_RING] __attribute__((aligned(ENV_LINE)));
+};
+
 struct pp_pool {
 	/* Read by all, written hardly ever. */
 	struct pp_gate *gate; /* first: pp_page_get */
@@ -141,7 +159,6 @@ struct pp_pool {
 
 	/* The owner's. Others read it to drain and for statistics. */
 	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the ring; release */
-	uint64_t ring_pos;  /* the next slot to take */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
 	/* Of what the gate's word counts: pushed by a refill, popped not by a fast get. */
 	uint64_t filled, popped_otherwise;
@@ -151,9 +168,9 @@ struct pp_pool {
 	struct pp_page *cache[POOL_CACHE] __attribute__((aligned(ENV_LINE)));
 
 	/* The putters'. */
-	uint64_t ring_tail __attribute__((aligned(ENV_LINE))); /* RING_CLOSED: no more */
-	uint64_t ring_head __attribute__((aligned(ENV_LINE))); /* taken by the owner; release */
-	struct pp_page *ring[POOL_RING] __attribute__((aligned(ENV_LINE)));
+	uint64_t lane_thread[POOL_LANES] __attribute__((aligned(ENV_LINE))); /* 0: nobody's */
+	struct lane lane[POOL_LANES];
+	struct ring ring;
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
 	struct pp_chunk *inbox; /* are complete: to be looked at under the lock */
 	uint64_t recycle_ring_full;
@@ -212,6 +229,8 @@ void pool_process_inbox(struct pp_pool *pool);
 /* Let idle and fresh chunks go until at most keep of them are left, and complete every
  * deferred invalidation. Returns how many went. */
 uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep);
+/* Of a zombie: give the memory of all its free pages back. */
+void pool_discard(struct pp_pool *pool);
 /* The pool's own hold on its chunks ends: it is revoked and drained. */
 void pool_let_go(struct pp_pool *pool);
 /* Map or unmap every span for one attachment. */
@@ -233,6 +252,17 @@ void place_empty(struct pp_pool *pool); /* the same in a live pool; owner, lock 
 /* Pages in cache and ring, and what went through them: about, while the pool is in use. */
 uint64_t place_count(struct pp_pool *pool);
 void place_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
+
+/* returns.c */
+/*
+ * Push up to n pages; returns for how many there was room. Of these none may be touched any
+ * more, nor, if it was all, the pool. Any thread.
+ */
+unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n);
+unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n); /* owner */
+void returns_drain(struct pp_pool *pool); /* as place_drain, with the owner not in it */
+uint64_t returns_count(struct pp_pool *pool); /* pages there now, about */
+uint64_t returns_total(struct pp_pool *pool); /* pages that ever went that way */
 
 /* frag.c: the page that fragments are cut from, closed by the revoker. Lock held. */
 void frag_revoke(struct pp_pool *pool);

@@ -328,43 +328,89 @@ static bool resident(const struct pp_page *page)
 	return in[0] & 1;
 }
 
+/* Of 512 pages: those in flight; in `runs` one long run, or else each fourth. */
+static bool stays(unsigned i, bool runs)
+{
+	return runs ? i < 128 : i % 4 == 0;
+}
+
 /* N pages in flight cost N pages: the others of their chunks are given back. */
-static void free_pages_of_zombies_are_given_back(bool before)
+static void free_pages_of_zombies_are_given_back(bool before, bool runs)
 {
 	struct pp_pool_params p = small_chunks(2 * MIB);
 	unsigned kept = 0, given_back = 0;
+	struct soft_device d;
 	struct pp_pool *pool;
 	struct bunch b;
 
+	soft_device_init(&d, NULL);
 	pp_debug_set(before ? PP_DEBUG_PAGES : 0); /* no cache: what is put is at home */
-	pool = new_pool(pp_binding_none(), &p);
+	pool = new_pool(soft_device_bind(&d), &p);
 	pp_debug_set(0);
 	b = take(pool, 512);
 	fill_all(&b, 5);
 	for (unsigned i = 0; before && i < b.n; i++)
-		if (i % 4)
+		if (!stays(i, runs))
 			pp_page_put(b.page[i]);
-	pp_pool_destroy(pool);
+	pp_device_unbind(d.dev);
 	for (unsigned i = 0; !before && i < b.n; i++)
-		if (i % 4)
+		if (!stays(i, runs))
 			pp_page_put(b.page[i]);
+	if (before && !runs)
+		pp_pool_trim(pool, 0);
 	for (unsigned i = 0; i < b.n; i++)
-		if (i % 4)
+		if (!stays(i, runs))
 			given_back += !resident(b.page[i]);
 		else
 			kept += filled(b.page[i], 5);
-	check_eq(given_back, 384, "pages put %s are given back", before ? "before" : "after");
+	check_eq(given_back, 384, "pages put %s are given back, %s", before ? "before" : "after",
+		 runs ? "in a run" : before ? "by trim" : "one by one");
 	check_eq(kept, 128, "those in flight are whole");
+	for (unsigned i = 0; i < b.n; i++)
+		if (stays(i, runs))
+			pp_page_put(b.page[i]);
+	free(b.page);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* What was free at the revocation in short runs goes when a neighbour comes home. */
+static void neighbours_are_given_back(void)
+{
+	struct pp_pool_params p = small_chunks(2 * MIB);
+	unsigned given_back = 0;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	pp_debug_set(PP_DEBUG_PAGES);
+	pool = new_pool(pp_binding_none(), &p);
+	pp_debug_set(0);
+	b = take(pool, 512);
+	fill_all(&b, 5);
+	for (unsigned i = 0; i < b.n; i++)
+		if (i % 4)
+			pp_page_put(b.page[i]);
+	pp_pool_destroy(pool);
+	pp_page_put(b.page[8]);
+	for (unsigned i = 5; i < 12; i++)
+		given_back += !resident(b.page[i]);
+	check_eq(given_back, 7, "with a page that comes home, its free neighbours");
+	check(filled(b.page[4], 5) && filled(b.page[12], 5), "and no further");
 	for (unsigned i = 0; i < b.n; i += 4)
-		pp_page_put(b.page[i]);
+		if (i != 8)
+			pp_page_put(b.page[i]);
 	free(b.page);
 	check_nothing_left("at the end");
 }
 
 static void n_pages_cost_n_pages(void)
 {
-	free_pages_of_zombies_are_given_back(true);
-	free_pages_of_zombies_are_given_back(false);
+	free_pages_of_zombies_are_given_back(true, true);
+	free_pages_of_zombies_are_given_back(true, false);
+	free_pages_of_zombies_are_given_back(false, true);
+	free_pages_of_zombies_are_given_back(false, false);
+	neighbours_are_given_back();
 }
 
 /* Many threads put the last pages of the same chunks: somebody's put is the last. */

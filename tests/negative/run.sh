@@ -168,8 +168,7 @@ said() {
 	local text address place
 	text=$(cat "$dir/err")
 	for address in $(grep -oE "[^ ]*/$(basename "$program")\+0x[0-9a-f]+" <<<"$text" | sort -u); do
-		# the last line: where what was inlined (get, put) is called
-		place=$(addr2line -i -e "$program" "$(printf '%#x' $((${address##*+} - 1)))" | tail -1)
+		place=$(addr2line -e "$program" "$(printf '%#x' $((${address##*+} - 1)))")
 		text=${text//"$address"/"${place%% *}"}
 	done
 	echo "$text"
