@@ -162,7 +162,8 @@ struct pp_recall {
 	struct pp_recall *next; /**< the library's */
 	uint64_t pool_id;       /**< the library's */
 };
-/** Begin to be asked for a pool's pages. @return 0; -EINVAL: no callback. Any thread. */
+/** Begin to be asked for a pool's pages. @return 0; -EINVAL: no callback;
+ * -ENODEV: destroyed (debug mode `pages`). Any thread with a handle. */
 PP_API int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall);
 /**
  * Not any more; the pool may have gone. @return 0; -ENOENT: not registered. After it no

@@ -21,7 +21,8 @@ static int enter(struct binding **out, const struct call *c, bool fresh)
 	int ret = binding_enter(out, c->binding, fresh);
 
 	if (ret)
-		check_say(c, "the binding has ended");
+		check_say(c, binding_peek(c->binding) ? "the binding is ending: nothing new is mapped" :
+							"the binding has ended");
 	return ret;
 }
 
@@ -67,6 +68,13 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 	return NULL;
 }
 
+static int leave_map(struct binding *b, struct finding *f, const struct call *c, int ret)
+{
+	if (ret == -ENOSPC)
+		f->what = "there is no IOVA left within the device's mask";
+	return leave(b, f, c, ret);
+}
+
 int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
 		  pp_iova_t *out, const char *place)
 {
@@ -90,9 +98,7 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, place);
 	if (!ret)
 		*out = m->iova;
-	if (ret == -ENOSPC)
-		f.what = "there is no IOVA left within the device's mask";
-	return leave(b, &f, &c, ret);
+	return leave_map(b, &f, &c, ret);
 }
 
 /* Unmap or free what passes the check. */
@@ -154,6 +160,7 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 {
 	struct call c = { "allocation of coherent memory", binding, NULL, PP_IOVA_NONE, len,
 			  PP_DMA_BIDIRECTIONAL, place };
+	struct finding f = { 0 };
 	struct binding *b;
 	struct mapping *m;
 	int ret;
@@ -172,8 +179,7 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 		*cpu = m->addr;
 		*out = m->iova;
 	}
-	binding_leave(b);
-	return ret;
+	return leave_map(b, &f, &c, ret);
 }
 
 int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,

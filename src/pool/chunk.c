@@ -772,6 +772,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 	pp_iova_t iova = span->iova->addr + c->slot * chunk_size(pool);
 	struct domain *deferred = NULL;
 
+	watch_chunk(c);
 	remove_chunk(pool, c);
 	span->live &= ~(1ull << c->slot);
 	if (!span->live)
@@ -893,6 +894,7 @@ void pool_let_go(struct pp_pool *pool)
 	list_for_each_safe(pos, &pool->chunks) {
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
 
+		watch_chunk(c);
 		if (CHUNK_COUNT(env_load_acquire(&c->n_home)) < (int32_t)c->n_pages)
 			discard_longest(c);
 		chunk_account(c, 1);

@@ -180,10 +180,14 @@ static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 	return ret;
 }
 
+#define PLACE __builtin_return_address(0)
+
 int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
 {
 	int ret;
 
+	if (watch_destroyed(pool, "attach", PLACE))
+		return -ENODEV;
 	pool_lock(pool);
 	ret = attach_locked(pool, binding);
 	pool_unlock(pool);
@@ -195,6 +199,8 @@ int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 	bool ask;
 	int at;
 
+	if (watch_destroyed(pool, "detach", PLACE))
+		return -ENOENT;
 	pool_lock(pool);
 	at = find_attachment(pool, binding);
 	ask = at >= 0 && !pool->revoked;
@@ -308,11 +314,11 @@ void pp_pool_destroy(struct pp_pool *pool)
 {
 	bool ask;
 
-	if (!pool)
+	if (!pool || watch_destroyed(pool, "destroy", PLACE))
 		return;
 	pool_lock(pool);
 	ask = !pool->revoked;
-	pool->destroyed = true;
+	env_store_relaxed(&pool->destroyed, true);
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
 		if (pool->at[i].binding)
 			detach(pool, i);
@@ -325,7 +331,8 @@ void pp_pool_destroy(struct pp_pool *pool)
 
 void pp_pool_own(struct pp_pool *pool)
 {
-	env_store_relaxed(&pool->gate->owner, env_self());
+	if (!watch_destroyed(pool, "own", PLACE))
+		env_store_relaxed(&pool->gate->owner, env_self());
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)
@@ -339,6 +346,8 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 {
 	uint64_t n = 0;
 
+	if (watch_destroyed(pool, "trim", PLACE))
+		return 0;
 	place_empty(pool);
 	pool_lock(pool);
 	pool_process_inbox(pool);
@@ -396,10 +405,12 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 {
 	struct pp_pool_stats s = { 0 };
 
-	pool_lock(pool);
-	pool_process_inbox(pool);
-	stats_locked(pool, &s);
-	pool_unlock(pool);
+	if (!watch_destroyed(pool, "statistics", PLACE)) {
+		pool_lock(pool);
+		pool_process_inbox(pool);
+		stats_locked(pool, &s);
+		pool_unlock(pool);
+	}
 	env_stats_out(stats, size, &s, sizeof s);
 }
 

@@ -273,6 +273,10 @@ void watch_get(struct pp_page *page, const void *place); /* lock held */
 bool watch_put(struct pp_page *page, const void *place);
 /* Is the caller allowed to get? An errno if there is no going on. Lock held. */
 int watch_caller(struct pp_pool *pool, const void *place);
+/* True, and told of, if it is the use of a pool that has been destroyed. */
+bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place);
+/* Has anybody written to a free page of it? Before its memory goes; lock held. */
+void watch_chunk(struct pp_chunk *c);
 /* Keep a pool that has been freed for a while. */
 void watch_bury(struct pp_pool *pool);
 void watch_double_put(const struct pp_page *page, const void *place);

@@ -17,6 +17,8 @@ int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall)
 {
 	if (!recall || !recall->recall)
 		return -EINVAL;
+	if (watch_destroyed(pool, "register for recall", __builtin_return_address(0)))
+		return -ENODEV;
 	env_write_lock(&recalls.lock);
 	recall->pool_id = pool->id;
 	recall->next = recalls.first;
@@ -51,5 +53,6 @@ void recall_ask(uint64_t pool_id, const char *name)
 
 void pp_pool_recall(struct pp_pool *pool)
 {
-	recall_ask(pool->id, pool->name);
+	if (!watch_destroyed(pool, "recall", __builtin_return_address(0)))
+		recall_ask(pool->id, pool->name);
 }

@@ -53,6 +53,13 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	debug_done(begun);
 }
 
+void watch_chunk(struct pp_chunk *c)
+{
+	for (uint32_t i = 0; c->holder && i < c->n_pages; i++)
+		if (env_load_acquire(&c->home[i / 64]) >> i % 64 & 1)
+			check_poison(&c->page[i], &c->holder[i]);
+}
+
 /* ---- get and put ------------------------------------------------------------------------- */
 
 void watch_get(struct pp_page *page, const void *place)
@@ -126,22 +133,33 @@ void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const vo
 
 /* ---- who may get ---------------------------------------------------------------------------- */
 
+static void bad_use(const struct pp_pool *pool, const char *what, const void *place)
+{
+	char where[256], key[96];
+
+	snprintf(key, sizeof key, "%s %p", what, place);
+	debug_done(debug_report(PP_DEBUG_PAGES, key, "pool %s: %s, at %s by thread %d", pool->label,
+				what, env_symbol(place, where, sizeof where), env_thread_id()));
+}
+
 int watch_caller(struct pp_pool *pool, const void *place)
 {
-	char where[256], key[64];
-	const char *what = NULL;
+	if (watch_destroyed(pool, "a page was asked for", place))
+		return -ENODEV;
+	if (!env_is_self(env_load_relaxed(&pool->gate->owner)))
+		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner", place);
+	return 0;
+}
 
-	if (pool->destroyed)
-		what = "after the pool was destroyed";
-	else if (!env_is_self(env_load_relaxed(&pool->gate->owner)))
-		what = "by a thread that isn't the pool's owner";
-	if (!what)
-		return 0;
-	snprintf(key, sizeof key, "%s %p", what, place);
-	debug_done(debug_report(PP_DEBUG_PAGES, key, "pool %s: a page was asked for %s, at %s by thread %d",
-				pool->label, what, env_symbol(place, where, sizeof where),
-				env_thread_id()));
-	return pool->destroyed ? -ENODEV : 0;
+bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place)
+{
+	char text[80];
+
+	if (!pool->watch || !env_load_relaxed(&pool->destroyed))
+		return false;
+	snprintf(text, sizeof text, "%s after the pool was destroyed", what);
+	bad_use(pool, text, place);
+	return true;
 }
 
 /* The last pools of debug mode that have been freed: their use can be told of, not punished. */

@@ -1,6 +1,6 @@
 /*
  * revoke.pml - the revocation protocol (src/pool/pool.h): an owner who gets and puts, two
- * threads that put through the return ring, a controller that revokes and destroys. Three
+ * threads that put through the returns, a controller that revokes and destroys. Three
  * pages; a cache and a ring of two entries each. Checked exhaustively by run.sh.
  *
  * Memory is x86-TSO: a store goes into its thread's buffer and reaches memory later, in
@@ -38,8 +38,15 @@
 #define A_REFILLING 6
 #define A_FLAG 7 /* gate->revoked */
 #define A_CAP 8
-#define WORDS 9
+#define A_LSLOT 9 /* a lane of one entry, for each of the first LANES putters */
+#define A_LTAIL 10
+#define A_LHEAD 11
+#define WORDS 12
 byte mem[WORDS];
+
+#ifndef LANES
+#define LANES 1 /* 0: both putters use the ring */
+#endif
 
 #define OWNER 0
 #define PUTTERS 2 /* processes 1 and 2 */
@@ -53,7 +60,6 @@ typedef buffer {
 buffer sb[4];
 
 byte tail;        /* changed by read-modify-writes only */
-bit closed;       /* its uppermost bit */
 bit lock;         /* pool->lock; with all that is read and written under it alone: */
 bit revoked;
 bit home[NP + 1]; /* by read-modify-writes */
@@ -169,7 +175,20 @@ inline place_drain(p)
 	x = 0;
 #endif
 	if
-	:: x == 0 ->
+	:: x == 0 -> /* returns.c: returns_drain, lane_drain, ring_drain */
+#if LANES
+		ld(p, A_LTAIL, n);
+		ld(p, A_LHEAD, k);
+		if
+		:: k != n ->
+			xchg(p, A_LSLOT, 0, x);
+			if
+			:: x != 0 -> bring_home(x)
+			:: else
+			fi
+		:: else
+		fi;
+#endif
 		k = 0;
 		do
 		:: k < RING ->
@@ -241,7 +260,10 @@ cache_push:
 	x = 0; c = 0; f = 0
 }
 
-/* page.c: pp_page_get, cache_pop, refill, ring_take; leaves the page in g, 0: failed */
+/*
+ * page.c: pp_page_get, cache_pop, refill, take_returns; returns.c: lane_take, ring_take. Leaves
+ * the page in g, 0: failed.
+ */
 inline owner_get()
 {
 	ALIVE;
@@ -250,11 +272,23 @@ inline owner_get()
 	ld(OWNER, A_COUNT, c);
 	if
 	:: c == 0 ->
-ring_take:
+take_returns:
 		st(OWNER, A_REFILLING, 1);
 		ld(OWNER, A_FLAG, f);
 		if
 		:: !f ->
+#if LANES
+			ld(OWNER, A_LTAIL, x);
+			if
+			:: x != lane ->
+				ld(OWNER, A_LSLOT, x);
+				st(OWNER, A_CACHE, x);
+				c = 1;
+				lane = 1;
+				st(OWNER, A_LHEAD, 1)
+			:: else
+			fi;
+#endif
 			do
 			:: c < CACHE ->
 				ld(OWNER, A_SLOT + pos % RING, x);
@@ -330,6 +364,7 @@ cache_pop:
 proctype owner()
 {
 	byte c, x, k, n, f, g, pos, ops, i_;
+	bit lane; /* its head */
 	byte one, two; /* pages that it has got */
 	bit late;
 
@@ -368,44 +403,58 @@ proctype putter(byte me)
 	byte t, h, x, k, n, f, i_;
 
 	d_step { held[me + 1] = 0 }
+returns_push:
+	ALIVE;
+	ld(me, A_CAP, h);
+	if
+	:: h == 0 -> bring_home(me + 1); goto end
+	:: else
+	fi;
+	if
+	:: me <= LANES -> goto lane_push
+	:: else
+	fi;
 ring_push:
 	do
 	:: ALIVE;
 	   t = tail;
-	   if
-	   :: closed -> bring_home(me + 1); break
-	   :: else
-	   fi;
 	   ld(me, A_HEAD, h);
 	   if
-	   :: t - h >= RING -> bring_home(me + 1); break
+	   :: t - h >= RING -> bring_home(me + 1); goto end
 	   :: else
 	   fi;
 	   d_step {
 		sb[me].n == 0;
 		if
-		:: tail == t && !closed -> tail++; k = 1
+		:: tail == t -> tail++; k = 1
 		:: else -> k = 0
 		fi
 	   }
 	   if
-	   :: k ->
-		k = 0;
-#ifdef CHECK_BEFORE_PUSH
-		LOOK(me, f);
-#endif
-		st(me, A_SLOT + t % RING, me + 1);
-#ifndef CHECK_BEFORE_PUSH
-		LOOK(me, f);
-#endif
-		if
-		:: f -> gate_raced(me)
-		:: else
-		fi;
-		break
+	   :: k -> k = 0; break
 	   :: else
 	   fi
 	od;
+#ifdef CHECK_BEFORE_PUSH
+	LOOK(me, f);
+#endif
+	st(me, A_SLOT + t % RING, me + 1);
+	goto look;
+lane_push:
+#ifdef CHECK_BEFORE_PUSH
+	LOOK(me, f);
+#endif
+	st(me, A_LSLOT, me + 1);
+	st(me, A_LTAIL, 1);
+look:
+#ifndef CHECK_BEFORE_PUSH
+	LOOK(me, f);
+#endif
+	if
+	:: f -> gate_raced(me)
+	:: else
+	fi;
+end:
 	done++
 }
 
@@ -418,11 +467,11 @@ pool_revoke:
 	take_lock(CONTROL);
 	revoked = 1;
 	st(CONTROL, A_FLAG, 1);
-	st(CONTROL, A_CAP, 0);
 place_close:
-	d_step { sb[CONTROL].n == 0 -> closed = 1 }
+	st(CONTROL, A_CAP, 0);
 #ifndef NO_HEAVY
-	k = 0;
+	/* membarrier(2) begins with a full barrier of the caller's own */
+	d_step { sb[CONTROL].n == 0 -> k = 0 }
 	do
 	:: k < 4 ->
 		d_step {

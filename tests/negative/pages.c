@@ -15,9 +15,12 @@ static struct pp_page *page;
 static int ret; /* what a call returned, and then no tail call is possible */
 static volatile int after;
 
-static void start(void)
+static pp_binding_t start(void)
 {
-	pool = pool_new(device_start(&dev, "soft0", false), "rx", PP_DMA_BIDIRECTIONAL);
+	pp_binding_t b = device_start(&dev, "soft0", false);
+
+	pool = pool_new(b, "rx", PP_DMA_BIDIRECTIONAL);
+	return b;
 }
 
 /* ---- right -------------------------------------------------------------------------------- */
@@ -308,6 +311,86 @@ static void get_fragment_destroyed(void)
 	ret = pp_frag_get(&frag, pool, 100, 0); /* @get_fragment_destroyed.call */
 }
 
+static void attach_destroyed(void)
+{
+	pp_binding_t b = start();
+
+	pp_pool_destroy(pool);
+	ret = pp_pool_attach(pool, b); /* @attach_destroyed.call */
+}
+
+static void detach_destroyed(void)
+{
+	pp_binding_t b = start();
+
+	pp_pool_destroy(pool);
+	ret = pp_pool_detach(pool, b); /* @detach_destroyed.call */
+}
+
+static void destroy_destroyed(void)
+{
+	start();
+	page = page_new(pool);
+	pp_pool_destroy(pool);
+	pp_pool_destroy(pool); /* @destroy_destroyed.call */
+}
+
+static void own_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	pp_pool_own(pool); /* @own_destroyed.call */
+}
+
+static void trim_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = (int)pp_pool_trim(pool, 0); /* @trim_destroyed.call */
+}
+
+static void stats_destroyed(void)
+{
+	struct pp_pool_stats s;
+
+	start();
+	pp_pool_destroy(pool);
+	pp_pool_stats(pool, &s, sizeof s); /* @stats_destroyed.call */
+}
+
+static void recall_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	pp_pool_recall(pool); /* @recall_destroyed.call */
+}
+
+/* ---- written after the put, and never got again --------------------------------------------- */
+
+static void write_after_put_trim(void)
+{
+	char *memory;
+
+	start();
+	page = page_new(pool);
+	memory = pp_page_addr(page);
+	pp_page_put(page); /* @write_after_put_trim.put */
+	memory[100] = 1;
+	ret = (int)pp_pool_trim(pool, 0);
+}
+
+static void write_after_put_destroy(void)
+{
+	char *memory;
+
+	start();
+	page = page_new(pool);
+	memory = pp_page_addr(page);
+	pp_page_put(page); /* @write_after_put_destroy.put */
+	memory[100] = 1;
+	pp_pool_destroy(pool);
+}
+
 static const struct negative cases[] = {
 	NEGATIVE(right),
 	NEGATIVE(put_twice), NEGATIVE(put_twice_elsewhere), NEGATIVE(put_after_last),
@@ -318,7 +401,10 @@ static const struct negative cases[] = {
 	NEGATIVE(fragment_align_too_large),
 	NEGATIVE(get_elsewhere), NEGATIVE(get_batch_elsewhere), NEGATIVE(get_fragment_elsewhere),
 	NEGATIVE(get_after_handover), NEGATIVE(get_destroyed), NEGATIVE(get_destroyed_zombie),
-	NEGATIVE(get_fragment_destroyed),
+	NEGATIVE(get_fragment_destroyed), NEGATIVE(attach_destroyed), NEGATIVE(detach_destroyed),
+	NEGATIVE(destroy_destroyed), NEGATIVE(own_destroyed), NEGATIVE(trim_destroyed),
+	NEGATIVE(stats_destroyed), NEGATIVE(recall_destroyed),
+	NEGATIVE(write_after_put_trim), NEGATIVE(write_after_put_destroy),
 };
 
 NEGATIVE_MAIN(cases)

@@ -58,6 +58,7 @@ dma map_stack ${dev}map: the memory is on the calling thread's stack: 64 bytes a
 dma map_overlap ${dev}map: the memory is mapped already, and one of the two lets the device write: 1500 bytes at {a}, to device, at {call}|  mapped: DMA address {a}, 1500 bytes at {a}, from device, streaming, at {map}
 dma map_overlap_pool ${dev}map: the memory is mapped already, and one of the two lets the device write: 1500 bytes at {a}, to device, at {call}|  mapped: DMA address {a}, {#} bytes at {a}, from device, a pool's, at a pool
 dma map_beyond_mask ${dev}map: there is no IOVA left within the device's mask: 8589934592 bytes at {a}, to device, at {call}
+dma alloc_beyond_mask ${dev}allocation of coherent memory: there is no IOVA left within the device's mask: 8589934592 bytes, bidirectional, at {call}
 dma alloc_zero ${dev}allocation of coherent memory: the length is 0 or wraps around: 0 bytes, bidirectional, at {call}
 dma alloc_wraps ${dev}allocation of coherent memory: the length is 0 or wraps around: 18446744073709551515 bytes, bidirectional, at {call}
 
@@ -76,7 +77,7 @@ lifecycle late_unmap_rebound ${dev}unmap: $ended: DMA address {a}, 1500 bytes, t
 lifecycle late_sync_rebound ${dev}sync for CPU: $ended: DMA address {a}, 1500 bytes, to device, at {call}|  it is mapped in another binding, of device soft0
 lifecycle late_unmap_unregistered device one that is no more: unmap: $ended: DMA address {a}, 1500 bytes, to device, at {call}
 lifecycle no_binding device one that is no more: map: $ended: 1500 bytes at {a}, to device, at {call}
-lifecycle map_in_remove ${dev}map: $ended: 1500 bytes at {a}, to device, at {call}
+lifecycle map_in_remove ${dev}map: the binding is ending: nothing new is mapped: 1500 bytes at {a}, to device, at {call}
 
 sync sync_never_mapped ${dev}sync for CPU: $nothing: DMA address 0x123000, 64 bytes, from device, at {call}
 sync sync_failed_map ${dev}sync for CPU: the address is the error value of a map that failed and wasn't checked: 64 bytes, from device, at {call}
@@ -108,6 +109,8 @@ pages put_fragment_twice ${pool}$page, 4096 bytes, was put after its last refere
 pages write_after_put ${pool}$page, was written after it was put, by the CPU or a device: bytes 104 to 119 of 4096|  put at {put} $by
 pages device_write_after_put ${pool}$page, was written after it was put, by the CPU or a device: bytes 4088 to 4095 of 4096|  put at {put} $by
 pages write_after_put_elsewhere ${pool}$page, was written after it was put, by the CPU or a device: bytes 0 to 7 of 4096|  put at {put} $by
+pages write_after_put_trim ${pool}$page, was written after it was put, by the CPU or a device: bytes 96 to 103 of 4096|  put at {put} $by
+pages write_after_put_destroy ${pool}$page, was written after it was put, by the CPU or a device: bytes 96 to 103 of 4096|  put at {put} $by
 pages fragment_empty ${pool}a fragment of 0 bytes aligned to 1 was asked for, of pages of 4096 bytes, at {call}
 pages fragment_too_long ${pool}a fragment of 4097 bytes aligned to 1 was asked for, of pages of 4096 bytes, at {call}
 pages fragment_align_odd ${pool}a fragment of 100 bytes aligned to 48 was asked for, of pages of 4096 bytes, at {call}
@@ -119,6 +122,13 @@ pages get_after_handover ${pool}a page was asked for by a thread that isn't the 
 pages get_destroyed ${pool}a page was asked for after the pool was destroyed, at {call} $by
 pages get_destroyed_zombie ${pool}a page was asked for after the pool was destroyed, at {call} $by
 pages get_fragment_destroyed ${pool}a page was asked for after the pool was destroyed, at {call} $by
+pages attach_destroyed ${pool}attach after the pool was destroyed, at {call} $by
+pages detach_destroyed ${pool}detach after the pool was destroyed, at {call} $by
+pages destroy_destroyed ${pool}destroy after the pool was destroyed, at {call} $by
+pages own_destroyed ${pool}own after the pool was destroyed, at {call} $by
+pages trim_destroyed ${pool}trim after the pool was destroyed, at {call} $by
+pages stats_destroyed ${pool}statistics after the pool was destroyed, at {call} $by
+pages recall_destroyed ${pool}recall after the pool was destroyed, at {call} $by
 TABLE
 }
 
