@@ -30,6 +30,16 @@ coverage: ## what the tests reach of src/, by line and branch, into out/coverage
 	@scripts/deps check gcovr
 	@scripts/coverage
 
+bench: bench-build ## measure beside the peers and the limits (QUICK=1: a minute; ONLY=ROW,...)
+	@bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
+		--json $(if $(QUICK)$(ONLY),out/bench/results.json,bench/results.json)
+
+bench-build:
+	@scripts/deps run libdpdk-dev libjemalloc-dev libmimalloc-dev libjudy-dev gnuplot-nox python3
+	@test -f out/bench/build.ninja || \
+		meson setup out/bench -Dtests=false -Dbench=true >/dev/null
+	@ninja --quiet -C out/bench
+
 sample: ## make tests/data/real.pcap anew from real clients (root, network namespaces)
 	@tests/data/make-sample.sh
 
@@ -48,4 +58,4 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick model soak coverage sample install format clean deps-run help
+.PHONY: all run check check-quick model soak coverage bench bench-build sample install format clean deps-run help

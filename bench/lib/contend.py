@@ -1,0 +1,102 @@
+"""Contenders: processes that wait to be told what to run, and samples of them by turns."""
+import os
+import statistics
+import subprocess
+import sys
+
+# Debian's DPDK sizes its memory at the start; it is touched only as it is used.
+DPDK_MEMORY = "6144"
+RETRIES = 5
+
+
+class Contender:
+    """A program of bench/peers or bench/strategies, answering a number to each line."""
+
+    def __init__(self, path):
+        args = [path]
+        if os.path.basename(path) in ("mempool", "pktmbuf"):
+            args.append(DPDK_MEMORY)
+        self.path = path
+        self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, bufsize=1)
+
+    def ask_line(self, line):
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise RuntimeError(f"{self.path} ended while it ran: {line}")
+        return answer
+
+    def ask(self, line):
+        return float(self.ask_line(line).split()[0])
+
+    def sample(self, line):
+        """As ask; again if somebody else had the processor meanwhile, for as long as it helps."""
+        best = None
+        for _ in range(RETRIES):
+            value, disturbed = self.ask_line(line).split()
+            if best is None or int(disturbed) < best[0]:
+                best = (int(disturbed), float(value))
+            if not best[0]:
+                break
+        return best
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def summary(values):
+    values = sorted(values)
+    return {"median": statistics.median(values), "least": values[0], "most": values[-1],
+            "samples": len(values)}
+
+
+class Session:
+    def __init__(self, build, samples, quick):
+        self.bench = os.path.join(build, "bench")
+        self.build = build
+        self.samples = samples
+        self.quick = quick
+        self.ms = 8 if quick else 25
+        self.running = {}
+        self.taken = self.disturbed = 0
+
+    def has(self, program):
+        return os.access(os.path.join(self.bench, program), os.X_OK)
+
+    def fresh(self, program):
+        return Contender(os.path.join(self.bench, program))
+
+    def contender(self, label, program):
+        if label not in self.running:
+            self.running[label] = self.fresh(program)
+        return self.running[label]
+
+    def drop(self, label):
+        self.running.pop(label).end()
+
+    def by_turns(self, names, sample):
+        """sample(name) for all, self.samples times; a summary of each."""
+        values = {name: [] for name in names}
+        for turn in range(self.samples):
+            for name in names if turn % 2 == 0 else reversed(names):
+                values[name].append(sample(name))
+        return {name: summary(v) for name, v in values.items()}
+
+    def sample(self, contender, line):
+        disturbed, value = contender.sample(line)
+        self.taken += 1
+        self.disturbed += disturbed > 0
+        return value
+
+    def end(self):
+        for c in self.running.values():
+            try:
+                c.end()
+            except OSError:
+                print(f"{c.path} had ended before", file=sys.stderr)

@@ -1,0 +1,357 @@
+/*
+ * patterns.h - what is done with pages: included by each peer after it has said how it gets
+ * and puts one, so that the compiler sees loop and peer together, as in a user's program.
+ *
+ * A peer defines, before including this file:
+ *
+ *   peer_open(c)           make a pool: pages=, bytes= of the command
+ *   peer_close()           give it up
+ *   peer_get(), peer_put(page)
+ *   peer_get_batch(out, n), peer_put_batch(in, n)
+ *   peer_addr(page)        where its memory is
+ *   peer_start(i, fn, arg, plain), peer_join(i)   a thread on the second processor
+ *
+ * and it may define PEER_ONE_WAY: pages don't come back (a limit, not a pool).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PATTERNS_H
+#define PATTERNS_H
+
+#include "bench.h"
+
+#include <sys/resource.h>
+
+#define TOUCHED 1536 /* bytes of a page, where it is touched: a packet */
+#define RETURNERS 4
+#define CHUNK_PAGES 512
+
+/* Keep the loop that is counted apart, with a name that callgrind can be told. */
+#define MEASURED __attribute__((noinline, noclone))
+
+/* ---- one thread ------------------------------------------------------------------------------ */
+
+static MEASURED void measured_single(uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		void *page = peer_get();
+
+		keep(page);
+		peer_put(page);
+	}
+}
+
+static MEASURED void measured_batch(uint64_t n)
+{
+	void *pages[BATCH];
+
+	for (uint64_t i = 0; i < n; i += BATCH) {
+		void **p = pages;
+
+		peer_get_batch(pages, BATCH);
+		keep_memory(p);
+		peer_put_batch(pages, BATCH);
+	}
+}
+
+/* The newest of `window` pages is got, the oldest put, and so on. */
+static struct {
+	void **page;
+	uint64_t n, at;
+} window;
+
+static void window_fill(uint64_t n)
+{
+	window.page = malloc(n * sizeof *window.page);
+	window.n = n;
+	window.at = 0;
+	for (uint64_t i = 0; i < n; i++)
+		window.page[i] = peer_get();
+}
+
+static void window_empty(void)
+{
+	for (uint64_t i = 0; i < window.n; i++)
+		peer_put(window.page[i]);
+	free(window.page);
+	window.page = NULL;
+}
+
+static MEASURED void measured_window(uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		peer_put(window.page[window.at]);
+		window.page[window.at] = peer_get();
+		if (++window.at == window.n)
+			window.at = 0;
+	}
+}
+
+static MEASURED void measured_window_batch(uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i += BATCH) {
+		peer_put_batch(window.page + window.at, BATCH);
+		peer_get_batch(window.page + window.at, BATCH);
+		window.at += BATCH;
+		if (window.at + BATCH > window.n)
+			window.at = 0;
+	}
+}
+
+/* ---- two threads ------------------------------------------------------------------------------ */
+
+struct returner {
+	struct spsc *ring;
+	uint64_t n;      /* to come */
+	unsigned batch;
+	bool touch, share; /* share: other returners run on this processor too */
+	int processor;
+};
+
+static uint64_t touch_read(const char *at)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < TOUCHED; i += LINE)
+		sum += *(const volatile uint64_t *)(at + i);
+	return sum;
+}
+
+static void touch_write(char *at, uint64_t value)
+{
+	for (unsigned i = 0; i < TOUCHED; i += LINE)
+		*(volatile uint64_t *)(at + i) = value;
+}
+
+static inline __attribute__((always_inline)) void return_pages(struct returner *r, unsigned batch)
+{
+	void *pages[BATCH];
+	uint64_t sum = 0;
+
+	for (uint64_t done = 0; done < r->n;) {
+		unsigned k = spsc_pop(r->ring, pages, batch);
+
+		if (!k) {
+			if (r->share)
+				sched_yield();
+			else
+				pause_cpu();
+			continue;
+		}
+		if (r->touch)
+			for (unsigned i = 0; i < k; i++)
+				sum += touch_read(peer_addr(pages[i]));
+		if (batch == 1)
+			peer_put(pages[0]);
+		else
+			peer_put_batch(pages, k);
+		done += k;
+	}
+	keep(sum);
+}
+
+static void *returner_run(void *arg)
+{
+	struct returner *r = arg;
+
+	if (r->processor >= 0)
+		pin_to(r->processor);
+	if (r->batch == 1)
+		return_pages(r, 1);
+	else
+		return_pages(r, BATCH);
+	return NULL;
+}
+
+static struct spsc rings[RETURNERS];
+
+static inline __attribute__((always_inline)) void hand_over(uint64_t n, unsigned batch,
+							    unsigned threads, bool touch)
+{
+	void *pages[BATCH];
+	unsigned to = 0;
+
+	for (uint64_t i = 0; i < n; i += batch) {
+		if (batch == 1)
+			pages[0] = peer_get();
+		else
+			peer_get_batch(pages, batch);
+		if (touch)
+			for (unsigned k = 0; k < batch; k++)
+				touch_write(peer_addr(pages[k]), i);
+		spsc_push(&rings[to], pages, batch);
+		if (++to == threads)
+			to = 0;
+	}
+}
+
+/* Get here, put there. n is a multiple of BATCH * RETURNERS. */
+static void cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bool plain)
+{
+	struct returner r[RETURNERS];
+
+	memset(rings, 0, sizeof rings);
+	for (unsigned i = 0; i < threads; i++) {
+		r[i] = (struct returner){ &rings[i], n / threads, batch, touch, threads > 1, 1 };
+		peer_start(i, returner_run, &r[i], plain);
+	}
+	if (batch == 1)
+		hand_over(n, 1, threads, touch);
+	else
+		hand_over(n, BATCH, threads, touch);
+	for (unsigned i = 0; i < threads; i++)
+		peer_join(i);
+}
+
+/* ---- more memory ------------------------------------------------------------------------------ */
+
+/* Fresh pages, a word written to each. Nothing comes back before the end of the process. */
+static double grow(const struct command *c)
+{
+	uint64_t n = command_number(c, "pages", 0);
+	void **page = malloc(n * sizeof *page);
+	double begun;
+
+	memset(page, 0, n * sizeof *page); /* its own memory is not to be counted */
+	begun = now_ns();
+	peer_open(c);
+	for (uint64_t i = 0; i < n; i++) {
+		page[i] = peer_get();
+		*(volatile uint64_t *)peer_addr(page[i]) = i;
+	}
+	return (now_ns() - begun) / (double)n;
+}
+
+/*
+ * Of `pages` pages, those of each 512 that came first stay; the others are put, and then a
+ * window moves over what is left.
+ */
+static void skew(uint64_t pages, uint64_t in_window)
+{
+	static void **stay;
+	void **page = malloc(pages * sizeof *page);
+
+	stay = malloc((pages / CHUNK_PAGES + 1) * sizeof *stay);
+	for (uint64_t i = 0; i < pages; i++)
+		page[i] = peer_get();
+	for (uint64_t i = 0; i < pages; i++)
+		if (i % CHUNK_PAGES)
+			peer_put(page[i]);
+		else
+			stay[i / CHUNK_PAGES] = page[i];
+	free(page);
+	window_fill(in_window);
+}
+
+/* ---- what is asked for -------------------------------------------------------------------------- */
+
+static void once(const struct command *c, uint64_t n)
+{
+	if (command_is(c, "single"))
+		measured_single(n);
+	else if (command_is(c, "batch"))
+		measured_batch(n);
+	else if (command_is(c, "window") && command_number(c, "batch", 1) > 1)
+		measured_window_batch(n);
+	else if (command_is(c, "window"))
+		measured_window(n);
+	else if (command_is(c, "cross"))
+		cross(n, (unsigned)command_number(c, "batch", 1),
+		      (unsigned)command_number(c, "threads", 1), command_number(c, "touch", 0),
+		      command_number(c, "plain", 0));
+	else
+		fail(c->name);
+}
+
+/* n, such that it takes some `ms` milliseconds; also warms everything up. */
+static uint64_t calibrate(const struct command *c, double ms)
+{
+	const uint64_t unit = BATCH * RETURNERS;
+	uint64_t n = 64 * unit, enough = command_number(c, "least", 0);
+
+	for (;;) {
+		double begun = now_ns(), took;
+
+		once(c, n);
+		took = now_ns() - begun;
+		if (took > ms * 1e6 / 4 && n >= enough) {
+			n = (uint64_t)((double)n * ms * 1e6 / took) / unit * unit;
+			return n < unit ? unit : n;
+		}
+		n *= 2;
+	}
+}
+
+/* A number, and how often we were thrown off a processor meanwhile. */
+static void answer_disturbed(double value, long times)
+{
+	printf("%.4f %ld\n", value, times);
+	fflush(stdout);
+}
+
+static void answer(double value)
+{
+	answer_disturbed(value, 0);
+}
+
+static long preemptions(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_nivcsw;
+}
+
+static void run(const struct command *c)
+{
+	uint64_t n = command_number(c, "n", 0);
+	double begun, took;
+	long before;
+
+	if (command_is(c, "calibrate")) {
+		struct command what = *c;
+
+		what.name = what.line + strlen("calibrate ");
+		answer((double)calibrate(&what, (double)command_number(c, "ms", 20)));
+		return;
+	}
+	before = preemptions();
+	begun = now_ns();
+	once(c, n);
+	took = now_ns() - begun;
+	answer_disturbed(took / (double)n, preemptions() - before);
+}
+
+int main(int argc, char **argv)
+{
+	struct command c;
+
+	processor(0);
+	peer_init(argc, argv);
+	pin_to(0);
+	while (command_read(&c)) {
+		if (command_is(&c, "open")) {
+			peer_open(&c);
+			answer(0);
+		} else if (command_is(&c, "close")) {
+			if (window.page)
+				window_empty();
+			peer_close();
+			answer(0);
+		} else if (command_is(&c, "fill")) {
+			window_fill(command_number(&c, "window", 0));
+			answer(0);
+		} else if (command_is(&c, "skew")) {
+			skew(command_number(&c, "pages", 0), command_number(&c, "window", 0));
+			answer(0);
+		} else if (command_is(&c, "grow")) {
+			answer(grow(&c));
+		} else if (command_is(&c, "memory")) {
+			answer(peer_memory());
+		} else {
+			run(&c);
+		}
+	}
+	return 0;
+}
+#endif

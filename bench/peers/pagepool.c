@@ -1,0 +1,109 @@
+/*
+ * pagepool.c - this library, as a user's program has it: public headers, a pool on a device
+ * of the software IOMMU. mapped=0: a pool for no device; memory=1, 2: see enum pp_memory.
+ * With FRAGMENTS, pieces of pages.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include <pagepool/pagepool.h>
+
+#include "peer.h"
+
+static struct pp_device *dev;
+static struct pp_pool *pool;
+static uint32_t bytes;
+
+static int probe(struct pp_device *d, pp_binding_t binding, void *ctx)
+{
+	(void)d;
+	(void)ctx;
+	return pp_dma_set_mask(binding, 64);
+}
+
+static void removed(struct pp_device *d, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+{
+	(void)d;
+	(void)binding;
+	(void)why;
+	(void)ctx;
+}
+
+static struct pp_driver driver = { .name = "bench", .probe = probe, .remove = removed };
+
+static void peer_init(int argc, char **argv)
+{
+	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
+
+	(void)argc;
+	(void)argv;
+	params.name = "soft0";
+	if (pp_soft_create(&params.iommu, NULL) || pp_device_register(&dev, &params) ||
+	    pp_driver_register(&driver) || pp_device_bind(dev, &driver))
+		fail("the device");
+}
+
+static void peer_open(const struct command *c)
+{
+	struct pp_pool_params params = pp_pool_defaults();
+	pp_binding_t b = command_number(c, "mapped", 1) ? pp_device_binding(dev) :
+							  pp_binding_none();
+
+	bytes = (uint32_t)command_number(c, "bytes", 4096);
+	params.memory = (enum pp_memory)command_number(c, "memory", PP_MEMORY_HUGETLB);
+	if (pp_pool_create(&pool, b, &params))
+		fail("pp_pool_create");
+}
+
+static void peer_close(void)
+{
+	pp_pool_destroy(pool);
+}
+
+#ifdef FRAGMENTS
+static inline void *peer_get(void)
+{
+	struct pp_frag frag;
+
+	if (__builtin_expect(pp_frag_get(&frag, pool, bytes, 64), 0))
+		fail("pp_frag_get");
+	return frag.page;
+}
+
+static inline void peer_get_batch(void **out, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		out[i] = peer_get();
+}
+#else
+static inline void *peer_get(void)
+{
+	struct pp_page *page;
+
+	if (__builtin_expect(pp_page_get(&page, pool), 0))
+		fail("pp_page_get");
+	return page;
+}
+
+static inline void peer_get_batch(void **out, unsigned n)
+{
+	if (__builtin_expect(pp_page_get_batch((struct pp_page **)out, n, pool) != (int)n, 0))
+		fail("pp_page_get_batch");
+}
+#endif
+
+static inline void peer_put(void *page)
+{
+	pp_page_put(page);
+}
+
+static inline void peer_put_batch(void **in, unsigned n)
+{
+	pp_page_put_batch((struct pp_page *const *)in, n);
+}
+
+static inline void *peer_addr(void *page)
+{
+	return pp_page_addr(page);
+}
+
+#include "../patterns.h"
