@@ -98,6 +98,17 @@ static MEASURED void measured_window_batch(uint64_t n)
 	}
 }
 
+/* All pages of the window are put, oldest first, and as many got: more than a cache holds. */
+static MEASURED void measured_burst(uint64_t n)
+{
+	for (uint64_t done = 0; done < n; done += window.n) {
+		for (uint64_t i = 0; i < window.n; i++)
+			peer_put(window.page[i]);
+		for (uint64_t i = 0; i < window.n; i++)
+			window.page[i] = peer_get();
+	}
+}
+
 /* ---- two threads ------------------------------------------------------------------------------ */
 
 struct returner {
@@ -255,6 +266,8 @@ static void once(const struct command *c, uint64_t n)
 		measured_window_batch(n);
 	else if (command_is(c, "window"))
 		measured_window(n);
+	else if (command_is(c, "burst"))
+		measured_burst(n);
 	else if (command_is(c, "cross"))
 		cross(n, (unsigned)command_number(c, "batch", 1),
 		      (unsigned)command_number(c, "threads", 1), command_number(c, "touch", 0),

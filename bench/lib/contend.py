@@ -80,13 +80,13 @@ class Session:
     def drop(self, label):
         self.running.pop(label).end()
 
-    def by_turns(self, names, sample):
-        """sample(name) for all, self.samples times; a summary of each."""
+    def by_turns(self, names, sample, samples=None, summarise=True):
+        """sample(name) for all, self.samples times; a summary of each, or the list."""
         values = {name: [] for name in names}
-        for turn in range(self.samples):
+        for turn in range(samples or self.samples):
             for name in names if turn % 2 == 0 else reversed(names):
                 values[name].append(sample(name))
-        return {name: summary(v) for name, v in values.items()}
+        return {name: summary(v) if summarise else v for name, v in values.items()}
 
     def sample(self, contender, line):
         disturbed, value = contender.sample(line)

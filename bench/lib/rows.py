@@ -1,4 +1,10 @@
 """The rows of the table: who contends, and at what."""
+import json
+import os
+import statistics
+import struct
+import subprocess
+
 PLAIN = " plain=1"
 OURS = ["pagepool", "pagepool-shared"]
 DPDK = ["mempool", "pktmbuf"]
@@ -73,6 +79,105 @@ class Grow(Row):
                 "figures": figures}
 
 
+STRATEGIES = ["each", "late", "radix", "radix-best", "items", "wait", "ours"]
+
+
+class Strategies(Row):
+    """Each sample is a run of the whole scenario of bench/strategies/strategy.h."""
+
+    unit = "what happens at unbind"
+    columns = [("get+put", "get_put_ns", "ns"), ("growth", "growth_ns", "ns/page"),
+               ("unbind", "unbind_ns", "us"), ("mappings", "mappings", ""),
+               ("IOVA", "iova_bytes", "KiB"), ("tables", "page_table_bytes", "KiB"),
+               ("record", "record_bytes", "KiB"), ("left: maps", "mappings_left", ""),
+               ("IOVA", "iova_bytes_left", "KiB"), ("tables", "page_table_bytes_left", "KiB"),
+               ("late calls", "late_calls_refused", "")]
+
+    def __init__(self, name, title, runs, samples=None):
+        super().__init__(name, title, list(runs), "")
+        self.runs, self.samples = runs, samples  # label: arguments
+
+    def measure(self, session):
+        def sample(label):
+            program, *args = self.runs[label].split()
+            out = subprocess.run([os.path.join(session.bench, "strategy-" + program), *args],
+                                 check=True, capture_output=True, text=True).stdout
+            return json.loads(out)
+
+        who = [w for w in self.who if session.has("strategy-" + self.runs[w].split()[0])]
+        turns = session.by_turns(who, sample, self.samples, summarise=False)
+        figures = {}
+        for label, values in turns.items():
+            figures[label] = {key: statistics.median(v[key] for v in values) for key in values[0]}
+            unbinds = [v["unbind_ns"] for v in values]
+            figures[label]["least"], figures[label]["most"] = min(unbinds), max(unbinds)
+            figures[label]["samples"] = len(values)
+        return {"title": self.title, "unit": self.unit, "figures": figures,
+                "command": f"bench/run --only {self.name}"}
+
+    def show(self, result):
+        print(f"\n{self.title}, {self.unit}    [{result['command']}]")
+        print(f"  {'':14}" + "".join(f"{head:>12}" for head, _, _ in self.columns))
+        print(f"  {'':14}" + "".join(f"{unit:>12}" for _, _, unit in self.columns))
+        for label, f in result["figures"].items():
+            cells = []
+            for _, key, unit in self.columns:
+                value = f[key] / {"us": 1000, "KiB": 1024}.get(unit, 1)
+                cells.append(f"{value:12,.1f}" if unit else f"{value:12,.0f}")
+            print(f"  {label:14}" + "".join(cells))
+
+
+class Capture(Row):
+    """The command captures packets from the software device; beside it, copying and writing."""
+
+    unit = "ns a packet"
+    bytes = 1500
+
+    def __init__(self, name, title, packets):
+        super().__init__(name, title, ["pagepool capture", "memcpy + io_uring"], "")
+        self.packets = packets
+        self.source = 20000
+
+    def make_input(self, path):
+        record = struct.pack("=IIII", 1, 0, self.bytes, self.bytes) + b"x" * self.bytes
+        with open(path, "wb") as f:
+            f.write(struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 65535, 1))
+            f.write(record * self.source)
+
+    def measure(self, session):
+        there = "/dev/shm" if os.access("/dev/shm", os.W_OK) else session.build
+        source, output = (os.path.join(there, f"pagepool-bench-{os.getpid()}.{end}")
+                          for end in ("in", "out"))
+        n = self.packets
+
+        def sample(label):
+            if label == "pagepool capture":
+                done = subprocess.run(
+                    [os.path.join(session.build, "tool/pagepool"), "capture", "--json", "-d",
+                     f"soft:pcap={source},loop={n // self.source}", "-w", output],
+                    check=True, capture_output=True, text=True).stdout
+                result = json.loads(done)
+                if result["packets_written"] != n:
+                    raise RuntimeError("the capture is not complete")
+                took = result["elapsed_ns"]
+            else:
+                took = float(subprocess.run(
+                    [os.path.join(session.bench, "write"), output, str(n), str(self.bytes)],
+                    check=True, capture_output=True, text=True).stdout)
+            os.unlink(output)
+            return took / n
+
+        self.make_input(source)
+        try:
+            figures = session.by_turns([w for w in self.who if session.has("write")], sample)
+        finally:
+            for path in (source, output):
+                if os.path.exists(path):
+                    os.unlink(path)
+        return {"title": self.title, "unit": self.unit, "where": there,
+                "command": f"bench/run --only {self.name}", "figures": figures}
+
+
 def crossing(name, title, what):
     dpdk = [d + how for d in DPDK for how in ("", " plain")] + ["mempool sp"]
     return Row(name, title, OURS + ["bare"] + dpdk + MALLOCS, what)
@@ -109,6 +214,13 @@ def table(quick):
                             + ("one by one" if by == 1 else "by 32"), who,
                             "window" + (" batch=32" if by > 1 else ""), pages=w,
                             before=[f"fill window={w}"], least=w))
+    for power in range(2, 7):
+        if quick and power in (3, 6):
+            continue
+        n = 10 ** power
+        rows.append(Row(f"burst-1e{power}", f"Get {n:,}, then put {n:,}",
+                        ["pagepool"] + DPDK + (MALLOCS if power < 6 else MALLOCS[:1]), "burst",
+                        pages=n, before=[f"fill window={n}"], least=2 * n))
     for size in (256, 512, 1024, 2048):
         if quick and size in (512, 1024):
             continue
@@ -121,4 +233,19 @@ def table(quick):
     rows.append(Grow("grow", "A fresh page, from nothing, and a word written to it",
                      ["pagepool thp", "mmap thp", "pagepool base", "mmap base"] + DPDK + MALLOCS,
                      "", pages=8192 if quick else 65536))
+    for power in range(3, 8):
+        if quick and power in (4, 7):
+            continue
+        n = 10 ** power
+        who = STRATEGIES if power < 7 else ["late", "radix-best", "items", "ours"]
+        samples = None if power < 6 else (3 if quick or power == 7 else 7)
+        if quick and power == 6:
+            who = ["late", "radix-best", "items", "ours"]
+        rows.append(Strategies(f"strategies-1e{power}", f"{n:,} pages in flight",
+                               {w: f"{w} {n}" for w in who}, samples))
+    rows.append(Strategies("flat", "1,000,000 pages grown to; of these in flight",
+                           {f"ours 1e{p}": f"ours 1000000 {10 ** p}" for p in range(3, 7)},
+                           None if quick else 7))
+    rows.append(Capture("capture", "Packets of 1,500 bytes into a file",
+                        100000 if quick else 400000))
     return rows
