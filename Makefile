@@ -34,6 +34,10 @@ bench: bench-build ## measure beside the peers and the limits (QUICK=1: a minute
 	@bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 		--json $(if $(QUICK)$(ONLY),out/bench/results.json,bench/results.json)
 
+budget: ## store the instructions that get and put may take, for `make check` to hold them to
+	@scripts/deps check
+	@scripts/budget
+
 bench-build:
 	@scripts/deps run libdpdk-dev libjemalloc-dev libmimalloc-dev libjudy-dev gnuplot-nox python3
 	@test -f out/bench/build.ninja || \
@@ -58,4 +62,4 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick model soak coverage bench bench-build sample install format clean deps-run help
+.PHONY: all run check check-quick model soak coverage bench budget bench-build sample install format clean deps-run help

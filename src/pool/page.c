@@ -354,7 +354,7 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 
 /* ---- put -------------------------------------------------------------------------------------- */
 
-bool page_drop(struct pp_page *page, uint32_t n)
+static inline bool drop(struct pp_page *page, uint32_t n)
 {
 	/*
 	 * With no other references than these nobody can take another: no read-modify-write
@@ -372,6 +372,11 @@ bool page_drop(struct pp_page *page, uint32_t n)
 	}
 	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
 	return true;
+}
+
+bool page_drop(struct pp_page *page, uint32_t n)
+{
+	return drop(page, n);
 }
 
 /* Pages of one pool whose last reference is gone. */
@@ -393,7 +398,7 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 
 static void put_slow(struct pp_page *page, const void *place)
 {
-	if (page_drop(page, 1))
+	if (drop(page, 1))
 		put_home(&page, 1, place);
 }
 
@@ -420,7 +425,7 @@ static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, uns
 	unsigned k = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!page_drop(pages[i], 1))
+		if (!drop(pages[i], 1))
 			continue;
 		if (k == sizeof run / sizeof run[0] || (k && run[0]->pool != pages[i]->pool)) {
 			put_home(run, k, place);

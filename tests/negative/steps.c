@@ -4,6 +4,8 @@
  * each call, its name and how many instructions, and then their addresses in the program, one
  * a line. Exits with 77 where it can't be done.
  *
+ * Batches are of 32. `unmapped` is a pool for no device; `elsewhere` is not the owner's thread.
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "negative.h"
@@ -15,14 +17,14 @@
 #include <unistd.h>
 
 #ifdef __x86_64__
-#define BATCH 16
+#define BATCH 32
 
 extern char __executable_start[];
 
 static char memory[PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
 static struct device dev;
-static struct pp_pool *pool;
-static struct pp_page *batch[64];
+static struct pp_pool *pool, *unmapped;
+static struct pp_page *batch[256];
 
 static void *own_elsewhere(void *arg)
 {
@@ -39,6 +41,10 @@ static const struct {
 	{ "pp_page_put", (void *)pp_page_put },
 	{ "pp_page_get_batch", (void *)pp_page_get_batch },
 	{ "pp_page_put_batch", (void *)pp_page_put_batch },
+	{ "pp_page_get unmapped", (void *)pp_page_get },
+	{ "pp_page_put unmapped", (void *)pp_page_put },
+	{ "pp_page_get_batch unmapped", (void *)pp_page_get_batch },
+	{ "pp_page_put_batch unmapped", (void *)pp_page_put_batch },
 	{ "pp_frag_get", (void *)pp_frag_get },
 	{ "pp_dma_sync_for_cpu", (void *)pp_dma_sync_at },
 	{ "pp_dma_sync_for_device", (void *)pp_dma_sync_at },
@@ -56,20 +62,28 @@ static void begin(void)
 	raise(SIGUSR1); /* "step through the next one" */
 }
 
+static void by_the_owner(struct pp_pool *from, void (*mark)(void))
+{
+	need(!page_get(batch, from)); /* the first put after one to another pool is slower */
+	page_put(batch[0]);
+	mark();
+	need(!page_get(batch, from));
+	mark();
+	page_put(batch[0]);
+	mark();
+	need(pp_page_get_batch(batch, BATCH, from) == BATCH);
+	mark();
+	pp_page_put_batch(batch, BATCH);
+}
+
 /* Twice everything: the first time fills caches, and stops for nothing. */
 static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 {
 	void (*mark)(void) = stop ? begin : (void (*)(void))getpid;
 	struct pp_frag frag;
 
-	mark();
-	need(!page_get(batch, pool));
-	mark();
-	page_put(batch[0]);
-	mark();
-	need(pp_page_get_batch(batch, BATCH, pool) == BATCH);
-	mark();
-	pp_page_put_batch(batch, BATCH);
+	by_the_owner(pool, mark);
+	by_the_owner(unmapped, mark);
 	need(!pp_frag_get(&frag, pool, 64, 64)); /* opens the page */
 	pp_page_put(frag.page);
 	mark();
@@ -88,6 +102,16 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	pp_pool_own(pool);
 }
 
+/* Let the owner have more pages at hand than any of the calls takes away. */
+static void fill(struct pp_pool *p)
+{
+	unsigned n = sizeof batch / sizeof batch[0];
+
+	for (unsigned i = 0; i < n; i++)
+		need(!pp_page_get(batch + i, p));
+	pp_page_put_batch(batch, n);
+}
+
 static void run_child(void)
 {
 	pp_binding_t b;
@@ -96,9 +120,10 @@ static void run_child(void)
 	pp_debug_set(0);
 	b = device_start(&dev, "soft0", false);
 	pool = pool_new(b, "rx", PP_DMA_BIDIRECTIONAL);
+	unmapped = pool_new(pp_binding_none(), "unmapped", PP_DMA_BIDIRECTIONAL);
 	need(!pp_dma_map(b, memory, 1500, PP_DMA_BIDIRECTIONAL, &iova));
-	need(!pp_page_get(batch, pool));
-	pp_page_put(batch[0]);
+	fill(pool);
+	fill(unmapped);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
 		_exit(77);
 	child(b, iova, false);
