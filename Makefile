@@ -34,6 +34,14 @@ bench: bench-build ## measure beside the peers and the limits (QUICK=1: a minute
 	@bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 		--json $(if $(QUICK)$(ONLY),out/bench/results.json,bench/results.json)
 
+bench-counts: bench-build ## the same by instructions: holds on a noisy machine
+	@scripts/deps run valgrind
+	@bench/counts --json out/bench/counts.json
+
+asm: all ## the machine code of get and put, as released
+	@scripts/deps run binutils
+	@scripts/asm $(BUILD)/libpagepool.so
+
 budget: ## store the instructions that get and put may take, for `make check` to hold them to
 	@scripts/deps check
 	@scripts/budget
@@ -62,4 +70,4 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick model soak coverage bench budget bench-build sample install format clean deps-run help
+.PHONY: all run check check-quick model soak coverage bench bench-counts asm budget bench-build sample install format clean deps-run help

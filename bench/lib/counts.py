@@ -1,0 +1,50 @@
+"""What can be counted, and is the same on the noisiest machine."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+# Under callgrind memory is dear; there must be room for one small pool.
+LESS_MEMORY = "64"
+EVENTS = ("Ir", "Dr", "Dw", "Bcm", "Bim", "D1mr", "D1mw", "DLmr", "DLmw")
+
+
+def own(session):
+    """Instructions of this library's fast paths, by single steps, and bytes of its records."""
+    counts = {}
+    steps = subprocess.run([os.path.join(session.bench, "steps")], capture_output=True, text=True,
+                           check=False)
+    if steps.returncode == 0:
+        counts.update((call, int(n)) for call, n in
+                      re.findall(r"^(.*): (\d+)$", steps.stdout, re.MULTILINE))
+    counts.update(json.loads(subprocess.run([os.path.join(session.bench, "record")], check=True,
+                                            capture_output=True, text=True).stdout))
+    return counts
+
+
+def totals(session, program, pattern, lines):
+    """What callgrind counts in measured_PATTERN."""
+    with tempfile.NamedTemporaryFile() as out:
+        done = subprocess.run(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", "--cache-sim=yes",
+             "--branch-sim=yes", f"--toggle-collect=measured_{pattern}",
+             os.path.join(session.bench, program), LESS_MEMORY],
+            input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+        found = dict(re.findall(r"^(events|totals): (.*)$", out.read().decode(), re.MULTILINE))
+    if done.returncode or "totals" not in found:
+        raise RuntimeError(f"callgrind and {program}: {done.stderr[-500:]}")
+    return dict(zip(found["events"].split(), map(int, found["totals"].split())))
+
+
+def of_page(session, program, pattern, extra=""):
+    """Of one page got and put: the difference of a run and a longer one."""
+    n = 64000
+    begin = [f"open pages=4096{extra}", f"{pattern} n=12800"]
+    short = totals(session, program, pattern, begin)
+    long = totals(session, program, pattern, begin + [f"{pattern} n={n}"])
+    of = {event: (long.get(event, 0) - short.get(event, 0)) / n for event in EVENTS}
+    # callgrind's own estimate, with its weights
+    of["cycles"] = (of["Ir"] + 10 * (of["Bcm"] + of["Bim"] + of["D1mr"] + of["D1mw"])
+                    + 90 * (of["DLmr"] + of["DLmw"]))
+    return of
