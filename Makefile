@@ -33,6 +33,7 @@ coverage: ## what the tests reach of src/, by line and branch, into out/coverage
 bench: bench-build ## measure beside the peers and the limits (QUICK=1: a minute; ONLY=ROW,...)
 	@bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 		--json $(if $(QUICK)$(ONLY),out/bench/results.json,bench/results.json)
+	@$(if $(QUICK)$(ONLY),:,bench/report)
 
 bench-counts: bench-build ## the same by instructions: holds on a noisy machine
 	@scripts/deps run valgrind

@@ -3,10 +3,11 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 # Debian's DPDK sizes its memory at the start; it is touched only as it is used.
 DPDK_MEMORY = "6144"
-RETRIES = 5
+RETRIES = 4
 
 
 class Contender:
@@ -34,10 +35,10 @@ class Contender:
     def ask(self, line):
         return float(self.ask_line(line).split()[0])
 
-    def sample(self, line):
-        """As ask; again if somebody else had the processor meanwhile, for as long as it helps."""
+    def sample(self, line, retries):
+        """As ask; again if somebody else had the processor meanwhile."""
         best = None
-        for _ in range(RETRIES):
+        for _ in range(1 + retries):
             value, disturbed = self.ask_line(line).split()
             if best is None or int(disturbed) < best[0]:
                 best = (int(disturbed), float(value))
@@ -65,6 +66,7 @@ class Session:
         self.ms = 8 if quick else 25
         self.running = {}
         self.taken = self.disturbed = 0
+        self.patience = 5 if quick else 40  # seconds for what is in vain
 
     def has(self, program):
         return os.access(os.path.join(self.bench, program), os.X_OK)
@@ -89,7 +91,10 @@ class Session:
         return {name: summary(v) if summarise else v for name, v in values.items()}
 
     def sample(self, contender, line):
-        disturbed, value = contender.sample(line)
+        begun = time.monotonic()
+        disturbed, value = contender.sample(line, RETRIES if self.patience > 0 else 0)
+        if disturbed:
+            self.patience -= time.monotonic() - begun
         self.taken += 1
         self.disturbed += disturbed > 0
         return value
