@@ -111,12 +111,16 @@ static MEASURED void measured_burst(uint64_t n)
 
 /* ---- two threads ------------------------------------------------------------------------------ */
 
+static bool go; /* all threads are there: the time begins */
+
 struct returner {
 	struct spsc *ring;
 	uint64_t n;      /* to come */
 	unsigned batch;
 	bool touch, share; /* share: other returners run on this processor too */
 	int processor;
+	bool ready;
+	double ended;
 };
 
 static uint64_t touch_read(const char *at)
@@ -165,12 +169,15 @@ static void *returner_run(void *arg)
 {
 	struct returner *r = arg;
 
-	if (r->processor >= 0)
-		pin_to(r->processor);
+	pin_to(r->processor);
+	__atomic_store_n(&r->ready, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
+		sched_yield();
 	if (r->batch == 1)
 		return_pages(r, 1);
 	else
 		return_pages(r, BATCH);
+	r->ended = now_ns();
 	return NULL;
 }
 
@@ -196,22 +203,34 @@ static inline __attribute__((always_inline)) void hand_over(uint64_t n, unsigned
 	}
 }
 
-/* Get here, put there. n is a multiple of BATCH * RETURNERS. */
-static void cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bool plain)
+/* Get here, put there; the nanoseconds. n is a multiple of BATCH * RETURNERS. */
+static double cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bool plain)
 {
 	struct returner r[RETURNERS];
+	double begun, ended = 0;
 
 	memset(rings, 0, sizeof rings);
+	go = false;
 	for (unsigned i = 0; i < threads; i++) {
-		r[i] = (struct returner){ &rings[i], n / threads, batch, touch, threads > 1, 1 };
+		r[i] = (struct returner){ .ring = &rings[i], .n = n / threads, .batch = batch,
+					  .touch = touch, .share = threads > 1, .processor = 1 };
 		peer_start(i, returner_run, &r[i], plain);
 	}
+	for (unsigned i = 0; i < threads; i++)
+		while (!__atomic_load_n(&r[i].ready, __ATOMIC_ACQUIRE))
+			sched_yield();
+	begun = now_ns();
+	__atomic_store_n(&go, true, __ATOMIC_RELEASE);
 	if (batch == 1)
 		hand_over(n, 1, threads, touch);
 	else
 		hand_over(n, BATCH, threads, touch);
-	for (unsigned i = 0; i < threads; i++)
+	for (unsigned i = 0; i < threads; i++) {
 		peer_join(i);
+		if (r[i].ended > ended)
+			ended = r[i].ended;
+	}
+	return ended - begun;
 }
 
 /* ---- more memory ------------------------------------------------------------------------------ */
@@ -256,8 +275,16 @@ static void skew(uint64_t pages, uint64_t in_window)
 
 /* ---- what is asked for -------------------------------------------------------------------------- */
 
-static void once(const struct command *c, uint64_t n)
+/* The nanoseconds that n pages took. */
+static double once(const struct command *c, uint64_t n)
 {
+	double begun;
+
+	if (command_is(c, "cross"))
+		return cross(n, (unsigned)command_number(c, "batch", 1),
+			     (unsigned)command_number(c, "threads", 1),
+			     command_number(c, "touch", 0), command_number(c, "plain", 0));
+	begun = now_ns();
 	if (command_is(c, "single"))
 		measured_single(n);
 	else if (command_is(c, "batch"))
@@ -268,12 +295,9 @@ static void once(const struct command *c, uint64_t n)
 		measured_window(n);
 	else if (command_is(c, "burst"))
 		measured_burst(n);
-	else if (command_is(c, "cross"))
-		cross(n, (unsigned)command_number(c, "batch", 1),
-		      (unsigned)command_number(c, "threads", 1), command_number(c, "touch", 0),
-		      command_number(c, "plain", 0));
 	else
 		fail(c->name);
+	return now_ns() - begun;
 }
 
 /* n, such that it takes some `ms` milliseconds; also warms everything up. */
@@ -283,10 +307,8 @@ static uint64_t calibrate(const struct command *c, double ms)
 	uint64_t n = 64 * unit, enough = command_number(c, "least", 0);
 
 	for (;;) {
-		double begun = now_ns(), took;
+		double took = once(c, n);
 
-		once(c, n);
-		took = now_ns() - begun;
 		if (took > ms * 1e6 / 4 && n >= enough) {
 			n = (uint64_t)((double)n * ms * 1e6 / took) / unit * unit;
 			return n < unit ? unit : n;
@@ -315,10 +337,26 @@ static long preemptions(void)
 	return u.ru_nivcsw;
 }
 
+/* For who counts what memory is touched: one round, warm, between two marks. */
+static volatile uint64_t mark;
+
+static void marked(const struct command *c)
+{
+	struct command what = *c;
+
+	what.name = what.line + strlen("marked ");
+	once(&what, 12800);
+	mark = 1;
+	once(&what, BATCH);
+	mark = 2;
+	printf("%p %p\n", (void *)&mark, __builtin_frame_address(0));
+	fflush(stdout);
+}
+
 static void run(const struct command *c)
 {
 	uint64_t n = command_number(c, "n", 0);
-	double begun, took;
+	double took;
 	long before;
 
 	if (command_is(c, "calibrate")) {
@@ -329,9 +367,7 @@ static void run(const struct command *c)
 		return;
 	}
 	before = preemptions();
-	begun = now_ns();
-	once(c, n);
-	took = now_ns() - begun;
+	took = once(c, n);
 	answer_disturbed(took / (double)n, preemptions() - before);
 }
 
@@ -359,8 +395,8 @@ int main(int argc, char **argv)
 			answer(0);
 		} else if (command_is(&c, "grow")) {
 			answer(grow(&c));
-		} else if (command_is(&c, "memory")) {
-			answer(peer_memory());
+		} else if (command_is(&c, "marked")) {
+			marked(&c);
 		} else {
 			run(&c);
 		}

@@ -63,7 +63,6 @@ class Session:
         self.build = build
         self.samples = samples
         self.quick = quick
-        self.ms = 8 if quick else 25
         self.running = {}
         self.taken = self.disturbed = 0
         self.patience = 5 if quick else 40  # seconds for what is in vain

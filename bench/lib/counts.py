@@ -48,3 +48,34 @@ def of_page(session, program, pattern, extra=""):
     of["cycles"] = (of["Ir"] + 10 * (of["Bcm"] + of["Bim"] + of["D1mr"] + of["D1mw"])
                     + 90 * (of["DLmr"] + of["DLmw"]))
     return of
+
+
+def lines(session, program, pattern, extra=""):
+    """Lines of 64 bytes that 32 pages got and put touch, warm, the stack's aside: read or
+    written, and written."""
+    with tempfile.NamedTemporaryFile("r") as trace:
+        done = subprocess.run(
+            ["valgrind", "--tool=lackey", "--trace-mem=yes", f"--log-file={trace.name}",
+             os.path.join(session.bench, program), LESS_MEMORY],
+            input=f"open pages=4096{extra}\nmarked {pattern}\n", capture_output=True, text=True,
+            check=False)
+        words = done.stdout.split()
+        if done.returncode or len(words) != 3:
+            raise RuntimeError(f"lackey and {program}: {done.stderr[-500:]}")
+        mark, stack = int(words[1], 16), int(words[2], 16)
+        touched, written, on = set(), set(), False
+        for line in trace:
+            if line[:2] not in (" S", " L", " M"):
+                continue
+            address, size = line[3:].split(",")
+            address = int(address, 16)
+            if address == mark and line[1] == "S":
+                if on:
+                    break
+                on = True
+            elif on and not stack - 65536 < address < stack + 65536:
+                of = range(address // 64, (address + int(size) - 1) // 64 + 1)
+                touched.update(of)
+                if line[1] != "L":
+                    written.update(of)
+    return len(touched), len(written)

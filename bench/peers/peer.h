@@ -31,15 +31,4 @@ static inline void peer_join(unsigned i)
 }
 #endif
 
-/* Bytes of memory that the process has, all in all. */
-static inline double peer_memory(void)
-{
-	unsigned long size, resident;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	if (!f || fscanf(f, "%lu %lu", &size, &resident) != 2)
-		fail("/proc/self/statm");
-	fclose(f);
-	return (double)resident * 4096;
-}
 #endif

@@ -34,9 +34,9 @@ may src/dma 'env|iommu|device|dma' "dma uses device, iommu and env"
 may src/pool 'env|iommu|device|dma|pool' "pool uses the floors below it"
 may src/iommu/soft 'env|iommu/soft' "the software IOMMU sees the contract and env only"
 
-bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool examples --include='*.[ch]')
+bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool examples bench --include='*.[ch]')
 [ -z "$bad" ]
-ok $? "drivers, command and examples use public headers only"
+ok $? "drivers, command, examples and benchmark use public headers only"
 
 bad=$(grep -rnE '__atomic_|pthread_(mutex|create)|malloc\(|mmap\(' src --include='*.[ch]' | grep -v '^src/env/')
 [ -z "$bad" ]
