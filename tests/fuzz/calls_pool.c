@@ -1,0 +1,660 @@
+/*
+ * calls_pool.c - the stateful fuzzer's calls of pool.h: pools, pages, fragments, recall. The
+ * pages hold a stamp at both ends, or, once more has been written to one, what the
+ * reference's copy says; it is looked at until the last reference is put.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "calls.h"
+
+struct pp_pool_stats pool_now[POOLS];
+
+/* Gets and puts are calls that may take many pages. */
+static const unsigned amounts[] = { 1, 2, 3, 9, 17, 64, 300, 2100 };
+
+/* ---- what is in a page --------------------------------------------------------------------- */
+
+static uint32_t size_of(const struct ref_page *page)
+{
+	return ref.pool[page->pool].params.page_size;
+}
+
+void page_compare(const struct ref_page *page)
+{
+	uint32_t size = size_of(page);
+
+	if (page->copy)
+		must(!memcmp(page->addr, page->copy, size), "a page of pool %d has other contents", page->pool);
+	else
+		must(!memcmp(page->addr, &page->stamp, 8) && !memcmp(page->addr + size - 8, &page->stamp, 8),
+		     "a page of pool %d has lost its stamp", page->pool);
+	must(page->open || pp_page_refs(page->real) == page->held, "%u references, not %u",
+	     pp_page_refs(page->real), page->held);
+}
+
+void pages_compare(bool all)
+{
+	static int next;
+
+	for (int i = 0; i < (all ? ref.n_pages : 4) && ref.n_pages; i++, next++)
+		page_compare(&ref.page[next % ref.n_pages]);
+}
+
+uint8_t *page_copy(struct ref_page *page)
+{
+	page_compare(page);
+	if (page->copy)
+		return page->copy;
+	page->copy = malloc(size_of(page));
+	return memcpy(page->copy, page->addr, size_of(page));
+}
+
+/* The page as an incoherent device sees it; if that isn't known, it is made known. */
+uint8_t *page_view(struct ref_page *page, int device)
+{
+	if (page->view[device])
+		return page->view[device];
+	page_copy(page);
+	must_be(pp_dma_sync_for_device(ref.binding[ref.device[device].binding].name, page->iova, size_of(page),
+				       ref.pool[page->pool].params.dir), 0, "a sync of a whole page");
+	page->view[device] = malloc(size_of(page));
+	return memcpy(page->view[device], page->copy, size_of(page));
+}
+
+/* A page has been got: it is nobody else's, and lies where it says. */
+static struct ref_page *page_got(int pool, struct pp_page *real_page)
+{
+	static uint64_t stamps = 0x5A5A000000000000u;
+	const struct pp_pool_params *p = &ref.pool[pool].params;
+	struct ref_page *page;
+
+	must(real_page, "no page");
+	must(!ref_page_find(real_page), "a page that is in flight was handed out again");
+	page = ref_page_new(pool, real_page);
+	page->addr = pp_page_addr(real_page);
+	page->iova = pp_page_iova(real_page);
+	page->stamp = ++stamps;
+	must_be(pp_page_size(real_page), p->page_size, "pp_page_size()");
+	must(page->addr && page->iova && page->iova != PP_IOVA_NONE, "no address");
+	must(!((uintptr_t)page->addr % p->page_size || page->iova % p->page_size), "not aligned");
+	memcpy(page->addr, &page->stamp, 8);
+	memcpy(page->addr + p->page_size - 8, &page->stamp, 8);
+	return page;
+}
+
+/* ---- pools ------------------------------------------------------------------------------------ */
+
+static void choose_params(struct pp_pool_params *p)
+{
+	static const uint32_t page_sizes[] = { 0, 2048, 4096, 8192, 65536, 1024, 3000, 4096 };
+	static const uint32_t chunk_sizes[] = { 4096, 8192, 16384, 65536, 0, 65536, 2048, 12288 };
+	static const uint64_t limits[] = { 0, 1, 3, 8, 100, 0, 0, 0 };
+	unsigned b = input_byte(&in), c = input_byte(&in);
+
+	p->page_size = page_sizes[b & 7];
+	p->chunk_size = chunk_sizes[b >> 3 & 7];
+	p->dir = (enum pp_dma_dir)(b >> 6 & 3);
+	p->max_pages = limits[c & 7];
+	p->idle_chunks = c >> 3 & 3;
+	p->memory = c & 0x20 ? PP_MEMORY_BASE : c & 0x40 ? PP_MEMORY_THP : PP_MEMORY_HUGETLB;
+	p->numa_node = c & 0x80 ? PP_NUMA_NODE(0) : PP_NUMA_ANY;
+	if (c == 0xFF)
+		p->memory = (enum pp_memory)3;
+}
+
+static bool create(void)
+{
+	static const char *const names[] = { "pool", NULL, "rx", "a name that is longer than what is kept of it" };
+	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool *pool = (void *)1;
+	pp_binding_t name;
+	int b = pick_binding(&name), want, ret, i = 0;
+	bool fault;
+
+	while (i < POOLS && ref.pool[i].there)
+		i++;
+	if (i == POOLS)
+		return false;
+	choose_params(&p);
+	p.name = names[ref.serial++ % 4];
+	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle %u)", i, b,
+	     p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks);
+	faults_begin();
+	ret = pp_pool_create(&pool, name, &p);
+	fault = faults_end();
+	p.page_size = p.page_size ? p.page_size : 4096;
+	p.chunk_size = p.chunk_size ? p.chunk_size : 2u << 20;
+	want = ref_check_params(&p);
+	if (!want && !(fault && fault_errno(ret)) && name.id)
+		want = ref_enter(b, true);
+	must(ret == want || (fault && fault_errno(ret)), "pp_pool_create() is %d, not %d", ret, want);
+	must_be(pool != NULL, !ret, "whether there is a pool");
+	if (ret)
+		return true;
+	must_be(ref_pool_new(&p, p.name ? p.name : "unnamed", thread), i, "the pool's place");
+	if (name.id)
+		ref.pool[i].at[0] = b;
+	real.pool[i] = pool;
+	return true;
+}
+
+static bool destroy(void)
+{
+	int i = pick_pool();
+
+	if (i == NONE) {
+		pp_pool_destroy(NULL);
+		return false;
+	}
+	note("pp_pool_destroy(%d)", i);
+	ref_destroy(i);
+	pp_pool_destroy(real.pool[i]);
+	return true;
+}
+
+static bool attach(void)
+{
+	int i = pick_pool(), b, want, ret;
+	pp_binding_t name;
+	bool fault, beyond = false, unsure;
+
+	b = pick_binding(&name);
+	if (i == NONE)
+		return false;
+	unsure = pool_now[i].chunks; /* one may lie where this device can't reach */
+	note("pp_pool_attach(%d, binding %d)", i, b);
+	faults_begin();
+	ret = pp_pool_attach(real.pool[i], name);
+	fault = faults_end();
+	want = ref_attach(i, b);
+	for (int k = 0; k < ref.n_pages && !want; k++)
+		beyond |= ref.page[k].pool == i && ref.page[k].iova >> ref_bits(b);
+	if (!want && ret && ((fault && fault_errno(ret)) || ((beyond || unsure) && ret == -ERANGE))) {
+		ref.pool[i].at[ref_attachment(&ref.pool[i], b)] = NONE;
+		return true;
+	}
+	must_be(ret, want ? want : beyond ? -ERANGE : 0, "pp_pool_attach()");
+	return true;
+}
+
+static bool detach(void)
+{
+	int i = pick_pool(), b, want;
+	pp_binding_t name;
+
+	b = pick_binding(&name);
+	if (i == NONE)
+		return false;
+	note("pp_pool_detach(%d, binding %d)", i, b);
+	want = ref_detach(i, b);
+	must_be(pp_pool_detach(real.pool[i], name), want, "pp_pool_detach()");
+	for (int k = 0, n = 0; k < ref.n_pages && !want && n < 8; k++)
+		if (ref.page[k].pool == i) {
+			must_fault(ref.binding[b].device, ref.page[k].iova,
+				   fault_unless_mapped(ref.binding[b].device));
+			n++;
+		}
+	return true;
+}
+
+static void own(int i)
+{
+	if (ref.pool[i].owner == thread)
+		return;
+	pp_pool_own(real.pool[i]);
+	ref.pool[i].owner = thread;
+}
+
+/* ---- get ----------------------------------------------------------------------------------------- */
+
+/*
+ * What a get of n pages must give: so many, or an errno. A pool can't grow while one of
+ * its bindings is ending; that it tried is a late call.
+ */
+static int expect_got(int i, unsigned n)
+{
+	const struct ref_pool *p = &ref.pool[i];
+	uint64_t left = ref_available(p), have = pool_now[i].pages - p->in_flight;
+	uint64_t most = n < left ? n : left;
+	int ending = ref_ending(p);
+
+	if (p->revoked)
+		return -ENODEV;
+	if (ending != NONE && n > have && left > have) {
+		ref_enter(ending, true);
+		return have ? (int)have : -ENODEV;
+	}
+	return most ? (int)most : -ENOBUFS;
+}
+
+static bool get(bool batch)
+{
+	static struct pp_page *pages[2100];
+	int i = pick_pool(), got, want;
+	unsigned n = batch ? amounts[input_below(&in, 8)] : 1;
+	bool fault;
+
+	if (i == NONE || ref.n_pages + (int)n > PAGES)
+		return false;
+	own(i);
+	want = expect_got(i, n);
+	note("pp_page_get%s(pool %d, %u)", batch ? "_batch" : "", i, n);
+	faults_begin();
+	if (batch) {
+		got = pp_page_get_batch(pages, n, real.pool[i]);
+	} else {
+		got = pp_page_get(&pages[0], real.pool[i]);
+		must_be(pages[0] != NULL, !got, "whether there is a page");
+		got = got ? got : 1;
+	}
+	fault = faults_end();
+	must(got == want || (fault && (fault_errno(got) || (got > 0 && got < want))),
+	     "the result is %d, not %d", got, want);
+	for (int k = 0; k < got; k++)
+		page_got(i, pages[k]);
+	return true;
+}
+
+static void check_frag(int i, struct ref_page *page, const struct pp_frag *f, uint32_t len, uint32_t align)
+{
+	uint32_t size = ref.pool[i].params.page_size;
+
+	must(f->len == len && f->offset <= size && len <= size - f->offset, "%u bytes at %u", f->len, f->offset);
+	must(f->addr == page->addr + f->offset && f->iova == page->iova + f->offset, "addresses");
+	must(!(f->offset % (align ? align : 1)), "offset %u, aligned to %u", f->offset, align);
+	for (uint32_t k = f->offset; k < f->offset + len; k++) {
+		must(!page->cut[k], "byte %u was given out already", k);
+		page->cut[k] = 1;
+	}
+}
+
+/* A fragment: of the open page, or of a new one, when that has no room. */
+static bool get_frag(void)
+{
+	static const uint32_t aligns[] = { 0, 1, 8, 64, 512, 2048, 3, 1u << 20 };
+	int i = pick_pool(), ret, ending;
+	unsigned how = input_byte(&in);
+	uint32_t align = aligns[how & 7], len, size;
+	struct pp_frag f = { 0 };
+	struct ref_pool *p;
+	struct ref_page *page;
+	bool fault;
+	uint64_t left, have;
+
+	if (i == NONE || ref.n_pages == PAGES)
+		return false;
+	p = &ref.pool[i];
+	size = p->params.page_size;
+	len = how >= 0xF0 ? (how & 8 ? 0 : size + 1) : (uint32_t)input_number(&in, 2) % size + 1;
+	own(i);
+	note("pp_frag_get(pool %d, %u bytes, aligned to %u)", i, len, align);
+	faults_begin();
+	ret = pp_frag_get(&f, real.pool[i], len, align);
+	fault = faults_end();
+	if (!len || len > size || align > size || (align & (align - 1))) {
+		must_be(ret, -EINVAL, "pp_frag_get()");
+		if ((ref.debug & PP_DEBUG_PAGES) && report_expected == REPORT_NONE)
+			report_expected = REPORT_SOME;
+		return true;
+	}
+	page = p->open == NONE ? NULL : &ref.page[p->open];
+	if (!ret && page && f.page == page->real) {
+		page->held++;
+		check_frag(i, page, &f, len, align);
+		return true;
+	}
+	ref_frag_close(i, thread); /* it had no room */
+	left = ref_available(p);
+	have = pool_now[i].pages - p->in_flight;
+	ending = ref_ending(p);
+	if (ret) {
+		if (ret == -ENODEV && !p->revoked && ending != NONE && !have && left)
+			ref_enter(ending, true);
+		else
+			must(fault && !p->revoked ? fault_errno(ret) || !left :
+			     ret == (p->revoked ? -ENODEV : -ENOBUFS) && (p->revoked || !left),
+			     "pp_frag_get() is %d", ret);
+		return true;
+	}
+	must(!p->revoked && left, "a fragment of a pool that has no page left");
+	page = page_got(i, f.page);
+	page->open = true;
+	page->cut = calloc(1, size);
+	p->open = (int)(page - ref.page);
+	check_frag(i, page, &f, len, align);
+	return true;
+}
+
+/* After it, at most `keep` idle chunks: and those that went can't be reached any more. */
+static bool trim(void)
+{
+	static const uint64_t keeps[] = { 0, 0, 1, 3, UINT64_MAX };
+	int i = pick_pool();
+	uint64_t keep = keeps[input_below(&in, 5)], before, n;
+	struct pp_pool_stats s;
+
+	if (i == NONE)
+		return false;
+	own(i);
+	before = pool_now[i].chunks;
+	note("pp_pool_trim(%d, %llu)", i, (unsigned long long)keep);
+	n = pp_pool_trim(real.pool[i], keep);
+	pp_pool_stats(real.pool[i], &s, sizeof s);
+	must_be(before - s.chunks, n, "chunks that went");
+	must(ref.pool[i].revoked ? !n : s.chunks_idle <= keep, "%llu idle chunks are left",
+	     (unsigned long long)s.chunks_idle);
+	if (!keep && !ref.pool[i].revoked && ref.pool[i].in_flight < 100)
+		must_be(s.chunks, ref_chunks(i), "chunks that are left");
+	for (int d = 0; d < DEVICES; d++) {
+		struct pp_domain_stats domain;
+
+		if (!ref.device[d].there || ref_attachment(&ref.pool[i], ref.device[d].binding) < 0)
+			continue;
+		pp_domain_stats(real.device[d], &domain, sizeof domain);
+		must_be(domain.pending_ranges, 0, "invalidations that are pending after a trim");
+	}
+	return true;
+}
+
+/* ---- put ------------------------------------------------------------------------------------------ */
+
+static struct ref_page *held_page(unsigned n)
+{
+	for (unsigned i = 0; i < (unsigned)ref.n_pages; i++) {
+		struct ref_page *page = &ref.page[(n + i) % (unsigned)ref.n_pages];
+
+		if (page->held)
+			return page;
+	}
+	return NULL;
+}
+
+/* A trimmed or zombie chunk's last page, which is put twice, would be memory long gone. */
+static bool chunk_stays(const struct ref_page *page)
+{
+	uintptr_t mask = ~((uintptr_t)ref.pool[page->pool].params.chunk_size - 1);
+
+	for (int i = 0; i < ref.n_pages; i++)
+		if (&ref.page[i] != page && ref.page[i].pool == page->pool &&
+		    !(((uintptr_t)ref.page[i].addr ^ (uintptr_t)page->addr) & mask))
+			return true;
+	return false;
+}
+
+static bool put(bool twice)
+{
+	struct ref_page *page = held_page((unsigned)input_number(&in, 2));
+	struct pp_page *real_page;
+
+	if (!page)
+		return false;
+	twice = twice && ref.pool[page->pool].watched && !ref.pool[page->pool].revoked && page->held == 1 &&
+		!page->open && chunk_stays(page);
+	note("pp_page_put(pool %d)%s", page->pool, twice ? ", twice" : "");
+	page_compare(page);
+	real_page = page->real;
+	ref_put(page, thread);
+	pp_page_put(real_page);
+	if (!twice)
+		return true;
+	pp_page_put(real_page);
+	report_expected = report_expected == REPORT_MAYBE ? REPORT_MAYBE : REPORT_SOME;
+	return true;
+}
+
+static bool put_batch(void)
+{
+	static struct pp_page *pages[2100];
+	unsigned n = amounts[input_below(&in, 8)], from = (unsigned)input_number(&in, 2), k;
+
+	for (k = 0; k < n; k++) {
+		struct ref_page *page = held_page(from + k);
+
+		if (!page)
+			break;
+		page_compare(page);
+		pages[k] = page->real;
+		ref_put(page, thread);
+	}
+	if (!k)
+		return false;
+	note("pp_page_put_batch(%u)", k);
+	pp_page_put_batch(pages, k);
+	return true;
+}
+
+static bool take_ref(void)
+{
+	struct ref_page *page = held_page((unsigned)input_number(&in, 2));
+	unsigned n = input_below(&in, 5);
+
+	if (!page)
+		return false;
+	note("pp_page_ref(pool %d, %u)", page->pool, n);
+	pp_page_ref(page->real, n);
+	page->held += n;
+	return true;
+}
+
+/* ---- use -------------------------------------------------------------------------------------------- */
+
+static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, bool for_cpu)
+{
+	const struct ref_pool *p = &ref.pool[page->pool];
+	uint8_t *view;
+
+	if (d == NONE || ref_attachment(p, ref.device[d].binding) < 0 ||
+	    ref_sync_dir(p->params.dir, p->params.dir, for_cpu))
+		return false;
+	view = ref.device[d].incoherent ? page_view(page, d) : NULL;
+	note("pp_dma_sync_for_%s(page of pool %d, %u bytes)", for_cpu ? "cpu" : "device", page->pool, len);
+	must_be(pp_dma_sync_at(ref.binding[ref.device[d].binding].name, page->iova + off, len, p->params.dir,
+			       for_cpu, PP_PLACE), 0, "a sync of a page");
+	if (ref.debug && view)
+		report_expected = REPORT_MAYBE;
+	if (view && for_cpu)
+		memcpy(page->copy + off, view + off, len);
+	else if (view)
+		memcpy(view + off, page->copy + off, len);
+	return true;
+}
+
+static bool use_page(void)
+{
+	struct ref_page *page = held_page((unsigned)input_number(&in, 2));
+	unsigned how = input_byte(&in);
+	uint32_t off = (uint32_t)input_number(&in, 2), len = 1u + input_byte(&in);
+
+	if (!page)
+		return false;
+	off %= size_of(page);
+	len = len < size_of(page) - off ? len : size_of(page) - off;
+	if (how & 1)
+		return sync_page(page, pick_device(), off, len, how & 2);
+	if (how & 4) {
+		note("pp_page_tag(pool %d)", page->pool);
+		pp_page_tag(page->real, "a tag");
+		return true;
+	}
+	note("the CPU writes to a page of pool %d, %u bytes", page->pool, len);
+	memset(page_copy(page) + off, (int)how, len);
+	memset(page->addr + off, (int)how, len);
+	return true;
+}
+
+/* ---- recall --------------------------------------------------------------------------------------------- */
+
+static struct pp_recall holder[RECALLS];
+static int holder_pool[RECALLS]; /* for which it was registered last */
+
+/* Asked: put some of the pool's pages. */
+static void recalled(struct pp_recall *self, const char *name)
+{
+	int r = (int)(self - holder);
+	unsigned n = input_below(&in, 4);
+
+	must(ref.recall_due[r], "holder %d is asked, and nothing was revoked", r);
+	ref.recall_due[r]--;
+	must(!strcmp(name, ref.pool[holder_pool[r]].name), "it is asked for pool %s", name);
+	for (int i = ref.n_pages; i-- > 0 && n;)
+		if (i < ref.n_pages && ref.page[i].pool == holder_pool[r] && ref.page[i].held) {
+			struct pp_page *real_page = ref.page[i].real;
+
+			page_compare(&ref.page[i]);
+			ref_put(&ref.page[i], thread);
+			pp_page_put(real_page);
+			n--;
+		}
+}
+
+static bool change_recall(void)
+{
+	int r = (int)input_below(&in, RECALLS), i = pick_pool();
+	struct pp_recall deaf = { 0 };
+
+	if (i == NONE)
+		return false;
+	if (input_byte(&in) & 1 || ref.recall_pool[r] != NONE) {
+		note("pp_recall_unregister(%d)", r);
+		must_be(pp_recall_unregister(&holder[r]), ref.recall_pool[r] == NONE ? -ENOENT : 0,
+			"pp_recall_unregister()");
+		ref.recall_pool[r] = NONE;
+		return true;
+	}
+	note("pp_recall_register(%d, pool %d)", r, i);
+	must_be(pp_recall_register(real.pool[i], &deaf), -EINVAL, "pp_recall_register() without a callback");
+	must_be(pp_recall_register(real.pool[i], NULL), -EINVAL, "pp_recall_register(NULL)");
+	holder[r].recall = recalled;
+	must_be(pp_recall_register(real.pool[i], &holder[r]), 0, "pp_recall_register()");
+	ref.recall_pool[r] = holder_pool[r] = i;
+	return true;
+}
+
+static bool ask(void)
+{
+	int i = pick_pool();
+
+	if (i == NONE)
+		return false;
+	note("pp_pool_recall(%d)", i);
+	for (int r = 0; r < RECALLS; r++)
+		ref.recall_due[r] += ref.recall_pool[r] == i;
+	pp_pool_recall(real.pool[i]);
+	return true;
+}
+
+void recalls_compare(void)
+{
+	for (int r = 0; r < RECALLS; r++)
+		must(!ref.recall_due[r], "holder %d was not asked", r);
+}
+
+bool call_pool(unsigned which)
+{
+	int i;
+
+	switch (which) {
+	case 0: return create();
+	case 1: return destroy();
+	case 2: return attach();
+	case 3: return detach();
+	case 4:
+		i = pick_pool();
+		if (i == NONE)
+			return false;
+		note("pp_pool_own(%d)", i);
+		own(i);
+		return true;
+	case 5: return get(false);
+	case 6: return get(true);
+	case 7: return put(false);
+	case 8: return put_batch();
+	case 9: return take_ref();
+	case 10: return get_frag();
+	case 11: return trim();
+	case 12: return change_recall();
+	case 13: return ask();
+	case 14: return use_page();
+	default: return put(true);
+	}
+}
+
+/* ---- the beginning, the end, what can be seen ---------------------------------------------------------- */
+
+void pools_begin(void)
+{
+	for (int i = 0; i < BUFFERS; i++) {
+		if (!real.buffer[i]) {
+			real.buffer[i] = aligned_alloc(4096, BUFFER_BYTES);
+			real.buffer_copy[i] = malloc(BUFFER_BYTES);
+		}
+		memset(real.buffer[i], 0x10 + i, BUFFER_BYTES);
+		memset(real.buffer_copy[i], 0x10 + i, BUFFER_BYTES);
+	}
+}
+
+void pools_end(void)
+{
+	for (int r = 0; r < RECALLS; r++)
+		if (ref.recall_pool[r] != NONE) {
+			must_be(pp_recall_unregister(&holder[r]), 0, "pp_recall_unregister()");
+			ref.recall_pool[r] = NONE;
+		}
+	for (int i = 0; i < POOLS; i++)
+		if (ref.pool[i].handle) {
+			ref_destroy(i);
+			pp_pool_destroy(real.pool[i]);
+		}
+	while (ref.n_pages) {
+		struct pp_page *real_page = ref.page[0].real;
+
+		page_compare(&ref.page[0]);
+		ref_put(&ref.page[0], thread);
+		pp_page_put(real_page);
+	}
+}
+
+/* While a pool lives, what went in and out of it is known. */
+static void compare_flow(const struct ref_pool *p, const struct pp_pool_stats *s)
+{
+	if (p->watched || p->revoked)
+		return;
+	must_be(s->alloc_fast + s->alloc_empty - s->alloc_failed, p->gets, "pages got, fast and not");
+	must_be(s->recycle_cached, p->puts_owner, "pages put by the owner");
+	must_be(s->recycle_ring + s->recycle_ring_full, p->puts_other, "pages put by others");
+	must(s->alloc_refill <= s->alloc_empty, "more refills than times the cache was empty");
+}
+
+static void compare_pool(int i)
+{
+	const struct ref_pool *p = &ref.pool[i];
+	struct pp_pool_stats *s = &pool_now[i];
+	unsigned n = 0;
+
+	for (int k = 0; k < ATTACHMENTS; k++)
+		n += p->at[k] != NONE;
+	pp_pool_stats(real.pool[i], s, sizeof *s);
+	must_be(pp_pool_revoked(real.pool[i]), p->revoked, "pp_pool_revoked()");
+	must_be(s->revoked, p->revoked, "revoked");
+	must_be(s->in_flight, p->in_flight, "pages in flight");
+	must_be(s->in_flight_at_revoke, p->in_flight_at_revoke, "pages in flight when it was revoked");
+	must_be(s->attachments, n, "attachments");
+	must_be(s->max_pages, p->params.max_pages, "the limit");
+	must_be(s->bytes_mapped, n * s->chunks * p->params.chunk_size, "bytes mapped");
+	must_be(s->chunks, s->chunks_hugetlb + s->chunks_thp + s->chunks_base, "chunks of all kinds");
+	must_be(s->alloc_slow_high_order, s->chunks + s->chunks_released, "chunks ever added");
+	must(s->pages >= p->in_flight && (!p->params.max_pages || s->pages <= p->params.max_pages),
+	     "%llu pages", (unsigned long long)s->pages);
+	must(s->chunks_idle <= s->chunks && s->record_bytes, "chunks");
+	must(!p->params.idle_chunks || s->idle_limit == p->params.idle_chunks, "the limit of idle chunks");
+	if (p->revoked && p->in_flight < 100)
+		must_be(s->chunks, ref_chunks(i), "a zombie's chunks");
+	compare_flow(p, s);
+}
+
+void pools_compare(void)
+{
+	for (int i = 0; i < POOLS; i++)
+		if (ref.pool[i].handle)
+			compare_pool(i);
+}
