@@ -334,8 +334,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pp_debug_set(ref.debug);
 	pp_debug_set_report(report, NULL);
 	env_fault_set(decide, NULL);
-	devices_begin();
 	pools_begin();
+	devices_begin();
 	while (!input_ended(&in))
 		step();
 	note("the end");
