@@ -817,7 +817,7 @@ static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most
 	return n;
 }
 
-uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep)
+void pool_shrink(struct pp_pool *pool, uint64_t keep)
 {
 	uint64_t have = pool->n_idle + pool->n_fresh;
 	uint64_t n;
@@ -825,12 +825,11 @@ uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep)
 	lock_devices(pool);
 	n = have > keep ? trim_list(pool, &pool->idle, have - keep) : 0;
 	if (have - n > keep)
-		n += trim_list(pool, &pool->fresh, have - n - keep);
+		trim_list(pool, &pool->fresh, have - n - keep);
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
 		if (pool->at[i].binding)
 			domain_flush(&pool->at[i].binding->domain);
 	unlock_devices(pool, POOL_DEVICES);
-	return n;
 }
 
 /*

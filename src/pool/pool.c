@@ -344,17 +344,22 @@ bool pp_pool_revoked(const struct pp_pool *pool)
 
 uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 {
-	uint64_t n = 0;
+	uint64_t before, n = 0;
 
 	if (watch_destroyed(pool, "trim", PLACE))
 		return 0;
+	pool_lock(pool);
+	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
+	pool_unlock(pool);
 	place_empty(pool);
 	pool_lock(pool);
 	pool_process_inbox(pool);
-	if (pool->revoked)
+	if (pool->revoked) {
 		pool_discard(pool);
-	else
-		n = pool_shrink(pool, keep);
+	} else {
+		pool_shrink(pool, keep);
+		n = pool->n_released - before;
+	}
 	pool_unlock(pool);
 	return n;
 }

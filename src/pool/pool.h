@@ -227,8 +227,8 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n);
 /* Look at the chunks in the inbox: free, or list as idle and trim to the limit. */
 void pool_process_inbox(struct pp_pool *pool);
 /* Let idle and fresh chunks go until at most keep of them are left, and complete every
- * deferred invalidation. Returns how many went. */
-uint64_t pool_shrink(struct pp_pool *pool, uint64_t keep);
+ * deferred invalidation. */
+void pool_shrink(struct pp_pool *pool, uint64_t keep);
 /* Of a zombie: give the memory of all its free pages back. */
 void pool_discard(struct pp_pool *pool);
 /* The pool's own hold on its chunks ends: it is revoked and drained. */
