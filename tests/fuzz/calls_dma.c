@@ -94,8 +94,8 @@ static bool map(void)
 	len = len < BUFFER_BYTES - offset ? len : BUFFER_BYTES - offset;
 	len = how >= 0xF8 ? SIZE_MAX - (how & 7) * 4096 : how >= 0xF4 ? 0 : len;
 	bad = how >= 0xF0 || dir == 3;
-	twice = b != NONE && overlaps(b, real.buffer[k] + offset, len);
-	if (!bad && twice && ref.device[ref.binding[b].device].incoherent)
+	twice = !bad && b != NONE && overlaps(b, real.buffer[k] + offset, len);
+	if (twice && ref.device[ref.binding[b].device].incoherent)
 		return false; /* which of two views the memory gets in the end isn't told */
 	want = bad ? -EINVAL : ref_enter(b, true);
 	expect_report(want);
