@@ -14,6 +14,7 @@
 #include <pagepool/soft.h>
 #include <pagepool/stats.h>
 #include <pagepool/types.h>
+#include <pagepool/vfio.h>
 
 #ifdef __cplusplus
 extern "C" {
