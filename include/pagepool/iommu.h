@@ -80,6 +80,12 @@ struct pp_iommu {
 	bool incoherent;   /**< needs sync */
 	bool deferred;     /**< the invalidations of trimming may be batched */
 	bool can_split;    /**< unmap may take a part of what one map call made */
+	/**
+	 * The device works on the pages that were there when they were mapped, whatever the
+	 * addresses mean later. The library keeps its own memory out of a child of fork(2);
+	 * of a caller's memory the kernel gives the child a copy.
+	 */
+	bool pins;
 };
 
 #ifdef __cplusplus

@@ -317,6 +317,8 @@ int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, v
 		ret = env_map((void **)&m->addr, whole, PP_BASE_PAGE, PP_MEMORY_BASE, PP_NUMA_ANY);
 		if (ret)
 			goto free;
+		if (b->domain.iommu->pins)
+			env_keep_from_fork(m->addr, whole);
 	}
 	ret = iova_get(&m->owned, whole, binding_bits(b));
 	if (ret)

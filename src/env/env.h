@@ -111,6 +111,8 @@ void env_free(void *p);
  */
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
 void env_unmap(void *addr, size_t len);
+/* A child of fork doesn't get it; so nothing is copied on write under a device's feet. */
+void env_keep_from_fork(void *addr, size_t len);
 /* Give the contents back, keep the addresses. Base-page multiples. */
 void env_discard(void *addr, size_t len);
 /*

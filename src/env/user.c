@@ -333,6 +333,11 @@ void env_unmap(void *addr, size_t len)
 		env_discard(addr, len);
 }
 
+void env_keep_from_fork(void *addr, size_t len)
+{
+	madvise(addr, len, MADV_DONTFORK); /* fails: the kernel copies what is pinned, early */
+}
+
 void env_discard(void *addr, size_t len)
 {
 	madvise(addr, len, MADV_DONTNEED);

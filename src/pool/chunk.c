@@ -189,6 +189,8 @@ static int span_map(struct pp_pool *pool, struct span *span, unsigned at)
 
 	if (ret)
 		return ret;
+	if (b->domain.iommu->pins)
+		env_keep_from_fork(span->addr, span->n * chunk_size(pool));
 	ret = space_add_span(b, &span->map[at], span->iova, span->addr, span->n * chunk_size(pool),
 			     pool->params.dir);
 	if (!ret)

@@ -1,0 +1,92 @@
+/*
+ * sysfs.c - what sysfs tells of a PCI device: is it there, who drives it, its group.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "iommu/vfio/vfio.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+bool address_parse(char full[16], const char *text)
+{
+	unsigned domain = 0, bus, slot, function;
+	char again[16];
+	int end = 0;
+
+	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 ||
+	    text[end]) {
+		domain = 0;
+		end = 0;
+		if (sscanf(text, "%2x:%2x.%1x%n", &bus, &slot, &function, &end) != 3 || text[end])
+			return false;
+	}
+	if (slot > 31 || function > 7)
+		return false;
+	snprintf(full, 16, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
+	/* scanf takes blanks and signs: an address is spelt in one way only */
+	snprintf(again, sizeof again, "%s", strlen(text) == strlen(full) ? full : full + 5);
+	return !strcasecmp(again, text);
+}
+
+/* The last name of what a link of a device points to; false: there is none. */
+static bool link_name(char *name, size_t size, const char *address, const char *link)
+{
+	char path[VFIO_PATH], target[VFIO_PATH];
+	const char *base;
+	ssize_t n;
+
+	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/%s", address, link);
+	n = readlink(path, target, sizeof target - 1);
+	if (n <= 0)
+		return false;
+	target[n] = 0;
+	base = strrchr(target, '/');
+	snprintf(name, size, "%s", base ? base + 1 : target);
+	return true;
+}
+
+bool device_driver(char *name, size_t size, const char *address)
+{
+	return link_name(name, size, address, "driver");
+}
+
+int device_look(struct pp_vfio *v, char *error)
+{
+	char path[VFIO_PATH], name[64];
+
+	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s", v->address);
+	if (access(path, F_OK))
+		return say(error, -ENODEV, "there is no PCI device %s; lspci lists what there is",
+			   v->address);
+	if (!link_name(name, sizeof name, v->address, "iommu_group"))
+		return say(error, -ENODEV, "no IOMMU looks after %s: switch it on in the firmware and "
+			   "the kernel (intel_iommu=on); see pagepool doctor", v->address);
+	v->group = atoi(name);
+	if (!device_driver(name, sizeof name, v->address))
+		return say(error, -ENXIO, "%s is bound to no driver; type: pagepool bind %s",
+			   v->address, v->address);
+	if (!strstr(name, "vfio")) /* there are variants: mlx5_vfio_pci */
+		return say(error, -ENXIO, "%s is bound to %s, not to vfio-pci; type: pagepool bind %s",
+			   v->address, name, v->address);
+	return 0;
+}
+
+bool device_file(char path[VFIO_PATH], const struct pp_vfio *v)
+{
+	bool found = false;
+	struct dirent *e;
+	DIR *dir;
+
+	snprintf(path, VFIO_PATH, "/sys/bus/pci/devices/%s/vfio-dev", v->address);
+	dir = opendir(path);
+	while (dir && !found && (e = readdir(dir))) {
+		found = !strncmp(e->d_name, "vfio", 4);
+		snprintf(path, VFIO_PATH, "/dev/vfio/devices/%.64s", e->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found && !access(path, F_OK);
+}

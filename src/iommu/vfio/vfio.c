@@ -1,0 +1,193 @@
+/*
+ * vfio.c - a device on the kernel's IOMMU, as the library sees it: the contract; and its
+ * opening and closing. What differs between the kernel's interfaces is in iommufd.c and
+ * type1.c.
+ *
+ * Both interfaces invalidate the IOTLB before an unmap returns (iommu_unmap and the
+ * gathering variants with a sync in Linux's iommu core; a domain of VFIO's is never lazy),
+ * so invalidate has nothing to do.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "iommu/vfio/vfio.h"
+
+static struct pp_vfio *vfio_of(struct pp_iommu *iommu)
+{
+	return env_container_of(iommu, struct pp_vfio, iommu);
+}
+
+/* ---- the contract ------------------------------------------------------------------------ */
+
+static int vfio_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+		    size_t page_size, unsigned prot)
+{
+	struct pp_vfio *v = vfio_of(iommu);
+
+	(void)page_size; /* the kernel sees for itself what pages it pins */
+	if (v->refused)
+		return say_map(v, len, v->refused);
+	return say_map(v, len, ioas_map(v->ioas, iova, addr, len, prot));
+}
+
+static size_t vfio_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	return ioas_unmap(vfio_of(iommu)->ioas, iova, len);
+}
+
+static void vfio_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	(void)iommu, (void)iova, (void)len;
+}
+
+/* Where it can't be let in, it stays blocked, and map tells. */
+static void vfio_block(struct pp_iommu *iommu, bool on)
+{
+	struct pp_vfio *v = vfio_of(iommu);
+
+	if (!on && !v->attached) {
+		v->refused = v->ioas->interface->attach(v);
+		v->attached = !v->refused;
+	} else if (on && v->attached) {
+		v->ioas->interface->detach(v);
+		v->attached = false;
+	}
+}
+
+static void vfio_stats(struct pp_iommu *iommu, struct pp_domain_stats *stats)
+{
+	(void)iommu, (void)stats; /* the kernel tells nothing of one domain */
+}
+
+static void vfio_destroy(struct pp_iommu *iommu)
+{
+	vfio_block(iommu, true); /* the rest is the handle's */
+}
+
+static const struct pp_iommu_ops vfio_ops = {
+	.kind = "vfio",
+	.destroy = vfio_destroy,
+	.map = vfio_map,
+	.unmap = vfio_unmap,
+	.invalidate = vfio_invalidate,
+	.block = vfio_block,
+	.stats = vfio_stats,
+};
+
+struct pp_iommu *pp_vfio_iommu(struct pp_vfio *vfio)
+{
+	return &vfio->iommu;
+}
+
+/* ---- open, close ------------------------------------------------------------------------- */
+
+static int open_with(struct pp_vfio *v, const struct interface *interface, struct ioas *share,
+		     char *error)
+{
+	int ret = ioas_get(&v->ioas, interface, share, error);
+
+	if (ret)
+		return ret;
+	ret = interface->device_open(v, error);
+	if (ret)
+		goto ioas;
+	ret = interface->limits(v, error);
+	if (!ret && !(v->iommu.page_sizes & PP_BASE_PAGE))
+		ret = say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB", v->address);
+	if (!ret)
+		ret = pci_open(v, error);
+	if (ret)
+		goto device;
+	return 0;
+device:
+	interface->device_close(v);
+ioas:
+	ioas_put(v->ioas);
+	return ret;
+}
+
+/* iommufd if it is there and ours to use, else type 1. What iommufd says counts. */
+static int open_any(struct pp_vfio *v, char *error)
+{
+	int ret = open_with(v, &interface_iommufd, NULL, error);
+
+	if (ret != -ENOENT && ret != -EACCES && ret != -EPERM)
+		return ret;
+	v->iommu.n_ranges = 0;
+	return open_with(v, &interface_type1, NULL, error);
+}
+
+static const struct interface *interface_of(enum pp_vfio_api api)
+{
+	return api == PP_VFIO_IOMMUFD ? &interface_iommufd :
+	       api == PP_VFIO_CONTAINER ? &interface_type1 : NULL;
+}
+
+static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *error)
+{
+	int ret;
+
+	if (!p->address || !address_parse(v->address, p->address))
+		return say(error, -EINVAL, "\"%s\" is no PCI address; one looks like 0000:00:03.0",
+			   p->address ? p->address : "");
+	if (p->api != PP_VFIO_ANY && !interface_of(p->api))
+		return say(error, -EINVAL, "there is no interface %d", (int)p->api);
+	if (p->share && p->api != PP_VFIO_ANY && p->share->ioas->interface->api != p->api)
+		return say(error, -EINVAL, "%s uses the other of the kernel's interfaces, so its "
+			   "space can't be shared with this one", p->share->address);
+	ret = device_look(v, error);
+	if (ret)
+		return ret;
+	if (p->share)
+		return open_with(v, p->share->ioas->interface, p->share->ioas, error);
+	return p->api == PP_VFIO_ANY ? open_any(v, error) :
+				       open_with(v, interface_of(p->api), NULL, error);
+}
+
+int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char *error)
+{
+	struct pp_vfio_params p;
+	struct pp_vfio *v;
+	int ret = env_params(&p, sizeof p, params);
+
+	*out = NULL;
+	if (error)
+		*error = 0;
+	if (ret)
+		return say(error, ret, "the parameters are of another version");
+	v = env_zalloc(sizeof *v);
+	if (!v)
+		return say(error, -ENOMEM, "no memory");
+	env_lock_init(&v->lock);
+	v->iommu.ops = &vfio_ops;
+	v->iommu.pins = true;
+	ret = open_params(v, &p, error);
+	if (ret) {
+		env_lock_destroy(&v->lock);
+		env_free(v);
+		return ret;
+	}
+	*out = v;
+	return 0;
+}
+
+void pp_vfio_close(struct pp_vfio *vfio)
+{
+	if (!vfio)
+		return;
+	pci_close(vfio);
+	vfio_block(&vfio->iommu, true);
+	vfio->ioas->interface->device_close(vfio);
+	ioas_put(vfio->ioas);
+	env_lock_destroy(&vfio->lock);
+	env_free(vfio);
+}
+
+const char *pp_vfio_address(const struct pp_vfio *vfio)
+{
+	return vfio->address;
+}
+
+enum pp_vfio_api pp_vfio_api(const struct pp_vfio *vfio)
+{
+	return vfio->ioas->interface->api;
+}

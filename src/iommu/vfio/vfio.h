@@ -1,0 +1,125 @@
+/*
+ * vfio.h - the inside of the VFIO back end: a device, the IOVA space that it is in, and
+ * what differs between the kernel's two interfaces. Sees the contract and env only.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef IOMMU_VFIO_VFIO_H
+#define IOMMU_VFIO_VFIO_H
+
+#include <pagepool/vfio.h>
+
+#include "env/env.h"
+
+struct interface;
+struct pp_vfio;
+
+/* A mapping of a space, made by one map call. */
+struct region {
+	pp_iova_t iova;
+	void *addr;
+	size_t len;
+	unsigned prot;
+	unsigned refs; /* devices that it was mapped for */
+	struct region *next; /* in its bucket */
+};
+
+#define IOAS_GROUPS 16
+
+/* An IOVA space: an IOAS of iommufd, or a container with its groups. */
+struct ioas {
+	const struct interface *interface;
+	struct env_lock lock; /* protects all below; held over the kernel's map and unmap */
+	unsigned refs; /* devices in it */
+	int fd;        /* /dev/iommu or /dev/vfio/vfio */
+	uint32_t id; /* iommufd's name of it */
+	struct group {
+		int number, fd;
+		struct pp_vfio *devices; /* that are open; NULL: a free entry */
+	} group[IOAS_GROUPS];
+	struct region **bucket; /* by iova */
+	size_t n_regions, n_buckets; /* a power of two */
+};
+
+struct pp_vfio {
+	struct pp_iommu iommu; /* the contract's base */
+	struct ioas *ioas;
+	char address[16];
+	int fd;          /* the device's */
+	uint32_t dev_id; /* iommufd's name of it */
+	int group;       /* the number of its IOMMU group */
+	struct pp_vfio *neighbour; /* type 1: the next open one of the group */
+	bool attached;   /* iommufd: to its IOAS; under the domain's serialisation */
+	int refused;     /* why it couldn't be: what map returns */
+	uint32_t flags;  /* of VFIO_DEVICE_GET_INFO */
+	uint64_t config; /* where configuration space is in fd */
+
+	struct env_lock lock; /* protects bar, irq and read-modify-write of the command */
+	struct bar {
+		void *addr;
+		size_t size;
+	} bar[PP_VFIO_BARS];
+	int irq; /* the kind that is enabled, or -1 */
+	int request_fd;
+};
+
+/* One of the kernel's two interfaces. error: see say. All return 0 or a negative errno. */
+struct interface {
+	enum pp_vfio_api api;
+	int (*ioas_open)(struct ioas *s, char *error);
+	void (*ioas_close)(struct ioas *s);
+	/* Opens v->fd within v->ioas, blocked if the interface can; undone by device_close. */
+	int (*device_open)(struct pp_vfio *v, char *error);
+	void (*device_close)(struct pp_vfio *v);
+	/* Ask for ranges and page sizes: fill in v->iommu. */
+	int (*limits)(struct pp_vfio *v, char *error);
+	int (*attach)(struct pp_vfio *v);
+	void (*detach)(struct pp_vfio *v);
+	int (*map)(struct ioas *s, pp_iova_t iova, void *addr, size_t len, unsigned prot);
+	/* The bytes that the kernel says it has unmapped. */
+	size_t (*unmap)(struct ioas *s, pp_iova_t iova, size_t len);
+};
+
+extern const struct interface interface_iommufd, interface_type1;
+
+/* say.c */
+
+/* Write a sentence to where the caller of open wants it; NULL: nowhere. Returns ret. */
+int say(char *error, int ret, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Why an open of one of VFIO's files failed. Returns -errno. */
+int say_open(char *error, const char *path);
+/* Keep, for pp_vfio_error, why a map of len bytes failed with ret; 0 forgets. Returns ret. */
+int say_map(const struct pp_vfio *v, size_t len, int ret);
+/* What the kernel's -EBUSY means for a group: a member that is in its way. Returns -EBUSY. */
+int say_busy(char *error, const struct pp_vfio *v);
+
+/* ioas.c */
+
+/* Make one with a reference, or take one on that of `share`. */
+int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *share,
+	      char *error);
+void ioas_put(struct ioas *s);
+int ioas_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, unsigned prot);
+size_t ioas_unmap(struct ioas *s, pp_iova_t iova, size_t len);
+/* Add a range, inclusive, in ascending order: cut to pages; the largest are kept. */
+void range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last);
+
+/* sysfs.c */
+
+/* Bytes of a file's name under /sys or /dev, with room for what they are made of. */
+#define VFIO_PATH 300
+
+/* "[0000:]00:03.0" in full; false: it isn't one. */
+bool address_parse(char full[16], const char *text);
+/* See that there is such a device, with an IOMMU and vfio-pci; set v->group. */
+int device_look(struct pp_vfio *v, char *error);
+/* The path of the device's own file in /dev/vfio/devices; false: it has none. */
+bool device_file(char path[VFIO_PATH], const struct pp_vfio *v);
+/* The name of the driver that an address is bound to; false: none. */
+bool device_driver(char *name, size_t size, const char *address);
+
+/* pci.c: what a driver needs besides DMA */
+int pci_open(struct pp_vfio *v, char *error);
+void pci_close(struct pp_vfio *v);
+
+#endif
