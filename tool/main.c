@@ -15,6 +15,9 @@ static const struct {
 } commands[] = {
 	{ "capture", capture_main, "write the packets that a device receives to a file" },
 	{ "replay", replay_main, "send the packets of a file out through a device" },
+	{ "bind", bind_main, "hand a PCI device over to vfio-pci" },
+	{ "unbind", unbind_main, "give it back to the kernel's own driver" },
+	{ "doctor", doctor_main, "tell what this machine lacks for real devices" },
 };
 
 static void usage(FILE *out)

@@ -31,9 +31,18 @@ static void print_help(const char *command, const char *what, const struct optio
 	for (const struct option_def *d = defs; d->name; d++)
 		if (d->letter && d->value)
 			printf(d->kind == OPTION_STRING ? " -%c %s" : " [-%c %s]", d->letter, d->value);
-	printf(" [OPTION ...]\n%s\n\n", what);
+	printf(" [OPTION ...]");
+	for (const struct option_def *d = defs; d->name; d++)
+		if (d->kind == OPTION_ARGUMENT)
+			printf(" %s", d->value);
+	printf("\n%s\n\n", what);
 	for (const struct option_def *d = defs; d->name; d++) {
 		char left[64];
+
+		if (d->kind == OPTION_ARGUMENT) {
+			printf("  %-26s %s\n", d->name, d->help);
+			continue;
+		}
 
 		snprintf(left, sizeof left, "%c%c%s--%s%s%s", d->letter ? '-' : ' ',
 			 d->letter ? d->letter : ' ', d->letter ? ", " : "  ", d->name,
@@ -49,6 +58,8 @@ static const struct option_def *find(const struct option_def *defs, const char *
 	for (const struct option_def *d = defs; d->name; d++) {
 		size_t n = strlen(d->name);
 
+		if (d->kind == OPTION_ARGUMENT)
+			continue;
 		if (d->letter && arg[1] == d->letter)
 			return d;
 		if (arg[1] == '-' && !strncmp(arg + 2, d->name, n) && (!arg[2 + n] || arg[2 + n] == '=')) {
@@ -72,19 +83,32 @@ static int store(const struct option_def *d, const char *value)
 	return 0;
 }
 
+/* The place of the next argument without a dash; NULL: there are too many. */
+static const struct option_def *find_argument(const struct option_def *defs)
+{
+	for (const struct option_def *d = defs; d->name; d++)
+		if (d->kind == OPTION_ARGUMENT && !*(const char **)d->out)
+			return d;
+	return NULL;
+}
+
 int options_parse(int argc, char **argv, const char *command, const char *what,
 		  const struct option_def *defs)
 {
 	for (int i = 1; i < argc; i++) {
 		const struct option_def *d;
 		const char *arg = argv[i], *value = NULL;
-		size_t len;
+		size_t len = 0;
 
 		if (!strcmp(arg, "-h") || !strcmp(arg, "--help")) {
 			print_help(command, what, defs);
 			exit(EXIT_OK);
 		}
-		d = arg[0] == '-' && arg[1] ? find(defs, arg, &len) : NULL;
+		d = arg[0] == '-' && arg[1] ? find(defs, arg, &len) : find_argument(defs);
+		if (d && d->kind == OPTION_ARGUMENT) {
+			*(const char **)d->out = arg;
+			continue;
+		}
 		if (!d) {
 			say("%s doesn't know \"%s\"; see pagepool %s --help", command, arg, command);
 			return -1;

@@ -25,7 +25,10 @@ struct option_def {
 	char letter;       /* or 0 */
 	const char *value; /* what it takes, for the help; NULL: nothing */
 	const char *help;
-	enum option_kind { OPTION_STRING, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG } kind;
+	enum option_kind {
+		OPTION_STRING, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG,
+		OPTION_ARGUMENT, /* a string without a dash; name is what the help calls it */
+	} kind;
 	void *out; /* const char **, uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
 };
 /* 0; -1: said what is wrong. `--help` prints the help and exits. */
@@ -115,8 +118,29 @@ void report_left(struct report *r, struct pp_device *dev);
 void report_print(const struct report *r, FILE *out);
 void report_json(const struct report *r, FILE *out);
 
-/* capture.c, replay.c: the commands; the exit status */
+/* pci.c: what sysfs tells of PCI devices */
+
+#define PCI_PATH 300
+
+/* /sys/bus/pci/devices/ADDRESS/NAME */
+void pci_path(char path[PCI_PATH], const char *address, const char *name);
+bool pci_exists(const char *address);
+/* The last name of what a link of the device points to ("driver", "iommu_group"). */
+bool pci_link(char *name, size_t size, const char *address, const char *link);
+/* The first line of a file, without its end; false: it can't be read. */
+bool file_line(char *line, size_t size, const char *path);
+/* Write a text to a file of sysfs. 0 or -errno. */
+int file_write(const char *path, const char *text);
+/* Call fn for each name in a directory, but . and .., until it returns false. */
+void dir_each(const char *path, bool (*fn)(const char *name, void *ctx), void *ctx);
+/* True if a network interface of the device, or one on top of it, has a default route. */
+bool pci_has_default_route(char *interface, size_t size, const char *address);
+
+/* capture.c, replay.c, bind.c, doctor.c: the commands; the exit status */
 int capture_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
+int bind_main(int argc, char **argv);
+int unbind_main(int argc, char **argv);
+int doctor_main(int argc, char **argv);
 
 #endif

@@ -18,6 +18,10 @@
  *	pp_device_unregister(dev);                   first
  *	pp_vfio_close(vfio);                         then
  *
+ * What is mapped for the device to write only (PP_DMA_FROM_DEVICE), Linux lets it read too
+ * where the IOMMU is Intel's. Memory that isn't the library's is mapped by what it is at
+ * that time: a child of fork gets a copy.
+ *
  * Sources: Documentation/driver-api/vfio.rst, userspace-api/iommufd.rst, linux/vfio.h and
  * linux/iommufd.h of Linux 6.12.
  *
@@ -54,10 +58,21 @@ struct pp_vfio_params {
 	 * NULL: the device gets an IOVA space of its own. Else: it shares the one of this
 	 * device, which must be open. Devices of one IOMMU group have to share. What is
 	 * mapped for one can be reached by all of them that are not blocked, until the last
-	 * of them has unmapped it; so a sharer's revocation holds once its unbind returns.
+	 * of them has unmapped it. A sharer is blocked when its unbind returns; with the
+	 * container, which can't block one of several, what another one has mapped stays
+	 * within its reach.
 	 */
 	struct pp_vfio *share;
 };
+
+/** Bytes of a PCI address in full, its end included. */
+#define PP_VFIO_ADDRESS 16
+
+/**
+ * Read a PCI address, "0000:00:03.0" or "00:03.0", and write it in full, in lower case.
+ * @return false: it isn't one.
+ */
+PP_API bool pp_vfio_parse_address(char full[PP_VFIO_ADDRESS], const char *text);
 
 /** Bytes for a sentence that says what is wrong and what to do about it. */
 #define PP_VFIO_ERROR 400

@@ -59,8 +59,11 @@ static void directions_are_enforced(void)
 		soft_device_init(&d, NULL);
 		pool = new_pool(soft_device_bind(&d), &p);
 		require(!pp_page_get(&page, pool), "a page");
-		check_eq(!pp_soft_read(d.iommu, pp_page_iova(page), &byte, 1), reads[dir],
-			 "direction %u: the device %s", dir, reads[dir] ? "reads" : "can't read");
+		/* Linux's driver of Intel's IOMMU makes all that is mapped readable */
+		if (reads[dir] || !strcmp(d.iommu->ops->kind, "soft"))
+			check_eq(!pp_soft_read(d.iommu, pp_page_iova(page), &byte, 1), reads[dir],
+				 "direction %u: the device %s", dir,
+				 reads[dir] ? "reads" : "can't read");
 		check_eq(!pp_soft_write(d.iommu, pp_page_iova(page), &byte, 1), writes[dir],
 			 "direction %u: the device %s", dir, writes[dir] ? "writes" : "can't write");
 		pp_page_put(page);
@@ -108,6 +111,7 @@ static void attached_with_holes(void)
 	struct pp_pool *pool;
 	struct bunch held;
 	pp_binding_t bb;
+	unsigned left = 31;
 
 	p.idle_chunks = 1000;
 	soft_device_init(&a, NULL);
@@ -120,10 +124,12 @@ static void attached_with_holes(void)
 		if (i / 16 % 3) /* every third chunk stays */
 			pp_page_put(held.page[i]);
 	pp_pool_trim(pool, 0);
-	check_eq(pool_stats(pool).chunks, 11, "eleven chunks are left, with holes between");
-	check_eq(soft_device_domain(&a).bytes_mapped, 11 * 64 * KIB, "and mapped");
+	if (a.iommu->can_split)
+		left = 11;
+	check_eq(pool_stats(pool).chunks, left, "what can go goes, and leaves holes");
+	check_eq(soft_device_domain(&a).bytes_mapped, left * 64 * KIB, "the rest is mapped");
 	check_eq(pp_pool_attach(pool, bb), 0, "attached to another");
-	check_eq(soft_device_domain(&b).bytes_mapped, 11 * 64 * KIB, "the same is mapped there");
+	check_eq(soft_device_domain(&b).bytes_mapped, left * 64 * KIB, "the same is mapped there");
 	pp_pool_detach(pool, bb);
 	domain_is_empty(&b, "detached");
 	pp_pool_attach(pool, bb);
@@ -198,7 +204,7 @@ static void a_place_taken_again_during_unbind(void)
 	struct pp_pool_params p = small_chunks(64 * KIB);
 	struct soft_device keep, lost, next;
 	pthread_barrier_t lap;
-	struct racer r = { &lost, &lap, 3000 };
+	struct racer r = { &lost, &lap, laps(3000) };
 	pp_binding_t bl, bn;
 	unsigned robbed = 0;
 	struct pp_pool *pool;
@@ -267,7 +273,7 @@ static void create_and_destroy_against_unbind(void)
 {
 	struct soft_device d;
 	pthread_barrier_t lap;
-	struct racer r = { &d, &lap, 2000 };
+	struct racer r = { &d, &lap, laps(2000) };
 	unsigned left = 0;
 	pthread_t t;
 
@@ -284,7 +290,7 @@ static void create_and_destroy_against_unbind(void)
 		soft_device_bind(&d);
 	}
 	join(t);
-	check_eq(left, 0, "2,000 races of create, growth and destroy against unbind");
+	check_eq(left, 0, "%u races of create, growth and destroy against unbind", r.laps);
 	pthread_barrier_destroy(&lap);
 	soft_device_exit(&d);
 	check_nothing_left("at the end");

@@ -219,7 +219,7 @@ static void revoked_while_cutting(void)
 {
 	struct cutter *c = calloc(1, sizeof *c);
 
-	for (unsigned round = 0; round < 200; round++) {
+	for (unsigned round = 0; round < laps(200); round++) {
 		struct pp_pool_params p = small_chunks(64 * KIB);
 		struct soft_device d;
 		pthread_t t;
@@ -243,7 +243,7 @@ static void revoked_while_cutting(void)
 		soft_device_exit(&d);
 	}
 	free(c);
-	check(true, "200 revocations in the middle of fragments");
+	check(true, "revocations in the middle of fragments");
 }
 
 int main(void)

@@ -416,7 +416,7 @@ static void n_pages_cost_n_pages(void)
 /* Many threads put the last pages of the same chunks: somebody's put is the last. */
 static void the_last_put_of_many_threads(void)
 {
-	for (unsigned round = 0; round < 200; round++) {
+	for (unsigned round = 0; round < laps(200); round++) {
 		struct pp_pool_params p = small_chunks(16 * KIB);
 		struct pp_pool *pool = new_pool(pp_binding_none(), &p);
 		struct bunch all = take(pool, 256), part[4];

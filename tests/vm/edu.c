@@ -146,20 +146,67 @@ static void scratch_unmap(struct edu *edu)
 		abort();
 }
 
+/* Where the CPU has what is mapped at an address, NULL: nothing is. */
+static char *cpu_view(struct edu *edu, pp_iova_t iova)
+{
+	struct ioas *s = edu->vfio->ioas;
+	char *found = NULL;
+
+	env_lock(&s->lock);
+	for (size_t i = 0; i < s->n_buckets && !found; i++)
+		for (struct region *r = s->bucket[i]; r; r = r->next)
+			if (iova >= r->iova && iova - r->iova < r->len)
+				found = (char *)r->addr + (iova - r->iova);
+	env_unlock(&s->lock);
+	return found;
+}
+
+/* Fill its buffer; one that is blocked keeps what it had before. */
+static void load(struct edu *edu, const char *from, size_t len, bool complement)
+{
+	for (size_t i = 0; i < len; i++)
+		((char *)edu->scratch)[i] = (char)(complement ? ~from[i] : from[i]);
+	dma(edu, SCRATCH, len, false);
+}
+
+/*
+ * Within a page. What came through is asked from the memory too: once QEMU's IOTLB has a
+ * translation for the other direction it refuses without a fault. So what is moved must
+ * differ from what is there.
+ */
+static bool write_piece(struct edu *edu, pp_iova_t iova, const char *buf, size_t len)
+{
+	char *there = cpu_view(edu, iova);
+
+	if (there && !memcmp(there, buf, len)) {
+		load(edu, buf, len, true);
+		dma(edu, iova, len, true);
+		if (!memcmp(there, buf, len))
+			return false;
+	}
+	load(edu, buf, len, false);
+	return dma(edu, iova, len, true) && there && !memcmp(there, buf, len);
+}
+
+static bool read_piece(struct edu *edu, pp_iova_t iova, char *buf, size_t len)
+{
+	char *there = cpu_view(edu, iova), *scratch = edu->scratch;
+
+	if (there)
+		load(edu, there, len, true);
+	if (!dma(edu, iova, len, false) || !there || !dma(edu, SCRATCH, len, true) ||
+	    scratch[0] == (char)~there[0])
+		return false;
+	memcpy(buf, scratch, len);
+	return true;
+}
+
 static bool piece(struct edu *edu, pp_iova_t iova, char *buf, size_t len, bool write)
 {
 	bool ok;
 
 	scratch_map(edu);
-	if (write) {
-		memcpy(edu->scratch, buf, len);
-		dma(edu, SCRATCH, len, false); /* of one that is blocked: what it had before */
-		ok = dma(edu, iova, len, true);
-	} else {
-		ok = dma(edu, iova, len, false) && dma(edu, SCRATCH, len, true);
-		if (ok)
-			memcpy(buf, edu->scratch, len);
-	}
+	ok = write ? write_piece(edu, iova, buf, len) : read_piece(edu, iova, buf, len);
 	scratch_unmap(edu);
 	return ok;
 }

@@ -23,3 +23,34 @@ run() {
 table_kib() {
 	awk '/nr_iommu_pages/ { print $2 * 4 }' /proc/vmstat
 }
+
+# check WHAT COMMAND ... - one line of TAP; what the command prints is shown
+tests=0
+check() {
+	what=$1
+	shift
+	tests=$((tests + 1))
+	if said=$("$@" 2>&1); then
+		echo "ok $tests - $what"
+	else
+		echo "not ok $tests - $what"
+		failed=1
+	fi
+	[ -z "$said" ] || echo "$said" | sed 's/^/# /'
+}
+
+# says STATUS TEXT COMMAND ... - it ends so, and says that
+says() {
+	status=$1 text=$2
+	shift 2
+	answer=$("$@" 2>&1)
+	is=$?
+	echo "$answer"
+	[ $is = "$status" ] || { echo "exit status $is, not $status"; return 1; }
+	echo "$answer" | grep -qF -- "$text"
+}
+
+# driver ADDRESS - which it is bound to
+driver() {
+	basename "$(readlink "/sys/bus/pci/devices/$1/driver" || echo none)"
+}

@@ -15,6 +15,8 @@
 
 int __real_pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params);
 int __wrap_pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params);
+void __real_pp_soft_destroy(struct pp_iommu *iommu);
+void __wrap_pp_soft_destroy(struct pp_iommu *iommu);
 int __real_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len);
 int __wrap_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len);
 int __real_pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len);
@@ -91,6 +93,14 @@ int __wrap_pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *pa
 	s->iommu->ops = &ops;
 	*out = s->iommu;
 	return 0;
+}
+
+void __wrap_pp_soft_destroy(struct pp_iommu *iommu)
+{
+	if (iommu && find(iommu))
+		destroy(iommu);
+	else
+		__real_pp_soft_destroy(iommu);
 }
 
 int __wrap_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len)

@@ -29,7 +29,7 @@ int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *
 		s->bucket = env_zalloc(BUCKETS * sizeof *s->bucket);
 	if (!s || !s->bucket) {
 		env_free(s);
-		return say(error, -ENOMEM, "no memory");
+		return vfio_say(error, -ENOMEM, "no memory");
 	}
 	s->interface = interface;
 	s->n_buckets = BUCKETS;
@@ -190,7 +190,7 @@ size_t ioas_unmap(struct ioas *s, pp_iova_t iova, size_t len)
 
 /* ---- usable ranges ----------------------------------------------------------------------- */
 
-void range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last)
+void vfio_range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last)
 {
 	struct pp_iova_range *r = iommu->ranges;
 	unsigned n = iommu->n_ranges, least = 0;

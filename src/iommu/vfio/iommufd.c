@@ -19,11 +19,11 @@ static int iommufd_open(struct ioas *s, char *error)
 
 	s->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (s->fd < 0)
-		return say_open(error, "/dev/iommu");
+		return vfio_say_open(error, "/dev/iommu");
 	if (ioctl(s->fd, IOMMUFD_IOAS_ALLOC, &alloc)) {
 		ret = -errno;
 		close(s->fd);
-		return say(error, ret, "iommufd gives no IOVA space: %s", strerror(-ret));
+		return vfio_say(error, ret, "iommufd gives no IOVA space: %s", strerror(-ret));
 	}
 	s->id = alloc.out_ioas_id;
 	return 0;
@@ -59,12 +59,12 @@ static int iommufd_device_open(struct pp_vfio *v, char *error)
 	char path[VFIO_PATH];
 	int ret;
 
-	if (!device_file(path, v))
-		return say(error, -ENOENT, "%s has no file in /dev/vfio/devices: the kernel has no "
+	if (!vfio_device_file(path, v))
+		return vfio_say(error, -ENOENT, "%s has no file in /dev/vfio/devices: the kernel has no "
 			   "VFIO_DEVICE_CDEV", v->address);
 	v->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (v->fd < 0)
-		return say_open(error, path);
+		return vfio_say_open(error, path);
 	if (!ioctl(v->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
 		v->dev_id = bind.out_devid;
 		return 0;
@@ -72,8 +72,8 @@ static int iommufd_device_open(struct pp_vfio *v, char *error)
 	ret = -errno;
 	close(v->fd);
 	if (ret == -EBUSY || ret == -EINVAL) /* EINVAL: somebody has its file open and bound */
-		return say_busy(error, v);
-	return say(error, ret, "%s can't be bound to iommufd: %s", v->address, strerror(-ret));
+		return vfio_say_busy(error, v);
+	return vfio_say(error, ret, "%s can't be bound to iommufd: %s", v->address, strerror(-ret));
 }
 
 static void iommufd_device_close(struct pp_vfio *v)
@@ -120,15 +120,15 @@ static int iommufd_limits(struct pp_vfio *v, char *error)
 	int ret = iommufd_attach(v); /* its reserved windows count only then */
 
 	if (ret)
-		return say(error, ret, "%s can't be given an IOVA space: %s", v->address,
+		return vfio_say(error, ret, "%s can't be given an IOVA space: %s", v->address,
 			   strerror(-ret));
 	ret = ask_ranges(v, &range, &ask);
 	iommufd_detach(v);
 	for (uint32_t i = 0; !ret && i < ask.num_iovas; i++)
-		range_add(&v->iommu, range[i].start, range[i].last);
+		vfio_range_add(&v->iommu, range[i].start, range[i].last);
 	env_free(range);
 	if (ret)
-		return say(error, ret, "the kernel does not tell the IOVAs of %s: %s", v->address,
+		return vfio_say(error, ret, "the kernel does not tell the IOVAs of %s: %s", v->address,
 			   strerror(-ret));
 	v->iommu.page_sizes = ask.out_iova_alignment | large_pages(v);
 	return 0;
@@ -156,7 +156,7 @@ static size_t iommufd_unmap(struct ioas *s, pp_iova_t iova, size_t len)
 	return ioctl(s->fd, IOMMUFD_IOAS_UNMAP, &unmap) ? 0 : unmap.length;
 }
 
-const struct interface interface_iommufd = {
+const struct interface vfio_iommufd = {
 	.api = PP_VFIO_IOMMUFD,
 	.ioas_open = iommufd_open,
 	.ioas_close = iommufd_close,

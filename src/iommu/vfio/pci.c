@@ -233,7 +233,7 @@ static void request_open(struct pp_vfio *v)
 
 /* ---- open, close ---------------------------------------------------------------------------- */
 
-int pci_open(struct pp_vfio *v, char *error)
+int vfio_pci_open(struct pp_vfio *v, char *error)
 {
 	struct vfio_device_info info = { .argsz = sizeof info };
 	struct vfio_region_info config;
@@ -244,19 +244,19 @@ int pci_open(struct pp_vfio *v, char *error)
 	if (!ret)
 		ret = region_info(v, VFIO_PCI_CONFIG_REGION_INDEX, &config);
 	if (ret)
-		return say(error, ret, "VFIO doesn't show %s as a PCI device: %s", v->address,
+		return vfio_say(error, ret, "VFIO doesn't show %s as a PCI device: %s", v->address,
 			   strerror(-ret));
 	v->flags = info.flags;
 	v->config = config.offset;
 	v->irq = -1;
 	ret = pp_vfio_bus_master(v, false);
 	if (ret)
-		return say(error, ret, "%s doesn't answer: %s", v->address, strerror(-ret));
+		return vfio_say(error, ret, "%s doesn't answer: %s", v->address, strerror(-ret));
 	request_open(v);
 	return 0;
 }
 
-void pci_close(struct pp_vfio *v)
+void vfio_pci_close(struct pp_vfio *v)
 {
 	pp_vfio_bus_master(v, false); /* fails for one that has gone: as well */
 	if (v->irq >= 0)

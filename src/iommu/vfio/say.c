@@ -16,7 +16,7 @@ static __thread struct {
 	char text[PP_VFIO_ERROR];
 } last;
 
-int say(char *error, int ret, const char *format, ...)
+int vfio_say(char *error, int ret, const char *format, ...)
 {
 	va_list args;
 
@@ -28,35 +28,35 @@ int say(char *error, int ret, const char *format, ...)
 	return ret;
 }
 
-int say_open(char *error, const char *path)
+int vfio_say_open(char *error, const char *path)
 {
 	int ret = -errno;
 
 	if (ret == -EACCES || ret == -EPERM)
-		return say(error, ret, "no permission to open %s: run as root, or make the file the "
+		return vfio_say(error, ret, "no permission to open %s: run as root, or make the file the "
 			   "user's (chown, or a udev rule)", path);
 	if (ret == -ENOENT)
-		return say(error, ret, "there is no %s: load the module (modprobe vfio-pci), or take a "
+		return vfio_say(error, ret, "there is no %s: load the module (modprobe vfio-pci), or take a "
 			   "kernel that has it", path);
 	if (ret == -EBUSY)
-		return say(error, ret, "%s is in use by another program", path);
-	return say(error, ret, "can't open %s: %s", path, strerror(-ret));
+		return vfio_say(error, ret, "%s is in use by another program", path);
+	return vfio_say(error, ret, "can't open %s: %s", path, strerror(-ret));
 }
 
-int say_busy(char *error, const struct pp_vfio *v)
+int vfio_say_busy(char *error, const struct pp_vfio *v)
 {
 	char path[VFIO_PATH], driver[64];
 	struct dirent *e;
 	DIR *dir;
 
-	say(error, -EBUSY, "%s, or its IOMMU group %d, is in use by another program", v->address,
+	vfio_say(error, -EBUSY, "%s, or its IOMMU group %d, is in use by another program", v->address,
 	    v->group);
 	snprintf(path, sizeof path, "/sys/kernel/iommu_groups/%d/devices", v->group);
 	dir = opendir(path);
 	while (dir && (e = readdir(dir)))
-		if (e->d_name[0] != '.' && device_driver(driver, sizeof driver, e->d_name) &&
+		if (e->d_name[0] != '.' && vfio_device_driver(driver, sizeof driver, e->d_name) &&
 		    strcmp(driver, "vfio-pci") && strcmp(driver, "pcieport"))
-			say(error, -EBUSY, "%s can't be had: %s, of the same IOMMU group %d, is bound to "
+			vfio_say(error, -EBUSY, "%s can't be had: %s, of the same IOMMU group %d, is bound to "
 			    "%s; bind it too: pagepool bind %s", v->address, e->d_name, v->group,
 			    driver, e->d_name);
 	if (dir)
@@ -98,14 +98,14 @@ static int say_memory(size_t len)
 	struct rlimit limit;
 
 	if (may_lock_all() || getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		return say(last.text, -ENOMEM, "the kernel had no memory to map %zu KiB", len / 1024);
-	return say(last.text, -ENOMEM, "the limit on locked memory (RLIMIT_MEMLOCK, %llu KiB) does not "
-		   "allow %zu KiB more: raise it with ulimit -l, memlock in "
-		   "/etc/security/limits.conf or LimitMEMLOCK= of the service",
-		   (unsigned long long)limit.rlim_cur / 1024, len / 1024);
+		return vfio_say(last.text, -ENOMEM, "the kernel had no memory to map %zu KiB", len / 1024);
+	return vfio_say(last.text, -ENOMEM, "the limit on locked memory (RLIMIT_MEMLOCK, %llu KiB) "
+			"does not allow %zu KiB more: raise it with ulimit -l, memlock in "
+			"/etc/security/limits.conf or LimitMEMLOCK= of the service",
+			(unsigned long long)limit.rlim_cur / 1024, len / 1024);
 }
 
-int say_map(const struct pp_vfio *v, size_t len, int ret)
+int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 {
 	char limit[32];
 
@@ -117,17 +117,17 @@ int say_map(const struct pp_vfio *v, size_t len, int ret)
 	case -ENOMEM:
 		return say_memory(len);
 	case -ENOSPC:
-		return say(last.text, ret, "the container has no mapping left (dma_entry_limit of "
+		return vfio_say(last.text, ret, "the container has no mapping left (dma_entry_limit of "
 			   "vfio_iommu_type1, %s): write a larger number into "
 			   "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit before the "
 			   "device is opened, or use larger chunks",
 			   file_line("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
 				     limit, sizeof limit));
 	case -EFAULT:
-		return say(last.text, ret, "%zu bytes can't be mapped: the memory isn't there, or not "
+		return vfio_say(last.text, ret, "%zu bytes can't be mapped: the memory isn't there, or not "
 			   "with these rights, or can't be pinned", len);
 	default:
-		return say(last.text, ret, "the kernel refused to map %zu bytes: %s", len,
+		return vfio_say(last.text, ret, "the kernel refused to map %zu bytes: %s", len,
 			   strerror(-ret));
 	}
 }

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-bool address_parse(char full[16], const char *text)
+bool pp_vfio_parse_address(char full[PP_VFIO_ADDRESS], const char *text)
 {
 	unsigned domain = 0, bus, slot, function;
-	char again[16];
+	char again[PP_VFIO_ADDRESS];
 	int end = 0;
 
 	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 ||
@@ -25,7 +25,7 @@ bool address_parse(char full[16], const char *text)
 	}
 	if (slot > 31 || function > 7)
 		return false;
-	snprintf(full, 16, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
+	snprintf(full, PP_VFIO_ADDRESS, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
 	/* scanf takes blanks and signs: an address is spelt in one way only */
 	snprintf(again, sizeof again, "%s", strlen(text) == strlen(full) ? full : full + 5);
 	return !strcasecmp(again, text);
@@ -48,33 +48,33 @@ static bool link_name(char *name, size_t size, const char *address, const char *
 	return true;
 }
 
-bool device_driver(char *name, size_t size, const char *address)
+bool vfio_device_driver(char *name, size_t size, const char *address)
 {
 	return link_name(name, size, address, "driver");
 }
 
-int device_look(struct pp_vfio *v, char *error)
+int vfio_device_look(struct pp_vfio *v, char *error)
 {
 	char path[VFIO_PATH], name[64];
 
 	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s", v->address);
 	if (access(path, F_OK))
-		return say(error, -ENODEV, "there is no PCI device %s; lspci lists what there is",
+		return vfio_say(error, -ENODEV, "there is no PCI device %s; lspci lists what there is",
 			   v->address);
 	if (!link_name(name, sizeof name, v->address, "iommu_group"))
-		return say(error, -ENODEV, "no IOMMU looks after %s: switch it on in the firmware and "
+		return vfio_say(error, -ENODEV, "no IOMMU looks after %s: switch it on in the firmware and "
 			   "the kernel (intel_iommu=on); see pagepool doctor", v->address);
 	v->group = atoi(name);
-	if (!device_driver(name, sizeof name, v->address))
-		return say(error, -ENXIO, "%s is bound to no driver; type: pagepool bind %s",
+	if (!vfio_device_driver(name, sizeof name, v->address))
+		return vfio_say(error, -ENXIO, "%s is bound to no driver; type: pagepool bind %s",
 			   v->address, v->address);
 	if (!strstr(name, "vfio")) /* there are variants: mlx5_vfio_pci */
-		return say(error, -ENXIO, "%s is bound to %s, not to vfio-pci; type: pagepool bind %s",
+		return vfio_say(error, -ENXIO, "%s is bound to %s, not to vfio-pci; type: pagepool bind %s",
 			   v->address, name, v->address);
 	return 0;
 }
 
-bool device_file(char path[VFIO_PATH], const struct pp_vfio *v)
+bool vfio_device_file(char path[VFIO_PATH], const struct pp_vfio *v)
 {
 	bool found = false;
 	struct dirent *e;

@@ -18,12 +18,12 @@ static int type1_open(struct ioas *s, char *error)
 {
 	s->fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (s->fd < 0)
-		return say_open(error, "/dev/vfio/vfio");
+		return vfio_say_open(error, "/dev/vfio/vfio");
 	if (ioctl(s->fd, VFIO_GET_API_VERSION) == VFIO_API_VERSION &&
 	    ioctl(s->fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) > 0)
 		return 0;
 	close(s->fd);
-	return say(error, -ENOENT, "VFIO here has no type 1 IOMMU: modprobe vfio_iommu_type1");
+	return vfio_say(error, -ENOENT, "VFIO here has no type 1 IOMMU: modprobe vfio_iommu_type1");
 }
 
 static void type1_close(struct ioas *s)
@@ -43,16 +43,16 @@ static int group_open(struct ioas *s, struct pp_vfio *v, struct group *g, char *
 	snprintf(path, sizeof path, "/dev/vfio/%d", v->group);
 	g->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (g->fd < 0)
-		return errno == EBUSY ? say_busy(error, v) : say_open(error, path);
+		return errno == EBUSY ? vfio_say_busy(error, v) : vfio_say_open(error, path);
 	if (ioctl(g->fd, VFIO_GROUP_GET_STATUS, &status) ||
 	    !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
-		ret = say_busy(error, v);
+		ret = vfio_say_busy(error, v);
 	} else if (ioctl(g->fd, VFIO_GROUP_SET_CONTAINER, &s->fd)) {
-		ret = errno == EBUSY ? say_busy(error, v) :
-		      say(error, -errno, "group %d can't join the container: %s", v->group,
+		ret = errno == EBUSY ? vfio_say_busy(error, v) :
+		      vfio_say(error, -errno, "group %d can't join the container: %s", v->group,
 			  strerror(errno));
 	} else if (s->refs == 1 && ioctl(s->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
-		ret = say(error, -errno, "the container takes no type 1 IOMMU: %s", strerror(errno));
+		ret = vfio_say(error, -errno, "the container takes no type 1 IOMMU: %s", strerror(errno));
 	} else {
 		g->number = v->group;
 		return 0;
@@ -73,7 +73,7 @@ static struct group *group_get(struct ioas *s, struct pp_vfio *v, int *ret, char
 			unused = g;
 	}
 	*ret = unused ? group_open(s, v, unused, error) :
-			say(error, -ENOSPC, "%d groups share a space already", IOAS_GROUPS);
+			vfio_say(error, -ENOSPC, "%d groups share a space already", IOAS_GROUPS);
 	return *ret ? NULL : unused;
 }
 
@@ -101,11 +101,11 @@ static int type1_device_open(struct pp_vfio *v, char *error)
 	env_lock(&s->lock);
 	g = group_get(s, v, &ret, error);
 	if (g && is_open(g, v)) {
-		ret = say_busy(error, v);
+		ret = vfio_say_busy(error, v);
 	} else if (g) {
 		v->fd = ioctl(g->fd, VFIO_GROUP_GET_DEVICE_FD, v->address);
 		if (v->fd < 0) {
-			ret = say(error, -errno, "VFIO doesn't open %s: %s", v->address,
+			ret = vfio_say(error, -errno, "VFIO doesn't open %s: %s", v->address,
 				  strerror(errno));
 			group_put(g);
 		} else {
@@ -180,14 +180,14 @@ static int type1_limits(struct pp_vfio *v, char *error)
 	int ret = ask_info(v->ioas, &info);
 
 	if (ret)
-		return say(error, ret, "the container does not tell its limits: %s", strerror(-ret));
+		return vfio_say(error, ret, "the container does not tell its limits: %s", strerror(-ret));
 	ranges = capability(info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 	for (uint32_t i = 0; ranges && i < ranges->nr_iovas; i++)
-		range_add(&v->iommu, ranges->iova_ranges[i].start, ranges->iova_ranges[i].end);
+		vfio_range_add(&v->iommu, ranges->iova_ranges[i].start, ranges->iova_ranges[i].end);
 	v->iommu.page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
 	env_free(info);
 	if (!v->iommu.n_ranges)
-		return say(error, -EOPNOTSUPP, "the kernel does not tell which IOVAs %s can use; "
+		return vfio_say(error, -EOPNOTSUPP, "the kernel does not tell which IOVAs %s can use; "
 			   "Linux 5.4 and later do", v->address);
 	return 0;
 }
@@ -226,7 +226,7 @@ static size_t type1_unmap(struct ioas *s, pp_iova_t iova, size_t len)
 	return ioctl(s->fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? 0 : unmap.size;
 }
 
-const struct interface interface_type1 = {
+const struct interface vfio_type1 = {
 	.api = PP_VFIO_CONTAINER,
 	.ioas_open = type1_open,
 	.ioas_close = type1_close,

@@ -25,8 +25,8 @@ static int vfio_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 
 	(void)page_size; /* the kernel sees for itself what pages it pins */
 	if (v->refused)
-		return say_map(v, len, v->refused);
-	return say_map(v, len, ioas_map(v->ioas, iova, addr, len, prot));
+		return vfio_say_map(v, len, v->refused);
+	return vfio_say_map(v, len, ioas_map(v->ioas, iova, addr, len, prot));
 }
 
 static size_t vfio_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
@@ -92,9 +92,9 @@ static int open_with(struct pp_vfio *v, const struct interface *interface, struc
 		goto ioas;
 	ret = interface->limits(v, error);
 	if (!ret && !(v->iommu.page_sizes & PP_BASE_PAGE))
-		ret = say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB", v->address);
+		ret = vfio_say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB", v->address);
 	if (!ret)
-		ret = pci_open(v, error);
+		ret = vfio_pci_open(v, error);
 	if (ret)
 		goto device;
 	return 0;
@@ -108,33 +108,33 @@ ioas:
 /* iommufd if it is there and ours to use, else type 1. What iommufd says counts. */
 static int open_any(struct pp_vfio *v, char *error)
 {
-	int ret = open_with(v, &interface_iommufd, NULL, error);
+	int ret = open_with(v, &vfio_iommufd, NULL, error);
 
 	if (ret != -ENOENT && ret != -EACCES && ret != -EPERM)
 		return ret;
 	v->iommu.n_ranges = 0;
-	return open_with(v, &interface_type1, NULL, error);
+	return open_with(v, &vfio_type1, NULL, error);
 }
 
 static const struct interface *interface_of(enum pp_vfio_api api)
 {
-	return api == PP_VFIO_IOMMUFD ? &interface_iommufd :
-	       api == PP_VFIO_CONTAINER ? &interface_type1 : NULL;
+	return api == PP_VFIO_IOMMUFD ? &vfio_iommufd :
+	       api == PP_VFIO_CONTAINER ? &vfio_type1 : NULL;
 }
 
 static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *error)
 {
 	int ret;
 
-	if (!p->address || !address_parse(v->address, p->address))
-		return say(error, -EINVAL, "\"%s\" is no PCI address; one looks like 0000:00:03.0",
+	if (!p->address || !pp_vfio_parse_address(v->address, p->address))
+		return vfio_say(error, -EINVAL, "\"%s\" is no PCI address; one looks like 0000:00:03.0",
 			   p->address ? p->address : "");
 	if (p->api != PP_VFIO_ANY && !interface_of(p->api))
-		return say(error, -EINVAL, "there is no interface %d", (int)p->api);
+		return vfio_say(error, -EINVAL, "there is no interface %d", (int)p->api);
 	if (p->share && p->api != PP_VFIO_ANY && p->share->ioas->interface->api != p->api)
-		return say(error, -EINVAL, "%s uses the other of the kernel's interfaces, so its "
+		return vfio_say(error, -EINVAL, "%s uses the other of the kernel's interfaces, so its "
 			   "space can't be shared with this one", p->share->address);
-	ret = device_look(v, error);
+	ret = vfio_device_look(v, error);
 	if (ret)
 		return ret;
 	if (p->share)
@@ -153,10 +153,10 @@ int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char
 	if (error)
 		*error = 0;
 	if (ret)
-		return say(error, ret, "the parameters are of another version");
+		return vfio_say(error, ret, "the parameters are of another version");
 	v = env_zalloc(sizeof *v);
 	if (!v)
-		return say(error, -ENOMEM, "no memory");
+		return vfio_say(error, -ENOMEM, "no memory");
 	env_lock_init(&v->lock);
 	v->iommu.ops = &vfio_ops;
 	v->iommu.pins = true;
@@ -174,7 +174,7 @@ void pp_vfio_close(struct pp_vfio *vfio)
 {
 	if (!vfio)
 		return;
-	pci_close(vfio);
+	vfio_pci_close(vfio);
 	vfio_block(&vfio->iommu, true);
 	vfio->ioas->interface->device_close(vfio);
 	ioas_put(vfio->ioas);

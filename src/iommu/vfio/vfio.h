@@ -44,7 +44,7 @@ struct ioas {
 struct pp_vfio {
 	struct pp_iommu iommu; /* the contract's base */
 	struct ioas *ioas;
-	char address[16];
+	char address[PP_VFIO_ADDRESS];
 	int fd;          /* the device's */
 	uint32_t dev_id; /* iommufd's name of it */
 	int group;       /* the number of its IOMMU group */
@@ -63,7 +63,7 @@ struct pp_vfio {
 	int request_fd;
 };
 
-/* One of the kernel's two interfaces. error: see say. All return 0 or a negative errno. */
+/* One of the kernel's two interfaces. error: see vfio_say. All return 0 or a negative errno. */
 struct interface {
 	enum pp_vfio_api api;
 	int (*ioas_open)(struct ioas *s, char *error);
@@ -80,18 +80,18 @@ struct interface {
 	size_t (*unmap)(struct ioas *s, pp_iova_t iova, size_t len);
 };
 
-extern const struct interface interface_iommufd, interface_type1;
+extern const struct interface vfio_iommufd, vfio_type1;
 
 /* say.c */
 
 /* Write a sentence to where the caller of open wants it; NULL: nowhere. Returns ret. */
-int say(char *error, int ret, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int vfio_say(char *error, int ret, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Why an open of one of VFIO's files failed. Returns -errno. */
-int say_open(char *error, const char *path);
+int vfio_say_open(char *error, const char *path);
 /* Keep, for pp_vfio_error, why a map of len bytes failed with ret; 0 forgets. Returns ret. */
-int say_map(const struct pp_vfio *v, size_t len, int ret);
+int vfio_say_map(const struct pp_vfio *v, size_t len, int ret);
 /* What the kernel's -EBUSY means for a group: a member that is in its way. Returns -EBUSY. */
-int say_busy(char *error, const struct pp_vfio *v);
+int vfio_say_busy(char *error, const struct pp_vfio *v);
 
 /* ioas.c */
 
@@ -102,24 +102,22 @@ void ioas_put(struct ioas *s);
 int ioas_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, unsigned prot);
 size_t ioas_unmap(struct ioas *s, pp_iova_t iova, size_t len);
 /* Add a range, inclusive, in ascending order: cut to pages; the largest are kept. */
-void range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last);
+void vfio_range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last);
 
 /* sysfs.c */
 
 /* Bytes of a file's name under /sys or /dev, with room for what they are made of. */
 #define VFIO_PATH 300
 
-/* "[0000:]00:03.0" in full; false: it isn't one. */
-bool address_parse(char full[16], const char *text);
 /* See that there is such a device, with an IOMMU and vfio-pci; set v->group. */
-int device_look(struct pp_vfio *v, char *error);
+int vfio_device_look(struct pp_vfio *v, char *error);
 /* The path of the device's own file in /dev/vfio/devices; false: it has none. */
-bool device_file(char path[VFIO_PATH], const struct pp_vfio *v);
+bool vfio_device_file(char path[VFIO_PATH], const struct pp_vfio *v);
 /* The name of the driver that an address is bound to; false: none. */
-bool device_driver(char *name, size_t size, const char *address);
+bool vfio_device_driver(char *name, size_t size, const char *address);
 
 /* pci.c: what a driver needs besides DMA */
-int pci_open(struct pp_vfio *v, char *error);
-void pci_close(struct pp_vfio *v);
+int vfio_pci_open(struct pp_vfio *v, char *error);
+void vfio_pci_close(struct pp_vfio *v);
 
 #endif
