@@ -22,6 +22,10 @@ check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
 
+check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then ten minutes
+	@scripts/deps vm
+	@scripts/check-vm $(CASES)
+
 soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
 	@scripts/soak $(or $(ROUNDS),100000)
@@ -71,4 +75,5 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick model soak coverage bench bench-counts asm budget bench-build sample install format clean deps-run help
+.PHONY: all run check check-quick model soak coverage bench bench-counts asm budget bench-build \
+	sample install format clean deps-run help check-vm

@@ -50,7 +50,7 @@ static struct pp_pool *shared_pool(struct bunch *b)
 /* The device finds, and leaves, each page's own words at its one address. */
 static bool reaches(const struct soft_device *d, const struct bunch *b)
 {
-	for (unsigned i = 0; i < b->n; i++) {
+	for (unsigned i = 0; i < b->n; i += device_step()) {
 		uint64_t *word = pp_page_addr(b->page[i]), seen = 0;
 		uint64_t written = pattern(b->page[i], 7 + i);
 

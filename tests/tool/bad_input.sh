@@ -41,6 +41,11 @@ check "no command: usage on standard error, status 2" eval \
 check "an unknown command" eval 'usage frobnicate && speaks_of frobnicate'
 check "an empty command" usage ""
 check "an option for a command" usage --json
+check "bind without an address" eval 'usage bind && speaks_of address'
+check "bind of what is no address" eval 'usage bind 00:03 && speaks_of 0000:00:03.0'
+check "bind of two" usage bind 00:03.0 00:04.0
+check "unbind knows no --force" usage unbind --force 00:03.0
+check "doctor of what is no address" usage doctor eth0
 check "capture without anything" eval 'usage capture && speaks_of "-d DEVICE and -w FILE"'
 check "capture without -w" eval 'usage capture -d soft && speaks_of "-w FILE"'
 check "capture without -d" eval 'usage capture -w "$out" && speaks_of "-d DEVICE"'

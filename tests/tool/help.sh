@@ -23,7 +23,7 @@ mentions() {
 }
 
 check "--help" prints --help
-check "... names the commands" mentions "pagepool COMMAND" capture replay --version
+check "... names the commands" mentions "pagepool COMMAND" capture replay bind unbind doctor --version
 check "-h" prints -h
 check "--version" prints --version
 check "... is a name and a version" grep -Eqx 'pagepool [0-9]+\.[0-9]+\.[0-9]+[^ ]*' "$dir/out"
@@ -43,6 +43,10 @@ check "capture -h" prints capture -h
 check "replay --help" prints replay --help
 # shellcheck disable=SC2086
 check "... has all options" mentions $replay_options
+for command in bind unbind doctor; do
+	check "$command --help" prints $command --help
+done
+check "bind --help has its options" eval 'prints bind --help && mentions --force ADDRESS'
 check "help wins over what is missing" prints capture -d soft --help
 
 # Every option, in every spelling.
@@ -90,7 +94,7 @@ else
 	cp "$dir/man" "$dir/out"
 	# shellcheck disable=SC2086 # words
 	check "the man page has all of the contract's keys" mentions $keys
-	for command in capture replay; do
+	for command in capture replay bind unbind doctor; do
 		for option in $("$tool" $command --help | grep -oE -- '--[a-z-]+' | sort -u); do
 			case $option in
 			--device | --write | --count | --read) continue ;; # there by their letters

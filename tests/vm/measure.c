@@ -1,0 +1,206 @@
+/*
+ * measure.c - what mapping costs on the kernel's IOMMU: page by page, as page_pool and a
+ * naive VFIO program do it; chunk by chunk; and a pool's spans with their ranged unmap.
+ * Then unbind, against the number of pages in flight. Judges the ratios; the figures are
+ * for people.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "edu.h"
+#include "tap.h"
+
+#define MIB (1024ull * 1024)
+#define CHUNK (2 * MIB)
+#define AT (1ull << 34)
+
+static struct edu edu;
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* What the kernel has in IOMMU page tables, KiB. */
+static uint64_t table_kib(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	unsigned long long n = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "nr_iommu_pages %llu", &n) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return n * 4;
+}
+
+/* ---- map and unmap, in pieces ------------------------------------------------------------ */
+
+struct cost {
+	uint64_t map_ns, unmap_ns, table_kib;
+};
+
+/* Memory as a pool would have it, in its best kind here, touched. */
+static char *memory(size_t len, int advice)
+{
+	char *p = mmap(NULL, len + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		abort();
+	p += -(uintptr_t)p & (CHUNK - 1);
+	madvise(p, len, advice);
+	memset(p, 1, len);
+	return p;
+}
+
+static struct cost in_pieces(char *p, size_t len, size_t piece, size_t unmap_piece)
+{
+	struct pp_iommu *iommu = pp_vfio_iommu(edu.vfio);
+	uint64_t before = table_kib(), t0 = now_ns(), t1, t2, peak;
+
+	for (size_t at = 0; at < len; at += piece)
+		if (iommu->ops->map(iommu, AT + at, p + at, piece, piece < CHUNK ? 4096 : CHUNK,
+				    PP_PROT_READ | PP_PROT_WRITE))
+			abort();
+	t1 = now_ns();
+	peak = table_kib();
+	for (size_t at = 0; at < len; at += unmap_piece)
+		if (iommu->ops->unmap(iommu, AT + at, unmap_piece) != unmap_piece)
+			abort();
+	t2 = now_ns();
+	return (struct cost){ t1 - t0, t2 - t1, peak - before };
+}
+
+static void print(const char *how, size_t len, struct cost c)
+{
+	double pages = (double)len / 4096;
+
+	printf("# %5llu MiB  %-28s map %9.3f ms %9.1f ns/page  unmap %9.3f ms %9.1f ns/page  tables %6llu KiB\n",
+	       (unsigned long long)(len / MIB), how, (double)c.map_ns / 1e6, (double)c.map_ns / pages,
+	       (double)c.unmap_ns / 1e6, (double)c.unmap_ns / pages,
+	       (unsigned long long)c.table_kib);
+}
+
+static void mapping(void)
+{
+	struct pp_iommu *iommu = pp_vfio_iommu(edu.vfio);
+
+	iommu->ops->block(iommu, false);
+	for (size_t len = 64 * MIB; len <= 1024 * MIB; len *= 2) {
+		char *p = memory(len, MADV_NOHUGEPAGE);
+		struct cost page = in_pieces(p, len, 4096, 4096), chunk, ours;
+
+		print("page by page, 4 KiB memory", len, page);
+		munmap(p, len);
+		p = memory(len, MADV_HUGEPAGE);
+		chunk = in_pieces(p, len, CHUNK, CHUNK);
+		print("chunk by chunk, 2 MiB", len, chunk);
+		ours = in_pieces(p, len, len < 128 * MIB ? len : 128 * MIB, len);
+		print("spans, one ranged unmap", len, ours);
+		munmap(p, len);
+		check(ours.map_ns * 100 <= page.map_ns, "%zu MiB: mapping costs a hundredth",
+		      len / (size_t)MIB);
+		check(ours.unmap_ns * 100 <= page.unmap_ns, "%zu MiB: unmapping costs a hundredth",
+		      len / (size_t)MIB);
+		check(ours.table_kib * 20 <= page.table_kib, "%zu MiB: the tables are a twentieth",
+		      len / (size_t)MIB);
+	}
+	iommu->ops->block(iommu, true);
+}
+
+/* ---- unbind ------------------------------------------------------------------------------- */
+
+static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+{
+	(void)dev, (void)ctx;
+	return pp_dma_set_mask(binding, 64);
+}
+
+static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+{
+	(void)dev, (void)binding, (void)why, (void)ctx;
+}
+
+static struct pp_page *page[200000];
+
+/* Unbind a pool that has `most` pages' chunks and n of the pages in flight. ns. */
+static uint64_t unbind_ns(struct pp_device *dev, struct pp_driver *drv, unsigned n, unsigned most,
+			  bool print_it)
+{
+	struct pp_pool_params params = pp_pool_defaults();
+	struct pp_device_stats device;
+	struct pp_pool_stats stats;
+	struct pp_domain_stats domain;
+	struct pp_pool *pool;
+	uint64_t tables = table_kib(), mapped;
+
+	params.name = "measured";
+	params.idle_chunks = 1000;
+	if (pp_device_bind(dev, drv) || pp_pool_create(&pool, pp_device_binding(dev), &params))
+		abort();
+	for (unsigned i = 0; i < most; i++)
+		if (pp_page_get(&page[i], pool))
+			abort();
+	for (unsigned i = n; i < most; i++)
+		pp_page_put(page[i]);
+	pp_pool_stats(pool, &stats, sizeof stats);
+	mapped = table_kib() - tables;
+	if (pp_device_unbind(dev))
+		abort();
+	pp_device_stats(dev, &device, sizeof device);
+	pp_domain_stats(dev, &domain, sizeof domain);
+	if (domain.bytes_mapped || edu_left_mapped(&edu))
+		abort();
+	for (unsigned i = 0; i < n; i++)
+		pp_page_put(page[i]);
+	pp_pool_destroy(pool);
+	if (print_it)
+		printf("# unbind  %6u in flight of %6llu, %3llu chunks (%llu THP): %9.3f ms, tables were %llu KiB\n",
+		       n, (unsigned long long)stats.pages, (unsigned long long)stats.chunks,
+		       (unsigned long long)stats.chunks_thp, (double)device.unbind_ns / 1e6,
+		       (unsigned long long)mapped);
+	return device.unbind_ns;
+}
+
+static void unbinding(void)
+{
+	struct pp_driver drv = { .name = "test", .probe = probe, .remove = on_remove };
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	static const unsigned n[] = { 1000, 10000, 50000, 100000, 200000 };
+	uint64_t grown[5], same[5];
+	struct pp_device *dev;
+
+	p.name = pp_vfio_address(edu.vfio);
+	p.iommu = pp_vfio_iommu(edu.vfio);
+	if (pp_device_register(&dev, &p) || pp_driver_register(&drv))
+		abort();
+	unbind_ns(dev, &drv, 1000, 1000, false); /* once to warm up */
+	printf("# as many chunks as the pages take:\n");
+	for (unsigned i = 0; i < 5; i++)
+		grown[i] = unbind_ns(dev, &drv, n[i], n[i], true);
+	printf("# the chunks of 200,000 pages, whatever is in flight:\n");
+	for (unsigned i = 0; i < 5; i++)
+		same[i] = unbind_ns(dev, &drv, n[i], 200000, true);
+	check(same[4] <= same[0] * 3 / 2, "200 times the pages in flight cost no more than half as much again");
+	check(grown[4] <= grown[0] * 200 / 4, "grown with the pages, it costs by far not 200 times");
+	pp_device_unregister(dev);
+	pp_driver_unregister(&drv);
+}
+
+int main(void)
+{
+	require(edu_open(&edu, PP_VFIO_ANY, NULL), "a device");
+	run(mapping);
+	run(unbinding);
+	edu_close(&edu);
+	return tap_end();
+}
