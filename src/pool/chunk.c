@@ -159,13 +159,29 @@ static void span_unmap(struct pp_pool *pool, struct span *span, struct binding *
 			     n * chunk_size(pool));
 }
 
+/*
+ * What one map call makes: a run of chunks; or, where the back end can't split a mapping, one
+ * chunk, for each has to be trimmed by itself.
+ */
+static bool next_mapping(const struct binding *b, uint64_t *bits, unsigned *lo, unsigned *n)
+{
+	if (b->domain.iommu->can_split)
+		return next_run(bits, lo, n);
+	if (!*bits)
+		return false;
+	*lo = (unsigned)__builtin_ctzll(*bits);
+	*n = 1;
+	*bits &= *bits - 1;
+	return true;
+}
+
 /* Map the live chunks, all or none. */
 static int span_map_live(struct pp_pool *pool, struct span *span, struct binding *b)
 {
 	uint64_t live = span->live, done = 0;
 	unsigned lo, n;
 
-	while (next_run(&live, &lo, &n)) {
+	while (next_mapping(b, &live, &lo, &n)) {
 		size_t offset = lo * chunk_size(pool);
 		int ret = domain_map(&b->domain, span->iova->addr + offset, span->addr + offset,
 				     n * chunk_size(pool), env_page_size(span->memory),
@@ -703,14 +719,6 @@ uint64_t pool_idle_limit(const struct pp_pool *pool)
 	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
 }
 
-static bool can_split(const struct pp_pool *pool, const struct span *span)
-{
-	for (unsigned i = 0; i < POOL_DEVICES; i++)
-		if (pool->at[i].binding && !pool->at[i].binding->domain.iommu->can_split)
-			return span->n == 1;
-	return true;
-}
-
 /* Out of the pool's lists and counts. */
 static void remove_chunk(struct pp_pool *pool, struct pp_chunk *c)
 {
@@ -811,7 +819,7 @@ static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most
 		if (n == most)
 			break;
 		/* in the inbox: whoever takes it out decides */
-		if ((env_load_acquire(&c->n_home) & CHUNK_INBOX) || !can_split(pool, c->span))
+		if (env_load_acquire(&c->n_home) & CHUNK_INBOX)
 			continue;
 		trim(pool, c);
 		n++;
