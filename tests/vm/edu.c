@@ -219,7 +219,7 @@ int edu_access(struct edu *edu, pp_iova_t iova, void *buf, size_t len, bool writ
 	pthread_mutex_lock(&edu->lock);
 	*(write ? &edu->writes : &edu->reads) += 1;
 	while (ok && len) {
-		size_t n = PP_BASE_PAGE - iova % PP_BASE_PAGE;
+		size_t n = EDU_BYTES - iova % EDU_BYTES;
 
 		n = n < len ? n : len;
 		ok = piece(edu, iova, at, n, write);

@@ -31,10 +31,15 @@ static uint64_t now_ns(void)
 /* What the kernel has in IOMMU page tables, KiB. */
 static uint64_t table_kib(void)
 {
-	FILE *f = fopen("/proc/vmstat", "re");
+	FILE *refresh = fopen("/proc/sys/vm/stat_refresh", "re"), *f = NULL;
 	unsigned long long n = 0;
 	char line[128];
 
+	/* reading it gathers what the CPUs have counted (admin-guide/sysctl/vm.rst) */
+	if (!refresh || fread(line, 1, sizeof line, refresh))
+		abort();
+	fclose(refresh);
+	f = fopen("/proc/vmstat", "re");
 	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "nr_iommu_pages %llu", &n) == 1)
 			break;
@@ -98,7 +103,7 @@ static void print(const char *how, size_t len, struct cost c)
 
 static void mapping(void)
 {
-	for (size_t len = 64 * MIB; len <= 1024 * MIB; len *= 2) {
+	for (size_t len = 64 * MIB; len <= 1024 * MIB; len *= 4) {
 		char *p = memory(len, MADV_NOHUGEPAGE);
 		struct cost page = in_pieces(p, len, 4096, 4096), chunk, ours;
 
