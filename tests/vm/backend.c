@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "edu.h"
-#include "tap.h"
+#include "../unit/unit.h"
 
 #define MIB (1024u * 1024u)
 #define AT 0x40000000ull /* where the tests map */
@@ -162,6 +163,42 @@ static void sharing(void)
 	check_eq(edu_left_mapped(&b), 0, "the kernel has nothing left");
 	edu_close(&a);
 	edu_close(&b);
+	munmap(p, MIB);
+}
+
+static int open_at(struct pp_vfio **v, const char *address, struct pp_vfio *share)
+{
+	struct pp_vfio_params p = PP_PARAMS(struct pp_vfio_params);
+
+	p.address = address;
+	p.api = api;
+	p.share = share;
+	return pp_vfio_open(v, &p, NULL);
+}
+
+/* Two functions of one slot, which the IOMMU can't tell apart. */
+static void one_group(void)
+{
+	struct pp_vfio *a, *b;
+	struct pp_iommu *ia, *ib;
+	char *p = memory(MIB);
+	int ret;
+
+	require(!open_at(&a, "0000:00:08.0", NULL), "one of two functions is opened");
+	ia = pp_vfio_iommu(a);
+	ia->ops->block(ia, false);
+	ret = open_at(&b, "0000:00:08.1", NULL);
+	check(ret == -EBUSY || ret == -EINVAL, "the other one can't have a space of its own");
+	check(!ret || !b, "nothing is left of that");
+	require(!open_at(&b, "0000:00:08.1", a), "but share it");
+	ib = pp_vfio_iommu(b);
+	ib->ops->block(ib, false);
+	check_eq(ia->ops->map(ia, AT, p, MIB, PP_BASE_PAGE, PP_PROT_READ), 0, "mapped for one");
+	check_eq(ib->ops->map(ib, AT, p, MIB, PP_BASE_PAGE, PP_PROT_READ), 0, "and the other");
+	check_eq(ia->ops->unmap(ia, AT, MIB), MIB, "unmapped for one");
+	check_eq(ib->ops->unmap(ib, AT, MIB), MIB, "and the other");
+	pp_vfio_close(a);
+	pp_vfio_close(b);
 	munmap(p, MIB);
 }
 
@@ -374,6 +411,44 @@ static void mapping_limit(void)
 	edu_close(&e);
 }
 
+static unsigned open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* Each allocation of an open fails in turn: it is refused, or does without; nothing stays. */
+static void open_fails_cleanly(void)
+{
+	struct pp_vfio_params p = PP_PARAMS(struct pp_vfio_params);
+	char address[PP_VFIO_ADDRESS], error[PP_VFIO_ERROR];
+	unsigned before = open_files(), bad = 0, refused = 0, n = 0;
+	struct fail fail;
+	bool met = true;
+
+	require(edu_address(address, 0), "a device");
+	p.address = address;
+	p.api = api;
+	for (; met; n++) {
+		struct pp_vfio *v;
+		int ret;
+
+		fail_begin(&fail, NULL, n);
+		ret = pp_vfio_open(&v, &p, error);
+		pp_vfio_close(v);
+		met = fail_end(&fail);
+		refused += ret == -ENOMEM;
+		bad += (ret && ret != -ENOMEM) || (ret && !*error) || open_files() != before;
+	}
+	check(refused >= 3, "%u of %u failures are refusals", refused, n - 1);
+	check_eq(bad, 0, "nothing stays open after any of them");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "container"))
@@ -382,10 +457,12 @@ int main(int argc, char **argv)
 	run(map_and_unmap);
 	run(blocking);
 	run(sharing);
+	run(one_group);
 	run(fork_in_between);
 	run(reset_and_config);
 	run(refusals);
 	run(locked_memory_limit);
 	run(mapping_limit);
+	run(open_fails_cleanly);
 	return tap_end();
 }

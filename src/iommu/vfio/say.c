@@ -132,6 +132,13 @@ int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 	}
 }
 
+int vfio_say_refused(const struct pp_vfio *v, int ret)
+{
+	last.of = v;
+	return vfio_say(last.text, ret, "%s could not be let into its IOVA space (%s): devices of one "
+			"IOMMU group, here %d, have to share one", v->address, strerror(-ret), v->group);
+}
+
 const char *pp_vfio_error(const struct pp_vfio *vfio)
 {
 	return last.of == vfio ? last.text : "";

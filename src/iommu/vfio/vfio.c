@@ -25,7 +25,7 @@ static int vfio_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 
 	(void)page_size; /* the kernel sees for itself what pages it pins */
 	if (v->refused)
-		return vfio_say_map(v, len, v->refused);
+		return vfio_say_refused(v, v->refused);
 	return vfio_say_map(v, len, ioas_map(v->ioas, iova, addr, len, prot));
 }
 

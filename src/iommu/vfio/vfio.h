@@ -90,6 +90,8 @@ int vfio_say(char *error, int ret, const char *format, ...) __attribute__((forma
 int vfio_say_open(char *error, const char *path);
 /* Keep, for pp_vfio_error, why a map of len bytes failed with ret; 0 forgets. Returns ret. */
 int vfio_say_map(const struct pp_vfio *v, size_t len, int ret);
+/* The same where the device couldn't be let in. Returns ret. */
+int vfio_say_refused(const struct pp_vfio *v, int ret);
 /* What the kernel's -EBUSY means for a group: a member that is in its way. Returns -EBUSY. */
 int vfio_say_busy(char *error, const struct pp_vfio *v);
 
