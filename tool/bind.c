@@ -51,9 +51,11 @@ static int probe(const char *address)
 
 /* ---- arguments --------------------------------------------------------------------------- */
 
-#define ADDRESS_OPTION(w) \
-	{ "ADDRESS", 0, "ADDRESS", "the device's PCI address: 0000:00:03.0", OPTION_ARGUMENT, \
-	  &(w)->text }
+#define ADDRESS_OPTION(w)                                                                          \
+	{                                                                                          \
+		"ADDRESS", 0, "ADDRESS", "the device's PCI address: 0000:00:03.0",                 \
+			OPTION_ARGUMENT, &(w)->text                                                \
+	}
 
 static int parse(struct wish *w, int argc, char **argv, const char *command, const char *what,
 		 const struct option_def *defs)
@@ -98,11 +100,13 @@ static bool may_bind(const struct wish *w)
 
 	if (!w->force && pci_has_default_route(name, sizeof name, w->address)) {
 		say("%s is left alone: its interface %s carries the default route, and the machine "
-		    "may not be reached any more; --force binds it all the same", w->address, name);
+		    "may not be reached any more; --force binds it all the same",
+		    w->address, name);
 		return false;
 	}
 	if (!pci_link(name, sizeof name, w->address, "iommu_group")) {
-		say("no IOMMU looks after %s; pagepool doctor tells how to switch it on", w->address);
+		say("no IOMMU looks after %s; pagepool doctor tells how to switch it on",
+		    w->address);
 		return false;
 	}
 	if (!have_vfio_pci()) {
@@ -141,8 +145,10 @@ static bool name_neighbour(const char *address, void *ctx)
 
 	if (strcmp(address, g->address) && pci_link(driver, sizeof driver, address, "driver") &&
 	    strcmp(driver, "vfio-pci") && strcmp(driver, "pcieport"))
-		printf("Its IOMMU group %s also has %s, bound to %s: bind that too, or the group can't "
-		       "be used.\n", g->number, address, driver);
+		printf("Its IOMMU group %s also has %s, bound to %s: bind that too, or the group "
+		       "can't "
+		       "be used.\n",
+		       g->number, address, driver);
 	return true;
 }
 
@@ -162,7 +168,8 @@ int bind_main(int argc, char **argv)
 	struct wish w = { 0 };
 	const struct option_def defs[] = {
 		ADDRESS_OPTION(&w),
-		{ "force", 'f', NULL, "even if it carries the default route", OPTION_FLAG, &w.force },
+		{ "force", 'f', NULL, "even if it carries the default route", OPTION_FLAG,
+		  &w.force },
 		{ 0 },
 	};
 	char old[64] = "";
@@ -199,7 +206,8 @@ int unbind_main(int argc, char **argv)
 	if (status != EXIT_OK)
 		return status;
 	if (!pci_link(driver, sizeof driver, w.address, "driver") || strcmp(driver, "vfio-pci")) {
-		say("%s is not bound to vfio-pci, but to %s", w.address, *driver ? driver : "nothing");
+		say("%s is not bound to vfio-pci, but to %s", w.address,
+		    *driver ? driver : "nothing");
 		return EXIT_ERROR;
 	}
 	/* waits for a program that has it open, which is asked to let go */

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 struct visit {
-	unsigned missing;        /* things without which no device can be opened */
-	unsigned count;          /* of dir_each */
+	unsigned missing;           /* things without which no device can be opened */
+	unsigned count;             /* of dir_each */
 	char only[PP_VFIO_ADDRESS]; /* the one device asked about, or "" */
 };
 
@@ -125,7 +125,8 @@ static void look_at_vfio(struct visit *v)
 		good("VFIO: iommufd (/dev/iommu)");
 	} else if (container && can_open("/dev/vfio/vfio")) {
 		good("VFIO: the container of type 1 (/dev/vfio/vfio)%s",
-		     iommufd ? "; /dev/iommu is not yours to open" : "; this kernel has no iommufd");
+		     iommufd ? "; /dev/iommu is not yours to open"
+			     : "; this kernel has no iommufd");
 	} else {
 		missing(v, "VFIO: no permission for %s", iommufd ? "/dev/iommu" : "/dev/vfio/vfio");
 		type("chown %u %s   (as root)", (unsigned)getuid(),
@@ -173,13 +174,15 @@ static void look_at_pages(void)
 	char text[128];
 
 	if (file_line(text, sizeof text,
-		      "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") && atoi(text)) {
+		      "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") &&
+	    atoi(text)) {
 		good("huge pages: %s of 2 MiB are free", text);
 		return;
 	}
 	if (file_line(text, sizeof text, "/sys/kernel/mm/transparent_hugepage/enabled") &&
 	    !strstr(text, "[never]"))
-		hint("huge pages: none reserved; transparent ones will do, if memory isn't fragmented");
+		hint("huge pages: none reserved; transparent ones will do, if memory isn't "
+		     "fragmented");
 	else
 		hint("huge pages: none; each chunk takes 512 IOMMU entries instead of 1");
 	type("sysctl vm.nr_hugepages=128");
@@ -254,7 +257,8 @@ static void look_at_device(struct visit *v, const char *address)
 
 	pci_link(driver, sizeof driver, address, "driver");
 	if (!pci_link(group, sizeof group, address, "iommu_group")) {
-		printf("device  %s: driver %s, no IOMMU group\n", address, *driver ? driver : "none");
+		printf("device  %s: driver %s, no IOMMU group\n", address,
+		       *driver ? driver : "none");
 		v->missing += *v->only != 0;
 		return;
 	}
@@ -266,7 +270,8 @@ static void look_at_device(struct visit *v, const char *address)
 	else if (*v->only)
 		missing(v, "%s is not bound to vfio-pci", address);
 	if (!strstr(driver, "vfio"))
-		type("pagepool bind %s%s", address, route ? " --force   (you may lose the machine)" : "");
+		type("pagepool bind %s%s", address,
+		     route ? " --force   (you may lose the machine)" : "");
 }
 
 /* Network devices, and what vfio-pci has already. */
@@ -287,13 +292,15 @@ int doctor_main(int argc, char **argv)
 	struct visit v = { .missing = 0 };
 	const char *only = NULL;
 	const struct option_def defs[] = {
-		{ "ADDRESS", 0, "[ADDRESS]", "a PCI device, to be looked at; none: all network devices",
-		  OPTION_ARGUMENT, &only },
+		{ "ADDRESS", 0, "[ADDRESS]",
+		  "a PCI device, to be looked at; none: all network devices", OPTION_ARGUMENT,
+		  &only },
 		{ 0 },
 	};
 
 	if (options_parse(argc, argv, "doctor",
-			  "Tell what this machine lacks for real devices, and how to mend it.", defs))
+			  "Tell what this machine lacks for real devices, and how to mend it.",
+			  defs))
 		return EXIT_USAGE;
 	if (only && !pp_vfio_parse_address(v.only, only)) {
 		say("\"%s\" is no PCI address; one looks like 0000:00:03.0", only);

@@ -108,7 +108,8 @@ static void map_and_unmap(void)
 	check(can_read(&e, AT + 3 * MIB, 0x5a5a5a5a5a5a5a5a), "and reads it");
 	check_eq(*(uint64_t *)(p + 3 * MIB), 0x5a5a5a5a5a5a5a5a, "nothing is changed");
 	check(!can_write(&e, AT + 4 * MIB), "it faults beyond");
-	check_eq(map(&e, AT + MIB, p, PP_BASE_PAGE, PP_PROT_READ), -EEXIST, "what is taken is taken");
+	check_eq(map(&e, AT + MIB, p, PP_BASE_PAGE, PP_PROT_READ), -EEXIST,
+		 "what is taken is taken");
 	check_eq(unmap(&e, AT, 4 * MIB), 4 * MIB, "one unmap takes both");
 	check(!can_write(&e, AT + MIB), "the device faults then");
 	check_eq(edu_left_mapped(&e), 0, "the kernel has nothing left");
@@ -216,7 +217,8 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 	return pp_dma_set_mask(binding, 64);
 }
 
-static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
+		      void *ctx)
 {
 	(void)dev, (void)binding, (void)why, (void)ctx;
 }
@@ -261,7 +263,8 @@ static void fork_in_between(void)
 	word = pp_page_addr(page);
 	*word = 1;
 	*own = 1;
-	check_eq(pp_dma_map(pp_device_binding(b.dev), own, PP_BASE_PAGE, PP_DMA_BIDIRECTIONAL, &iova),
+	check_eq(pp_dma_map(pp_device_binding(b.dev), own, PP_BASE_PAGE, PP_DMA_BIDIRECTIONAL,
+			    &iova),
 		 0, "memory of the caller's is mapped");
 	pid = fork();
 	if (!pid) {
@@ -273,9 +276,11 @@ static void fork_in_between(void)
 	}
 	*word = 2; /* would be copied on write, if it had been shared */
 	*own = 2;
-	check(!edu_access(&b.edu, pp_page_iova(page), &value, sizeof value, true), "the device writes");
+	check(!edu_access(&b.edu, pp_page_iova(page), &value, sizeof value, true),
+	      "the device writes");
 	check_eq(*word, 42, "the parent sees it in its page");
-	check(!edu_access(&b.edu, iova, &value, sizeof value, true), "the device writes to the other");
+	check(!edu_access(&b.edu, iova, &value, sizeof value, true),
+	      "the device writes to the other");
 	check_eq(*own, 42, "the parent sees it in its own memory");
 	waitpid(pid, &status, 0);
 	check(WIFEXITED(status) && !WEXITSTATUS(status), "the child has no pages of the pool");
@@ -302,14 +307,18 @@ static void reset_and_config(void)
 	check_eq(pp_vfio_bar(e.vfio, 1, &mmio, &size), -ENOENT, "there is no second BAR");
 	check_eq(pp_vfio_bar(e.vfio, 6, &mmio, &size), -EINVAL, "nor a seventh at all");
 	check(!pp_vfio_bus_master(e.vfio, true) && !pp_vfio_config_read(e.vfio, 4, 2, &command) &&
-	      (command & 6) == 6, "bus mastering on");
+		      (command & 6) == 6,
+	      "bus mastering on");
 	check(!pp_vfio_bus_master(e.vfio, false) && !pp_vfio_config_read(e.vfio, 4, 2, &command) &&
-	      (command & 6) == 2, "and off");
+		      (command & 6) == 2,
+	      "and off");
 	check_eq(pp_vfio_irq_count(e.vfio, PP_VFIO_MSI), 1, "it has one MSI vector");
 	check_eq(pp_vfio_irq_count(e.vfio, PP_VFIO_MSIX), 0, "and no MSI-X");
 	check_eq(pp_vfio_irq_enable(e.vfio, PP_VFIO_MSI, 2, &e.done), -EINVAL, "two are too many");
-	check_eq(pp_vfio_irq_enable(e.vfio, PP_VFIO_INTX, 1, &e.done), -EBUSY, "one kind at a time");
-	check(pp_vfio_request_fd(e.vfio) >= 0 && !pp_vfio_requested(e.vfio), "nobody wants it back");
+	check_eq(pp_vfio_irq_enable(e.vfio, PP_VFIO_INTX, 1, &e.done), -EBUSY,
+		 "one kind at a time");
+	check(pp_vfio_request_fd(e.vfio) >= 0 && !pp_vfio_requested(e.vfio),
+	      "nobody wants it back");
 	printf("# reset: %d\n", pp_vfio_reset(e.vfio));
 	edu_close(&e);
 }
@@ -398,7 +407,8 @@ static void mapping_limit(void)
 		edu_close(&e);
 		return;
 	}
-	while (n < 70000 && !(ret = map(&e, AT + n * 2 * PP_BASE_PAGE, p, PP_BASE_PAGE, PP_PROT_READ)))
+	while (n < 70000 &&
+	       !(ret = map(&e, AT + n * 2 * PP_BASE_PAGE, p, PP_BASE_PAGE, PP_PROT_READ)))
 		n++;
 	printf("# after %u mappings: %s\n", n, pp_vfio_error(e.vfio));
 	check_eq(ret, -ENOSPC, "the limit on mappings is -ENOSPC");

@@ -22,9 +22,16 @@
 
 /* docs/specs/edu: registers, commands, the buffer's place in its own address space */
 enum {
-	EDU_ID = 0x00, EDU_IRQ_STATUS = 0x24, EDU_IRQ_ACK = 0x64,
-	EDU_DMA_SRC = 0x80, EDU_DMA_DST = 0x88, EDU_DMA_COUNT = 0x90, EDU_DMA_CMD = 0x98,
-	EDU_START = 1, EDU_TO_MEMORY = 2, EDU_INTERRUPT = 4,
+	EDU_ID = 0x00,
+	EDU_IRQ_STATUS = 0x24,
+	EDU_IRQ_ACK = 0x64,
+	EDU_DMA_SRC = 0x80,
+	EDU_DMA_DST = 0x88,
+	EDU_DMA_COUNT = 0x90,
+	EDU_DMA_CMD = 0x98,
+	EDU_START = 1,
+	EDU_TO_MEMORY = 2,
+	EDU_INTERRUPT = 4,
 	EDU_AT = 0x40000,
 };
 
@@ -124,8 +131,7 @@ static bool dma(struct edu *edu, pp_iova_t iova, size_t len, bool to_memory)
 	write64(edu, EDU_DMA_DST, to_memory ? iova : EDU_AT);
 	write64(edu, EDU_DMA_COUNT, len);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	write64(edu, EDU_DMA_CMD,
-		EDU_START | EDU_INTERRUPT | (to_memory ? EDU_TO_MEMORY : 0));
+	write64(edu, EDU_DMA_CMD, EDU_START | EDU_INTERRUPT | (to_memory ? EDU_TO_MEMORY : 0));
 	if (read(edu->done, &times, sizeof times) != sizeof times)
 		abort();
 	pp_vfio_write32(edu->mmio, EDU_IRQ_ACK, pp_vfio_read32(edu->mmio, EDU_IRQ_STATUS));
@@ -234,9 +240,9 @@ int edu_access(struct edu *edu, pp_iova_t iova, void *buf, size_t len, bool writ
 
 uint64_t edu_left_mapped(struct edu *edu)
 {
-	struct iommufd_ioas_unmap all = {
-		.size = sizeof all, .ioas_id = edu->vfio->ioas->id, .length = UINT64_MAX
-	};
+	struct iommufd_ioas_unmap all = { .size = sizeof all,
+					  .ioas_id = edu->vfio->ioas->id,
+					  .length = UINT64_MAX };
 
 	if (pp_vfio_api(edu->vfio) != PP_VFIO_IOMMUFD ||
 	    ioctl(edu->vfio->ioas->fd, IOMMUFD_IOAS_UNMAP, &all))

@@ -19,10 +19,10 @@
 struct edu {
 	struct pp_vfio *vfio;
 	volatile void *mmio;
-	int done;              /* eventfd */
-	pthread_mutex_t lock;  /* one DMA at a time */
-	void *scratch;         /* a page */
-	uint64_t faults;       /* accesses that were refused */
+	int done;             /* eventfd */
+	pthread_mutex_t lock; /* one DMA at a time */
+	void *scratch;        /* a page */
+	uint64_t faults;      /* accesses that were refused */
 	uint64_t reads, writes;
 };
 

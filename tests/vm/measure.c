@@ -58,7 +58,8 @@ struct cost {
 /* Memory as a pool would have it, in its best kind here, touched. */
 static char *memory(size_t len, int advice)
 {
-	char *p = mmap(NULL, len + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p =
+		mmap(NULL, len + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		abort();
@@ -95,9 +96,10 @@ static void print(const char *how, size_t len, struct cost c)
 {
 	double pages = (double)len / 4096;
 
-	printf("# %5llu MiB  %-28s map %9.3f ms %9.1f ns/page  unmap %9.3f ms %9.1f ns/page  tables %5llu KiB, then %5llu\n",
-	       (unsigned long long)(len / MIB), how, (double)c.map_ns / 1e6, (double)c.map_ns / pages,
-	       (double)c.unmap_ns / 1e6, (double)c.unmap_ns / pages,
+	printf("# %5llu MiB  %-28s map %9.3f ms %9.1f ns/page  unmap %9.3f ms %9.1f ns/page  "
+	       "tables %5llu KiB, then %5llu\n",
+	       (unsigned long long)(len / MIB), how, (double)c.map_ns / 1e6,
+	       (double)c.map_ns / pages, (double)c.unmap_ns / 1e6, (double)c.unmap_ns / pages,
 	       (unsigned long long)c.table_kib, (unsigned long long)c.left_kib);
 }
 
@@ -123,7 +125,8 @@ static void mapping(void)
 		check(ours.table_kib * 8 <= page.table_kib, "%zu MiB: the tables are an eighth",
 		      len / (size_t)MIB);
 		/* the kernel frees the topmost ones with the domain only */
-		check(ours.left_kib <= 8, "%zu MiB: two tables are left at most", len / (size_t)MIB);
+		check(ours.left_kib <= 8, "%zu MiB: two tables are left at most",
+		      len / (size_t)MIB);
 	}
 }
 
@@ -135,7 +138,8 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 	return pp_dma_set_mask(binding, 64);
 }
 
-static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
+		      void *ctx)
 {
 	(void)dev, (void)binding, (void)why, (void)ctx;
 }
@@ -176,7 +180,8 @@ static uint64_t unbind_ns(struct pp_device *dev, struct pp_driver *drv, unsigned
 		pp_page_put(page[i]);
 	pp_pool_destroy(pool);
 	if (print_it)
-		printf("# unbind  %6u in flight of %6llu, %3llu chunks (%llu THP): %9.3f ms, tables were %llu KiB\n",
+		printf("# unbind  %6u in flight of %6llu, %3llu chunks (%llu THP): %9.3f ms, "
+		       "tables were %llu KiB\n",
 		       n, (unsigned long long)stats.pages, (unsigned long long)stats.chunks,
 		       (unsigned long long)stats.chunks_thp, (double)device.unbind_ns / 1e6,
 		       (unsigned long long)mapped);
@@ -203,8 +208,10 @@ static void unbinding(void)
 	for (unsigned i = 0; i < 5; i++)
 		same[i] = unbind_ns(dev, &drv, n[i], 200000, true);
 	check_eq(tables_left, 0, "after unbind the kernel has no page table left");
-	check(same[4] <= same[0] * 3 / 2, "200 times the pages in flight cost no more than half as much again");
-	check(grown[4] <= grown[0] * 200 / 4, "grown with the pages, it costs by far not 200 times");
+	check(same[4] <= same[0] * 3 / 2,
+	      "200 times the pages in flight cost no more than half as much again");
+	check(grown[4] <= grown[0] * 200 / 4,
+	      "grown with the pages, it costs by far not 200 times");
 	pp_device_unregister(dev);
 	pp_driver_unregister(&drv);
 }

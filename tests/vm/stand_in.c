@@ -107,16 +107,16 @@ int __wrap_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_
 {
 	struct stand_in *s = find(iommu);
 
-	return s ? edu_access(&s->edu, iova, buf, len, false) :
-		   __real_pp_soft_read(iommu, iova, buf, len);
+	return s ? edu_access(&s->edu, iova, buf, len, false)
+		 : __real_pp_soft_read(iommu, iova, buf, len);
 }
 
 int __wrap_pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len)
 {
 	struct stand_in *s = find(iommu);
 
-	return s ? edu_access(&s->edu, iova, (void *)buf, len, true) :
-		   __real_pp_soft_write(iommu, iova, buf, len);
+	return s ? edu_access(&s->edu, iova, (void *)buf, len, true)
+		 : __real_pp_soft_write(iommu, iova, buf, len);
 }
 
 unsigned __wrap_pp_soft_faults(struct pp_iommu *iommu, struct pp_soft_fault *out, unsigned n)

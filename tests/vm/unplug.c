@@ -20,7 +20,8 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 	return pp_dma_set_mask(binding, 64);
 }
 
-static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
+		      void *ctx)
 {
 	(void)dev, (void)binding, (void)ctx;
 	removes++;
@@ -46,7 +47,8 @@ int main(void)
 	p.iommu = pp_vfio_iommu(edu.vfio);
 	params.name = "test";
 	require(!pp_device_register(&dev, &p) && !pp_driver_register(&drv) &&
-		!pp_device_bind(dev, &drv) && !pp_pool_create(&pool, pp_device_binding(dev), &params),
+			!pp_device_bind(dev, &drv) &&
+			!pp_pool_create(&pool, pp_device_binding(dev), &params),
 		"bound, with a pool");
 	for (unsigned i = 0; i < 10000; i++)
 		if (pp_page_get(&page[i], pool))

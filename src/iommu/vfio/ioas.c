@@ -10,8 +10,7 @@
 
 #define BUCKETS 64u /* to begin with */
 
-int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *share,
-	      char *error)
+int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *share, char *error)
 {
 	struct ioas *s;
 	int ret;

@@ -36,9 +36,8 @@ static void iommufd_close(struct ioas *s)
 
 static int iommufd_attach(struct pp_vfio *v)
 {
-	struct vfio_device_attach_iommufd_pt attach = {
-		.argsz = sizeof attach, .pt_id = v->ioas->id
-	};
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof attach,
+							.pt_id = v->ioas->id };
 
 	return ioctl(v->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach) ? -errno : 0;
 }
@@ -53,15 +52,15 @@ static void iommufd_detach(struct pp_vfio *v)
 
 static int iommufd_device_open(struct pp_vfio *v, char *error)
 {
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof bind, .iommufd = v->ioas->fd
-	};
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof bind, .iommufd = v->ioas->fd };
 	char path[VFIO_PATH];
 	int ret;
 
 	if (!vfio_device_file(path, v))
-		return vfio_say(error, -ENOENT, "%s has no file in /dev/vfio/devices: the kernel has no "
-			   "VFIO_DEVICE_CDEV", v->address);
+		return vfio_say(error, -ENOENT,
+				"%s has no file in /dev/vfio/devices: the kernel has no "
+				"VFIO_DEVICE_CDEV",
+				v->address);
 	v->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (v->fd < 0)
 		return vfio_say_open(error, path);
@@ -103,8 +102,10 @@ static size_t large_pages(struct pp_vfio *v)
 {
 	struct iommufd_hw_info_vtd vtd = { 0 };
 	struct iommufd_hw_info info = {
-		.size = sizeof info, .dev_id = v->dev_id,
-		.data_len = sizeof vtd, .data_uptr = (uintptr_t)&vtd,
+		.size = sizeof info,
+		.dev_id = v->dev_id,
+		.data_len = sizeof vtd,
+		.data_uptr = (uintptr_t)&vtd,
 	};
 
 	if (ioctl(v->ioas->fd, IOMMUFD_GET_HW_INFO, &info) ||
@@ -121,15 +122,15 @@ static int iommufd_limits(struct pp_vfio *v, char *error)
 
 	if (ret)
 		return vfio_say(error, ret, "%s can't be given an IOVA space: %s", v->address,
-			   strerror(-ret));
+				strerror(-ret));
 	ret = ask_ranges(v, &range, &ask);
 	iommufd_detach(v);
 	for (uint32_t i = 0; !ret && i < ask.num_iovas; i++)
 		vfio_range_add(&v->iommu, range[i].start, range[i].last);
 	env_free(range);
 	if (ret)
-		return vfio_say(error, ret, "the kernel does not tell the IOVAs of %s: %s", v->address,
-			   strerror(-ret));
+		return vfio_say(error, ret, "the kernel does not tell the IOVAs of %s: %s",
+				v->address, strerror(-ret));
 	v->iommu.page_sizes = ask.out_iova_alignment | large_pages(v);
 	return 0;
 }
@@ -138,10 +139,12 @@ static int iommufd_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, u
 {
 	struct iommufd_ioas_map map = {
 		.size = sizeof map,
-		.flags = IOMMUFD_MAP_FIXED_IOVA |
-			 (prot & PP_PROT_READ ? IOMMUFD_MAP_READABLE : 0) |
+		.flags = IOMMUFD_MAP_FIXED_IOVA | (prot & PP_PROT_READ ? IOMMUFD_MAP_READABLE : 0) |
 			 (prot & PP_PROT_WRITE ? IOMMUFD_MAP_WRITEABLE : 0),
-		.ioas_id = s->id, .user_va = (uintptr_t)addr, .length = len, .iova = iova,
+		.ioas_id = s->id,
+		.user_va = (uintptr_t)addr,
+		.length = len,
+		.iova = iova,
 	};
 
 	return ioctl(s->fd, IOMMUFD_IOAS_MAP, &map) ? -errno : 0;

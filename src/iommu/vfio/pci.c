@@ -115,7 +115,8 @@ int pp_vfio_bus_master(struct pp_vfio *vfio, bool on)
 	ret = pp_vfio_config_read(vfio, PCI_COMMAND, 2, &command);
 	if (!ret) {
 		command |= PCI_COMMAND_MEMORY;
-		command = on ? command | PCI_COMMAND_MASTER : command & ~(uint32_t)PCI_COMMAND_MASTER;
+		command =
+			on ? command | PCI_COMMAND_MASTER : command & ~(uint32_t)PCI_COMMAND_MASTER;
 		ret = pp_vfio_config_write(vfio, PCI_COMMAND, 2, command);
 	}
 	env_unlock(&vfio->lock);
@@ -147,7 +148,10 @@ static int set_irqs(struct pp_vfio *v, uint32_t index, uint32_t flags, unsigned 
 	if (!set)
 		return -ENOMEM;
 	*set = (struct vfio_irq_set){
-		.argsz = (uint32_t)(sizeof *set + bytes), .flags = flags, .index = index, .count = n,
+		.argsz = (uint32_t)(sizeof *set + bytes),
+		.flags = flags,
+		.index = index,
+		.count = n,
 	};
 	if (fd)
 		memcpy(set->data, fd, bytes);
@@ -245,7 +249,7 @@ int vfio_pci_open(struct pp_vfio *v, char *error)
 		ret = region_info(v, VFIO_PCI_CONFIG_REGION_INDEX, &config);
 	if (ret)
 		return vfio_say(error, ret, "VFIO doesn't show %s as a PCI device: %s", v->address,
-			   strerror(-ret));
+				strerror(-ret));
 	v->flags = info.flags;
 	v->config = config.offset;
 	v->irq = -1;

@@ -33,11 +33,15 @@ int vfio_say_open(char *error, const char *path)
 	int ret = -errno;
 
 	if (ret == -EACCES || ret == -EPERM)
-		return vfio_say(error, ret, "no permission to open %s: run as root, or make the file the "
-			   "user's (chown, or a udev rule)", path);
+		return vfio_say(error, ret,
+				"no permission to open %s: run as root, or make the file the "
+				"user's (chown, or a udev rule)",
+				path);
 	if (ret == -ENOENT)
-		return vfio_say(error, ret, "there is no %s: load the module (modprobe vfio-pci), or take a "
-			   "kernel that has it", path);
+		return vfio_say(error, ret,
+				"there is no %s: load the module (modprobe vfio-pci), or take a "
+				"kernel that has it",
+				path);
 	if (ret == -EBUSY)
 		return vfio_say(error, ret, "%s is in use by another program", path);
 	return vfio_say(error, ret, "can't open %s: %s", path, strerror(-ret));
@@ -49,16 +53,17 @@ int vfio_say_busy(char *error, const struct pp_vfio *v)
 	struct dirent *e;
 	DIR *dir;
 
-	vfio_say(error, -EBUSY, "%s, or its IOMMU group %d, is in use by another program", v->address,
-	    v->group);
+	vfio_say(error, -EBUSY, "%s, or its IOMMU group %d, is in use by another program",
+		 v->address, v->group);
 	snprintf(path, sizeof path, "/sys/kernel/iommu_groups/%d/devices", v->group);
 	dir = opendir(path);
 	while (dir && (e = readdir(dir)))
 		if (e->d_name[0] != '.' && vfio_device_driver(driver, sizeof driver, e->d_name) &&
 		    strcmp(driver, "vfio-pci") && strcmp(driver, "pcieport"))
-			vfio_say(error, -EBUSY, "%s can't be had: %s, of the same IOMMU group %d, is bound to "
-			    "%s; bind it too: pagepool bind %s", v->address, e->d_name, v->group,
-			    driver, e->d_name);
+			vfio_say(error, -EBUSY,
+				 "%s can't be had: %s, of the same IOMMU group %d, is bound to "
+				 "%s; bind it too: pagepool bind %s",
+				 v->address, e->d_name, v->group, driver, e->d_name);
 	if (dir)
 		closedir(dir);
 	return -EBUSY;
@@ -98,8 +103,10 @@ static int say_memory(size_t len)
 	struct rlimit limit;
 
 	if (may_lock_all() || getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
-		return vfio_say(last.text, -ENOMEM, "the kernel had no memory to map %zu KiB", len / 1024);
-	return vfio_say(last.text, -ENOMEM, "the limit on locked memory (RLIMIT_MEMLOCK, %llu KiB) "
+		return vfio_say(last.text, -ENOMEM, "the kernel had no memory to map %zu KiB",
+				len / 1024);
+	return vfio_say(last.text, -ENOMEM,
+			"the limit on locked memory (RLIMIT_MEMLOCK, %llu KiB) "
 			"does not allow %zu KiB more: raise it with ulimit -l, memlock in "
 			"/etc/security/limits.conf or LimitMEMLOCK= of the service",
 			(unsigned long long)limit.rlim_cur / 1024, len / 1024);
@@ -112,31 +119,35 @@ int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 	last.of = v;
 	last.text[0] = 0;
 	switch (ret) {
-	case 0:
-		return 0;
-	case -ENOMEM:
-		return say_memory(len);
+	case 0: return 0;
+	case -ENOMEM: return say_memory(len);
 	case -ENOSPC:
-		return vfio_say(last.text, ret, "the container has no mapping left (dma_entry_limit of "
-			   "vfio_iommu_type1, %s): write a larger number into "
-			   "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit before the "
-			   "device is opened, or use larger chunks",
-			   file_line("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
-				     limit, sizeof limit));
+		return vfio_say(
+			last.text, ret,
+			"the container has no mapping left (dma_entry_limit of "
+			"vfio_iommu_type1, %s): write a larger number into "
+			"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit before the "
+			"device is opened, or use larger chunks",
+			file_line("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", limit,
+				  sizeof limit));
 	case -EFAULT:
-		return vfio_say(last.text, ret, "%zu bytes can't be mapped: the memory isn't there, or not "
-			   "with these rights, or can't be pinned", len);
+		return vfio_say(last.text, ret,
+				"%zu bytes can't be mapped: the memory isn't there, or not "
+				"with these rights, or can't be pinned",
+				len);
 	default:
 		return vfio_say(last.text, ret, "the kernel refused to map %zu bytes: %s", len,
-			   strerror(-ret));
+				strerror(-ret));
 	}
 }
 
 int vfio_say_refused(const struct pp_vfio *v, int ret)
 {
 	last.of = v;
-	return vfio_say(last.text, ret, "%s could not be let into its IOVA space (%s): devices of one "
-			"IOMMU group, here %d, have to share one", v->address, strerror(-ret), v->group);
+	return vfio_say(last.text, ret,
+			"%s could not be let into its IOVA space (%s): devices of one "
+			"IOMMU group, here %d, have to share one",
+			v->address, strerror(-ret), v->group);
 }
 
 const char *pp_vfio_error(const struct pp_vfio *vfio)

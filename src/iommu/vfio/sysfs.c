@@ -25,7 +25,8 @@ bool pp_vfio_parse_address(char full[PP_VFIO_ADDRESS], const char *text)
 	}
 	if (slot > 31 || function > 7)
 		return false;
-	snprintf(full, PP_VFIO_ADDRESS, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot, function);
+	snprintf(full, PP_VFIO_ADDRESS, "%04x:%02x:%02x.%x", domain & 0xffff, bus & 0xff, slot,
+		 function);
 	/* scanf takes blanks and signs: an address is spelt in one way only */
 	snprintf(again, sizeof again, "%s", strlen(text) == strlen(full) ? full : full + 5);
 	return !strcasecmp(again, text);
@@ -59,18 +60,21 @@ int vfio_device_look(struct pp_vfio *v, char *error)
 
 	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s", v->address);
 	if (access(path, F_OK))
-		return vfio_say(error, -ENODEV, "there is no PCI device %s; lspci lists what there is",
-			   v->address);
+		return vfio_say(error, -ENODEV,
+				"there is no PCI device %s; lspci lists what there is", v->address);
 	if (!link_name(name, sizeof name, v->address, "iommu_group"))
-		return vfio_say(error, -ENODEV, "no IOMMU looks after %s: switch it on in the firmware and "
-			   "the kernel (intel_iommu=on); see pagepool doctor", v->address);
+		return vfio_say(error, -ENODEV,
+				"no IOMMU looks after %s: switch it on in the firmware and "
+				"the kernel (intel_iommu=on); see pagepool doctor",
+				v->address);
 	v->group = atoi(name);
 	if (!vfio_device_driver(name, sizeof name, v->address))
 		return vfio_say(error, -ENXIO, "%s is bound to no driver; type: pagepool bind %s",
-			   v->address, v->address);
+				v->address, v->address);
 	if (!strstr(name, "vfio")) /* there are variants: mlx5_vfio_pci */
-		return vfio_say(error, -ENXIO, "%s is bound to %s, not to vfio-pci; type: pagepool bind %s",
-			   v->address, name, v->address);
+		return vfio_say(error, -ENXIO,
+				"%s is bound to %s, not to vfio-pci; type: pagepool bind %s",
+				v->address, name, v->address);
 	return 0;
 }
 

@@ -48,11 +48,13 @@ static int group_open(struct ioas *s, struct pp_vfio *v, struct group *g, char *
 	    !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
 		ret = vfio_say_busy(error, v);
 	} else if (ioctl(g->fd, VFIO_GROUP_SET_CONTAINER, &s->fd)) {
-		ret = errno == EBUSY ? vfio_say_busy(error, v) :
-		      vfio_say(error, -errno, "group %d can't join the container: %s", v->group,
-			  strerror(errno));
+		ret = errno == EBUSY
+			      ? vfio_say_busy(error, v)
+			      : vfio_say(error, -errno, "group %d can't join the container: %s",
+					 v->group, strerror(errno));
 	} else if (s->refs == 1 && ioctl(s->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
-		ret = vfio_say(error, -errno, "the container takes no type 1 IOMMU: %s", strerror(errno));
+		ret = vfio_say(error, -errno, "the container takes no type 1 IOMMU: %s",
+			       strerror(errno));
 	} else {
 		g->number = v->group;
 		return 0;
@@ -72,8 +74,8 @@ static struct group *group_get(struct ioas *s, struct pp_vfio *v, int *ret, char
 		if (!g->devices)
 			unused = g;
 	}
-	*ret = unused ? group_open(s, v, unused, error) :
-			vfio_say(error, -ENOSPC, "%d groups share a space already", IOAS_GROUPS);
+	*ret = unused ? group_open(s, v, unused, error)
+		      : vfio_say(error, -ENOSPC, "%d groups share a space already", IOAS_GROUPS);
 	return *ret ? NULL : unused;
 }
 
@@ -106,7 +108,7 @@ static int type1_device_open(struct pp_vfio *v, char *error)
 		v->fd = ioctl(g->fd, VFIO_GROUP_GET_DEVICE_FD, v->address);
 		if (v->fd < 0) {
 			ret = vfio_say(error, -errno, "VFIO doesn't open %s: %s", v->address,
-				  strerror(errno));
+				       strerror(errno));
 			group_put(g);
 		} else {
 			fcntl(v->fd, F_SETFD, FD_CLOEXEC);
@@ -152,8 +154,10 @@ static int ask_info(struct ioas *s, struct vfio_iommu_type1_info **out)
 		return -ENOMEM;
 	info->argsz = small.argsz;
 	if (ioctl(s->fd, VFIO_IOMMU_GET_INFO, info)) {
+		int ret = -errno;
+
 		env_free(info);
-		return -errno;
+		return ret;
 	}
 	*out = info;
 	return 0;
@@ -180,15 +184,18 @@ static int type1_limits(struct pp_vfio *v, char *error)
 	int ret = ask_info(v->ioas, &info);
 
 	if (ret)
-		return vfio_say(error, ret, "the container does not tell its limits: %s", strerror(-ret));
+		return vfio_say(error, ret, "the container does not tell its limits: %s",
+				strerror(-ret));
 	ranges = capability(info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 	for (uint32_t i = 0; ranges && i < ranges->nr_iovas; i++)
 		vfio_range_add(&v->iommu, ranges->iova_ranges[i].start, ranges->iova_ranges[i].end);
 	v->iommu.page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
 	env_free(info);
 	if (!v->iommu.n_ranges)
-		return vfio_say(error, -EOPNOTSUPP, "the kernel does not tell which IOVAs %s can use; "
-			   "Linux 5.4 and later do", v->address);
+		return vfio_say(error, -EOPNOTSUPP,
+				"the kernel does not tell which IOVAs %s can use; "
+				"Linux 5.4 and later do",
+				v->address);
 	return 0;
 }
 
@@ -211,7 +218,9 @@ static int type1_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, uns
 		.argsz = sizeof map,
 		.flags = (prot & PP_PROT_READ ? VFIO_DMA_MAP_FLAG_READ : 0u) |
 			 (prot & PP_PROT_WRITE ? VFIO_DMA_MAP_FLAG_WRITE : 0u),
-		.vaddr = (uintptr_t)addr, .iova = iova, .size = len,
+		.vaddr = (uintptr_t)addr,
+		.iova = iova,
+		.size = len,
 	};
 
 	return ioctl(s->fd, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
@@ -219,9 +228,9 @@ static int type1_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, uns
 
 static size_t type1_unmap(struct ioas *s, pp_iova_t iova, size_t len)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof unmap, .iova = iova, .size = len
-	};
+	struct vfio_iommu_type1_dma_unmap unmap = { .argsz = sizeof unmap,
+						    .iova = iova,
+						    .size = len };
 
 	return ioctl(s->fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? 0 : unmap.size;
 }

@@ -92,7 +92,8 @@ static int open_with(struct pp_vfio *v, const struct interface *interface, struc
 		goto ioas;
 	ret = interface->limits(v, error);
 	if (!ret && !(v->iommu.page_sizes & PP_BASE_PAGE))
-		ret = vfio_say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB", v->address);
+		ret = vfio_say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB",
+			       v->address);
 	if (!ret)
 		ret = vfio_pci_open(v, error);
 	if (ret)
@@ -105,7 +106,7 @@ ioas:
 	return ret;
 }
 
-/* iommufd if it is there and ours to use, else type 1. What iommufd says counts. */
+/* iommufd if it is there and ours to use, else type 1. */
 static int open_any(struct pp_vfio *v, char *error)
 {
 	int ret = open_with(v, &vfio_iommufd, NULL, error);
@@ -118,8 +119,9 @@ static int open_any(struct pp_vfio *v, char *error)
 
 static const struct interface *interface_of(enum pp_vfio_api api)
 {
-	return api == PP_VFIO_IOMMUFD ? &vfio_iommufd :
-	       api == PP_VFIO_CONTAINER ? &vfio_type1 : NULL;
+	return api == PP_VFIO_IOMMUFD     ? &vfio_iommufd
+	       : api == PP_VFIO_CONTAINER ? &vfio_type1
+					  : NULL;
 }
 
 static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *error)
@@ -127,20 +129,23 @@ static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *
 	int ret;
 
 	if (!p->address || !pp_vfio_parse_address(v->address, p->address))
-		return vfio_say(error, -EINVAL, "\"%s\" is no PCI address; one looks like 0000:00:03.0",
-			   p->address ? p->address : "");
+		return vfio_say(error, -EINVAL,
+				"\"%s\" is no PCI address; one looks like 0000:00:03.0",
+				p->address ? p->address : "");
 	if (p->api != PP_VFIO_ANY && !interface_of(p->api))
 		return vfio_say(error, -EINVAL, "there is no interface %d", (int)p->api);
 	if (p->share && p->api != PP_VFIO_ANY && p->share->ioas->interface->api != p->api)
-		return vfio_say(error, -EINVAL, "%s uses the other of the kernel's interfaces, so its "
-			   "space can't be shared with this one", p->share->address);
+		return vfio_say(error, -EINVAL,
+				"%s uses the other of the kernel's interfaces, so its "
+				"space can't be shared with this one",
+				p->share->address);
 	ret = vfio_device_look(v, error);
 	if (ret)
 		return ret;
 	if (p->share)
 		return open_with(v, p->share->ioas->interface, p->share->ioas, error);
-	return p->api == PP_VFIO_ANY ? open_any(v, error) :
-				       open_with(v, interface_of(p->api), NULL, error);
+	return p->api == PP_VFIO_ANY ? open_any(v, error)
+				     : open_with(v, interface_of(p->api), NULL, error);
 }
 
 int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char *error)

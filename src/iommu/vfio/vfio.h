@@ -20,7 +20,7 @@ struct region {
 	void *addr;
 	size_t len;
 	unsigned prot;
-	unsigned refs; /* devices that it was mapped for */
+	unsigned refs;       /* devices that it was mapped for */
 	struct region *next; /* in its bucket */
 };
 
@@ -30,14 +30,14 @@ struct region {
 struct ioas {
 	const struct interface *interface;
 	struct env_lock lock; /* protects all below; held over the kernel's map and unmap */
-	unsigned refs; /* devices in it */
-	int fd;        /* /dev/iommu or /dev/vfio/vfio */
-	uint32_t id; /* iommufd's name of it */
+	unsigned refs;        /* devices in it */
+	int fd;               /* /dev/iommu or /dev/vfio/vfio */
+	uint32_t id;          /* iommufd's name of it */
 	struct group {
 		int number, fd;
 		struct pp_vfio *devices; /* that are open; NULL: a free entry */
 	} group[IOAS_GROUPS];
-	struct region **bucket; /* by iova */
+	struct region **bucket;      /* by iova */
 	size_t n_regions, n_buckets; /* a power of two */
 };
 
@@ -45,14 +45,14 @@ struct pp_vfio {
 	struct pp_iommu iommu; /* the contract's base */
 	struct ioas *ioas;
 	char address[PP_VFIO_ADDRESS];
-	int fd;          /* the device's */
-	uint32_t dev_id; /* iommufd's name of it */
-	int group;       /* the number of its IOMMU group */
+	int fd;                    /* the device's */
+	uint32_t dev_id;           /* iommufd's name of it */
+	int group;                 /* the number of its IOMMU group */
 	struct pp_vfio *neighbour; /* type 1: the next open one of the group */
-	bool attached;   /* iommufd: to its IOAS; under the domain's serialisation */
-	int refused;     /* why it couldn't be: what map returns */
-	uint32_t flags;  /* of VFIO_DEVICE_GET_INFO */
-	uint64_t config; /* where configuration space is in fd */
+	bool attached;             /* iommufd: to its IOAS; under the domain's serialisation */
+	int refused;               /* why it couldn't be: what map returns */
+	uint32_t flags;            /* of VFIO_DEVICE_GET_INFO */
+	uint64_t config;           /* where configuration space is in fd */
 
 	struct env_lock lock; /* protects bar, irq and read-modify-write of the command */
 	struct bar {
@@ -98,8 +98,7 @@ int vfio_say_busy(char *error, const struct pp_vfio *v);
 /* ioas.c */
 
 /* Make one with a reference, or take one on that of `share`. */
-int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *share,
-	      char *error);
+int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *share, char *error);
 void ioas_put(struct ioas *s);
 int ioas_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, unsigned prot);
 size_t ioas_unmap(struct ioas *s, pp_iova_t iova, size_t len);
