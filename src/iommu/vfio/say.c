@@ -53,7 +53,9 @@ int vfio_say_busy(char *error, const struct pp_vfio *v)
 	struct dirent *e;
 	DIR *dir;
 
-	vfio_say(error, -EBUSY, "%s, or its IOMMU group %d, is in use by another program",
+	vfio_say(error, -EBUSY,
+		 "%s, or another device of its IOMMU group %d, is in use by a program; in one program "
+		 "such devices have to share an IOVA space",
 		 v->address, v->group);
 	snprintf(path, sizeof path, "/sys/kernel/iommu_groups/%d/devices", v->group);
 	dir = opendir(path);
@@ -144,10 +146,8 @@ int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 int vfio_say_refused(const struct pp_vfio *v, int ret)
 {
 	last.of = v;
-	return vfio_say(last.text, ret,
-			"%s could not be let into its IOVA space (%s): devices of one "
-			"IOMMU group, here %d, have to share one",
-			v->address, strerror(-ret), v->group);
+	return vfio_say(last.text, ret, "%s could not be let into its IOVA space when it was bound: %s",
+			v->address, strerror(-ret));
 }
 
 const char *pp_vfio_error(const struct pp_vfio *vfio)
