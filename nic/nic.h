@@ -33,8 +33,10 @@ struct nic_stats {
 	uint64_t rx_refused; /* packets dropped because the device wrote nonsense */
 	uint64_t rx_no_page; /* times that no page could be had to post */
 	uint64_t rx_posted;  /* pages that wait for packets now */
+	uint64_t rx_missed;  /* packets that the device says it had no room for; at unbind */
 	uint64_t tx_packets, tx_bytes; /* that the device says it has sent */
 	uint64_t tx_refused; /* completions that made no sense */
+	uint64_t tx_dropped; /* packets that the device can't send */
 };
 
 #define NIC_DLT_ETHERNET 1 /* libpcap's DLT_EN10MB */
@@ -51,7 +53,10 @@ struct nic_ops {
 	unsigned (*tx)(struct nic *nic, const struct nic_seg *seg, unsigned n);
 	/* Give back the pages of what has been sent. Returns segments still under way. */
 	unsigned (*tx_reap)(struct nic *nic);
-	/* Readable, once after each arm, when there is something to poll. */
+	/*
+	 * Readable, once after each arm, when there is something to poll or the state has
+	 * changed. Who waits reads 8 bytes of it; where that fails, arm takes it back.
+	 */
 	int (*event_fd)(struct nic *nic);
 	void (*arm)(struct nic *nic);
 	enum nic_state (*state)(struct nic *nic);

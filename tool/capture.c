@@ -10,7 +10,6 @@
 #include "tool.h"
 
 #include <capfile.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,14 +133,10 @@ static void receive(struct capture *c, const struct nic_seg *seg, unsigned n)
 
 static bool bind_device(struct capture *c)
 {
-	int ret = pp_device_bind(c->nic->dev, &c->nic->drv);
-
-	if (!ret) {
+	if (!device_bind(c->nic, c->opt.device)) {
 		c->report.bindings++;
 		return true;
 	}
-	say("can't bind the driver of %s: %s%s", c->opt.device, strerror(-ret),
-	    ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
 	end(c, "the driver could not be bound", EXIT_ERROR);
 	return false;
 }
@@ -342,6 +337,7 @@ static int settle(struct capture *c)
 	pp_device_stats(c->nic->dev, &stats, sizeof stats);
 	r->late_calls_refused = stats.late_calls_refused;
 	r->packets_refused = c->nic->stats.rx_refused;
+	r->packets_missed = c->nic->stats.rx_missed;
 	c->nic->ops->quiet(c->nic);
 	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
 	r->faults_after_unbind = domain.faults - r->faults_before_unbind;
@@ -410,8 +406,8 @@ int capture_main(int argc, char **argv)
 	struct capture c = { .status = EXIT_OK };
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE", "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
-		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]",
-		  OPTION_STRING, &c.opt.device },
+		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]"
+		  DEVICE_VFIO_HELP, OPTION_STRING, &c.opt.device },
 		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
 		  OPTION_STRING, &c.opt.file },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },

@@ -3,19 +3,40 @@
  *
  *   soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]
  *       [,invalidate=strict|deferred][,rogue][,lies][,gone=N][,wire=FILE]
+ *   vfio:ADDRESS[,poll][,rogue][,api=iommufd|container]
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "tool.h"
 
+#include <e1000e/driver.h>
 #include <soft/driver.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* One "key" or "key=value" of a software NIC. False: said what is wrong. */
-static bool soft_setting(struct soft_model_params *p, const char *key, const char *value)
+/*
+ * Hand each of the settings, "key" or "key=value" with commas between, to one_setting.
+ * False: it said what is wrong.
+ */
+static bool parse_settings(char *settings, void *params,
+			   bool (*one_setting)(void *params, const char *key, const char *value))
 {
+	while (settings && *settings) {
+		char *value = strsep(&settings, ","), *key = strsep(&value, "=");
+
+		if (!one_setting(params, key, value))
+			return false;
+	}
+	return true;
+}
+
+/* ---- soft ------------------------------------------------------------------------------ */
+
+static bool soft_setting(void *params, const char *key, const char *value)
+{
+	struct soft_model_params *p = params;
 	uint64_t n;
 
 	if (!strcmp(key, "pcap") && value && *value) {
@@ -67,19 +88,9 @@ static int soft_open(struct nic **out, char *settings, const struct device_wish 
 	struct soft_driver_params driver = { .max_pages = wish->max_pages };
 	char error[ERROR_BYTES] = "";
 
-	for (char *s = settings; s && *s;) {
-		char *next = strchr(s, ','), *value;
-
-		if (next)
-			*next++ = 0;
-		value = strchr(s, '=');
-		if (value)
-			*value++ = 0;
-		if (!soft_setting(&model, s, value)) {
-			*usage = true;
-			return -1;
-		}
-		s = next;
+	if (!parse_settings(settings, &model, soft_setting)) {
+		*usage = true;
+		return -1;
 	}
 	if (same_file(model.pcap, wish->writes) || same_file(model.wire, wish->writes) ||
 	    same_file(model.wire, wish->reads) || same_file(model.wire, model.pcap))
@@ -89,6 +100,82 @@ static int soft_open(struct nic **out, char *settings, const struct device_wish 
 		return -1;
 	}
 	return 0;
+}
+
+/* ---- vfio ------------------------------------------------------------------------------ */
+
+struct vfio_settings {
+	struct e1000e_params driver;
+	enum pp_vfio_api api;
+};
+
+static bool vfio_setting(void *params, const char *key, const char *value)
+{
+	struct vfio_settings *p = params;
+
+	if (!strcmp(key, "poll") && !value) {
+		p->driver.poll = true;
+	} else if (!strcmp(key, "rogue") && !value) {
+		p->driver.rogue = true;
+	} else if (!strcmp(key, "api") && value && !strcmp(value, "iommufd")) {
+		p->api = PP_VFIO_IOMMUFD;
+	} else if (!strcmp(key, "api") && value && !strcmp(value, "container")) {
+		p->api = PP_VFIO_CONTAINER;
+	} else {
+		say("the vfio device can't take \"%s%s%s\"; it takes poll, rogue, "
+		    "api=iommufd|container", key, value ? "=" : "", value ? value : "");
+		return false;
+	}
+	return true;
+}
+
+/* A driver for what it is. */
+static int vfio_drive(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params)
+{
+	char error[E1000E_ERROR];
+	uint32_t id;
+
+	if (!e1000e_knows(vfio, &id)) {
+		say("%s is a %04x:%04x; the only real NIC with a driver here is Intel's 82574L, 8086:10d3",
+		    pp_vfio_address(vfio), id & 0xffff, id >> 16);
+		return -1;
+	}
+	if (!e1000e_nic_open(out, vfio, params, error))
+		return 0;
+	say("%s", error);
+	return -1;
+}
+
+static int vfio_open(struct nic **out, char *settings, const struct device_wish *wish, bool *usage)
+{
+	struct vfio_settings set = { .driver = { .max_pages = wish->max_pages } };
+	struct pp_vfio_params p = PP_PARAMS(struct pp_vfio_params);
+	char address[PP_VFIO_ADDRESS], error[PP_VFIO_ERROR], *text = strsep(&settings, ",");
+	struct pp_vfio *vfio;
+
+	if (!text || !pp_vfio_parse_address(address, text)) {
+		say("\"%s\" is no PCI address, as in vfio:0000:00:03.0", text ? text : "");
+		*usage = true;
+		return -1;
+	}
+	if (!parse_settings(settings, &set, vfio_setting)) {
+		*usage = true;
+		return -1;
+	}
+	if (wish->dlt != NIC_DLT_ETHERNET) {
+		say("%s is an Ethernet device: it can't send packets of another link type", address);
+		return -1;
+	}
+	p.address = address;
+	p.api = set.api;
+	if (pp_vfio_open(&vfio, &p, error)) {
+		say("%s", error);
+		return -1;
+	}
+	if (!vfio_drive(out, vfio, &set.driver))
+		return 0;
+	pp_vfio_close(vfio);
+	return -1;
 }
 
 int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage)
@@ -107,10 +194,27 @@ int device_open(struct nic **out, const char *spec, const struct device_wish *wi
 		*settings++ = 0;
 	if (!strcmp(copy, "soft")) {
 		ret = soft_open(out, settings, wish, usage);
+	} else if (!strcmp(copy, "vfio")) {
+		ret = vfio_open(out, settings, wish, usage);
 	} else {
-		say("there is no device \"%s\"; this build has: soft", copy);
+		say("there is no device \"%s\"; this build has: soft, vfio:ADDRESS", copy);
 		*usage = true;
 	}
 	free(copy); /* what had to outlive it has been opened by now */
 	return ret;
+}
+
+int device_bind(struct nic *nic, const char *name)
+{
+	int ret = pp_device_bind(nic->dev, &nic->drv);
+	const char *why = ret ? nic->ops->error(nic) : NULL;
+
+	if (!ret)
+		return 0;
+	if (why && *why)
+		say("%s", why);
+	else
+		say("can't bind the driver of %s: %s%s", name, strerror(-ret),
+		    ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
+	return -1;
 }

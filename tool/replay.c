@@ -190,12 +190,10 @@ static void settle(struct replay *r)
 static int run(struct replay *r)
 {
 	uint64_t begun = now_ns();
-	int ret = pp_device_bind(r->nic->dev, &r->nic->drv), status;
+	int status;
 
-	if (ret) {
-		say("can't bind the driver of %s: %s", r->device, strerror(-ret));
+	if (device_bind(r->nic, r->device))
 		return EXIT_ERROR;
-	}
 	status = play_all(r);
 	settle(r);
 	if (r->nic->ops->state(r->nic) == NIC_GONE) {
@@ -208,6 +206,10 @@ static int run(struct replay *r)
 		say("the device confirmed what it was never given to send: %llu of %llu packets are sure",
 		    (unsigned long long)r->report.packets_written,
 		    (unsigned long long)r->report.packets_received);
+		status = EXIT_ERROR;
+	} else if (r->nic->stats.tx_dropped) {
+		say("%llu packets were left out: the device can't send ones so short or so long",
+		    (unsigned long long)r->nic->stats.tx_dropped);
 		status = EXIT_ERROR;
 	}
 	r->report.end = status == EXIT_LOST ? "device lost" :
@@ -232,8 +234,8 @@ int replay_main(int argc, char **argv)
 	struct replay r = { .loops = 1 };
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE", "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
-		  "                             [,wire=FILE]: what is sent is dumped there",
-		  OPTION_STRING, &r.device },
+		  "                             [,wire=FILE]: what is sent is dumped there"
+		  DEVICE_VFIO_HELP, OPTION_STRING, &r.device },
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },

@@ -52,6 +52,9 @@ void report_print(const struct report *r, FILE *out)
 	if (r->packets_refused)
 		fprintf(out, "refused   %s packets whose lengths the device lied about\n",
 			grouped(r->packets_refused, a));
+	if (r->packets_missed)
+		fprintf(out, "missed    %s packets for which there was no room\n",
+			grouped(r->packets_missed, a));
 	fprintf(out, "pool      %s chunks, %s bytes mapped (%s in hugetlb pages, %s in transparent ones)\n",
 		grouped(r->chunks, a), grouped(r->page_bytes_mapped, b),
 		r->chunks_hugetlb == r->chunks ? "all" : r->chunks_hugetlb ? "some" : "none",

@@ -47,6 +47,11 @@ struct device_wish {
 };
 /* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
 int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage);
+/* Bind its driver. 0, or -1: said what is wrong. */
+int device_bind(struct nic *nic, const char *name);
+
+#define DEVICE_VFIO_HELP \
+	"\n                             or vfio:ADDRESS[,poll][,rogue][,api=iommufd|container]"
 
 /* signal.c: SIGINT and SIGTERM become a readable descriptor */
 int stop_fd_open(void);
@@ -102,6 +107,7 @@ int writer_close(struct writer *w);
 	X(chunks_thp)                                                                    \
 	X(page_bytes_mapped)                                                             \
 	X(packets_refused)                                                               \
+	X(packets_missed)                                                                \
 	X(bindings)                                                                      \
 	X(elapsed_ns)
 

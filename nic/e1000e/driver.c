@@ -1,0 +1,662 @@
+/*
+ * driver.c - a driver for Intel's 82574L, a gigabit NIC, on pagepool's public API alone.
+ * Read sheet.h for the device, then probe, remove and rx_look.
+ *
+ * Packets are received straight into pages of a pool, which is mapped for as long as the
+ * device is bound; one that is longer than a page goes on in the next. The rings lie in
+ * coherent memory. As every driver here, it waits for nobody when it is unbound: see
+ * e1000e_remove.
+ *
+ * A device is not to be trusted. What it writes back is read once, into memory that it
+ * can't reach, and each length is checked there. And it may be pulled out at any time:
+ * then its registers read as all ones, which no loop here takes for a value, and each
+ * wait is counted.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "driver.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sheet.h"
+
+#define RING 512u       /* descriptors of each ring, 8 KiB; one stays free: full isn't empty */
+#define SLOTS (2 * RING) /* received and not yet polled, and posted */
+#define PIECES (E1000E_RX_LONGEST / E1000E_RX_BUFFER) /* of a packet, at most */
+#define LOOKS 20000     /* at a register that is waited for, ... */
+#define LOOK_NS 10000   /* ... so far apart, at least: 0.2 s in all */
+#define GONE UINT32_MAX /* what a register reads when there is no device */
+#define CAUSES (E1000E_CAUSE_TXDW | E1000E_CAUSE_LSC | E1000E_CAUSE_RXDMT0 | E1000E_CAUSE_RXO | \
+		E1000E_CAUSE_RXT0)
+
+/* A page in the receive ring, and what the device said of it, once read. */
+struct rx_slot {
+	struct pp_page *page;
+	uint32_t len, wire_len;
+	uint64_t time_ns;
+	bool last, bad;
+};
+
+struct tx_slot {
+	struct pp_page *page;
+	uint32_t len;
+	bool last;
+};
+
+struct e1000e {
+	struct nic nic; /* the base: first */
+	struct e1000e_params params;
+	struct pp_vfio *vfio;
+	volatile void *regs;
+	int irq_fd;   /* counts interrupts */
+	int event_fd; /* epoll: irq_fd, and the kernel's wish to have the device back */
+	char error[E1000E_ERROR];
+	bool gone;
+
+	/* while bound */
+	pp_binding_t binding;
+	struct e1000e_rx_desc *rx; /* the rings */
+	struct e1000e_tx_desc *tx;
+	pp_iova_t rx_iova, tx_iova;
+
+	/*
+	 * Receive slots, counting on for ever: next to be polled <= end of the last whole
+	 * packet <= next to be looked at <= end of those posted. The ring began at rx_base.
+	 * The whole packets stay when the device is unbound.
+	 */
+	struct rx_slot rx_slot[SLOTS];
+	uint64_t rx_next, rx_whole, rx_seen, rx_posted, rx_base;
+	uint32_t rx_len; /* of the packet from rx_whole on */
+	bool rx_bad;     /* it is being dropped */
+
+	struct tx_slot tx_slot[RING];
+	uint64_t tx_done, tx_posted;
+};
+
+static struct e1000e *e1000e_of(struct nic *nic)
+{
+	return (struct e1000e *)nic;
+}
+
+static uint32_t reg_read(const struct e1000e *e, enum e1000e_reg reg)
+{
+	return pp_vfio_read32(e->regs, reg);
+}
+
+static void reg_write(const struct e1000e *e, enum e1000e_reg reg, uint32_t value)
+{
+	pp_vfio_write32(e->regs, reg, value);
+}
+
+/* What goes wrong is kept as a sentence, for nic_ops.error. Returns ret. */
+static int fail(struct e1000e *e, int ret, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(struct e1000e *e, int ret, const char *format, ...)
+{
+	int n = snprintf(e->error, sizeof e->error, "%s: ", pp_vfio_address(e->vfio));
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(e->error + n, sizeof e->error - (size_t)n, format, args);
+	va_end(args);
+	return ret;
+}
+
+/* Wait until the bits of mask read as value: 0, -ENODEV or -ETIMEDOUT. */
+static int wait_for(struct e1000e *e, enum e1000e_reg reg, uint32_t mask, uint32_t value,
+		    const char *what)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+
+	for (unsigned i = 0; i < LOOKS; i++) {
+		uint32_t now;
+
+		nanosleep(&pause, NULL);
+		now = reg_read(e, reg);
+		if (now == GONE) {
+			e->gone = true;
+			return fail(e, -ENODEV, "the device has gone");
+		}
+		if ((now & mask) == value)
+			return 0;
+	}
+	return fail(e, -ETIMEDOUT, "the device does not %s, after %d looks", what, LOOKS);
+}
+
+/* ---- receive ---------------------------------------------------------------------------- */
+
+/* Give the device empty pages for the free descriptors. */
+static void rx_post(struct e1000e *e)
+{
+	uint64_t begun = e->rx_posted;
+	struct pp_page *page;
+
+	while (e->rx_posted - e->rx_seen < RING - 1 && e->rx_posted - e->rx_next < SLOTS) {
+		struct e1000e_rx_desc *d = &e->rx[(e->rx_posted - e->rx_base) % RING];
+
+		if (pp_page_get(&page, e->nic.rx_pool)) {
+			e->nic.stats.rx_no_page++;
+			break; /* some will be put; the next poll tries again */
+		}
+		pp_dma_sync_for_device(e->binding, pp_page_iova(page), E1000E_RX_BUFFER,
+				       PP_DMA_FROM_DEVICE);
+		d->addr = htole64(pp_page_iova(page));
+		d->done = 0;
+		e->rx_slot[e->rx_posted++ % SLOTS].page = page;
+	}
+	e->nic.stats.rx_posted = e->rx_posted - e->rx_seen;
+	if (e->rx_posted != begun) /* ordered after the descriptors */
+		reg_write(e, E1000E_RDT, (uint32_t)((e->rx_posted - e->rx_base) % RING));
+}
+
+/* The packet ends before slot `end`, or is given up there. */
+static void rx_close(struct e1000e *e, uint64_t end, uint64_t time_ns)
+{
+	bool bad = e->rx_bad || !e->rx_len;
+
+	for (; e->rx_whole < end; e->rx_whole++) {
+		struct rx_slot *s = &e->rx_slot[e->rx_whole % SLOTS];
+
+		s->bad = bad;
+		s->wire_len = e->rx_len;
+		s->time_ns = time_ns;
+	}
+	e->rx_len = 0;
+}
+
+/*
+ * Read what the device has written back. A descriptor is read once: it could say something
+ * else the next time. The length is refused if it is more than was posted, as is a packet
+ * of more pieces than the longest one has, or with an error.
+ */
+static void rx_look(struct e1000e *e)
+{
+	struct timespec now;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	while (e->rx_seen < e->rx_posted) {
+		struct rx_slot *s = &e->rx_slot[e->rx_seen % SLOTS];
+		uint64_t *word = &e->rx[(e->rx_seen - e->rx_base) % RING].done;
+		uint64_t done = le64toh(__atomic_load_n(word, __ATOMIC_ACQUIRE));
+
+		if (!(done & E1000E_RX_DD))
+			break;
+		e->rx_seen++;
+		s->len = E1000E_RX_LEN(done);
+		s->last = done & E1000E_RX_EOP;
+		e->rx_len += s->len;
+		e->rx_bad |= s->len > E1000E_RX_BUFFER || (done & E1000E_RX_ERRORS) ||
+			     e->rx_seen - e->rx_whole > PIECES;
+		if (!e->rx_bad && s->len)
+			pp_dma_sync_for_cpu(e->binding, pp_page_iova(s->page), s->len,
+					    PP_DMA_FROM_DEVICE);
+		if (s->last || e->rx_bad) /* a bad one's pages are free again at once */
+			rx_close(e, e->rx_seen, now_ns);
+		if (s->last) {
+			e->nic.stats.rx_refused += e->rx_slot[(e->rx_seen - 1) % SLOTS].bad;
+			e->rx_bad = false;
+		}
+	}
+}
+
+/* Whole packets out of the slots, which the device can't change any more. */
+static unsigned rx_take(struct e1000e *e, struct nic_seg *seg, unsigned n)
+{
+	unsigned got = 0;
+
+	while (got < n && e->rx_next < e->rx_whole) {
+		struct rx_slot *s = &e->rx_slot[e->rx_next++ % SLOTS];
+
+		if (s->bad) {
+			pp_page_put(s->page);
+			continue;
+		}
+		seg[got++] = (struct nic_seg){
+			.page = s->page, .len = s->len, .wire_len = s->wire_len,
+			.time_ns = s->time_ns, .last = s->last,
+		};
+		e->nic.stats.rx_packets += s->last;
+		e->nic.stats.rx_bytes += s->len;
+	}
+	return got;
+}
+
+static unsigned e1000e_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
+{
+	struct e1000e *e = e1000e_of(nic);
+	unsigned got;
+
+	if (!e->rx)
+		return rx_take(e, seg, n); /* what had arrived when it was unbound */
+	if (e->rx_next == e->rx_whole)
+		rx_look(e);
+	got = rx_take(e, seg, n);
+	rx_post(e);
+	return got;
+}
+
+/* ---- send ---------------------------------------------------------------------------------- */
+
+/* Segments of the first packet, or 0 if its end isn't there; its bytes. */
+static unsigned tx_packet(const struct nic_seg *seg, unsigned n, uint64_t *bytes)
+{
+	*bytes = 0;
+	for (unsigned i = 0; i < n; i++) {
+		*bytes += seg[i].len;
+		if (seg[i].last)
+			return i + 1;
+	}
+	return 0;
+}
+
+static void tx_post(struct e1000e *e, const struct nic_seg *seg)
+{
+	struct e1000e_tx_desc *d = &e->tx[e->tx_posted % RING];
+	uint64_t ctrl = seg->len | E1000E_TX_IFCS;
+
+	pp_dma_sync_for_device(e->binding, pp_page_iova(seg->page), seg->len, PP_DMA_TO_DEVICE);
+	d->addr = htole64(pp_page_iova(seg->page));
+	d->ctrl = htole64(seg->last ? ctrl | E1000E_TX_EOP | E1000E_TX_RS : ctrl);
+	e->tx_slot[e->tx_posted++ % RING] = (struct tx_slot){ seg->page, seg->len, seg->last };
+}
+
+static unsigned e1000e_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
+{
+	struct e1000e *e = e1000e_of(nic);
+	uint64_t begun = e->tx_posted, bytes;
+	unsigned taken = 0, k;
+
+	while (e->tx && (k = tx_packet(seg + taken, n - taken, &bytes))) {
+		bool fits = bytes >= E1000E_TX_SHORTEST && bytes <= E1000E_TX_LONGEST &&
+			    k <= E1000E_TX_PIECES;
+
+		if (fits && e->tx_posted + k - e->tx_done > RING - 1)
+			break;
+		for (unsigned i = taken; i < taken + k; i++)
+			if (fits)
+				tx_post(e, &seg[i]);
+			else
+				pp_page_put(seg[i].page);
+		nic->stats.tx_dropped += !fits;
+		taken += k;
+	}
+	if (e->tx_posted != begun) /* ordered after the descriptors */
+		reg_write(e, E1000E_TDT, (uint32_t)(e->tx_posted % RING));
+	return taken;
+}
+
+/* True, and where it ends, if the packet at tx_done is sent. The last descriptor tells. */
+static bool tx_sent(const struct e1000e *e, uint64_t *end)
+{
+	uint64_t i = e->tx_done;
+
+	if (i == e->tx_posted)
+		return false;
+	while (!e->tx_slot[i % RING].last) /* there is one: whole packets were posted */
+		i++;
+	*end = i + 1;
+	return le64toh(__atomic_load_n(&e->tx[i % RING].ctrl, __ATOMIC_ACQUIRE)) & E1000E_TX_DD;
+}
+
+static unsigned e1000e_tx_reap(struct nic *nic)
+{
+	struct e1000e *e = e1000e_of(nic);
+	uint64_t end;
+
+	while (e->tx && tx_sent(e, &end)) {
+		for (; e->tx_done < end; e->tx_done++) {
+			nic->stats.tx_bytes += e->tx_slot[e->tx_done % RING].len;
+			pp_page_put(e->tx_slot[e->tx_done % RING].page);
+		}
+		nic->stats.tx_packets++;
+	}
+	return (unsigned)(e->tx_posted - e->tx_done);
+}
+
+/* ---- the device ------------------------------------------------------------------------------- */
+
+/* Receive and send no more, and let the DMA that is under way end (4.6). */
+static int stop(struct e1000e *e)
+{
+	reg_write(e, E1000E_IMC, UINT32_MAX);
+	reg_write(e, E1000E_RCTL, 0);
+	reg_write(e, E1000E_TCTL, E1000E_TCTL_PSP);
+	reg_write(e, E1000E_CTRL, reg_read(e, E1000E_CTRL) | E1000E_CTRL_MASTER_DISABLE);
+	return wait_for(e, E1000E_STATUS, E1000E_STATUS_MASTER_ENABLE, 0, "end its DMA");
+}
+
+/* As after power on; also out of whatever its last driver left behind. */
+static int reset(struct e1000e *e)
+{
+	int ret = pp_vfio_bus_master(e->vfio, false);
+
+	if (ret)
+		return fail(e, ret, "the device doesn't answer: %s", strerror(-ret));
+	if (stop(e) == -ENODEV) /* one that doesn't stop is helped by the reset only */
+		return -ENODEV;
+	reg_write(e, E1000E_CTRL, reg_read(e, E1000E_CTRL) | E1000E_CTRL_RST);
+	ret = wait_for(e, E1000E_CTRL, E1000E_CTRL_RST, 0, "come out of its reset");
+	if (!ret)
+		ret = wait_for(e, E1000E_EEC, E1000E_EEC_AUTO_RD, E1000E_EEC_AUTO_RD,
+			       "read its EEPROM");
+	if (ret)
+		return ret;
+	reg_write(e, E1000E_IMC, UINT32_MAX);
+	reg_write(e, E1000E_ICR, UINT32_MAX);
+	reg_write(e, E1000E_CTRL, (reg_read(e, E1000E_CTRL) | E1000E_CTRL_SLU) &
+				  ~E1000E_CTRL_MASTER_DISABLE);
+	e->error[0] = 0;
+	return 0;
+}
+
+static void start(struct e1000e *e)
+{
+	reg_write(e, E1000E_RDBAL, (uint32_t)e->rx_iova);
+	reg_write(e, E1000E_RDBAH, (uint32_t)(e->rx_iova >> 32));
+	reg_write(e, E1000E_RDLEN, RING * sizeof *e->rx);
+	reg_write(e, E1000E_RDH, 0);
+	reg_write(e, E1000E_RDT, 0);
+	reg_write(e, E1000E_TDBAL, (uint32_t)e->tx_iova);
+	reg_write(e, E1000E_TDBAH, (uint32_t)(e->tx_iova >> 32));
+	reg_write(e, E1000E_TDLEN, RING * sizeof *e->tx);
+	reg_write(e, E1000E_TDH, 0);
+	reg_write(e, E1000E_TDT, 0);
+	reg_write(e, E1000E_TXDCTL, reg_read(e, E1000E_TXDCTL) | E1000E_TXDCTL_COUNT);
+	reg_write(e, E1000E_TCTL, E1000E_TCTL_EN | E1000E_TCTL_PSP | E1000E_TCTL_CT(15u) |
+				  E1000E_TCTL_COLD(63u));
+	reg_write(e, E1000E_RCTL, E1000E_RCTL_EN | E1000E_RCTL_UPE | E1000E_RCTL_MPE |
+				  E1000E_RCTL_LPE | E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 |
+				  E1000E_RCTL_SECRC);
+	rx_post(e);
+	if (!e->params.poll)
+		reg_write(e, E1000E_IMS, CAUSES);
+}
+
+/* ---- the binding ------------------------------------------------------------------------------ */
+
+static int make_pools(struct e1000e *e)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	int ret;
+
+	p.name = "e1000e rx";
+	p.page_size = E1000E_RX_BUFFER;
+	p.dir = PP_DMA_FROM_DEVICE;
+	p.max_pages = e->params.max_pages;
+	ret = pp_pool_create(&e->nic.rx_pool, e->binding, &p);
+	if (ret)
+		return ret;
+	p.name = "e1000e tx";
+	p.dir = PP_DMA_TO_DEVICE;
+	p.max_pages = 0;
+	return pp_pool_create(&e->nic.tx_pool, e->binding, &p);
+}
+
+static int make_rings(struct e1000e *e)
+{
+	int ret = pp_dma_alloc_coherent(e->binding, RING * sizeof *e->rx, (void **)&e->rx,
+					&e->rx_iova);
+
+	if (!ret)
+		ret = pp_dma_alloc_coherent(e->binding, RING * sizeof *e->tx, (void **)&e->tx,
+					    &e->tx_iova);
+	return ret;
+}
+
+static void free_rings(struct e1000e *e)
+{
+	if (e->rx)
+		pp_dma_free_coherent(e->binding, RING * sizeof *e->rx, e->rx, e->rx_iova);
+	if (e->tx)
+		pp_dma_free_coherent(e->binding, RING * sizeof *e->tx, e->tx, e->tx_iova);
+}
+
+/* Nothing of the binding is left, but whole packets that have not been polled. */
+static void forget(struct e1000e *e)
+{
+	while (e->rx_posted > e->rx_whole) /* posted, or half a packet */
+		pp_page_put(e->rx_slot[--e->rx_posted % SLOTS].page);
+	e->rx_seen = e->rx_base = e->rx_posted;
+	e->rx_len = 0;
+	e->rx_bad = false;
+	e->nic.stats.rx_posted = 0;
+	while (e->tx_done < e->tx_posted)
+		pp_page_put(e->tx_slot[e->tx_done++ % RING].page);
+	e->tx_done = e->tx_posted = 0;
+	pp_pool_destroy(e->nic.rx_pool);
+	pp_pool_destroy(e->nic.tx_pool);
+	e->nic.rx_pool = e->nic.tx_pool = NULL;
+	e->rx = NULL;
+	e->tx = NULL;
+	e->binding = pp_binding_none();
+}
+
+/*
+ * Reset the device first: until then it may do what it was told by somebody else, and from
+ * here on memory is mapped for it.
+ */
+static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+{
+	struct e1000e *e = ctx;
+	int ret;
+
+	(void)dev;
+	e->binding = binding;
+	e->error[0] = 0;
+	ret = reset(e);
+	if (!ret)
+		ret = pp_dma_set_mask(binding, 64);
+	if (!ret)
+		ret = make_pools(e);
+	if (!ret)
+		ret = make_rings(e);
+	if (!ret && !e->params.poll)
+		ret = pp_vfio_irq_enable(e->vfio, PP_VFIO_MSI, 1, &e->irq_fd);
+	if (!ret)
+		ret = pp_vfio_bus_master(e->vfio, true);
+	if (ret) {
+		pp_vfio_irq_disable(e->vfio, PP_VFIO_MSI);
+		free_rings(e);
+		forget(e);
+		return ret;
+	}
+	start(e);
+	return 0;
+}
+
+/*
+ * While the device answers: stop it, take what it has received and sent, free the rings. If
+ * it has gone, all mappings have been taken back already, and its ring is not read any more.
+ * Either way pages that others hold stay theirs, and nothing is waited for.
+ */
+static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
+			  void *ctx)
+{
+	struct e1000e *e = ctx;
+
+	(void)dev, (void)binding;
+	if (why == PP_REMOVE_UNBIND) {
+		if (!e->params.rogue) {
+			stop(e); /* if it won't: what it does from now on faults */
+			pp_vfio_bus_master(e->vfio, false);
+			e->nic.stats.rx_missed += e->gone ? 0 : reg_read(e, E1000E_MPC);
+		}
+		rx_look(e);
+		e1000e_tx_reap(&e->nic);
+		free_rings(e);
+	}
+	pp_vfio_irq_disable(e->vfio, PP_VFIO_MSI);
+	forget(e);
+}
+
+/* ---- the rest of nic.h ------------------------------------------------------------------------ */
+
+static int e1000e_event_fd(struct nic *nic)
+{
+	return e1000e_of(nic)->event_fd;
+}
+
+/* The read sees to it that the clearing has arrived: what comes later interrupts. */
+static void e1000e_arm(struct nic *nic)
+{
+	struct e1000e *e = e1000e_of(nic);
+	eventfd_t drop;
+
+	if (!e->rx || e->params.poll)
+		return;
+	eventfd_read(e->irq_fd, &drop); /* fails if there is nothing to take back */
+	reg_write(e, E1000E_ICR, UINT32_MAX);
+	reg_read(e, E1000E_STATUS);
+}
+
+static enum nic_state e1000e_state(struct nic *nic)
+{
+	struct e1000e *e = e1000e_of(nic);
+
+	if (!e->gone)
+		e->gone = pp_vfio_requested(e->vfio) || reg_read(e, E1000E_STATUS) == GONE;
+	return e->gone ? NIC_GONE : NIC_RUNNING;
+}
+
+static const char *e1000e_error(struct nic *nic)
+{
+	return e1000e_of(nic)->error;
+}
+
+static int e1000e_dlt(struct nic *nic)
+{
+	(void)nic;
+	return NIC_DLT_ETHERNET;
+}
+
+static void e1000e_quiet(struct nic *nic)
+{
+	struct e1000e *e = e1000e_of(nic);
+
+	if (e->gone || e->rx)
+		return;
+	stop(e); /* once more, unless it was left running */
+	pp_vfio_bus_master(e->vfio, false);
+}
+
+static void e1000e_close(struct nic *nic)
+{
+	struct e1000e *e = e1000e_of(nic);
+	struct nic_seg seg;
+
+	pp_device_unregister(nic->dev);
+	pp_driver_unregister(&nic->drv);
+	while (rx_take(e, &seg, 1))
+		pp_page_put(seg.page);
+	pp_vfio_close(e->vfio);
+	close(e->event_fd);
+	close(e->irq_fd);
+	free(e);
+}
+
+static const struct nic_ops e1000e_ops = {
+	.rx = e1000e_rx,
+	.tx = e1000e_tx,
+	.tx_reap = e1000e_tx_reap,
+	.event_fd = e1000e_event_fd,
+	.arm = e1000e_arm,
+	.state = e1000e_state,
+	.error = e1000e_error,
+	.dlt = e1000e_dlt,
+	.quiet = e1000e_quiet,
+	.close = e1000e_close,
+};
+
+bool e1000e_knows(struct pp_vfio *vfio, uint32_t *id)
+{
+	return !pp_vfio_config_read(vfio, 0, 4, id) && *id == E1000E_PCI_ID;
+}
+
+static int watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+/* One descriptor for interrupts and for the kernel's request; polling: always readable. */
+static int make_events(struct e1000e *e)
+{
+	int request = pp_vfio_request_fd(e->vfio), ret;
+
+	e->irq_fd = eventfd(e->params.poll, EFD_NONBLOCK | EFD_CLOEXEC);
+	e->event_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (e->irq_fd < 0 || e->event_fd < 0)
+		return -errno;
+	ret = watch(e->event_fd, e->irq_fd);
+	return ret || request < 0 ? ret : watch(e->event_fd, request);
+}
+
+static int map_registers(struct e1000e *e)
+{
+	size_t size;
+	int ret = pp_vfio_bar(e->vfio, 0, &e->regs, &size);
+
+	return ret ? ret : size < E1000E_BAR_BYTES ? -ENXIO : 0;
+}
+
+int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params,
+		    char *error)
+{
+	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
+	struct e1000e *e = calloc(1, sizeof *e);
+	int ret = e ? 0 : -ENOMEM;
+
+	*out = NULL;
+	if (ret)
+		goto sentence;
+	e->params = *params;
+	e->vfio = vfio;
+	e->irq_fd = e->event_fd = -1;
+	e->nic.ops = &e1000e_ops;
+	e->nic.rx_ring = RING;
+	e->nic.drv = (struct pp_driver){
+		.name = "e1000e", .probe = probe, .remove = e1000e_remove, .ctx = e
+	};
+	if (!pp_vfio_irq_count(vfio, PP_VFIO_MSI))
+		e->params.poll = true;
+	ret = map_registers(e);
+	if (!ret)
+		ret = make_events(e);
+	if (ret)
+		goto free;
+	dev.name = pp_vfio_address(vfio);
+	dev.iommu = pp_vfio_iommu(vfio);
+	dev.resource = vfio;
+	ret = pp_driver_register(&e->nic.drv);
+	if (ret)
+		goto free;
+	ret = pp_device_register(&e->nic.dev, &dev);
+	if (ret)
+		goto unregister;
+	*out = &e->nic;
+	return 0;
+unregister:
+	pp_driver_unregister(&e->nic.drv);
+free:
+	if (e->irq_fd >= 0)
+		close(e->irq_fd);
+	if (e->event_fd >= 0)
+		close(e->event_fd);
+	free(e);
+sentence:
+	snprintf(error, E1000E_ERROR, "%s can't be set up: %s", pp_vfio_address(vfio), strerror(-ret));
+	return ret;
+}
