@@ -17,13 +17,13 @@
 	X(alloc_fast, "pages got from the owner's cache")                            \
 	X(alloc_slow, "pages got from the chunks, by batches into the cache")        \
 	X(alloc_slow_high_order, "chunks added to the pool")                         \
-	X(alloc_empty, "times the owner's cache was found empty, the ring's refills included") \
-	X(alloc_refill, "times the return ring refilled it")                         \
+	X(alloc_empty, "times the owner's cache was found empty, the returns' refills included") \
+	X(alloc_refill, "times pages that other threads put refilled it")           \
 	X(alloc_failed, "gets that failed: no memory, the limit, revoked")           \
 	X(recycle_cached, "pages put back into the owner's cache")                   \
 	X(recycle_cache_full, "pages given to their chunks because it was full")     \
-	X(recycle_ring, "pages put back through the return ring")                    \
-	X(recycle_ring_full, "pages that found it full and went to their chunk")     \
+	X(recycle_ring, "pages that other threads put, and the owner takes")         \
+	X(recycle_ring_full, "pages that found no room there and went to their chunk")     \
 	X(pages, "pages in the chunks, free or not")                                 \
 	X(in_flight, "pages with a holder")                                          \
 	X(max_pages, "the limit; 0 is none")                                         \

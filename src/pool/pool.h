@@ -4,18 +4,18 @@
  * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *place*:
  *
  *   cache   the owner's private array: the owner alone, no atomic read-modify-write
- *   ring    the pool's returns, lanes and a shared ring: any thread puts, the owner takes
+ *   returns the pool's lanes and a shared ring (returns.c): any thread puts, the owner takes
  *   chunk   its bit in the chunk's `home` words: any thread puts, the lock's holder takes
  *
- * cache and ring are there for speed; the chunk is where a page is at home and where it
+ * cache and returns are there for speed; the chunk is where a page is at home and where it
  * is counted. A chunk all of whose pages are home is idle, and in a zombie pool it goes.
  *
- * THE ONE SUBTLE PROTOCOL: REVOCATION. After it the pages in cache and ring must come
- * home though their owner may never call again, and nobody may pay for that before.
- * So whoever uses cache or ring does it first and then looks at the flag:
+ * THE ONE SUBTLE PROTOCOL: REVOCATION. After it the pages in cache and returns must
+ * come home though their owner may never call again, and nobody may pay for that before.
+ * So whoever uses cache or returns does it first and then looks at the flag:
  *
- *   owner, putter:  change cache or ring; light barrier; load gate->revoked
- *   revoker (lock): store gate->revoked;  heavy barrier; drain cache and ring
+ *   owner, putter:  change cache or returns; light barrier; load gate->revoked
+ *   revoker (lock): store gate->revoked;     heavy barrier; drain cache and returns
  *
  * One of the two sees the other (env.h, "the asymmetric pair"). Who sees the flag takes
  * the lock, by which time the revoker has drained, and settles what it had in hand:
