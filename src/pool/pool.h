@@ -39,6 +39,7 @@
 #include "dma/space.h"
 #include "env/list.h"
 
+#ifndef POOL_CACHE /* tests/explore has smaller ones */
 #define POOL_CACHE 512u   /* pages in the owner's cache */
 #define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
 #define POOL_LANES 4u     /* threads that put through a lane of their own */
@@ -46,6 +47,7 @@
 #define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES 16u  /* devices that one pool may be attached to */
 #define POOL_SPAN 64u     /* chunks mapped by one call, at most */
+#endif
 
 /* ---- the gate (pagepool/fast.h): what a put looks at last --------------------------- */
 

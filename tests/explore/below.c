@@ -1,0 +1,372 @@
+/*
+ * below.c - see below.h. The code of binding and domain is the library's own.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "below.h"
+
+#include "device/binding.h"
+#include "dma/space.h"
+#include "env/debug.h"
+#include "pool/pool.h"
+
+/* ---- the shadow map: who has which page ------------------------------------------------ */
+
+#define HELD 8
+
+static struct held {
+	struct pp_page *page;
+	char *addr;
+	uint64_t size;
+	uint32_t n, fragment;
+} held[HELD] STATE = { { NULL, NULL, 0, 0, 0 } };
+
+static struct held *find(const struct pp_page *page)
+{
+	for (unsigned i = 0; i < HELD; i++)
+		if (held[i].n && held[i].page == page)
+			return &held[i];
+	return NULL;
+}
+
+void below_got(struct pp_page *page, bool fragment)
+{
+	struct held *h = find(page);
+
+	if (h && !(fragment && h->fragment))
+		fail("a page is handed out twice");
+	for (unsigned i = 0; !h && i < HELD; i++)
+		if (!held[i].n) {
+			h = &held[i];
+			*h = (struct held){ page, pp_page_addr(page), pp_page_size(page), 0,
+					    fragment };
+		}
+	if (!h)
+		fail("the explorer's shadow map is too small");
+	h->n++;
+}
+
+void below_ref(struct pp_page *page, unsigned n)
+{
+	find(page)->n += n;
+}
+
+bool below_put(struct pp_page *page)
+{
+	struct held *h = find(page);
+
+	if (!h)
+		fail("the scenario puts a page that it does not have");
+	if (--h->n)
+		return false;
+	memset(h, 0, sizeof *h);
+	return true;
+}
+
+unsigned below_held(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < HELD; i++)
+		n += held[i].n != 0;
+	return n;
+}
+
+/* ---- memory for devices: addresses and nothing behind them ------------------------------- */
+
+#define PAGES 16 /* base pages there are at most; all below is in those */
+#define MEMORY 0x100000000000ull
+#define IOVA 0x10000000ull
+
+static char *memory[PAGES] STATE = { NULL };
+
+/* What a device can reach: mapped, or unmapped and not invalidated yet. */
+static struct reach {
+	pp_iova_t iova;
+	char *addr; /* NULL: nothing */
+	uint64_t stale;
+} reach[PAGES] STATE = { { 0, NULL, 0 } };
+
+/* Addresses that no two threads share, whatever the schedule. */
+static uint64_t fresh(uint64_t *used, size_t len)
+{
+	unsigned t = concurrent() ? (unsigned)thread_self() - 1 : THREADS;
+	uint64_t at = t * 0x1000000ull + used[t];
+
+	used[t] += (len + 0xffff) & ~0xffffull;
+	return at;
+}
+
+int env_map(void **to, size_t len, size_t align, enum pp_memory kind, int numa_node)
+{
+	static uint64_t used[THREADS + 1] STATE = { 0 };
+	char *addr = (char *)(uintptr_t)(MEMORY + fresh(used, len));
+
+	(void)align;
+	(void)kind;
+	(void)numa_node;
+	for (size_t done = 0, i = 0; done < len; done += PP_BASE_PAGE) {
+		while (i < PAGES && memory[i])
+			i++;
+		if (i == PAGES)
+			fail("the explorer has too little memory");
+		memory[i] = addr + done;
+	}
+	*to = addr;
+	return 0;
+}
+
+static char **memory_at(const char *addr, const char *what)
+{
+	for (unsigned i = 0; i < PAGES; i++)
+		if (memory[i] == addr)
+			return &memory[i];
+	fail("%s: no memory is there", what);
+}
+
+/* What was there is gone: nobody may have it, no device may reach it. */
+static void check_unused(const char *addr, const char *what)
+{
+	memory_at(addr, what);
+	for (unsigned i = 0; i < PAGES; i++)
+		if (reach[i].addr == addr)
+			fail("%s: memory goes while the device can reach it", what);
+	for (unsigned i = 0; i < HELD; i++)
+		if (held[i].n && held[i].addr < addr + PP_BASE_PAGE &&
+		    addr < held[i].addr + held[i].size)
+			fail("%s: a page is there that someone holds", what);
+}
+
+void env_unmap(void *start, size_t len)
+{
+	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE) {
+		check_unused(addr, "unmap");
+		*memory_at(addr, "unmap") = NULL;
+	}
+}
+
+void env_discard(void *start, size_t len)
+{
+	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE)
+		check_unused(addr, "discard");
+}
+
+size_t env_page_size(enum pp_memory kind)
+{
+	(void)kind;
+	return PP_BASE_PAGE;
+}
+
+/* ---- the IOMMU ---------------------------------------------------------------------------- */
+
+static int iommu_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+		     size_t page_size, unsigned prot)
+{
+	(void)iommu;
+	(void)page_size;
+	(void)prot;
+	for (size_t done = 0, i = 0; done < len; done += PP_BASE_PAGE) {
+		while (i < PAGES && reach[i].addr)
+			i++;
+		if (i == PAGES)
+			fail("the explorer's IOMMU is too small");
+		reach[i] = (struct reach){ iova + done, (char *)addr + done, 0 };
+	}
+	return 0;
+}
+
+static size_t iommu_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	size_t n = 0;
+
+	(void)iommu;
+	for (unsigned i = 0; i < PAGES; i++)
+		if (reach[i].addr && !reach[i].stale && reach[i].iova - iova < len) {
+			reach[i].stale = 1;
+			n += PP_BASE_PAGE;
+		}
+	return n; /* domain.c sees whether it was all */
+}
+
+static void iommu_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	(void)iommu;
+	for (unsigned i = 0; i < PAGES; i++)
+		if (reach[i].stale && reach[i].iova - iova < len)
+			memset(&reach[i], 0, sizeof reach[i]);
+}
+
+static void iommu_block(struct pp_iommu *iommu, bool on)
+{
+	(void)iommu;
+	(void)on;
+}
+
+static const struct pp_iommu_ops iommu_ops = {
+	.kind = "explorer",
+	.map = iommu_map,
+	.unmap = iommu_unmap,
+	.invalidate = iommu_invalidate,
+	.block = iommu_block,
+};
+
+struct pp_iommu below_iommu = {
+	.ops = &iommu_ops,
+	.ranges = { { 0, UINT64_MAX } },
+	.n_ranges = 1,
+	.page_sizes = PP_BASE_PAGE,
+	.deferred = true,
+	.can_split = true,
+};
+
+void below_device_sees_nothing(void)
+{
+	for (unsigned i = 0; i < PAGES; i++)
+		if (reach[i].addr)
+			fail("the device can reach memory after the revocation");
+}
+
+void below_nothing_left(void)
+{
+	below_device_sees_nothing();
+	for (unsigned i = 0; i < PAGES; i++)
+		if (memory[i])
+			fail("a leak: memory is left");
+}
+
+/* ---- IOVA, records of mappings ------------------------------------------------------------- */
+
+int iova_get(struct iova **to, size_t len, unsigned bits)
+{
+	static uint64_t used[THREADS + 1] STATE = { 0 };
+
+	(void)bits;
+	*to = env_zalloc(sizeof **to);
+	(*to)->addr = IOVA + fresh(used, len);
+	(*to)->order = iova_order(len);
+	return 0;
+}
+
+void iova_put(struct iova *iova)
+{
+	for (unsigned i = 0; iova && i < PAGES; i++)
+		if (reach[i].addr && reach[i].iova - iova->addr < 1ull << iova->order)
+			fail("an IOVA is given back while the device can use it");
+	env_free(iova);
+}
+
+uint64_t iova_in_use(void)
+{
+	return 0;
+}
+
+int space_add_span(struct binding *b, struct mapping **to, const struct iova *block, void *addr,
+		   size_t len, enum pp_dma_dir dir)
+{
+	(void)b;
+	(void)block;
+	(void)addr;
+	(void)len;
+	(void)dir;
+	*to = env_zalloc(sizeof **to);
+	return 0;
+}
+
+void space_del_span(struct binding *b, struct mapping *m)
+{
+	(void)b;
+	env_free(m);
+}
+
+unsigned mapping_prot(enum pp_dma_dir dir)
+{
+	return (unsigned)dir;
+}
+
+const char *pp_device_name(const struct pp_device *dev)
+{
+	(void)dev;
+	return "explored";
+}
+
+/* ---- debug mode: watch.c and recall.c have no part in this ----------------------------------- */
+
+unsigned below_debug STATE = 0;
+
+unsigned pp_debug_get(void)
+{
+	return below_debug;
+}
+
+void watch_get(struct pp_page *page, const void *place)
+{
+	(void)page;
+	(void)place;
+}
+
+bool watch_put(struct pp_page *page, const void *place)
+{
+	(void)page;
+	(void)place;
+	return true;
+}
+
+int watch_caller(struct pp_pool *pool, const void *place)
+{
+	(void)pool;
+	(void)place;
+	return 0;
+}
+
+bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place)
+{
+	(void)pool;
+	(void)what;
+	(void)place;
+	return false;
+}
+
+void watch_chunk(struct pp_chunk *c)
+{
+	(void)c;
+}
+
+void watch_bury(struct pp_pool *pool)
+{
+	env_lock_destroy(&pool->lock);
+	env_free(pool);
+}
+
+void watch_double_put(const struct pp_page *page, const void *place)
+{
+	(void)page;
+	(void)place;
+	fail("a page comes home twice");
+}
+
+void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
+{
+	(void)pool;
+	(void)place;
+	fail("the scenario asks for a bad fragment: %u, %u", len, align);
+}
+
+void recall_ask(uint64_t pool_id, const char *name)
+{
+	(void)pool_id;
+	(void)name;
+}
+
+/* ---- parameters --------------------------------------------------------------------------------
+ */
+
+int env_params(void *ours, size_t our_size, const void *theirs)
+{
+	memcpy(ours, theirs, our_size);
+	return 0;
+}
+
+void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our_size)
+{
+	memcpy(theirs, ours, their_size < our_size ? their_size : our_size);
+}

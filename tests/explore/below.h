@@ -1,0 +1,26 @@
+/*
+ * below.h - what lies below the pool while it is explored: memory and an IOMMU that check,
+ * and next to nothing else.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef BELOW_H
+#define BELOW_H
+
+#include <pagepool/iommu.h>
+#include <pagepool/pool.h>
+
+extern struct pp_iommu below_iommu;
+extern unsigned below_debug; /* what pp_debug_get says */
+
+/* What a holder does: the shadow map of who has which page. */
+void below_got(struct pp_page *page, bool fragment);
+void below_ref(struct pp_page *page, unsigned n);
+bool below_put(struct pp_page *page); /* true: it was the last reference */
+/* Pages held by anyone. */
+unsigned below_held(void);
+/* Nothing is mapped in the device; no memory is left either. */
+void below_device_sees_nothing(void);
+void below_nothing_left(void);
+
+#endif

@@ -1,0 +1,32 @@
+#!/bin/bash
+# build.sh SOURCES OUT [FLAG ...] - compile the library's sources over the explorer's
+# environment, and link them with it. SOURCES holds src/ and include/, as they are or broken.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$1 out=$2
+shift 2
+mkdir -p "$out"
+
+# smaller than life: every path is there, with fewer turns
+small="-DPOOL_CACHE=4u -DPOOL_REFILL=2u -DPOOL_LANES=1u -DPOOL_LANE=2u -DPOOL_RING=2u
+	-DPOOL_DEVICES=1u -DPOOL_SPAN=2u -DSLOT_BITS=2"
+flags="-std=gnu17 -O1 -g -D_GNU_SOURCE -fno-pie -fno-strict-aliasing -fno-tree-vectorize
+	-fno-stack-protector -U_FORTIFY_SOURCE -Wall -Wextra -Wno-unused-value $small -I$here -I$root/include -I$root/src
+	-include env/atomics.h $*"
+cc=${CC:-gcc}
+
+# The library's own code. The compiler reports its plain accesses (machine.c has the functions),
+# and its data is put where the explorer finds it.
+lib=
+for file in "$root"/src/pool/*.c "$root"/src/device/binding.c "$root"/src/iommu/domain.c; do
+	case $file in
+	*/watch.c | */recall.c) continue ;; # stood in for by below.c
+	esac
+	object=$out/$(basename "$file" .c).o
+	# shellcheck disable=SC2086 # lists of flags
+	$cc $flags -fsanitize=thread -c "$file" -o "$object"
+	objcopy --rename-section .data=explore_data --rename-section .bss=explore_bss "$object"
+	lib="$lib $object"
+done
+# shellcheck disable=SC2086
+$cc $flags -O2 -no-pie "$here"/{machine,search,below,scenarios}.c $lib -o "$out/explore"

@@ -1,0 +1,58 @@
+/*
+ * env.h - the explorer's environment: found before src/env/env.h by the include path, so
+ * that the library's own code is compiled against it, unchanged. Same names, same meaning.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef ENV_ENV_H
+#define ENV_ENV_H
+
+#include <errno.h>
+#include <string.h>
+
+#include "env/atomics.h"
+
+#include <pagepool/pool.h>
+#include <pagepool/types.h>
+
+#define env_likely(x) __builtin_expect(!!(x), 1)
+#define env_unlikely(x) __builtin_expect(!!(x), 0)
+#define env_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define ENV_LINE 64
+
+/* ---- locks ------------------------------------------------------------------------ */
+
+struct env_lock {
+	uint32_t holder; /* a thread's number */
+};
+#define ENV_LOCK_INIT                                                                              \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define env_lock_init(lock) ((void)(*(lock) = (struct env_lock)ENV_LOCK_INIT))
+#define env_lock_destroy(lock) op_lock_destroy(&(lock)->holder, ENV_SITE(#lock))
+#define env_lock(lock) op_lock(&(lock)->holder, ENV_SITE(#lock))
+#define env_trylock(lock) op_trylock(&(lock)->holder, ENV_SITE(#lock))
+#define env_unlock(lock) op_unlock(&(lock)->holder, ENV_SITE(#lock))
+
+/* ---- memory, time, identity, words -------------------------------------------------- */
+
+#define env_zalloc(bytes) heap_zalloc(bytes)
+#define env_free(p) heap_free((p), ENV_SITE("free(" #p ")"))
+
+int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
+void env_unmap(void *addr, size_t len);
+#define env_keep_from_fork(addr, len) ((void)(addr), (void)(len))
+void env_discard(void *addr, size_t len);
+size_t env_page_size(enum pp_memory kind);
+
+#define env_now_ns() ((uint64_t)0)
+#define env_self() thread_self()
+#define env_is_self(number) ((number) == thread_self())
+#define env_abort(text) fail("%s", text)
+#define env_fault(what) false
+
+int env_params(void *ours, size_t our_size, const void *theirs);
+void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our_size);
+
+#endif

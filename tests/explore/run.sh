@@ -1,0 +1,98 @@
+#!/bin/bash
+# run.sh SOURCE-ROOT [quick] - explore the library's own code, and then broken copies of it,
+# each of which must be found out, with the message that fits. TAP.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$1" && pwd)
+quick=${2:-}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+n=0
+failed=0
+
+ok() { # STATUS WHAT
+	n=$((n + 1))
+	[ "$1" = 0 ] && echo "ok $n - $2" && return
+	echo "not ok $n - $2"
+	failed=1
+}
+
+if [ "$(uname -m)" != x86_64 ]; then
+	echo "1..0 # SKIP the explorer's coroutines are for x86-64"
+	exit 0
+fi
+
+"$here/build.sh" "$root" "$dir/whole" -Werror >"$dir/log" 2>&1
+ok $? "the library's code compiles over the explorer's environment"
+sed 's/^/# /' "$dir/log"
+# shellcheck disable=SC2086 # empty or a word
+"$dir/whole/explore" $quick >"$dir/out" 2>&1
+ok $? "every schedule of every scenario${quick:+ of the short run} holds"
+grep -v '^ok\|^1\.\.' "$dir/out" | sed 's/^\([^#]\)/# \1/'
+
+# breaks NAME SCENARIO MESSAGE FILE SED [FILE SED ...], or -DFLAG for FILE SED
+breaks() {
+	local name=$1 scenario=$2 message=$3 flag="" copy=$dir/broken
+	shift 3
+	rm -rf "$copy"
+	mkdir "$copy"
+	cp -r "$root/src" "$root/include" "$copy"
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-D*) flag=$1; shift; continue ;;
+		esac
+		sed -i "$2" "$copy/$1"
+		if cmp -s "$copy/$1" "$root/$1"; then
+			ok 1 "the way to break it, $name, no longer fits $1"
+			return
+		fi
+		shift 2
+	done
+	if ! "$here/build.sh" "$copy" "$dir/$name" ${flag:+"$flag"} >"$dir/log" 2>&1; then
+		ok 1 "the broken variant $name compiles"
+		sed 's/^/# /' "$dir/log"
+		return
+	fi
+	"$dir/$name/explore" "$scenario" >"$dir/out" 2>&1
+	grep -qE "^#  .*($message)" "$dir/out"
+	ok $? "found out in $scenario: $name"
+	[ -z "${VERBOSE:-}" ] || grep '^#' "$dir/out"
+	grep '^#' "$dir/out" | sed -n '1p;$p'
+}
+
+# ---- what each of the subtle steps is for ------------------------------------------------
+page=src/pool/page.c chunk=src/pool/chunk.c pool=src/pool/pool.c gate=src/pool/gate.c
+fast=include/pagepool/fast.h
+
+breaks no_heavy_barrier get-unbind '1 pages in flight, not 0' -DBROKEN_HEAVY
+breaks look_before_push put-destroy 'leak' \
+	$fast '/pp_store_relaxed(&gate->cache\[count\], page)/i uint32_t seen = pp_load_relaxed(&gate->revoked);
+		/PUSHED(1)/,/raced/s/pp_load_relaxed(&gate->revoked)/seen/'
+breaks drain_leaves_it get-unbind 'touches freed memory' \
+	$page '/^void place_drain/,/^}/s/env_xchg_acq_rel(\(&gate->cache\[i\]\), NULL)/env_load_relaxed(\1)/'
+[ -z "$quick" ] || { echo "1..$n"; exit $failed; }
+breaks refilling_ignored refill-unbind 'touches freed memory' $page 's/env_load_acquire(&pool->refilling)/0/'
+breaks count_overtakes_page get-unbind 'data race: free' \
+	$fast 's/pp_store_release(&gate->word/pp_store_relaxed(\&gate->word/'
+breaks gate_freed remote-destroy 'data race: free' $gate 's/^\tgates.free = g;/\tenv_free(g);/'
+breaks collect_early relay-trim 'touches freed memory' \
+	$chunk '/^void pool_process_inbox/,/^}/{/collect_returned/d;/env_xchg/a if (c && !pool->revoked) collect_returned(pool);
+		}'
+breaks inbox_above_count relay 'without an end' \
+	src/pool/pool.h 's/\(#define CHUNK_INBOX\) .*/\1 (1u << 31)/
+		s/\(#define CHUNK_PAGES(n)\) .*/\1 ((uint32_t)(n))/
+		s/\(#define CHUNK_COUNT(n_home)\) .*/\1 ((int32_t)((n_home) \& ~CHUNK_INBOX))/'
+breaks chunk_not_looked_at_again home-one 'a page is lost' \
+	$chunk '/^static unsigned scan_chunk/,/^}/s/if (env_load_seq_cst(&c->home\[w\])/if (0/'
+breaks unlock_without_kick put-destroy 'leak' $chunk '/^void pool_unlock/,/^}/s/kick(pool);//'
+breaks no_fence_before_kick put-destroy 'leak' $chunk '/^static void kick/,/^}/s/env_fence_seq_cst();.*the push.*//'
+breaks count_without_reference zombie 'destroyed while it is held' \
+	$chunk '/^static void chunk_account/,/^}/s/pool_\(un\)*ref(pool);/;/'
+breaks put_waits home 'must not wait|deadlock' \
+	$chunk '/^static void kick/,/^}/s/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
+breaks unmap_without_flush get-unbind 'device can' $chunk '/^void pool_unmap_all/,/^}/s/domain_flush.*;//'
+breaks trim_without_invalidation trimming 'memory goes' $chunk '/^static void trim(/,/^}/s/domain_retire(.*/chunk_free(c);/'
+breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' src/pool/frag.c 's/pool->frag_closed >= users/pool->frag_closed > users/'
+breaks pool_freed_twice put-destroy 'destroyed while it is held' $pool '/^bool pool_ref_unless_gone/,/^}/s/while (refs)/for (;;)/'
+echo "1..$n"
+exit $failed

@@ -1,0 +1,588 @@
+/*
+ * scenarios.c - what is explored: two or three threads over one small pool, and what must be
+ * true whatever the schedule.
+ *
+ * explore [quick | NAME ...]: the scenarios of two threads, or these, or all. TAP.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <pagepool/debug.h>
+
+#include "below.h"
+#include "device/binding.h"
+#include "pool/pool.h"
+
+static struct {
+	struct pp_pool *pool;
+	struct binding *slot;
+	pp_binding_t binding;
+	struct pp_page *page[8];     /* held when the threads begin */
+	uint64_t revoked, destroyed; /* a revocation has returned; the handle is gone */
+	uint64_t gets, puts;         /* that succeeded; of last references */
+	uint64_t frags;              /* fragments are cut: gets and puts aren't all known */
+	struct pp_page *passed;      /* from one thread to another; atomic */
+	struct pp_page *kept;        /* held to the end */
+} g STATE = { .pool = NULL };
+
+/* ---- calls, with their checks ---------------------------------------------------------- */
+
+static void check_get(int ret, bool late)
+{
+	if (!ret && late)
+		fail("a get that began after the revocation succeeded");
+	if (ret == -ENODEV && !may_wait)
+		fail("a get is refused without a revocation");
+	if (ret && ret != -ENODEV && ret != -ENOBUFS)
+		fail("a get returned %d", ret);
+}
+
+static struct pp_page *get(void)
+{
+	struct pp_page *page;
+	bool late;
+	int ret;
+
+	op_yield();
+	late = g.revoked;
+	ret = pp_page_get(&page, g.pool);
+	check_get(ret, late);
+	if (ret)
+		return NULL;
+	g.gets++;
+	below_got(page, false);
+	return page;
+}
+
+/* A put waits for no lock unless there is a revocation. */
+static void put_batch(struct pp_page *const *pages, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		g.puts += below_put(pages[i]);
+	must_not_wait(true);
+	if (n == 1)
+		pp_page_put(pages[0]);
+	else
+		pp_page_put_batch(pages, n);
+	must_not_wait(false);
+}
+
+static void put(struct pp_page *page)
+{
+	if (page)
+		put_batch(&page, 1);
+}
+
+static struct pp_page *frag(uint32_t len)
+{
+	struct pp_frag f;
+	bool late;
+	int ret;
+
+	op_yield();
+	g.frags = 1;
+	late = g.revoked;
+	ret = pp_frag_get(&f, g.pool, len, 1);
+	check_get(ret, late);
+	if (ret)
+		return NULL;
+	below_got(f.page, true);
+	return f.page;
+}
+
+static void destroy(void)
+{
+	op_yield();
+	may_wait = 1;
+	pp_pool_destroy(g.pool);
+	g.destroyed = 1;
+	g.revoked = 1;
+	below_device_sees_nothing();
+}
+
+/* What pp_device_unbind does to the pools (device.c). */
+static void unbind(void)
+{
+	op_yield();
+	may_wait = 1;
+	binding_close(g.slot);
+	binding_revoke(g.slot);
+	below_device_sees_nothing();
+	binding_end(g.slot);
+	g.revoked = 1;
+}
+
+/* What pp_device_remove does when the device has gone already. */
+static void removal(void)
+{
+	op_yield();
+	may_wait = 1;
+	binding_end(g.slot);
+	binding_revoke(g.slot);
+	below_device_sees_nothing();
+	g.revoked = 1;
+}
+
+static void detach(void)
+{
+	op_yield();
+	may_wait = 1;
+	pp_pool_detach(g.pool, g.binding);
+	below_device_sees_nothing();
+	g.revoked = 1;
+}
+
+static void trim(void)
+{
+	op_yield();
+	pp_pool_trim(g.pool, 0);
+}
+
+static void look_at_stats(void)
+{
+	struct pp_pool_stats s;
+	struct pp_totals t;
+
+	op_yield();
+	pp_pool_stats(g.pool, &s, sizeof s);
+	pp_totals(&t, sizeof t);
+	if (s.in_flight > s.pages)
+		fail("statistics: %llu in flight of %llu pages", (unsigned long long)s.in_flight,
+		     (unsigned long long)s.pages);
+}
+
+/* ---- setup ----------------------------------------------------------------------------------- */
+
+/* Chunks of so many pages, as far as there is room in a pool of so many. */
+static void create(pp_binding_t binding, unsigned pages, unsigned pages_a_chunk)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+
+	p.memory = PP_MEMORY_BASE;
+	p.page_size = PP_BASE_PAGE;
+	p.chunk_size = pages_a_chunk * PP_BASE_PAGE;
+	p.max_pages = pages;
+	p.idle_chunks = 1;
+	if (pp_pool_create(&g.pool, binding, &p))
+		fail("no pool");
+}
+
+static void create_mapped(unsigned pages, unsigned pages_a_chunk)
+{
+	if (binding_slot_get(&g.slot, NULL, &below_iommu, 64))
+		fail("no slot");
+	g.binding = binding_begin(g.slot);
+	create(g.binding, pages, pages_a_chunk);
+}
+
+static void hold(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!(g.page[i] = get()))
+			fail("no page");
+}
+
+/* As another thread would. */
+static void put_remotely(struct pp_page *page)
+{
+	uint64_t self = thread_self();
+
+	act_as(self == 1 ? 2 : 1);
+	put(page);
+	act_as(self);
+}
+
+static void two_held(void)
+{
+	create(pp_binding_none(), 2, 2);
+	hold(2);
+}
+
+static void none_held(void)
+{
+	create_mapped(2, 2);
+}
+
+static void one_held(void)
+{
+	create_mapped(2, 2);
+	hold(1);
+}
+
+static void one_cached(void)
+{
+	one_held();
+	put(g.page[0]);
+}
+
+static void two_held_mapped(void)
+{
+	create_mapped(2, 2);
+	hold(2);
+}
+
+static void one_held_one_cached(void)
+{
+	two_held_mapped();
+	put(g.page[1]);
+}
+
+static void three_held(void)
+{
+	create_mapped(3, 4);
+	hold(3);
+}
+
+/* Two held, and the cache full. */
+static void cache_full(void)
+{
+	create_mapped(POOL_CACHE + 2, 8);
+	hold(POOL_CACHE + 2);
+	for (unsigned i = 2; i < POOL_CACHE + 2; i++)
+		put(g.page[i]);
+}
+
+/* The cache empty, one page held, another with the others. */
+static void one_returned(void)
+{
+	create_mapped(2, 2);
+	hold(2);
+	put_remotely(g.page[1]);
+}
+
+static void one_of_one(void)
+{
+	create(pp_binding_none(), 1, 1);
+	hold(1);
+}
+
+static void two_references(void)
+{
+	create_mapped(1, 1);
+	hold(1);
+	pp_page_ref(g.page[0], 1);
+	below_ref(g.page[0], 1);
+}
+
+static void zombie(void)
+{
+	create(pp_binding_none(), 2, 2);
+	hold(2);
+	destroy();
+}
+
+/* With cache and ring closed: all pages come home and go out by the chunks. */
+static void watched(unsigned pages, unsigned pages_a_chunk)
+{
+	below_debug = PP_DEBUG_PAGES;
+	create_mapped(pages, pages_a_chunk);
+	hold(pages);
+}
+
+static void watched_one_chunk(void)
+{
+	watched(2, 2);
+}
+
+static void watched_one_kept(void)
+{
+	watched(2, 2);
+	g.kept = g.page[1];
+}
+
+static void watched_one_page(void)
+{
+	watched(1, 1);
+}
+
+static void watched_none_held(void)
+{
+	watched(1, 1);
+	put(g.page[0]);
+}
+
+static void watched_two_chunks(void)
+{
+	watched(2, 1);
+}
+
+/* Three chunks of which one may be idle, and is: the next two are trimmed. */
+static void watched_trimming(void)
+{
+	watched(3, 1);
+	put(g.page[2]);
+}
+
+static void half_fragment(void)
+{
+	create_mapped(2, 1);
+	g.page[0] = frag(2048);
+}
+
+/* ---- finish -------------------------------------------------------------------------------------
+ */
+
+static void add_up(void)
+{
+	struct pp_pool_stats s;
+
+	pp_pool_stats(g.pool, &s, sizeof s);
+	if (s.in_flight != below_held() + (g.frags && !g.revoked))
+		fail("statistics: %llu pages in flight, not %u", (unsigned long long)s.in_flight,
+		     below_held());
+	if (g.revoked || g.frags || below_debug)
+		return;
+	if (s.recycle_cached + s.recycle_ring + s.recycle_ring_full != g.puts)
+		fail("statistics: %llu + %llu + %llu puts, not %llu",
+		     (unsigned long long)s.recycle_cached, (unsigned long long)s.recycle_ring,
+		     (unsigned long long)s.recycle_ring_full, (unsigned long long)g.puts);
+	if (s.alloc_fast + s.alloc_empty - s.alloc_failed != g.gets)
+		fail("statistics: %llu + %llu - %llu gets, not %llu",
+		     (unsigned long long)s.alloc_fast, (unsigned long long)s.alloc_empty,
+		     (unsigned long long)s.alloc_failed, (unsigned long long)g.gets);
+}
+
+/* None is lost: a live pool gives out as many as it may have. */
+static void get_all(void)
+{
+	struct pp_page *page[8];
+	unsigned n = 0;
+
+	while (n < 8 && (page[n] = get()))
+		n++;
+	if (below_held() != g.pool->params.max_pages - (g.frags != 0))
+		fail("a page is lost: %u can be got", n);
+	while (n)
+		put(page[--n]);
+}
+
+/* The threads have put all that they had. What a zombie had must have gone with it. */
+static void finish(void)
+{
+	put(g.passed);
+	if (!g.destroyed) {
+		add_up();
+		if (!g.revoked)
+			get_all();
+		destroy();
+	}
+	put(g.kept);
+	if (below_held())
+		fail("the scenario still holds pages");
+	below_nothing_left();
+}
+
+/* ---- the threads' parts ---------------------------------------------------------------------- */
+
+static void put_0(void)
+{
+	put(g.page[0]);
+}
+
+static void put_1(void)
+{
+	put(g.page[1]);
+}
+
+static void put_0_1(void)
+{
+	put(g.page[0]);
+	put(g.page[1]);
+}
+
+static void batch_0_1(void)
+{
+	put_batch(g.page, 2);
+}
+
+static void batch_1_2(void)
+{
+	put_batch(g.page + 1, 2);
+}
+
+static void get_put(void)
+{
+	put(get());
+}
+
+static void put_0_get_put(void)
+{
+	put(g.page[0]);
+	put(get());
+}
+
+static void get_put_twice(void)
+{
+	put(get());
+	put(get());
+}
+
+static void get_get_put(void)
+{
+	struct pp_page *a = get(), *b = get();
+
+	put(a);
+	put(b);
+}
+
+/* Get a page for another thread to put; if it has not taken the last one, put that. */
+static void get_pass(void)
+{
+	struct pp_page *page = get();
+
+	if (page)
+		put(env_xchg_acq_rel(&g.passed, page));
+}
+
+static void take_put(void)
+{
+	put(env_xchg_acq_rel(&g.passed, NULL));
+}
+
+static void get_pass_3(void)
+{
+	get_pass();
+	get_pass();
+	get_pass();
+}
+
+static void get_pass_4(void)
+{
+	get_pass();
+	get_pass_3();
+}
+
+static void get_pass_2_trim_get(void)
+{
+	get_pass();
+	get_pass();
+	trim();
+	put(get());
+}
+
+static void take_put_2(void)
+{
+	take_put();
+	take_put();
+}
+
+static void trim_get_put(void)
+{
+	trim();
+	put(get());
+}
+
+static void cut_one(void)
+{
+	put(frag(1024));
+}
+
+static void put_0_cut_two(void)
+{
+	struct pp_page *a = frag(2048), *b = frag(4096);
+
+	put(g.page[0]);
+	put(a);
+	put(b);
+}
+
+/* The pool goes; another comes, which may well have its gate; and goes. */
+static void destroy_and_again(void)
+{
+	struct pp_page *page;
+
+	destroy();
+	g.destroyed = g.revoked = 0;
+	pp_pool_destroy(NULL);
+	create(pp_binding_none(), 1, 1);
+	page = get();
+	if (!page)
+		fail("the new pool gives no page");
+	destroy();
+	put(page);
+}
+
+/* ---- the scenarios -----------------------------------------------------------------------------
+ */
+
+#define O "owner"
+#define P "putter"
+#define Q "putter2"
+#define C "control"
+#define D "control2"
+#define FREE .finish = finish, .left = 1      /* a gate stays */
+#define TWO_GATES .finish = finish, .left = 2 /* two, if the first was still in use */
+#define MAPPED .finish = finish, .left = 2    /* a gate, and a slot for bindings */
+#define AWAY .as = THREADS + 1                /* the owner, who is the first thread otherwise */
+
+static const struct scenario scenarios[] = {
+	/* the owner against a revocation */
+	{ "put-destroy", { O, C }, { put_0_1, destroy }, two_held, FREE },
+	{ "get-unbind", { O, C }, { get_put_twice, unbind }, one_cached, MAPPED },
+	{ "grow-unbind", { O, C }, { get_put, unbind }, none_held, MAPPED },
+	{ "grow-removal", { O, C }, { get_put, removal }, none_held, MAPPED },
+	{ "spill-unbind", { O, C }, { batch_0_1, unbind }, cache_full, MAPPED },
+	{ "refill-unbind", { O, C }, { put_0_get_put, unbind }, one_returned, MAPPED },
+	{ "trim-detach", { O, C }, { trim_get_put, detach }, one_cached, MAPPED },
+	{ "cut-unbind", { O, C }, { put_0_cut_two, unbind }, half_fragment, MAPPED },
+	/* other threads' puts against it */
+	{ "remote-destroy", { P, C }, { put_0, destroy }, one_of_one, FREE, AWAY },
+	{ "batch-unbind", { P, C }, { batch_0_1, unbind }, two_held_mapped, MAPPED, AWAY },
+	{ "gate-again", { P, C }, { put_0, destroy_and_again }, one_of_one, TWO_GATES, AWAY },
+	{ "zombie", { P, Q }, { put_0, put_1 }, zombie, FREE, AWAY },
+	{ "references", { O, P }, { put_0, put_0 }, two_references, MAPPED },
+	/* the owner against other threads' puts */
+	{ "refill", { O, P }, { get_get_put, put_0 }, one_returned, MAPPED },
+	{ "trim", { O, P }, { trim_get_put, batch_0_1 }, two_held_mapped, MAPPED },
+	{ "home", { O, P }, { get_put_twice, put_0_1 }, watched_one_chunk, MAPPED },
+	{ "home-one", { O, P }, { get_put, put_0 }, watched_one_kept, MAPPED },
+	{ "home-relay", { O, P }, { get_pass_4, take_put_2 }, watched_none_held, MAPPED },
+	{ "trimming", { P, Q }, { put_0, put_1 }, watched_trimming, MAPPED, AWAY },
+	{ "stats", { C, P }, { look_at_stats, put_0_1 }, two_held_mapped, MAPPED, AWAY },
+	/* three */
+	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
+	{ "refill-all", { O, P, C }, { get_put, put_0, unbind }, one_returned, MAPPED },
+	{ "two-putters", { P, Q, C }, { put_0, put_1, destroy }, two_held, FREE, AWAY },
+	{ "two-ends", { P, C, D }, { put_0, unbind, destroy }, one_held, MAPPED, AWAY },
+	{ "ring-full", { O, P, Q }, { get_put, put_0, batch_1_2 }, three_held, MAPPED },
+	{ "home-three", { O, P, Q }, { get_put, put_0, put_1 }, watched_one_chunk, MAPPED },
+	{ "relay", { O, P, Q }, { get_pass_3, take_put_2, take_put }, watched_none_held, MAPPED },
+	{ "relay-trim",
+	  { O, P, Q },
+	  { get_pass_2_trim_get, put_0, take_put },
+	  watched_one_page,
+	  MAPPED },
+	{ "home-two-chunks", { O, P, Q }, { get_put, put_0, put_1 }, watched_two_chunks, MAPPED },
+	{ "cut-three", { O, P, C }, { cut_one, put_0, unbind }, half_fragment, MAPPED },
+};
+
+static bool chosen(const struct scenario *s, char **names, bool quick)
+{
+	if (!*names)
+		return !quick || !s->thread[2];
+	for (; *names; names++)
+		if (!strcmp(*names, s->name))
+			return true;
+	return false;
+}
+
+int main(int argc, char **argv)
+{
+	bool quick = argc > 1 && !strcmp(argv[1], "quick");
+	unsigned n = 0, failed = 0;
+
+	for (unsigned i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+		bool held;
+
+		if (!chosen(&scenarios[i], argv + 1 + quick, quick))
+			continue;
+		held = explore(&scenarios[i], true);
+		failed += !held;
+		printf("%s %u - %s\n", held ? "ok" : "not ok", ++n, scenarios[i].name);
+		fflush(stdout);
+	}
+	printf("1..%u\n", n);
+	return failed || !n;
+}

@@ -1,0 +1,137 @@
+/*
+ * world.h - what machine.c and search.c share: the state of a run.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include "explore.h"
+
+#define REGIONS (THREADS + 1)
+#define REGION 16384u /* bytes of heap for each thread, and for setup and finish */
+#define BLOCKS 24u    /* allocations in a region */
+#define STACK 16384u
+#define WIPE 2048u /* bytes of a stack that are cleared below what is in use */
+#ifndef STORES
+#define STORES 3u /* in a buffer, at most; what finds it full waits */
+#endif
+#define TLS 64u                           /* bytes of it, at most */
+#define PLACES (REGIONS * REGION + 16384) /* bytes that can be shared */
+#define RACES 4096u
+#define NOBODY (-1)
+
+enum op_kind {
+	OP_YIELD,
+	OP_LOAD,
+	OP_ROOM,
+	OP_RMW_RELAXED,
+	OP_RMW,
+	OP_FENCE,
+	OP_HEAVY,
+	OP_LOCK,
+	OP_TRYLOCK,
+	OP_DONE
+};
+
+/* No padding in what follows: it is compared byte for byte. */
+
+/* What a thread is about to do. */
+struct op {
+	uint64_t kind;
+	const void *p;
+	const struct site *site;
+};
+
+struct thread {
+	void *sp;
+	struct op op;
+	uint64_t hurry; /* it must not wait */
+};
+
+struct store {
+	void *p;
+	uint64_t v;
+	const struct site *site;
+	uint32_t size;
+	uint32_t release;
+};
+
+struct buffer {
+	uint64_t n;
+	struct store store[STORES];
+};
+
+struct block {
+	uint32_t at, len, freed;
+};
+
+struct region {
+	uint32_t used, n;
+	struct block block[BLOCKS];
+};
+
+/* The state, with heap, stacks and the data of the library and the scenarios. */
+struct world {
+	struct thread thread[THREADS];
+	char tls[THREADS + 1][TLS]; /* what is a thread's own */
+	struct buffer buffer[THREADS];
+	struct region region[REGIONS];
+};
+
+/* Beside the state: it goes back and forth with it, but is not compared. */
+struct clocks {
+	uint16_t now[THREADS][THREADS];
+	uint16_t loaded[THREADS][THREADS];         /* by relaxed loads: for a fence */
+	uint16_t fenced[THREADS][THREADS];         /* at the last fence: for relaxed stores */
+	uint16_t stored[THREADS][STORES][THREADS]; /* of the stores in a buffer */
+};
+
+/* Of one shared place: when each thread touched it last, and what a load of it acquires. */
+struct race {
+	uint16_t read[THREADS], wrote[THREADS];
+	uint16_t read_atomic[THREADS], wrote_atomic[THREADS];
+	uint16_t sync[THREADS];
+};
+
+/* Which threads ever touch a byte, in any schedule met so far, as bits. */
+struct place {
+	uint8_t readers, writers;
+	uint16_t race;
+};
+
+/* One step of the schedule, for the trace. */
+struct record {
+	uint8_t thread, flush;
+	uint8_t kind;
+	const struct site *site;
+	uint64_t v;
+};
+
+extern struct world world;
+extern struct clocks clocks;
+extern struct race race[RACES];
+extern unsigned n_races;
+extern char heap[REGIONS * REGION];
+extern char stacks[THREADS][STACK];
+extern struct place place[PLACES];
+extern struct record *record; /* of the step under way */
+extern const struct scenario *scenario;
+extern unsigned n_threads; /* in it */
+extern bool reclassified;  /* a place has become shared: what was searched doesn't count */
+extern int running;        /* or NOBODY */
+
+/* The data of the library and of the scenarios, made one by the linker. */
+extern char __start_explore_data[], __stop_explore_data[];
+extern char __start_explore_bss[], __stop_explore_bss[];
+#define DATA_SIZE ((size_t)(__stop_explore_data - __start_explore_data))
+#define BSS_SIZE ((size_t)(__stop_explore_bss - __start_explore_bss))
+
+void threads_init(void);
+void thread_run(unsigned t);
+bool thread_ready(unsigned t);
+/* May the i-th store in the buffer be the next to reach memory? */
+bool may_reach_memory(unsigned t, unsigned i);
+void reach_memory(unsigned t, unsigned i);
+
+#endif
