@@ -89,7 +89,7 @@ PP_API void pp_page_put_raced(struct pp_gate *gate);
 /* gnu_inline: inlined, or else the library's is called; no copy is made. */
 #define PP_INLINE extern inline __attribute__((gnu_inline))
 
-/* Pop from the cache. False: it is empty, or the pool revoked. */
+/* Pop from the cache. False: it is empty, or the pool revoked. Model: revoke.pml, cache_pop. */
 PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, struct pp_pool *pool)
 {
 	struct pp_gate *gate = *(struct pp_gate *const *)pool; /* its first member */
@@ -106,7 +106,10 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, 
 	return false;
 }
 
-/* Push to the cache, if the page's last reference is the caller's, its owner. Else false. */
+/*
+ * Push to the cache, if the page's last reference is the caller's, its owner. Else false.
+ * Model: revoke.pml, cache_push.
+ */
 PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 {
 	struct pp_gate *gate = pp_self.gate;

@@ -121,7 +121,7 @@ static void span_unref(struct pp_pool *pool, struct span *span)
 
 /*
  * Nobody has a page of it and no device can reach it: memory and record go. From the
- * lock's holder, or from a deferred invalidation without it.
+ * lock's holder, or from a deferred invalidation without it. Model: home.pml, chunk_free.
  */
 static void chunk_free(struct pp_chunk *c)
 {
@@ -435,6 +435,7 @@ int pool_grow(struct pp_pool *pool)
 
 /* ---- coming home -------------------------------------------------------------------------------- */
 
+/* Model: home.pml, inbox_push. */
 static void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **link)
 {
 	struct pp_chunk *old = env_load_relaxed(head);
@@ -444,7 +445,10 @@ static void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chu
 	while (!env_cas_acq_rel(head, &old, c)); /* pairs with the exchanges under the lock */
 }
 
-/* Under the lock or not: look at the inbox as long as there is one and nobody else does. */
+/*
+ * Under the lock or not: look at the inbox as long as there is one and nobody else does.
+ * Model: home.pml, kick.
+ */
 static void kick(struct pp_pool *pool)
 {
 	env_fence_seq_cst(); /* the push before the trylock; pairs with pool_unlock */
@@ -455,6 +459,7 @@ static void kick(struct pp_pool *pool)
 	}
 }
 
+/* Model: home.pml, pool_unlock. */
 void pool_unlock(struct pp_pool *pool)
 {
 	env_unlock(&pool->lock);
@@ -464,6 +469,7 @@ void pool_unlock(struct pp_pool *pool)
 /*
  * n more are home. Who adds the one that makes it complete puts the chunk into the inbox;
  * all others touch it no more. The pool is there: what is added isn't counted yet.
+ * Model: home.pml, chunk_account.
  */
 static void chunk_account(struct pp_chunk *c, uint32_t n)
 {
@@ -594,6 +600,7 @@ void pool_discard(struct pp_pool *pool)
 	}
 }
 
+/* Model: home.pml, chunk_bring_home. */
 static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
 	struct pp_pool *pool = c->pool;
@@ -615,6 +622,7 @@ static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
 }
 
+/* Model: revoke.pml, bring_home. */
 void pool_bring_home(struct pp_page *const *pages, unsigned n)
 {
 	/* neighbours that come together are counted together */
@@ -636,7 +644,7 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n)
 
 /* ---- going out ------------------------------------------------------------------------------------ */
 
-/* Chunks that pages have returned to, into pool->avail. */
+/* Chunks that pages have returned to, into pool->avail. Model: home.pml, collect_returned. */
 static void collect_returned(struct pp_pool *pool)
 {
 	struct pp_chunk *c = env_xchg_acq_rel(&pool->returned, NULL);
@@ -671,7 +679,10 @@ static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 	return got;
 }
 
-/* As take_from; a chunk that has no more is in no list, and will be queued when it has. */
+/*
+ * As take_from; a chunk that has no more is in no list, and will be queued when it has.
+ * Model: home.pml, scan_chunk.
+ */
 static unsigned scan_chunk(struct pp_pool *pool, struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
 	unsigned got = take_from(c, out, n);
@@ -689,6 +700,7 @@ static unsigned scan_chunk(struct pp_pool *pool, struct pp_chunk *c, struct pp_p
 	return got;
 }
 
+/* Model: home.pml, pool_take_home. */
 unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
 	unsigned got = 0;
@@ -867,6 +879,7 @@ static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
 	keep_to_limit(pool);
 }
 
+/* Model: home.pml, pool_process_inbox. */
 void pool_process_inbox(struct pp_pool *pool)
 {
 	struct pp_chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
@@ -890,6 +903,7 @@ void pool_process_inbox(struct pp_pool *pool)
 	}
 }
 
+/* Model: revoke.pml and home.pml, pool_let_go. */
 void pool_let_go(struct pp_pool *pool)
 {
 	env_store_relaxed(&pool->let_go, true); /* from now on, who puts a page discards it */

@@ -48,6 +48,7 @@ void gate_put(struct pp_gate *g)
 	env_unlock(&gates.lock);
 }
 
+/* Model: revoke.pml, gate_raced. */
 void gate_raced(struct pp_gate *g)
 {
 	struct pp_pool *pool;

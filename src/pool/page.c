@@ -38,6 +38,7 @@ static inline void cache_move(struct pp_gate *gate, uint64_t pushed_or_popped)
 /*
  * The flag was seen after popping n entries, which lie above the count now. What the drain
  * took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
+ * Model: revoke.pml, cache_pop.
  */
 static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n)
 {
@@ -56,7 +57,10 @@ static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n
 	pool_unlock(pool);
 }
 
-/* Pop n entries, which are there, into out. False: revoked, and nothing was popped. */
+/*
+ * Pop n entries, which are there, into out. False: revoked, and nothing was popped.
+ * Model: revoke.pml, cache_pop.
+ */
 static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_t n)
 {
 	struct pp_gate *gate = pool->gate;
@@ -80,7 +84,7 @@ static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
 		gate_raced(gate);
 }
 
-/* Push pages for which there is room. */
+/* Push pages for which there is room. Model: revoke.pml, cache_push. */
 static inline void cache_push(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
 {
 	struct pp_page **to = gate->cache + cache_count(gate);
@@ -115,7 +119,7 @@ static void cache_spill(struct pp_pool *pool)
 	}
 }
 
-/* The owner puts pages, POOL_REFILL at most. */
+/* The owner puts pages, POOL_REFILL at most. Model: revoke.pml, owner_put. */
 static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
 		      const void *place)
 {
@@ -140,6 +144,7 @@ static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32
 /*
  * Fill the empty cache from the returns. While `refilling` is up the revoker leaves them
  * to us; what it leaves, we drain when we see the flag. Returns the pages now in the cache.
+ * Model: revoke.pml, take_returns.
  */
 static uint32_t take_returns(struct pp_pool *pool)
 {
@@ -178,13 +183,19 @@ void place_open(struct pp_pool *pool)
 		place_close(pool);
 }
 
-/* Close cache and returns for good: gets and puts go the long way. */
+/*
+ * Close cache and returns for good: gets and puts go the long way.
+ * Model: revoke.pml, place_close.
+ */
 void place_close(struct pp_pool *pool)
 {
 	env_store_relaxed(&pool->gate->cap, 0);
 }
 
-/* Take everything out of the places and bring it home. After the heavy barrier only. */
+/*
+ * Take everything out of the places and bring it home. After the heavy barrier only.
+ * Model: revoke.pml, place_drain.
+ */
 void place_drain(struct pp_pool *pool)
 {
 	struct pp_gate *gate = pool->gate;
@@ -239,7 +250,10 @@ void place_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 
 /* ---- get ------------------------------------------------------------------------------------ */
 
-/* Fill the empty cache: from the returns, from the chunks, from new chunks. Or an errno. */
+/*
+ * Fill the empty cache: from the returns, from the chunks, from new chunks. Or an errno.
+ * Model: revoke.pml, owner_get; home.pml, refill.
+ */
 static int refill(struct pp_pool *pool)
 {
 	struct pp_page *pages[POOL_REFILL];
@@ -379,7 +393,7 @@ bool page_drop(struct pp_page *page, uint32_t n)
 	return drop(page, n);
 }
 
-/* Pages of one pool whose last reference is gone. */
+/* Pages of one pool whose last reference is gone. Model: revoke.pml, putter. */
 static void put_home(struct pp_page *const *pages, unsigned n, const void *place)
 {
 	struct pp_pool *pool = pages[0]->pool;

@@ -31,6 +31,7 @@ bool pool_ref_unless_gone(struct pp_pool *pool)
 	return false;
 }
 
+/* Model: revoke.pml, unref; home.pml, pool_unref. */
 void pool_unref(struct pp_pool *pool)
 {
 	if (env_sub_acq_rel(&pool->refs, 1) != 1)
@@ -64,6 +65,7 @@ static uint64_t count_in_flight(struct pp_pool *pool)
 /*
  * No device has the pool any more: it becomes a zombie, which lives as long as its pages
  * in flight. The protocol's revoker: flag, heavy barrier, drain, under the lock.
+ * Model: revoke.pml and home.pml, pool_revoke.
  */
 static void pool_revoke(struct pp_pool *pool)
 {

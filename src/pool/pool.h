@@ -24,7 +24,8 @@
  * with NULL for each entry, so a page is taken out of its place once, by whomever.
  *
  * The protocol has a model, checked exhaustively: tests/model/revoke.pml; coming home has
- * another, home.pml. Their labels and inlines bear the names of the functions here.
+ * another, home.pml. "Model: home.pml, kick." above a function names the label or inline that
+ * models it. The code itself is run through every schedule by tests/explore/.
  *
  * After a put has pushed its page, page, chunk and pool may be gone: all that it may
  * touch then is the gate, which is never freed.

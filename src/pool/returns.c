@@ -42,7 +42,7 @@ static inline struct lane *own_lane(struct pp_pool *pool)
 	return find_lane(pool);
 }
 
-/* As returns_push. */
+/* As returns_push. Model: revoke.pml, lane_push. */
 static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_page *const *pages,
 			  unsigned n)
 {
@@ -96,6 +96,7 @@ static void lane_drain(struct lane *lane)
 /*
  * A putter first takes its slots, by moving the tail, then fills them. The owner stops
  * at a slot that isn't filled yet: it never waits for a putter, nor the other way round.
+ * Model: revoke.pml, ring_push.
  */
 static unsigned ring_push(struct ring *ring, struct pp_gate *gate, struct pp_page *const *pages,
 			  unsigned n)
@@ -152,6 +153,7 @@ static void ring_drain(struct ring *ring)
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
+/* Model: revoke.pml, returns_push. */
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
 {
 	struct pp_gate *gate = pool->gate;

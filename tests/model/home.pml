@@ -149,7 +149,7 @@ inline kick() {
 	od
 }
 
-/* pool.c: pool_lock, pool_unlock */
+/* pool.c: pool_lock; chunk.c: pool_unlock */
 inline pool_lock() { atomic { !lock -> touch_pool(); lock = 1 } }
 inline pool_unlock() { atomic { touch_pool(); assert(lock); lock = 0 }; kick() }
 
