@@ -60,9 +60,9 @@ def lines(session, program, pattern, extra=""):
             input=f"open pages=4096{extra}\nmarked {pattern}\n", capture_output=True, text=True,
             check=False)
         words = done.stdout.split()
-        if done.returncode or len(words) != 3:
+        if done.returncode or len(words) < 2:
             raise RuntimeError(f"lackey and {program}: {done.stderr[-500:]}")
-        mark, stack = int(words[1], 16), int(words[2], 16)
+        mark, stack = int(words[-2], 16), int(words[-1], 16)
         touched, written, on = set(), set(), False
         for line in trace:
             if line[:2] not in (" S", " L", " M"):
