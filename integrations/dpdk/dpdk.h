@@ -1,0 +1,44 @@
+/*
+ * dpdk.h - pagepool as DPDK's mempool handler "pagepool": what an application may set and
+ * ask for. None of it is needed to use the handler; docs/dpdk.md.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PAGEPOOL_DPDK_H
+#define PAGEPOOL_DPDK_H
+
+#include <pagepool/pagepool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_mempool;
+
+/**
+ * What may be given to rte_mempool_set_ops_byname() as pool_config; read when the mempool is
+ * first populated. NULL: no device, both directions, hugetlb memory if there is some.
+ */
+struct pp_dpdk_config {
+	size_t size; /**< of this structure; see PP_PARAMS */
+	/**
+	 * Map the memory for this binding's device; objects have its DMA address then
+	 * (rte_mempool_virt2iova), and DPDK's own devices cannot reach them.
+	 * pp_binding_none(): for DPDK's devices.
+	 */
+	pp_binding_t binding;
+	enum pp_dma_dir dir;    /**< what the device may do */
+	enum pp_memory memory;  /**< the first kind to try */
+};
+
+/**
+ * The pool that a mempool's memory comes from: for statistics, to attach it to more devices.
+ * It is the mempool's, and goes with it.
+ * @return NULL: the mempool has another handler, or was never populated. Any thread.
+ */
+PP_API struct pp_pool *pp_dpdk_pool(const struct rte_mempool *mp);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
