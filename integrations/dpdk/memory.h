@@ -12,7 +12,7 @@
 
 #include <rte_mempool.h>
 
-#include "dpdk.h"
+#include <pagepool/dpdk.h>
 
 extern int pagepool_logtype;
 #define LOG(level, ...) rte_log(RTE_LOG_##level, pagepool_logtype, "pagepool: " __VA_ARGS__)
