@@ -166,6 +166,16 @@ PP_API void pp_device_stats(const struct pp_device *dev, struct pp_device_stats 
 PP_API void pp_domain_stats(const struct pp_device *dev, struct pp_domain_stats *stats,
 			    size_t size);
 
+/** A number that no other device of the process ever has. Any thread. */
+PP_API uint64_t pp_device_id(const struct pp_device *dev);
+/**
+ * Call fn for every registered device, in the order of registration. No lock of the library
+ * is held; the device stays for the time of the call, though it may be unregistered
+ * meanwhile: its statistics are 0 then. fn may make any-thread calls on it and no others.
+ * Any thread.
+ */
+PP_API void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx);
+
 /* The driver core's notifications, in the order in which Linux has them
  * (enum bus_notifier_event, drivers/base/{core,dd}.c). */
 enum pp_event {

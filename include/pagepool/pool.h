@@ -34,6 +34,9 @@ extern "C" {
 struct pp_pool;
 struct pp_page;
 
+/** Devices that one pool may be attached to. */
+#define PP_POOL_DEVICES 16
+
 /** Kinds of memory. A kind that can't be had falls back to the next. */
 enum pp_memory {
 	PP_MEMORY_HUGETLB, /**< 2 MiB pages of the hugetlb pool (the default) */
@@ -189,6 +192,30 @@ PP_API bool pp_pool_revoked(const struct pp_pool *pool);
 
 /** Fill in the statistics. Any thread with a handle. @param size  sizeof(*stats). */
 PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size);
+
+/** What a pool is; its counters are in struct pp_pool_stats. New members at the end only. */
+struct pp_pool_info {
+	char name[32];
+	char label[80]; /**< as reports have it: the name and the first device */
+	uint64_t id;    /**< no other pool of the process ever has it */
+	uint32_t page_size, chunk_size; /**< bytes */
+	uint32_t dir;       /**< enum pp_dma_dir */
+	uint32_t destroyed; /**< 1: the handle is gone, the pool waits for its pages */
+	uint64_t revoked_ago_ns; /**< 0: it is not revoked */
+	uint32_t n_bindings;     /**< devices that it is attached to, */
+	uint32_t reserved;
+	pp_binding_t binding[PP_POOL_DEVICES]; /**< and their bindings */
+};
+/** Fill it in. Any thread with a handle, or in pp_pool_each. @param size  sizeof(*info). */
+PP_API void pp_pool_info(struct pp_pool *pool, struct pp_pool_info *info, size_t size);
+
+/**
+ * Call fn for every pool of the process, zombies too, in the order of their making. No lock
+ * of the library is held; pools that are made or go meanwhile may be seen or not. The pool
+ * stays for the time of the call: fn may ask for its info, statistics and recall, and make
+ * no other call on it. Any thread.
+ */
+PP_API void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 
 /** Of the process: pools alive (zombies too), zombies, and their pages in flight. */
 struct pp_totals {

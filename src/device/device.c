@@ -25,6 +25,8 @@ struct pp_device {
 	enum pp_device_state state; /* stored relaxed under lifecycle, loaded anywhere */
 	struct pp_driver *drv; /* written under lifecycle and core.lock */
 	void *data;
+	uint64_t id;
+	bool unregistered; /* the handle is gone; under core.lock */
 	unsigned refs; /* the handle, and who looks at it for a moment; under core.lock */
 };
 
@@ -33,6 +35,7 @@ static struct {
 	struct list devices;
 	struct pp_driver *driver[64];
 	unsigned n_drivers;
+	uint64_t last_id;
 } core = { .lock = ENV_LOCK_INIT, .devices = { &core.devices, &core.devices } };
 
 /* ---- notifiers ------------------------------------------------------------------ */
@@ -141,6 +144,8 @@ static void device_unref(struct pp_device *dev)
 
 	env_lock(&core.lock);
 	last = !--dev->refs;
+	if (last)
+		list_del(&dev->link);
 	env_unlock(&core.lock);
 	if (!last)
 		return;
@@ -388,6 +393,7 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 	dev->refs = 1;
 	env_lock_init(&dev->lifecycle);
 	env_lock(&core.lock);
+	dev->id = ++core.last_id;
 	list_add_tail(&dev->link, &core.devices);
 	env_unlock(&core.lock);
 	*out = dev;
@@ -397,15 +403,18 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 
 void pp_device_unregister(struct pp_device *dev)
 {
+	struct pp_iommu *iommu;
+
 	if (!dev)
 		return;
 	if (pp_device_remove(dev, PP_REMOVAL_ORDERLY) == -EDEADLK)
 		env_abort("pagepool: a device is unregistered from one of its own callbacks\n");
 	env_lock(&core.lock);
-	list_del(&dev->link);
+	dev->unregistered = true;
 	env_unlock(&core.lock);
-	dev->slot->domain.iommu->ops->destroy(dev->slot->domain.iommu);
-	binding_slot_put(dev->slot);
+	iommu = dev->slot->domain.iommu;
+	binding_slot_put(dev->slot); /* first: who asks for statistics finds no domain then */
+	iommu->ops->destroy(iommu);
 	device_unref(dev);
 }
 
@@ -450,21 +459,53 @@ void *pp_device_data(const struct pp_device *dev)
 
 void pp_device_stats(const struct pp_device *dev, struct pp_device_stats *stats, size_t size)
 {
-	struct pp_device_stats out;
+	struct pp_device_stats out = { 0 };
 
 	env_lock(&dev->slot->lock);
-	out = dev->slot->stats;
-	out.late_calls_refused = env_load_relaxed(&dev->slot->late);
+	if (dev->slot->dev == dev) { /* else it is unregistered, and looked at by pp_device_each */
+		out = dev->slot->stats;
+		out.late_calls_refused = env_load_relaxed(&dev->slot->late);
+	}
 	env_unlock(&dev->slot->lock);
 	env_stats_out(stats, size, &out, sizeof out);
 }
 
 void pp_domain_stats(const struct pp_device *dev, struct pp_domain_stats *stats, size_t size)
 {
-	struct pp_domain_stats out;
+	struct pp_domain_stats out = { 0 };
 
 	env_lock(&dev->slot->lock);
-	domain_stats(&dev->slot->domain, &out);
+	if (dev->slot->dev == dev)
+		domain_stats(&dev->slot->domain, &out);
 	env_unlock(&dev->slot->lock);
 	env_stats_out(stats, size, &out, sizeof out);
+}
+
+uint64_t pp_device_id(const struct pp_device *dev)
+{
+	return dev->id;
+}
+
+void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx)
+{
+	struct list *pos;
+
+	env_lock(&core.lock);
+	for (pos = core.devices.next; pos != &core.devices;) {
+		struct pp_device *dev = list_entry(pos, struct pp_device, link);
+
+		if (dev->unregistered) {
+			pos = pos->next;
+			continue;
+		}
+		dev->refs++;
+		env_unlock(&core.lock);
+		fn(dev, ctx);
+		env_lock(&core.lock);
+		pos = pos->next; /* the reference keeps it in the list */
+		env_unlock(&core.lock);
+		device_unref(dev);
+		env_lock(&core.lock);
+	}
+	env_unlock(&core.lock);
 }

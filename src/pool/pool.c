@@ -421,6 +421,37 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 	env_stats_out(stats, size, &s, sizeof s);
 }
 
+static void info_locked(const struct pp_pool *pool, struct pp_pool_info *info)
+{
+	memcpy(info->name, pool->name, sizeof info->name);
+	memcpy(info->label, pool->label, sizeof info->label);
+	info->id = pool->id;
+	info->page_size = pool->page_size;
+	info->chunk_size = pool->params.chunk_size;
+	info->dir = pool->params.dir;
+	info->destroyed = pool->destroyed;
+	if (pool->revoked) /* never 0, so that it tells one that is revoked */
+		info->revoked_ago_ns = env_now_ns() - pool->revoked_ns + 1;
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding)
+			info->binding[info->n_bindings++] = pool->at[i].name;
+}
+
+void pp_pool_info(struct pp_pool *pool, struct pp_pool_info *info, size_t size)
+{
+	struct pp_pool_info i = { 0 };
+
+	pool_lock(pool);
+	info_locked(pool, &i);
+	pool_unlock(pool);
+	env_stats_out(info, size, &i, sizeof i);
+}
+
+void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+{
+	pools_each(fn, ctx);
+}
+
 static void add_to_totals(struct pp_pool *pool, void *ctx)
 {
 	struct pp_totals *t = ctx;

@@ -46,7 +46,7 @@
 #define POOL_LANES 4u     /* threads that put through a lane of their own */
 #define POOL_LANE 1024u   /* pages in a lane; a power of two */
 #define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
-#define POOL_DEVICES 16u  /* devices that one pool may be attached to */
+#define POOL_DEVICES PP_POOL_DEVICES
 #define POOL_SPAN 64u     /* chunks mapped by one call, at most */
 #endif
 
