@@ -38,6 +38,8 @@ def bars(path, title, rows, results, who):
         figures = [results[row]["figures"].get(label, {}).get("median", "?") for row, _ in rows]
         if any(f != "?" for f in figures):
             lines.append(f'"{label}" ' + " ".join(str(f) for f in figures))
+    if not lines:
+        return
     plots = [f'$data using {i + 2}:xtic(1) title "{name}" lc rgb "{COLOURS[i]}"'
              for i, (_, name) in enumerate(rows)]
     gnuplot(path, block("data", lines) + f"""
@@ -55,6 +57,8 @@ plot {", ".join(plots)}
 
 def lines(path, title, xlabel, ylabel, series):
     """series: name, [(x, y)]."""
+    if not series:
+        return
     data = "".join(block(f"d{i}", [f"{x} {y}" for x, y in points])
                    for i, (_, points) in enumerate(series))
     plots = [f'$d{i} with linespoints lw 2 pt 7 ps 0.6 lc rgb "{COLOURS[i % len(COLOURS)]}" '

@@ -4,6 +4,7 @@ import os
 import statistics
 import struct
 import subprocess
+import tempfile
 
 PLAIN = " plain=1"
 OURS = ["pagepool", "pagepool-shared"]
@@ -152,8 +153,6 @@ class Capture(Row):
 
     def measure(self, session):
         there = "/dev/shm" if os.access("/dev/shm", os.W_OK) else session.build
-        source, output = (os.path.join(there, f"pagepool-bench-{os.getpid()}.{end}")
-                          for end in ("in", "out"))
         n = self.packets
 
         def sample(label):
@@ -173,13 +172,10 @@ class Capture(Row):
             os.unlink(output)
             return took / n
 
-        self.make_input(source)
-        try:
+        with tempfile.TemporaryDirectory(dir=there) as folder:
+            source, output = (os.path.join(folder, name) for name in ("in.pcap", "out.pcap"))
+            self.make_input(source)
             figures = session.by_turns([w for w in self.who if session.has("write")], sample)
-        finally:
-            for path in (source, output):
-                if os.path.exists(path):
-                    os.unlink(path)
         return {"title": self.title, "unit": self.unit, "where": there,
                 "command": f"bench/run --only {self.name}", "figures": figures}
 
