@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #define LINE 64
@@ -69,6 +70,15 @@ static inline void pin_to(int n)
 	CPU_SET(processor(n), &one);
 	if (pthread_setaffinity_np(pthread_self(), sizeof one, &one))
 		fail("pinning");
+}
+
+/* How often another program took a processor from us. */
+static inline long preemptions(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return u.ru_nivcsw;
 }
 
 /* ---- one producer, one consumer ------------------------------------------------------------ */

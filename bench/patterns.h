@@ -20,8 +20,6 @@
 
 #include "bench.h"
 
-#include <sys/resource.h>
-
 #define TOUCHED 1536 /* bytes of a page, where it is touched: a packet */
 #define RETURNERS 4
 #define CHUNK_PAGES 512
@@ -327,14 +325,6 @@ static void answer_disturbed(double value, long times)
 static void answer(double value)
 {
 	answer_disturbed(value, 0);
-}
-
-static long preemptions(void)
-{
-	struct rusage u;
-
-	getrusage(RUSAGE_SELF, &u);
-	return u.ru_nivcsw;
 }
 
 /* For who counts what memory is touched: one round, warm, between two marks. */

@@ -35,16 +35,9 @@ class Contender:
     def ask(self, line):
         return float(self.ask_line(line).split()[0])
 
-    def sample(self, line, retries):
-        """As ask; again if somebody else had the processor meanwhile."""
-        best = None
-        for _ in range(1 + retries):
-            value, disturbed = self.ask_line(line).split()
-            if best is None or int(disturbed) < best[0]:
-                best = (int(disturbed), float(value))
-            if not best[0]:
-                break
-        return best
+    def sample(self, line):
+        value, disturbed = self.ask_line(line).split()
+        return float(value), int(disturbed)
 
     def end(self):
         self.process.stdin.close()
@@ -89,14 +82,21 @@ class Session:
                 values[name].append(sample(name))
         return {name: summary(v) if summarise else v for name, v in values.items()}
 
-    def sample(self, contender, line):
-        begun = time.monotonic()
-        disturbed, value = contender.sample(line, RETRIES if self.patience > 0 else 0)
-        if disturbed:
+    def undisturbed(self, take):
+        """take() gives a value, and how often another program had our processor meanwhile: the
+        value of the least disturbed of some attempts."""
+        best = None
+        for _ in range(1 + RETRIES):
+            begun = time.monotonic()
+            value, disturbed = take()
+            if best is None or disturbed < best[1]:
+                best = (value, disturbed)
+            if not disturbed or self.patience <= 0:
+                break
             self.patience -= time.monotonic() - begun
         self.taken += 1
-        self.disturbed += disturbed > 0
-        return value
+        self.disturbed += best[1] > 0
+        return best[0]
 
     def end(self):
         for c in self.running.values():

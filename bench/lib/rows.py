@@ -51,8 +51,8 @@ class Row:
                 c.ask(line + extra)
             least = f" least={self.least}" if self.least else ""
             n[label] = int(c.ask(f"calibrate {self.what}{extra} ms={self.ms(session)}{least}"))
-        figures = session.by_turns(who, lambda label: session.sample(
-            at[label], f"{self.what}{self.extra(label)} n={n[label]}"))
+        figures = session.by_turns(who, lambda label: session.undisturbed(
+            lambda: at[label].sample(f"{self.what}{self.extra(label)} n={n[label]}")))
         for label in who:
             at[label].ask("close")
             if self.pages > 500000:
@@ -105,11 +105,16 @@ class Strategies(Row):
         self.runs, self.samples = runs, samples  # label: arguments
 
     def measure(self, session):
-        def sample(label):
+        def run(label):
             program, *args = self.runs[label].split()
             out = subprocess.run([os.path.join(session.bench, "strategy-" + program), *args],
                                  check=True, capture_output=True, text=True).stdout
-            return json.loads(out)
+            result = json.loads(out)
+            # who waits, or works for long, is disturbed in any case
+            return result, result["disturbed"] if result["unbind_ns"] < 2e7 else 0
+
+        def sample(label):
+            return session.undisturbed(lambda: run(label))
 
         who = [w for w in self.who if session.has("strategy-" + self.runs[w].split()[0])]
         turns = session.by_turns(who, sample, self.samples, summarise=False)

@@ -224,6 +224,7 @@ int main(int argc, char **argv)
 	uint64_t stay = argc > 2 ? strtoull(argv[2], NULL, 10) : n;
 	double growth, each, unbind;
 	struct counts c;
+	long disturbed;
 
 	if (!n || !stay || stay > n)
 		fail("arguments: pages, and of these how many stay");
@@ -237,16 +238,19 @@ int main(int argc, char **argv)
 	each = get_and_put();
 	c = strategy_counts();
 	before_unbind(stay);
+	disturbed = preemptions();
 	unbind = now_ns();
 	strategy_unbind();
 	unbind = now_ns() - unbind;
+	disturbed = preemptions() - disturbed;
 	printf("{\"pages\": %lu, \"in_flight\": %lu, \"growth_ns\": %.2f, \"get_put_ns\": %.2f, "
 	       "\"unbind_ns\": %.0f, \"record_bytes\": %lu",
 	       n, stay, growth, each, unbind, c.record_bytes);
 	print_counts("", c);
 	put_late(stay);
 	print_counts("_left", strategy_counts());
-	printf(", \"late_calls_refused\": %lu}\n", strategy_late_calls());
+	printf(", \"late_calls_refused\": %lu, \"disturbed\": %ld}\n", strategy_late_calls(),
+	       disturbed);
 	return 0;
 }
 #endif
