@@ -199,6 +199,8 @@ static inline __attribute__((always_inline)) void hand_over(uint64_t n, unsigned
 		if (++to == threads)
 			to = 0;
 	}
+	for (to = 0; to < threads; to++)
+		spsc_flush(&rings[to]);
 }
 
 /* Get here, put there; the nanoseconds. n is a multiple of BATCH * RETURNERS. */

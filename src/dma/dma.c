@@ -68,13 +68,6 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 	return NULL;
 }
 
-static int leave_map(struct binding *b, struct finding *f, const struct call *c, int ret)
-{
-	if (ret == -ENOSPC)
-		f->what = "there is no IOVA left within the device's mask";
-	return leave(b, f, c, ret);
-}
-
 int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
 		  pp_iova_t *out, const char *place)
 {
@@ -98,7 +91,9 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, place);
 	if (!ret)
 		*out = m->iova;
-	return leave_map(b, &f, &c, ret);
+	if (ret == -ENOSPC)
+		f.what = "there is no IOVA left within the device's mask";
+	return leave(b, &f, &c, ret);
 }
 
 /* Unmap or free what passes the check. */
@@ -160,7 +155,6 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 {
 	struct call c = { "allocation of coherent memory", binding, NULL, PP_IOVA_NONE, len,
 			  PP_DMA_BIDIRECTIONAL, place };
-	struct finding f = { 0 };
 	struct binding *b;
 	struct mapping *m;
 	int ret;
@@ -179,7 +173,8 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 		*cpu = m->addr;
 		*out = m->iova;
 	}
-	return leave_map(b, &f, &c, ret);
+	binding_leave(b);
+	return ret;
 }
 
 int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,

@@ -251,26 +251,21 @@ void place_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 /* ---- get ------------------------------------------------------------------------------------ */
 
 /*
- * Fill the empty cache: from the returns, from the chunks, from new chunks. Or an errno.
- * Model: revoke.pml, owner_get; home.pml, refill.
+ * Fill the empty cache from the chunks, or from new ones if `grow`. Returns how many pages
+ * are in it now, or an errno. Model: home.pml, refill.
  */
-static int refill(struct pp_pool *pool)
+static int refill_home(struct pp_pool *pool, bool grow)
 {
 	struct pp_page *pages[POOL_REFILL];
-	unsigned n;
+	unsigned n = 0;
 	int ret = 0;
 
-	env_count(&pool->alloc_empty, 1);
-	n = take_returns(pool);
-	if (n) {
-		env_count(&pool->alloc_refill, 1);
-		return 0;
-	}
 	pool_lock(pool);
 	if (pool->revoked)
 		ret = -ENODEV;
-	n = ret ? 0 : pool_take_home(pool, pages, POOL_REFILL);
-	if (!ret && !n) {
+	else
+		n = pool_take_home(pool, pages, POOL_REFILL);
+	if (!ret && !n && grow) {
 		ret = pool_grow(pool);
 		n = ret ? 0 : pool_take_home(pool, pages, POOL_REFILL);
 	}
@@ -281,7 +276,31 @@ static int refill(struct pp_pool *pool)
 	cache_move(pool->gate, PP_GATE_PUSHED(n));
 	pool_unlock(pool);
 	env_count(&pool->alloc_slow, n);
-	return ret;
+	return ret ? ret : (int)n;
+}
+
+/*
+ * Fill the empty cache: from the returns, from the chunks, from new chunks. 0, or an errno.
+ *
+ * Each page that is taken from the returns as soon as it is there costs both threads the
+ * moving of its cache line and of the lane's ends. So a few are left there, to become more,
+ * as long as there are others. Model: revoke.pml, owner_get.
+ */
+static int refill(struct pp_pool *pool)
+{
+	int n = 0;
+
+	env_count(&pool->alloc_empty, 1);
+	if (returns_are_few(pool))
+		n = refill_home(pool, false);
+	if (n)
+		return n < 0 ? n : 0;
+	if (take_returns(pool)) {
+		env_count(&pool->alloc_refill, 1);
+		return 0;
+	}
+	n = refill_home(pool, true);
+	return n < 0 ? n : 0;
 }
 
 /* Debug mode `pages`: one page, straight from its chunk, noting who has it. */
@@ -412,7 +431,11 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 
 static void put_slow(struct pp_page *page, const void *place)
 {
-	if (drop(page, 1))
+	struct pp_pool *pool = page->pool;
+
+	if (!drop(page, 1))
+		return;
+	if (is_owner(pool->gate) || !returns_put(pool, page))
 		put_home(&page, 1, place);
 }
 
@@ -432,23 +455,23 @@ void pp_page_put_raced(struct pp_gate *gate)
 	gate_raced(gate);
 }
 
+/* By runs of last references to pages of one pool. */
 static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, unsigned n,
 					       const void *place)
 {
-	struct pp_page *run[64]; /* last references of one pool */
-	unsigned k = 0;
+	while (n) {
+		uint64_t key;
+		unsigned k = 1;
 
-	for (unsigned i = 0; i < n; i++) {
-		if (!drop(pages[i], 1))
-			continue;
-		if (k == sizeof run / sizeof run[0] || (k && run[0]->pool != pages[i]->pool)) {
-			put_home(run, k, place);
-			k = 0;
+		if (drop(pages[0], 1)) {
+			key = PAGE_REFS(1) | pages[0]->pool->gate->number;
+			while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
+				k++;
+			put_home(pages, k, place);
 		}
-		run[k++] = pages[i];
+		pages += k;
+		n -= k;
 	}
-	if (k)
-		put_home(run, k, place);
 }
 
 /* Pages with this key, which go into the cache; up to the first that has another, or n. */

@@ -43,6 +43,8 @@
 #ifndef POOL_CACHE /* tests/explore has smaller ones */
 #define POOL_CACHE 512u   /* pages in the owner's cache */
 #define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
+#define POOL_FEW 64u      /* pages in the returns that aren't worth taking if there are others */
+#define POOL_TELL 32u     /* a lane's owner is told of so many at a time */
 #define POOL_LANES 4u     /* threads that put through a lane of their own */
 #define POOL_LANE 1024u   /* pages in a lane; a power of two */
 #define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
@@ -142,6 +144,9 @@ struct attachment {
 struct lane {
 	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
 	uint64_t seen; /* head as the putter last saw it */
+	/* The tail when it last passed a multiple of POOL_TELL: a hint, on a line that the owner
+	 * may look at without taking tail's away from the putter. Relaxed. */
+	uint64_t told __attribute__((aligned(ENV_LINE)));
 	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
 	struct pp_page *slot[POOL_LANE] __attribute__((aligned(ENV_LINE)));
 };
@@ -262,7 +267,9 @@ void place_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
  * more, nor, if it was all, the pool. Any thread.
  */
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n);
+bool returns_put(struct pp_pool *pool, struct pp_page *page); /* the same of one page */
 unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n); /* owner */
+bool returns_are_few(struct pp_pool *pool); /* fewer than POOL_FEW, as far as is told; owner */
 void returns_drain(struct pp_pool *pool); /* as place_drain, with the owner not in it */
 uint64_t returns_count(struct pp_pool *pool); /* pages there now, about */
 uint64_t returns_total(struct pp_pool *pool); /* pages that ever went that way */

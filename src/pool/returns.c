@@ -42,6 +42,19 @@ static inline struct lane *own_lane(struct pp_pool *pool)
 	return find_lane(pool);
 }
 
+/* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
+static inline void lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t tail, unsigned k)
+{
+	bool tell = (tail ^ (tail + k)) / POOL_TELL;
+
+	if (tell) /* before: the pool may be gone once the tail says that they are there */
+		env_store_relaxed(&lane->told, tail + k);
+	env_store_release(&lane->tail, tail + k);
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (env_unlikely(env_load_relaxed(&gate->revoked)))
+		gate_raced(gate);
+}
+
 /* As returns_push. Model: revoke.pml, lane_push. */
 static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_page *const *pages,
 			  unsigned n)
@@ -60,10 +73,7 @@ static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_pag
 		return 0;
 	for (unsigned i = 0; i < k; i++)
 		env_store_relaxed(&lane->slot[(tail + i) % POOL_LANE], pages[i]);
-	env_store_release(&lane->tail, tail + k);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (env_unlikely(env_load_relaxed(&gate->revoked)))
-		gate_raced(gate);
+	lane_pushed(lane, gate, tail, k);
 	return k;
 }
 
@@ -154,6 +164,23 @@ static void ring_drain(struct ring *ring)
 /* ---- both ------------------------------------------------------------------------------------ */
 
 /* Model: revoke.pml, returns_push. */
+bool returns_put(struct pp_pool *pool, struct pp_page *page)
+{
+	struct lane *lane = &pool->lane[lane_hint];
+	uint64_t thread = env_load_relaxed(&pool->lane_thread[lane_hint]);
+	struct pp_gate *gate = pool->gate;
+	uint64_t tail;
+
+	if (env_unlikely(!thread || !env_is_self(thread) || !env_load_relaxed(&gate->cap)))
+		return returns_push(pool, &page, 1);
+	tail = env_load_relaxed(&lane->tail);
+	if (env_unlikely(tail - lane->seen == POOL_LANE))
+		return returns_push(pool, &page, 1);
+	env_store_relaxed(&lane->slot[tail % POOL_LANE], page);
+	lane_pushed(lane, gate, tail, 1);
+	return true;
+}
+
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
 {
 	struct pp_gate *gate = pool->gate;
@@ -180,6 +207,16 @@ void returns_drain(struct pp_pool *pool)
 	for (unsigned i = 0; i < POOL_LANES; i++)
 		lane_drain(&pool->lane[i]);
 	ring_drain(&pool->ring);
+}
+
+bool returns_are_few(struct pp_pool *pool)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < POOL_LANES; i++)
+		n += env_load_relaxed(&pool->lane[i].told) - pool->lane[i].head;
+	/* a lane of which more was taken than was told of counts below 0 */
+	return (int64_t)(n + env_load_relaxed(&pool->ring.tail) - pool->ring.head) < (int64_t)POOL_FEW;
 }
 
 uint64_t returns_total(struct pp_pool *pool)

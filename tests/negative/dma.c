@@ -287,13 +287,6 @@ static void map_beyond_mask(void)
 	pp_dma_map(binding, much, len, PP_DMA_TO_DEVICE, &iova); /* @map_beyond_mask.call */
 }
 
-static void alloc_beyond_mask(void)
-{
-	pp_binding_t binding = start();
-
-	pp_dma_alloc_coherent(binding, 8ull << 30, &cpu, &iova); /* @alloc_beyond_mask.call */
-}
-
 static void alloc_zero(void)
 {
 	pp_binding_t binding = start();
@@ -319,7 +312,7 @@ static const struct negative cases[] = {
 	NEGATIVE(map_gone), NEGATIVE(map_read_only), NEGATIVE(map_page_record),
 	NEGATIVE(map_chunk_record), NEGATIVE(map_pool_record), NEGATIVE(map_stack),
 	NEGATIVE(map_overlap), NEGATIVE(map_overlap_pool), NEGATIVE(map_beyond_mask),
-	NEGATIVE(alloc_beyond_mask), NEGATIVE(alloc_zero), NEGATIVE(alloc_wraps),
+	NEGATIVE(alloc_zero), NEGATIVE(alloc_wraps),
 };
 
 NEGATIVE_MAIN(cases)
