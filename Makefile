@@ -30,6 +30,10 @@ soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
 	@scripts/soak $(or $(ROUNDS),100000)
 
+fuzz: ## every fuzzer, for so many seconds each (T=60)
+	@scripts/deps check
+	@scripts/fuzz $(or $(T),60)
+
 coverage: ## what the tests reach of src/, by line and branch, into out/coverage/
 	@scripts/deps check gcovr
 	@scripts/coverage
@@ -76,4 +80,4 @@ help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget bench-build \
-	sample install format clean deps-run help check-vm
+	sample install format clean deps-run help check-vm fuzz

@@ -239,7 +239,8 @@ static bool get(bool batch)
 	own(i);
 	want = expect_got(i, n);
 	note("pp_page_get%s(pool %d, %u)", batch ? "_batch" : "", i, n);
-	faults_begin();
+	if (ref_ending(&ref.pool[i]) == NONE) /* two reasons to fail at once: which came first? */
+		faults_begin();
 	if (batch) {
 		got = pp_page_get_batch(pages, n, real.pool[i]);
 	} else {
@@ -288,7 +289,8 @@ static bool get_frag(void)
 	len = how >= 0xF0 ? (how & 8 ? 0 : size + 1) : (uint32_t)input_number(&in, 2) % size + 1;
 	own(i);
 	note("pp_frag_get(pool %d, %u bytes, aligned to %u)", i, len, align);
-	faults_begin();
+	if (ref_ending(p) == NONE)
+		faults_begin();
 	ret = pp_frag_get(&f, real.pool[i], len, align);
 	fault = faults_end();
 	if (!len || len > size || align > size || (align & (align - 1))) {

@@ -1,0 +1,36 @@
+#!/bin/bash
+# run.sh FUZZER CORPUS RUNS - the short run of one fuzzer, the same each time: every input of
+# its corpus, then RUNS inputs made from them, from a fixed seed.
+set -u
+fuzzer=$1
+corpus=$2
+runs=$3
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir "$dir/new"
+n=0
+failed=0
+
+# a failure's input, to be run again: it is shown, as the folder goes
+check() { # WHAT COMMAND...
+	n=$((n + 1))
+	if "${@:2}" >"$dir/log" 2>&1; then
+		echo "ok $n - $1"
+		return
+	fi
+	echo "not ok $n - $1"
+	failed=1
+	tail -60 "$dir/log" | cut -c 1-300 | sed 's/^/# /'
+	for input in "$dir"/crash-* "$dir"/leak-* "$dir"/timeout-* "$dir"/oom-*; do
+		[ -f "$input" ] && echo "# the input, in base64: $(base64 -w 0 "$input")"
+	done
+}
+
+# no input may make it slow either, but how slow the machine is, is no fault: no time limits
+common=(-timeout=0 -rss_limit_mb=0 "-artifact_prefix=$dir/")
+inputs=("$corpus"/*)
+check "${#inputs[@]} inputs of the corpus" "$fuzzer" "${common[@]}" "${inputs[@]}"
+check "$runs inputs made from them" "$fuzzer" "${common[@]}" -seed=1 -runs="$runs" -max_len=600 \
+	-len_control=0 -print_new=0 -print_funcs=0 "$dir/new" "$corpus"
+echo "1..$n"
+exit $failed
