@@ -40,6 +40,7 @@ struct soft_nic {
 	pp_iova_t rx_iova, tx_iova, tx_head_iova;
 	struct pp_page *rx_page[RING]; /* what is posted in each slot */
 	struct pp_page *tx_page[RING];
+	uint64_t tx_ctrl[RING]; /* as posted: what lies in the ring the device may have changed */
 	uint64_t rx_next, rx_posted; /* slots looked at next, and posted; counting on for ever */
 	uint64_t tx_done, tx_posted;
 
@@ -182,7 +183,8 @@ static unsigned soft_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
 		pp_dma_sync_for_device(s->binding, pp_page_iova(seg[i].page), seg[i].len,
 				       PP_DMA_TO_DEVICE);
 		d->addr = pp_page_iova(seg[i].page);
-		d->ctrl = (uint64_t)seg[i].len << 32 | (seg[i].last ? SOFT_TX_END : 0);
+		s->tx_ctrl[s->tx_posted % RING] = (uint64_t)seg[i].len << 32 | (seg[i].last ? SOFT_TX_END : 0);
+		d->ctrl = s->tx_ctrl[s->tx_posted % RING];
 		d->time = seg[i].time_ns;
 		d->length = seg[i].wire_len;
 		s->tx_page[s->tx_posted++ % RING] = seg[i].page;
@@ -206,7 +208,7 @@ static unsigned soft_tx_reap(struct nic *nic)
 		head = s->tx_done;
 	}
 	while (s->tx_done < head) {
-		uint64_t ctrl = s->tx[s->tx_done % RING].ctrl;
+		uint64_t ctrl = s->tx_ctrl[s->tx_done % RING];
 
 		nic->stats.tx_packets += (ctrl & SOFT_TX_END) != 0;
 		nic->stats.tx_bytes += ctrl >> 32;
