@@ -92,7 +92,7 @@ extern struct pp_domain_stats domain_now[DEVICES]; /* by the last device_compare
 void mappings_compare(void);
 /* One access of a device that must be refused so. */
 void must_fault(int device, pp_iova_t iova, enum pp_soft_fault_reason why);
-enum pp_soft_fault_reason fault_unless_mapped(int device);
+enum pp_soft_fault_reason fault_unless_mapped(int device, pp_iova_t iova);
 /* calls_pool.c */
 void pools_begin(void);
 void pools_end(void);

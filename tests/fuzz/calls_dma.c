@@ -288,9 +288,11 @@ static bool cpu_writes(void)
 
 /* ---- devices -------------------------------------------------------------------------------------- */
 
-enum pp_soft_fault_reason fault_unless_mapped(int d)
+enum pp_soft_fault_reason fault_unless_mapped(int d, pp_iova_t iova)
 {
-	return ref.device[d].binding == NONE ? PP_FAULT_BLOCKED : PP_FAULT_UNMAPPED;
+	if (ref.device[d].binding == NONE)
+		return PP_FAULT_BLOCKED;
+	return iova >> ref.device[d].bits ? PP_FAULT_WIDTH : PP_FAULT_UNMAPPED;
 }
 
 static void check_fault(int d, pp_iova_t iova, enum pp_soft_fault_reason why, bool write)
@@ -415,7 +417,7 @@ static bool access_page(void)
 	if (ref_attachment(&ref.pool[page->pool], ref.device[d].binding) < 0) {
 		/* not this device's; its address may be something else's by now */
 		if (ref.device[d].binding == NONE || ref_nothing_at(d, page->iova + off))
-			access_device(d, page->iova + off, len, write, NULL, 0, fault_unless_mapped(d));
+			access_device(d, page->iova + off, len, write, NULL, 0, fault_unless_mapped(d, page->iova));
 		return true;
 	}
 	bytes = ref.device[d].incoherent ? page_view(page, d) : page_copy(page);
@@ -430,15 +432,12 @@ static bool access_wild(void)
 	int d = pick_device();
 	unsigned how = input_byte(&in);
 	pp_iova_t iova = input_number(&in, 1 + how % 8) << (how >> 3 & 15);
-	enum pp_soft_fault_reason why = PP_FAULT_UNMAPPED;
+	enum pp_soft_fault_reason why;
 	uint8_t byte;
 
 	if (d == NONE)
 		return false;
-	if (ref.device[d].binding == NONE)
-		why = PP_FAULT_BLOCKED;
-	else if (iova >> ref.device[d].bits)
-		why = PP_FAULT_WIDTH;
+	why = fault_unless_mapped(d, iova);
 	if (why != PP_FAULT_UNMAPPED || ref_nothing_at(d, iova)) {
 		note("device %d reads at 0x%llx", d, (unsigned long long)iova);
 		must_fault(d, iova, why);

@@ -191,7 +191,7 @@ static bool detach(void)
 	for (int k = 0, n = 0; k < ref.n_pages && !want && n < 8; k++)
 		if (ref.page[k].pool == i) {
 			must_fault(ref.binding[b].device, ref.page[k].iova,
-				   fault_unless_mapped(ref.binding[b].device));
+				   fault_unless_mapped(ref.binding[b].device, ref.page[k].iova));
 			n++;
 		}
 	return true;

@@ -44,7 +44,8 @@ try() {
 	ASAN_OPTIONS=detect_leaks=1 timeout $((seconds + 60)) $dir/broken -seed=1 -max_total_time="$seconds" -timeout=20 \
 		-max_len=600 -len_control=0 -print_funcs=0 -artifact_prefix=$dir/ $dir/new tests/fuzz/corpus/calls \
 		>$dir/log 2>&1 || status=$?
-	said=$(grep -aE -m 1 '^(tests|\.\.)/.*calls.*: |ERROR: (Add|Leak)|runtime error|pagepool: ' $dir/log |
+	cp $dir/log "$dir/log-$(echo "$what" | tr -c 'a-z\n' -)"
+	said=$(grep -aE -m 1 '^(tests|\.\.)/.*calls.*: |ERROR: |runtime error|pagepool: ' $dir/log |
 		sed 's/^[^ ]* //; s/0x[0-9a-f]*/…/g' | cut -c 1-110)
 	if [ $status = 0 ]; then
 		said='**not found**'
