@@ -97,7 +97,6 @@ enum pp_soft_fault_reason fault_unless_mapped(int device, pp_iova_t iova);
 void pools_begin(void);
 void pools_end(void);
 void pools_compare(void);
-void page_compare(const struct ref_page *page);
 void pages_compare(bool all);
 extern struct pp_pool_stats pool_now[POOLS]; /* by the last pools_compare */
 uint8_t *page_copy(struct ref_page *page);
