@@ -13,7 +13,8 @@
  * reach memory in order, except that a relaxed one may overtake others (as on Arm; on x86
  * none does). An atomic read-modify-write, a fence and the taking of a lock wait until the
  * thread's buffer is empty; a relaxed read-modify-write only for its own address. The heavy
- * barrier waits until everybody's is. Loads are not reordered.
+ * barrier waits until everybody's is: but a store is no stop, so those that a thread did just
+ * before its present one may come after the barrier as well. Loads are not reordered.
  *
  * THE SEARCH (search.c) is depth first over states: the bytes of all memory, stacks,
  * registers and buffers. A state that was met before is not searched again, whichever way it

@@ -91,6 +91,8 @@ void thread_run(unsigned t)
 	size_t below = (size_t)(sp - stacks[t]);
 	size_t wipe = below < WIPE ? below : WIPE;
 
+	for (unsigned i = 0; i < world.buffer[t].n; i++)
+		world.buffer[t].store[i].fresh = 0;
 	memset(sp - wipe, 0, wipe); /* what ended calls left there is no part of the state */
 	running = (int)t;
 	tls_in(t + 1);
@@ -381,6 +383,9 @@ void reach_memory(unsigned t, unsigned i)
 	struct store s = b->store[i];
 	struct race *r;
 
+	for (unsigned k = 0; k < i; k++)
+		b->store[k].fresh = 0; /* this one has happened, so they have */
+
 	check_live(s.p, s.site->what);
 	memcpy(s.p, &s.v, s.size);
 	running = (int)t;
@@ -413,10 +418,10 @@ bool thread_ready(unsigned t)
 	case OP_TRYLOCK: return !world.buffer[t].n || (*lock && *lock != t + 1);
 	case OP_HEAVY:
 		for (unsigned i = 0; i < n_threads; i++)
-			if (world.buffer[i].n)
-				return false;
+			for (unsigned k = 0; k < world.buffer[i].n; k++)
+				if (i == t || !world.buffer[i].store[k].fresh)
+					return false;
 		return true;
-	case OP_ROOM: return world.buffer[t].n < STORES;
 	case OP_DONE: return false;
 	default: return true;
 	}
@@ -472,8 +477,6 @@ void op_store(void *p, unsigned size, uint64_t v, enum order order, const struct
 	struct race *r;
 
 	v = cut(v, size);
-	if (shared && world.buffer[running].n == STORES)
-		before(OP_ROOM, p, site);
 	check_live(p, site->what);
 	race_access(p, size, true, true, site->what);
 	if (!shared) {
@@ -485,7 +488,9 @@ void op_store(void *p, unsigned size, uint64_t v, enum order order, const struct
 		return;
 	}
 	b = &world.buffer[running];
-	b->store[b->n] = (struct store){ p, v, site, size, order & RELEASE };
+	if (b->n == STORES)
+		fail("the explorer's store buffers are too small");
+	b->store[b->n] = (struct store){ p, v, site, size, order & RELEASE, 1 };
 	release(clocks.stored[running][b->n], order);
 	b->n++;
 	did(site, v);

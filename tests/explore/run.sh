@@ -62,16 +62,23 @@ breaks() {
 
 # ---- what each of the subtle steps is for ------------------------------------------------
 page=src/pool/page.c chunk=src/pool/chunk.c pool=src/pool/pool.c gate=src/pool/gate.c
-fast=include/pagepool/fast.h
+fast=include/pagepool/fast.h returns=src/pool/returns.c
 
-breaks no_heavy_barrier get-unbind '1 pages in flight, not 0' -DBROKEN_HEAVY
+breaks no_heavy_barrier get-unbind 'data race: free' -DBROKEN_HEAVY
 breaks look_before_push put-destroy 'leak' \
-	$fast '/pp_store_relaxed(&gate->cache\[count\], page)/i uint32_t seen = pp_load_relaxed(&gate->revoked);
+	$fast '/pp_store_relaxed(&gate->cache\[/i uint32_t seen = pp_load_relaxed(&gate->revoked);
 		/PUSHED(1)/,/raced/s/pp_load_relaxed(&gate->revoked)/seen/'
 breaks drain_leaves_it get-unbind 'touches freed memory' \
 	$page '/^void place_drain/,/^}/s/env_xchg_acq_rel(\(&gate->cache\[i\]\), NULL)/env_load_relaxed(\1)/'
 [ -z "$quick" ] || { echo "1..$n"; exit $failed; }
 breaks refilling_ignored refill-unbind 'touches freed memory' $page 's/env_load_acquire(&pool->refilling)/0/'
+breaks look_before_lane batch-unbind '2 pages in flight, not 0' \
+	$returns '/^static unsigned lane_push/,/^}/{/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
+		s/env_unlikely(env_load_relaxed(&gate->revoked))/seen/;}'
+breaks drain_leaves_lane batch-unbind 'touches freed memory' \
+	$returns '/^static void lane_drain/,/^}/s/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
+breaks tail_overtakes_page refill 'signal 11' $returns 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'
+breaks slot_not_emptied ring-full 'twice' $returns '/^static unsigned ring_take/,/^}/s/env_store_relaxed(&ring->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: free' \
 	$fast 's/pp_store_release(&gate->word/pp_store_relaxed(\&gate->word/'
 breaks gate_freed remote-destroy 'data race: free' $gate 's/^\tgates.free = g;/\tenv_free(g);/'

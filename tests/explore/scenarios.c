@@ -273,6 +273,13 @@ static void zombie(void)
 	destroy();
 }
 
+/* A zombie whose handle is still there. */
+static void unbound(void)
+{
+	two_held_mapped();
+	unbind();
+}
+
 /* With cache and ring closed: all pages come home and go out by the chunks. */
 static void watched(unsigned pages, unsigned pages_a_chunk)
 {
@@ -495,7 +502,7 @@ static void destroy_and_again(void)
 
 	destroy();
 	g.destroyed = g.revoked = 0;
-	pp_pool_destroy(NULL);
+	below_debug = PP_DEBUG_PAGES; /* fewer stores at once: cache and returns have no part */
 	create(pp_binding_none(), 1, 1);
 	page = get();
 	if (!page)
@@ -532,6 +539,7 @@ static const struct scenario scenarios[] = {
 	{ "batch-unbind", { P, C }, { batch_0_1, unbind }, two_held_mapped, MAPPED, AWAY },
 	{ "gate-again", { P, C }, { put_0, destroy_and_again }, one_of_one, TWO_GATES, AWAY },
 	{ "zombie", { P, Q }, { put_0, put_1 }, zombie, FREE, AWAY },
+	{ "trim-zombie", { O, P }, { trim, put_0_1 }, unbound, MAPPED },
 	{ "references", { O, P }, { put_0, put_0 }, two_references, MAPPED },
 	/* the owner against other threads' puts */
 	{ "refill", { O, P }, { get_get_put, put_0 }, one_returned, MAPPED },
@@ -546,6 +554,11 @@ static const struct scenario scenarios[] = {
 	{ "refill-all", { O, P, C }, { get_put, put_0, unbind }, one_returned, MAPPED },
 	{ "two-putters", { P, Q, C }, { put_0, put_1, destroy }, two_held, FREE, AWAY },
 	{ "two-ends", { P, C, D }, { put_0, unbind, destroy }, one_held, MAPPED, AWAY },
+	{ "stats-all",
+	  { O, P, C },
+	  { get_put, put_0, look_at_stats },
+	  one_held_one_cached,
+	  MAPPED },
 	{ "ring-full", { O, P, Q }, { get_put, put_0, batch_1_2 }, three_held, MAPPED },
 	{ "home-three", { O, P, Q }, { get_put, put_0, put_1 }, watched_one_chunk, MAPPED },
 	{ "relay", { O, P, Q }, { get_pass_3, take_put_2, take_put }, watched_none_held, MAPPED },

@@ -211,7 +211,6 @@ static void print_trace(void)
 		[OP_YIELD] = "",
 		[OP_LOAD] = "loads ",
 
-		[OP_ROOM] = "stores to ",
 		[OP_RMW] = "changes from ",
 		[OP_RMW_RELAXED] = "changes from ",
 		[OP_FENCE] = "passes a ",
@@ -318,7 +317,7 @@ static void at_end(void)
 /*
  * Search all that follows the state that now is. With a bound, `last` is the thread that
  * ran last and `left` the pre-emptions that are still allowed. Returns the number of
- * schedules; the state isn't restored.
+ * schedules.
  */
 static double search(char *save, int last, int left)
 {
@@ -327,7 +326,6 @@ static double search(char *save, int last, int left)
 	uint64_t hash = state_hash(bounded ? (uint64_t)(last + 2) << 32 | (unsigned)left : 0);
 	struct met *met = table_find(hash);
 	double schedules = 0;
-	bool dirty = false;
 	unsigned n;
 	size_t size;
 
@@ -353,18 +351,13 @@ static double search(char *save, int last, int left)
 		if (bounded && step[i].store < 0 && last >= 0 && last != step[i].thread &&
 		    thread_ready((unsigned)last) && now_left-- == 0)
 			continue;
-		if (dirty)
-			state_restore(save);
-		dirty = true;
 		take(step[i]);
 		if (reclassified)
 			longjmp(again, 1);
 		schedules +=
 			search(save + size, step[i].store < 0 ? step[i].thread : last, now_left);
 		depth = at;
-		if (i + 1 < n)
-			state_restore(save);
-		dirty = false;
+		state_restore(save);
 	}
 	if (!n) {
 		at_end();
@@ -404,11 +397,12 @@ static void random_run(void)
 	check_end();
 }
 
+/* Of the processor. */
 static double seconds(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 

@@ -13,10 +13,8 @@
 #define BLOCKS 24u    /* allocations in a region */
 #define STACK 16384u
 #define WIPE 2048u /* bytes of a stack that are cleared below what is in use */
-#ifndef STORES
-#define STORES 3u /* in a buffer, at most; what finds it full waits */
-#endif
-#define TLS 64u                           /* bytes of it, at most */
+#define STORES 8u  /* in a buffer; a thread that has more is a failure */
+#define TLS 64u    /* bytes of it, at most */
 #define PLACES (REGIONS * REGION + 16384) /* bytes that can be shared */
 #define RACES 4096u
 #define NOBODY (-1)
@@ -24,7 +22,6 @@
 enum op_kind {
 	OP_YIELD,
 	OP_LOAD,
-	OP_ROOM,
 	OP_RMW_RELAXED,
 	OP_RMW,
 	OP_FENCE,
@@ -54,7 +51,8 @@ struct store {
 	uint64_t v;
 	const struct site *site;
 	uint32_t size;
-	uint32_t release;
+	uint16_t release;
+	uint16_t fresh; /* since the thread's last stop: it may as well not have happened yet */
 };
 
 struct buffer {
