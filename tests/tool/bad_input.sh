@@ -87,7 +87,7 @@ check "the biggest numbers that there are" eval 'exited 0 && cmp "$good" "$out"'
 
 # ---- devices -------------------------------------------------------------------------------
 
-for device in '' hard sof softy soft0 SOFT 'soft ' "soft,pcap=$good" :soft eth0 xdp: vfio:; do
+for device in '' hard sof softy soft0 SOFT 'soft ' "soft,pcap=$good" :soft eth0 xdp: vfi; do
 	check "no device \"${device%%,*}\"" usage capture -d "$device" -w "$out"
 done
 for setting in frobnicate frobnicate=1 pcap pcap= loop loop= loop=x loop=-1 rate rate=0 rate=-5 \
@@ -98,6 +98,16 @@ for setting in frobnicate frobnicate=1 pcap pcap= loop loop= loop=x loop=-1 rate
 done
 check "one bad setting among good ones" eval \
 	'usage capture -d "soft:pcap=$good,loop=2,rogued,mask=40" -w "$out" && speaks_of rogued'
+for address in '' x 00:03 0000:00:03.8 0000:00:03.0x 00:-3.0 ,poll; do
+	check "vfio: \"$address\" is no address" eval \
+		'usage capture -d "vfio:$address" -w "$out" && speaks_of "vfio:0000:00:03.0"'
+done
+for setting in frobnicate poll=1 rogue=yes api api= api=vfio pcap=x ' ' ,poll = poll,,rogue; do
+	check "vfio: no setting \"$setting\"" eval \
+		'usage capture -d "vfio:00:03.0,$setting" -w "$out" && speaks_of "it takes poll"'
+done
+check "vfio: a device that isn't there" eval \
+	'refuses 1 capture -d vfio:fffe:7f:1e.7 -w "$out" && speaks_of fffe:7f:1e.7'
 check "replay, an unknown device" usage replay -d hard -r "$good"
 check "replay, a bad setting" usage replay -d soft:mask=7 -r "$good"
 

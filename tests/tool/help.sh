@@ -31,7 +31,7 @@ check "... is a name and a version" grep -Eqx 'pagepool [0-9]+\.[0-9]+\.[0-9]+[^
 capture_options="--device --write --count --hold --unbind-after --remove-after --rebind
 	--max-pages --json --help -d -w -c"
 device_settings="soft[:pcap=FILE] loop=N rate=PPS mask=BITS incoherent
-	invalidate=strict|deferred rogue"
+	invalidate=strict|deferred rogue vfio:ADDRESS"
 replay_options="--device --read --count --loop --json --help -d -r -c"
 
 check "capture --help" prints capture --help

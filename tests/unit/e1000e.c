@@ -19,6 +19,7 @@
 #include "unit.h"
 
 #define RING 512u
+#define DEBUG (PP_DEBUG_DMA | PP_DEBUG_PAGES | PP_DEBUG_FATAL)
 #define JUMBO 9018u
 
 /* ---- the device, and VFIO around it ------------------------------------------------------ */
@@ -562,7 +563,9 @@ static void pulled_out(void)
 	check(hw.sleeps - sleeps <= 1, "nothing is waited for");
 	check_eq(nic->stats.rx_missed, 0, "ones aren't taken for a count");
 	check(bind_nic() == -ENODEV && error_says("has gone"), "it can't be bound then");
+	memset(hw.reg, 0xff, sizeof hw.reg);
 	nic->ops->quiet(nic);
+	check(untouched(), "nor is it asked to be quiet");
 	close_nic();
 }
 
@@ -574,6 +577,7 @@ static void failures(void)
 	bool more;
 	int ret;
 
+	pp_debug_set(0); /* it would report what fails here on purpose */
 	open_nic((struct e1000e_params){ 0 });
 	do {
 		fail_begin(&fail, NULL, n++);
@@ -590,6 +594,7 @@ static void failures(void)
 	nothing_mapped("after them");
 	check(!bind_nic() && arrives(noise, 60) && is_packet(poll_nic(4), noise, 60), "it works");
 	close_nic();
+	pp_debug_set(DEBUG);
 }
 
 static void few_pages(void)
@@ -614,7 +619,7 @@ int main(void)
 
 	for (size_t i = 0; i < sizeof noise; i++)
 		noise[i] = (uint8_t)unit_random(&state);
-	pp_debug_set(PP_DEBUG_DMA | PP_DEBUG_PAGES | PP_DEBUG_FATAL);
+	pp_debug_set(DEBUG);
 	run(starts_and_stops);
 	run(receives);
 	run(half_a_packet);

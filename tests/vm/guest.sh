@@ -54,3 +54,15 @@ says() {
 driver() {
 	basename "$(readlink "/sys/bus/pci/devices/$1/driver" || echo none)"
 }
+
+# reported "KEY OP NUMBER" ... - what /tmp/report, which is JSON, says
+reported() {
+	for claim; do
+		set -- $claim
+		is=$(sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" /tmp/report)
+		case $2 in
+		==) [ "$is" = "$3" ] ;;
+		">=") [ "$is" -ge "$3" ] ;;
+		esac || { echo "$1 is ${is:-not there}, not $2 $3"; return 1; }
+	done
+}

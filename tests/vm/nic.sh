@@ -1,12 +1,12 @@
-# nic.sh - for the cases' part on the host: a NIC whose wire is a socket (traffic.py sends
-# there), with QEMU's dump of what the NIC was really sent.
+# nic.sh - for the cases' part on the host: a NIC whose wire is a socket, to which send.py
+# sends, with QEMU's dump of what the NIC was really sent.
 # shellcheck shell=bash
 
 # nic [OPTION] - arguments for QEMU: the NIC, and the dump in $OUT/wire.pcap
 nic() {
-	printf '%s\n' -netdev "dgram,id=wire,local.type=unix,local.path=$OUT/wire.socket,remote.type=unix,remote.path=$OUT/far.socket"
-	printf '%s\n' -object "filter-dump,id=dump,netdev=wire,file=$OUT/wire.pcap"
-	printf '%s\n' -device "e1000e,netdev=wire,${1:-addr=3}"
+	printf '%s\n' -netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$OUT/wire" \
+		-object "filter-dump,id=dump,netdev=n0,file=$OUT/wire.pcap" \
+		-device "e1000e,netdev=n0,mac=52:54:00:12:34:56,${1:-addr=3}"
 }
 
 # ready TEXT - wait until the guest has said so; false: it has ended
@@ -17,12 +17,7 @@ ready() {
 	done
 }
 
-# packets FILE - all its packets in hexadecimal, without their times, by tcpdump's word
-packets() {
-	tcpdump -t -n -xx -r "$1" 2>/dev/null
-}
-
-# same_packets A B - all of them, none more
-same_packets() {
-	cmp <(packets "$1") <(packets "$2") >&2 && [ "$(packets "$1" | head -c 1)" ]
+# frames_come COUNT [LONGEST] - in the background
+frames_come() {
+	python3 tests/vm/send.py "$OUT/wire" "$@" >"$OUT/sender" 2>&1 &
 }

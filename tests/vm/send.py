@@ -13,7 +13,7 @@ import time
 path, count = sys.argv[1], int(sys.argv[2])
 longest = int(sys.argv[3]) if len(sys.argv) > 3 else 1514
 rng = random.Random(82574)
-sizes = [60, 64, 128, 256, 590, 1500, longest]
+sizes = [s for s in (60, 64, 128, 256, 590, 1500) if s < longest] + [longest]
 
 
 def frame(number):

@@ -1,0 +1,150 @@
+/*
+ * nic_unbind.c - unbind a NIC that is deliberately left running, with 50,000 received pages
+ * in the program's hands, and again: the kernel logs the NIC's faults, no byte of those
+ * pages changes, iommufd and the kernel's count of page tables say that nothing is left.
+ *
+ *	vm-nic_unbind ADDRESS LAPS
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <e1000e/driver.h>
+
+#include "edu.h"
+#include "tap.h"
+
+#define HELD 50000u
+
+static struct nic *nic;
+static struct edu vfio; /* the device, for its count of what is mapped */
+static struct nic_seg held[HELD + 2048];
+static uint64_t sum[HELD + 2048];
+static unsigned n_held;
+static int kmsg;
+
+/* All of a page, not just the packet in it. */
+static uint64_t page_sum(const struct pp_page *page)
+{
+	const uint64_t *word = pp_page_addr(page);
+	uint64_t s = 14695981039346656037u;
+
+	for (unsigned i = 0; i < pp_page_size(page) / 8; i++)
+		s = (s ^ word[i]) * 1099511628211u;
+	return s;
+}
+
+static void receive(void)
+{
+	while (n_held < HELD)
+		n_held += nic->ops->rx(nic, held + n_held, 256);
+	for (unsigned i = 0; i < n_held; i++)
+		sum[i] = page_sum(held[i].page);
+}
+
+/* Lines of the kernel's log, since the last call, that tell of this device's faults. */
+static unsigned faults(void)
+{
+	char line[8192];
+	unsigned n = 0;
+	ssize_t len;
+
+	while ((len = read(kmsg, line, sizeof line - 1)) > 0) {
+		line[len] = 0;
+		n += strstr(line, "DMAR: [DMA") && strstr(line, pp_vfio_address(vfio.vfio) + 5);
+	}
+	return n;
+}
+
+/* The NIC goes on for as long as frames come: its next fault isn't far. */
+static unsigned wait_for_faults(void)
+{
+	const struct timespec tick = { .tv_nsec = 10000000 };
+	unsigned n = 0;
+
+	for (int i = 0; !n && i < 3000; i++) {
+		n = faults();
+		nanosleep(&tick, NULL);
+	}
+	return n;
+}
+
+/* What the kernel has in IOMMU page tables, pages. */
+static unsigned long long table_pages(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	unsigned long long n = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof line, f) && sscanf(line, "nr_iommu_pages %llu", &n) != 1)
+		;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static bool lap(unsigned i)
+{
+	static unsigned long long tables;
+	struct pp_domain_stats domain;
+	struct pp_device_stats device;
+	unsigned long long now;
+	unsigned n, changed = 0;
+	bool good;
+
+	if (!check(!pp_device_bind(nic->dev, &nic->drv), "lap %u: bound", i))
+		return false;
+	receive();
+	faults(); /* of before */
+	good = !pp_device_unbind(nic->dev);
+	pp_device_stats(nic->dev, &device, sizeof device);
+	pp_domain_stats(nic->dev, &domain, sizeof domain);
+	now = table_pages();
+	tables = tables ? tables : now;
+	good = check(good && device.in_flight_at_unbind >= HELD, "lap %u: unbound with %llu pages in flight",
+		     i, (unsigned long long)device.in_flight_at_unbind);
+	good &= check(!domain.mappings && !domain.bytes_mapped && !edu_left_mapped(&vfio) && now == tables,
+		      "lap %u: nothing is mapped, by the library's, iommufd's and the kernel's count", i);
+	n = wait_for_faults();
+	good &= check(n > 0, "lap %u: the kernel tells of faults", i);
+	for (unsigned k = 0; k < n_held; k++)
+		changed += page_sum(held[k].page) != sum[k];
+	good &= check(!changed, "lap %u: no byte of %u pages has changed", i, n_held);
+	printf("# unbound in %.1f ms, %u faults logged, %llu pages of tables\n",
+	       (double)device.unbind_ns / 1e6, n, now);
+	do /* what the driver still had */
+		n_held += n = nic->ops->rx(nic, held + n_held, 256);
+	while (n);
+	while (n_held)
+		pp_page_put(held[--n_held].page);
+	return good;
+}
+
+int main(int argc, char **argv)
+{
+	struct pp_vfio_params p = PP_PARAMS(struct pp_vfio_params);
+	struct e1000e_params params = { .rogue = true };
+	char error[PP_VFIO_ERROR] = "";
+	struct pp_totals left;
+	unsigned laps = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
+
+	p.address = argc > 1 ? argv[1] : "0000:00:03.0";
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	lseek(kmsg, 0, SEEK_END);
+	if (pp_vfio_open(&vfio.vfio, &p, error) || e1000e_nic_open(&nic, vfio.vfio, &params, error)) {
+		printf("Bail out! %s\n", error);
+		return 1;
+	}
+	printf("# ready for frames\n");
+	fflush(stdout);
+	for (unsigned i = 1; i <= laps && lap(i); i++)
+		;
+	nic->ops->close(nic);
+	pp_totals(&left, sizeof left);
+	check(!left.pools && !left.chunk_bytes && !left.iova_bytes, "nothing is left");
+	return tap_end();
+}
