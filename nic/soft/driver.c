@@ -311,7 +311,8 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 	return 0;
 }
 
-/* What had arrived, behind what is held already. */
+/* What had arrived, behind what is held already, as far as there is room: who binds again
+ * and again and never polls loses the rest. */
 static void rx_keep(struct soft_nic *s)
 {
 	unsigned packet;
@@ -320,7 +321,7 @@ static void rx_keep(struct soft_nic *s)
 	s->held_n -= s->held_at;
 	s->held_at = 0;
 	packet = s->held_n;
-	while (rx_take(s, &packet))
+	while (s->held_n < sizeof s->held / sizeof s->held[0] && rx_take(s, &packet))
 		;
 	rx_drop(s, packet); /* half a packet is none */
 }
