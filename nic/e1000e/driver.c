@@ -29,14 +29,15 @@
 
 #include "sheet.h"
 
-#define RING 512u       /* descriptors of each ring, 8 KiB; one stays free: full isn't empty */
+#define RING 512u        /* descriptors of each ring, 8 KiB; one stays free: full isn't empty */
 #define SLOTS (2 * RING) /* received and not yet polled, and posted */
 #define PIECES (E1000E_RX_LONGEST / E1000E_RX_BUFFER) /* of a packet, at most */
-#define LOOKS 20000     /* at a register that is waited for, ... */
-#define LOOK_NS 10000   /* ... so far apart, at least: 0.2 s in all */
+#define LOOKS 20000                                   /* at a register that is waited for, ... */
+#define LOOK_NS 10000                                 /* ... so far apart, at least: 0.2 s in all */
 #define GONE UINT32_MAX /* what a register reads when there is no device */
-#define CAUSES (E1000E_CAUSE_TXDW | E1000E_CAUSE_LSC | E1000E_CAUSE_RXDMT0 | E1000E_CAUSE_RXO | \
-		E1000E_CAUSE_RXT0)
+#define CAUSES                                                                                     \
+	(E1000E_CAUSE_TXDW | E1000E_CAUSE_LSC | E1000E_CAUSE_RXDMT0 | E1000E_CAUSE_RXO |           \
+	 E1000E_CAUSE_RXT0)
 
 /* A page in the receive ring, and what the device said of it, once read. */
 struct rx_slot {
@@ -224,8 +225,11 @@ static unsigned rx_take(struct e1000e *e, struct nic_seg *seg, unsigned n)
 			continue;
 		}
 		seg[got++] = (struct nic_seg){
-			.page = s->page, .len = s->len, .wire_len = s->wire_len,
-			.time_ns = s->time_ns, .last = s->last,
+			.page = s->page,
+			.len = s->len,
+			.wire_len = s->wire_len,
+			.time_ns = s->time_ns,
+			.last = s->last,
 		};
 		e->nic.stats.rx_packets += s->last;
 		e->nic.stats.rx_bytes += s->len;
@@ -325,7 +329,8 @@ static unsigned e1000e_tx_reap(struct nic *nic)
 	return (unsigned)(e->tx_posted - e->tx_done);
 }
 
-/* ---- the device ------------------------------------------------------------------------------- */
+/* ---- the device -------------------------------------------------------------------------------
+ */
 
 /* Receive and send no more, and let the DMA that is under way end (4.6). */
 static int stop(struct e1000e *e)
@@ -355,8 +360,8 @@ static int reset(struct e1000e *e)
 		return ret;
 	reg_write(e, E1000E_IMC, UINT32_MAX);
 	reg_write(e, E1000E_ICR, UINT32_MAX);
-	reg_write(e, E1000E_CTRL, (reg_read(e, E1000E_CTRL) | E1000E_CTRL_SLU) &
-				  ~E1000E_CTRL_MASTER_DISABLE);
+	reg_write(e, E1000E_CTRL,
+		  (reg_read(e, E1000E_CTRL) | E1000E_CTRL_SLU) & ~E1000E_CTRL_MASTER_DISABLE);
 	e->error[0] = 0;
 	return 0;
 }
@@ -374,17 +379,18 @@ static void start(struct e1000e *e)
 	reg_write(e, E1000E_TDH, 0);
 	reg_write(e, E1000E_TDT, 0);
 	reg_write(e, E1000E_TXDCTL, reg_read(e, E1000E_TXDCTL) | E1000E_TXDCTL_COUNT);
-	reg_write(e, E1000E_TCTL, E1000E_TCTL_EN | E1000E_TCTL_PSP | E1000E_TCTL_CT(15u) |
-				  E1000E_TCTL_COLD(63u));
-	reg_write(e, E1000E_RCTL, E1000E_RCTL_EN | E1000E_RCTL_UPE | E1000E_RCTL_MPE |
-				  E1000E_RCTL_LPE | E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 |
-				  E1000E_RCTL_SECRC);
+	reg_write(e, E1000E_TCTL,
+		  E1000E_TCTL_EN | E1000E_TCTL_PSP | E1000E_TCTL_CT(15u) | E1000E_TCTL_COLD(63u));
+	reg_write(e, E1000E_RCTL,
+		  E1000E_RCTL_EN | E1000E_RCTL_UPE | E1000E_RCTL_MPE | E1000E_RCTL_LPE |
+			  E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 | E1000E_RCTL_SECRC);
 	rx_post(e);
 	if (!e->params.poll)
 		reg_write(e, E1000E_IMS, CAUSES);
 }
 
-/* ---- the binding ------------------------------------------------------------------------------ */
+/* ---- the binding ------------------------------------------------------------------------------
+ */
 
 static int make_pools(struct e1000e *e)
 {
@@ -501,7 +507,8 @@ static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 	forget(e);
 }
 
-/* ---- the rest of nic.h ------------------------------------------------------------------------ */
+/* ---- the rest of nic.h ------------------------------------------------------------------------
+ */
 
 static int e1000e_event_fd(struct nic *nic)
 {
@@ -657,6 +664,7 @@ free:
 		close(e->event_fd);
 	free(e);
 sentence:
-	snprintf(error, E1000E_ERROR, "%s can't be set up: %s", pp_vfio_address(vfio), strerror(-ret));
+	snprintf(error, E1000E_ERROR, "%s can't be set up: %s", pp_vfio_address(vfio),
+		 strerror(-ret));
 	return ret;
 }

@@ -44,9 +44,9 @@ enum e1000e_reg {
 };
 
 /* CTRL, STATUS, EEC: 10.2.2; the order of a reset: 4.6 */
-#define E1000E_CTRL_MASTER_DISABLE (1u << 2) /* begin no more DMA */
-#define E1000E_CTRL_SLU (1u << 6)            /* set link up: let MAC and PHY talk */
-#define E1000E_CTRL_RST (1u << 26)           /* reset; clears itself */
+#define E1000E_CTRL_MASTER_DISABLE (1u << 2)   /* begin no more DMA */
+#define E1000E_CTRL_SLU (1u << 6)              /* set link up: let MAC and PHY talk */
+#define E1000E_CTRL_RST (1u << 26)             /* reset; clears itself */
 #define E1000E_STATUS_MASTER_ENABLE (1u << 19) /* DMA may be under way */
 #define E1000E_EEC_AUTO_RD (1u << 9)           /* the settings of the EEPROM have been read */
 
@@ -59,33 +59,33 @@ enum e1000e_reg {
 
 /* RCTL: 10.2.5 */
 #define E1000E_RCTL_EN (1u << 1)
-#define E1000E_RCTL_UPE (1u << 3)          /* unicast packets of all addresses */
-#define E1000E_RCTL_MPE (1u << 4)          /* multicast as well */
-#define E1000E_RCTL_LPE (1u << 5)          /* long packets, up to 16384 bytes */
-#define E1000E_RCTL_BAM (1u << 15)         /* broadcast */
+#define E1000E_RCTL_UPE (1u << 3)                    /* unicast packets of all addresses */
+#define E1000E_RCTL_MPE (1u << 4)                    /* multicast as well */
+#define E1000E_RCTL_LPE (1u << 5)                    /* long packets, up to 16384 bytes */
+#define E1000E_RCTL_BAM (1u << 15)                   /* broadcast */
 #define E1000E_RCTL_BSIZE_4096 (3u << 16 | 1u << 25) /* buffers; with BSEX */
-#define E1000E_RCTL_SECRC (1u << 26)       /* leave the checksum out */
+#define E1000E_RCTL_SECRC (1u << 26)                 /* leave the checksum out */
 #define E1000E_RX_BUFFER 4096u
 #define E1000E_RX_LONGEST 16384u
 
 /* TCTL, TXDCTL: 10.2.6 */
 #define E1000E_TCTL_EN (1u << 1)
-#define E1000E_TCTL_PSP (1u << 3)        /* pad short packets */
-#define E1000E_TCTL_CT(n) ((n) << 4)     /* collisions before it gives up: 15 */
-#define E1000E_TCTL_COLD(n) ((n) << 12)  /* collision distance, full duplex: 63 */
-#define E1000E_TXDCTL_COUNT (1u << 22)   /* count descriptors: has to be set */
-#define E1000E_TX_SHORTEST 17u           /* the shortest packet that it pads */
-#define E1000E_TX_LONGEST 9230u          /* jumbo frames, without the checksum */
-#define E1000E_TX_PIECES 64u             /* descriptors of a packet */
+#define E1000E_TCTL_PSP (1u << 3)       /* pad short packets */
+#define E1000E_TCTL_CT(n) ((n) << 4)    /* collisions before it gives up: 15 */
+#define E1000E_TCTL_COLD(n) ((n) << 12) /* collision distance, full duplex: 63 */
+#define E1000E_TXDCTL_COUNT (1u << 22)  /* count descriptors: has to be set */
+#define E1000E_TX_SHORTEST 17u          /* the shortest packet that it pads */
+#define E1000E_TX_LONGEST 9230u         /* jumbo frames, without the checksum */
+#define E1000E_TX_PIECES 64u            /* descriptors of a packet */
 
 /* Legacy receive descriptor: 7.1. `done` is one word, which the device writes last. */
 struct e1000e_rx_desc {
 	uint64_t addr; /* driver: DMA address of the buffer */
 	uint64_t done; /* driver: 0. device: length, checksum, status, errors, VLAN tag */
 };
-#define E1000E_RX_LEN(done) ((uint32_t)((done) & 0xffff))
-#define E1000E_RX_DD (UINT64_C(1) << 32)     /* descriptor done */
-#define E1000E_RX_EOP (UINT64_C(1) << 33)    /* end of packet */
+#define E1000E_RX_LEN(done) ((uint32_t)((done)&0xffff))
+#define E1000E_RX_DD (UINT64_C(1) << 32)        /* descriptor done */
+#define E1000E_RX_EOP (UINT64_C(1) << 33)       /* end of packet */
 #define E1000E_RX_ERRORS (UINT64_C(0x97) << 40) /* RXE, CXE, SEQ, SE, CE */
 
 /* Legacy transmit descriptor: 7.2 */

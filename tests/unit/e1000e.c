@@ -31,7 +31,7 @@ struct pp_vfio {
 	int irq_fd, request_fd;
 	bool master, requested, closed;
 	bool never_resets, never_stops; /* what it refuses to do */
-	unsigned sleeps; /* of the driver */
+	unsigned sleeps;                /* of the driver */
 };
 
 static struct pp_vfio hw;
@@ -41,7 +41,9 @@ static uint32_t *at(enum e1000e_reg reg)
 	return &hw.reg[reg / 4];
 }
 
-#define WRAPS(ret, name, ...) ret __wrap_##name(__VA_ARGS__); ret __wrap_##name(__VA_ARGS__)
+#define WRAPS(ret, name, ...)                                                                      \
+	ret __wrap_##name(__VA_ARGS__);                                                            \
+	ret __wrap_##name(__VA_ARGS__)
 
 WRAPS(const char *, pp_vfio_address, const struct pp_vfio *v)
 {
@@ -148,7 +150,8 @@ static bool piece(const uint8_t *bytes, uint32_t len, bool last)
 	uint64_t addr;
 
 	return *at(E1000E_RDH) != *at(E1000E_RDT) &&
-	       !pp_soft_read(hw.iommu, ring_of(E1000E_RDBAL, *at(E1000E_RDH)), &addr, sizeof addr) &&
+	       !pp_soft_read(hw.iommu, ring_of(E1000E_RDBAL, *at(E1000E_RDH)), &addr,
+			     sizeof addr) &&
 	       !pp_soft_write(hw.iommu, le64toh(addr), bytes, len) &&
 	       write_back(len | E1000E_RX_DD | (last ? E1000E_RX_EOP : 0));
 }
@@ -284,7 +287,8 @@ static void starts_and_stops(void)
 	check_eq(nic->ops->state(nic), NIC_RUNNING, "it runs");
 	*at(E1000E_MPC) = 3;
 	check_eq(pp_device_unbind(nic->dev), 0, "unbound");
-	check(!(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !(*at(E1000E_TCTL) & E1000E_TCTL_EN), "it stopped");
+	check(!(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !(*at(E1000E_TCTL) & E1000E_TCTL_EN),
+	      "it stopped");
 	check(*at(E1000E_CTRL) & E1000E_CTRL_MASTER_DISABLE && !hw.master, "and does no DMA");
 	check_eq(hw.irq_fd, -1, "no interrupts");
 	check_eq(nic->stats.rx_missed, 3, "what it missed is known");
@@ -294,7 +298,9 @@ static void starts_and_stops(void)
 
 static void receives(void)
 {
-	static const uint32_t sizes[] = { 60, 64, 1514, 4095, 4096, 4097, 8192, 9000, JUMBO, 16384 };
+	static const uint32_t sizes[] = {
+		60, 64, 1514, 4095, 4096, 4097, 8192, 9000, JUMBO, 16384
+	};
 	unsigned good = 0, n = 0;
 
 	open_nic((struct e1000e_params){ 0 });
@@ -359,7 +365,8 @@ static void lies(void)
 	      "a packet without an end keeps no pages");
 	write_back(60 | E1000E_RX_DD | E1000E_RX_EOP);
 	check(!poll_nic(16) && nic->stats.rx_refused == ++refused, "and is refused at its end");
-	check(arrives(noise, JUMBO) && is_packet(poll_nic(16), noise, JUMBO), "a good one comes through");
+	check(arrives(noise, JUMBO) && is_packet(poll_nic(16), noise, JUMBO),
+	      "a good one comes through");
 	nic->stats.rx_packets = 0;
 	for (unsigned i = 0; i < 100000; i++) {
 		uint64_t word = unit_random(&state);
@@ -444,8 +451,9 @@ static void transmits(void)
 	check_eq(good, 2 * RING, "packets go out as they were");
 	check_eq(n, good, "and their pages come back");
 	check_eq(nic->stats.tx_packets, good, "they are counted");
-	check(send_packet(16, 1) && send_packet(E1000E_TX_LONGEST + 1, 4) && send_packet(1000, 65) &&
-	      nic->stats.tx_dropped == 3, "too short, too long, in too many pieces: left out");
+	check(send_packet(16, 1) && send_packet(E1000E_TX_LONGEST + 1, 4) &&
+		      send_packet(1000, 65) && nic->stats.tx_dropped == 3,
+	      "too short, too long, in too many pieces: left out");
 	check_eq(sends(wire, true), 0, "really");
 	for (n = 0; send_packet(100, 2); n += 2)
 		;
@@ -481,7 +489,8 @@ static void events(void)
 	bind_nic();
 	p.fd = nic->ops->event_fd(nic);
 	nic->ops->arm(nic);
-	check(poll(&p, 1, 0) && !*at(E1000E_IMS) && hw.irq_fd < 0, "polling: always ready, no interrupt");
+	check(poll(&p, 1, 0) && !*at(E1000E_IMS) && hw.irq_fd < 0,
+	      "polling: always ready, no interrupt");
 	close_nic();
 }
 

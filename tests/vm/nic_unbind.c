@@ -105,10 +105,13 @@ static bool lap(unsigned i)
 	pp_domain_stats(nic->dev, &domain, sizeof domain);
 	now = table_pages();
 	tables = tables ? tables : now;
-	good = check(good && device.in_flight_at_unbind >= HELD, "lap %u: unbound with %llu pages in flight",
-		     i, (unsigned long long)device.in_flight_at_unbind);
-	good &= check(!domain.mappings && !domain.bytes_mapped && !edu_left_mapped(&vfio) && now == tables,
-		      "lap %u: nothing is mapped, by the library's, iommufd's and the kernel's count", i);
+	good = check(good && device.in_flight_at_unbind >= HELD,
+		     "lap %u: unbound with %llu pages in flight", i,
+		     (unsigned long long)device.in_flight_at_unbind);
+	good &= check(
+		!domain.mappings && !domain.bytes_mapped && !edu_left_mapped(&vfio) &&
+			now == tables,
+		"lap %u: nothing is mapped, by the library's, iommufd's and the kernel's count", i);
 	n = wait_for_faults();
 	good &= check(n > 0, "lap %u: the kernel tells of faults", i);
 	for (unsigned k = 0; k < n_held; k++)
@@ -135,7 +138,8 @@ int main(int argc, char **argv)
 	p.address = argc > 1 ? argv[1] : "0000:00:03.0";
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	lseek(kmsg, 0, SEEK_END);
-	if (pp_vfio_open(&vfio.vfio, &p, error) || e1000e_nic_open(&nic, vfio.vfio, &params, error)) {
+	if (pp_vfio_open(&vfio.vfio, &p, error) ||
+	    e1000e_nic_open(&nic, vfio.vfio, &params, error)) {
 		printf("Bail out! %s\n", error);
 		return 1;
 	}
