@@ -60,11 +60,11 @@ struct nic_ops {
 	int (*event_fd)(struct nic *nic);
 	void (*arm)(struct nic *nic);
 	enum nic_state (*state)(struct nic *nic);
-	/* What went wrong, in words; valid until close. */
+	/* What went wrong, in words, or "": now, or in the last bind or unbind; valid until then. */
 	const char *(*error)(struct nic *nic);
 	int (*dlt)(struct nic *nic); /* libpcap's DLT_ number of the packets */
-	/* Not bound any more: see that the device is quiet, for final counts. */
-	void (*quiet)(struct nic *nic);
+	/* Not bound any more: see that the device is quiet, for final counts. False: it isn't. */
+	bool (*quiet)(struct nic *nic);
 	void (*close)(struct nic *nic);
 };
 

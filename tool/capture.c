@@ -302,6 +302,10 @@ static void turn(struct capture *c)
 		return;
 	}
 	if (starving(c, no_page, busy)) {
+		const char *why = c->nic->ops->error(c->nic);
+
+		if (*why)
+			say("%s", why);
 		say("no memory for more pages: writing what was received");
 		end(c, "no memory", EXIT_ERROR);
 	}
@@ -338,7 +342,8 @@ static int settle(struct capture *c)
 	r->late_calls_refused = stats.late_calls_refused;
 	r->packets_refused = c->nic->stats.rx_refused;
 	r->packets_missed = c->nic->stats.rx_missed;
-	c->nic->ops->quiet(c->nic);
+	if (!c->nic->ops->quiet(c->nic))
+		say("%s", c->nic->ops->error(c->nic));
 	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
 	r->faults_after_unbind = domain.faults - r->faults_before_unbind;
 	r->packets_written = writer_packets(c->writer);

@@ -207,11 +207,11 @@ int device_open(struct nic **out, const char *spec, const struct device_wish *wi
 int device_bind(struct nic *nic, const char *name)
 {
 	int ret = pp_device_bind(nic->dev, &nic->drv);
-	const char *why = ret ? nic->ops->error(nic) : NULL;
+	const char *why = nic->ops->error(nic);
 
 	if (!ret)
 		return 0;
-	if (why && *why)
+	if (*why)
 		say("%s", why);
 	else
 		say("can't bind the driver of %s: %s%s", name, strerror(-ret),

@@ -173,7 +173,8 @@ static void settle(struct replay *r)
 	else
 		pp_device_unbind(r->nic->dev);
 	report_left(&r->report, r->nic->dev);
-	r->nic->ops->quiet(r->nic);
+	if (!r->nic->ops->quiet(r->nic))
+		say("%s", r->nic->ops->error(r->nic));
 	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
 	pp_device_stats(r->nic->dev, &dev, sizeof dev);
 	pp_totals(&totals, sizeof totals);

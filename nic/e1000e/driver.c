@@ -60,7 +60,7 @@ struct e1000e {
 	volatile void *regs;
 	int irq_fd;   /* counts interrupts */
 	int event_fd; /* epoll: irq_fd, and the kernel's wish to have the device back */
-	char error[E1000E_ERROR];
+	char error[PP_VFIO_ERROR];
 	bool gone;
 
 	/* while bound */
@@ -98,7 +98,7 @@ static void reg_write(const struct e1000e *e, enum e1000e_reg reg, uint32_t valu
 	pp_vfio_write32(e->regs, reg, value);
 }
 
-/* What goes wrong is kept as a sentence, for nic_ops.error. Returns ret. */
+/* What goes wrong is kept as a sentence, for nic_ops.error, until the next bind or unbind. */
 static int fail(struct e1000e *e, int ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -473,6 +473,8 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 	if (!ret)
 		ret = pp_vfio_bus_master(e->vfio, true);
 	if (ret) {
+		if (!*e->error)
+			snprintf(e->error, sizeof e->error, "%s", pp_vfio_error(e->vfio));
 		pp_vfio_irq_disable(e->vfio, PP_VFIO_MSI);
 		free_rings(e);
 		forget(e);
@@ -493,6 +495,7 @@ static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 	struct e1000e *e = ctx;
 
 	(void)dev, (void)binding;
+	e->error[0] = 0;
 	if (why == PP_REMOVE_UNBIND) {
 		if (!e->params.rogue) {
 			stop(e); /* if it won't: what it does from now on faults */
@@ -539,7 +542,10 @@ static enum nic_state e1000e_state(struct nic *nic)
 
 static const char *e1000e_error(struct nic *nic)
 {
-	return e1000e_of(nic)->error;
+	struct e1000e *e = e1000e_of(nic);
+
+	/* while it is bound, what may have gone wrong is a mapping: a limit of the kernel's */
+	return e->rx && !*e->error ? pp_vfio_error(e->vfio) : e->error;
 }
 
 static int e1000e_dlt(struct nic *nic)
@@ -548,14 +554,16 @@ static int e1000e_dlt(struct nic *nic)
 	return NIC_DLT_ETHERNET;
 }
 
-static void e1000e_quiet(struct nic *nic)
+static bool e1000e_quiet(struct nic *nic)
 {
 	struct e1000e *e = e1000e_of(nic);
+	int ret;
 
 	if (e->gone || e->rx)
-		return;
-	stop(e); /* once more, unless it was left running */
+		return e->gone;
+	ret = stop(e); /* once more, unless it was left running */
 	pp_vfio_bus_master(e->vfio, false);
+	return !ret || e->gone;
 }
 
 static void e1000e_close(struct nic *nic)

@@ -386,9 +386,10 @@ static int soft_dlt(struct nic *nic)
 	return (int)soft_reg_read(soft_of(nic)->hw, SOFT_LINK_TYPE);
 }
 
-static void soft_quiet(struct nic *nic)
+static bool soft_quiet(struct nic *nic)
 {
 	soft_model_stop(soft_of(nic)->hw);
+	return true;
 }
 
 static void soft_close(struct nic *nic)

@@ -29,7 +29,7 @@ struct pp_vfio {
 	struct pp_iommu *iommu;
 	uint32_t id;
 	int irq_fd, request_fd;
-	bool master, requested, closed;
+	bool master, requested, closed, limit;
 	bool never_resets, never_stops; /* what it refuses to do */
 	unsigned sleeps;                /* of the driver */
 };
@@ -54,6 +54,11 @@ WRAPS(const char *, pp_vfio_address, const struct pp_vfio *v)
 WRAPS(struct pp_iommu *, pp_vfio_iommu, struct pp_vfio *v)
 {
 	return v->iommu;
+}
+
+WRAPS(const char *, pp_vfio_error, const struct pp_vfio *v)
+{
+	return v->limit ? "a limit was met" : "";
 }
 
 WRAPS(int, pp_vfio_bar, struct pp_vfio *v, unsigned bar, volatile void **mmio, size_t *size)
@@ -510,8 +515,8 @@ static void left_running(void)
 	check_eq(bind_nic(), 0, "bound again");
 	check(arrives(noise + 1, JUMBO) && is_packet(poll_nic(16), noise + 1, JUMBO), "it goes on");
 	pp_device_unbind(nic->dev);
-	nic->ops->quiet(nic);
-	check(!(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master, "quiet stops it");
+	check(nic->ops->quiet(nic) && !(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master,
+	      "quiet stops it");
 	close_nic();
 }
 
@@ -531,10 +536,10 @@ static void stubborn(void)
 	nothing_mapped("then");
 	hw.never_resets = false;
 	check_eq(bind_nic(), 0, "bound later");
-	check(error_says(""), "and all is well");
+	check(!*nic->ops->error(nic), "and all is well");
 	hw.never_stops = true;
 	check_eq(pp_device_unbind(nic->dev), 0, "one that doesn't stop is unbound");
-	check(error_says("does not end its DMA"), "which is told");
+	check(error_says("does not end its DMA") && !nic->ops->quiet(nic), "which is told");
 	nothing_mapped("then");
 	check_eq(bind_nic(), 0, "the reset helps");
 	hw.never_stops = false;
@@ -573,8 +578,7 @@ static void pulled_out(void)
 	check_eq(nic->stats.rx_missed, 0, "ones aren't taken for a count");
 	check(bind_nic() == -ENODEV && error_says("has gone"), "it can't be bound then");
 	memset(hw.reg, 0xff, sizeof hw.reg);
-	nic->ops->quiet(nic);
-	check(untouched(), "nor is it asked to be quiet");
+	check(nic->ops->quiet(nic) && untouched(), "it is quiet enough");
 	close_nic();
 }
 
@@ -601,6 +605,11 @@ static void failures(void)
 	} while (more);
 	check(n > 10, "%u failures", n - 1);
 	nothing_mapped("after them");
+	hw.limit = true;
+	fail_begin(&fail, NULL, 0);
+	ret = bind_nic();
+	check(fail_end(&fail) && ret && error_says("a limit was met"),
+	      "what VFIO says of it is told");
 	check(!bind_nic() && arrives(noise, 60) && is_packet(poll_nic(4), noise, 60), "it works");
 	close_nic();
 	pp_debug_set(DEBUG);
@@ -612,6 +621,8 @@ static void few_pages(void)
 	bind_nic();
 	check_eq(nic->stats.rx_posted, 10, "as many pages as there are, are posted");
 	check(nic->stats.rx_no_page > 0, "that there are no more is counted");
+	hw.limit = true;
+	check(error_says("a limit was met"), "what VFIO says of it is told");
 	for (unsigned i = 0; i < 10; i++)
 		arrives(noise, 60);
 	check(!arrives(noise, 60), "then there is no room");
