@@ -26,6 +26,10 @@ check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then 
 	@scripts/deps vm
 	@scripts/check-vm $(CASES)
 
+check-dpdk: ## DPDK's own tests on the mempool handler, and a table of its performance test
+	@scripts/deps check libdpdk-dev dpdk-dev
+	@scripts/check dpdk
+
 soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
 	@scripts/soak $(or $(ROUNDS),100000)
@@ -79,5 +83,5 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick model soak coverage bench bench-counts asm budget bench-build \
-	sample install format clean deps-run help check-vm fuzz
+.PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
+	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk

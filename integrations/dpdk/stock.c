@@ -19,14 +19,22 @@
 
 #define SHELF_MAX 512 /* objects: what DPDK's own cache holds at most */
 #define SHELF_MIN 32
-#define SHELF_SHARE 4 /* a shelf holds no more than this part of all objects */
+#define SHELF_SHARE 3 /* a shelf holds no more than this part of all objects */
 
-static void copy(void **to, void *const *from, uint32_t n)
+/* A call of memcpy costs more than to copy a small bulk in pairs. */
+static inline void copy(void **to, void *const *from, uint32_t n)
 {
-	if (n == 1)
-		*to = *from;
-	else
+	if (n & 1) {
+		to[n - 1] = from[n - 1];
+		if (n == 1)
+			return;
+	}
+	if (n > 16) {
 		memcpy(to, from, n * sizeof *to);
+		return;
+	}
+	for (uint32_t i = 0; i + 1 < n; i += 2)
+		memcpy(&to[i], &from[i], 2 * sizeof *to);
 }
 
 /* ---- the shelf: its owner's side -------------------------------------------------------- */

@@ -2,10 +2,13 @@
  * handler.c - the mempool handler from inside an application: its memory and addresses, what
  * is left when it goes, its device that goes first, and many threads at once.
  *
- * Arguments are the EAL's. SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ * Memory is the C library's, or with the argument `huge` that of huge pages.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <pagepool/dpdk.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include <rte_eal.h>
 #include <rte_lcore.h>
@@ -118,7 +121,8 @@ static void addresses(void)
 		unsigned n, size;
 	} cases[] = { { 1, 1 }, { 7, 100 }, { 1000, 2048 }, { 5000, 2304 }, { 3, 3 << 20 } };
 
-	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
+	/* physical addresses are contiguous within a huge page only: not for the last case */
+	for (unsigned i = 0; i < RTE_DIM(cases) - (rte_eal_iova_mode() == RTE_IOVA_PA); i++) {
 		struct rte_mempool *mp = pool_of(cases[i].n, cases[i].size);
 		struct seen seen = { .known = true };
 		unsigned wrong = 0;
@@ -395,9 +399,51 @@ static void scarce(void)
 	threads(800, "scarce");
 }
 
+static bool huge_pages(unsigned long want)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	unsigned long n, found = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "HugePages_Free: %lu", &n) == 1)
+			found = n;
+	if (f)
+		fclose(f);
+	return found >= want;
+}
+
+/* Four lcores on the first two processors that we may use: they get in each other's way. */
+static void lcores(char *out, size_t size)
+{
+	int cpu[2], n = 0;
+	cpu_set_t set;
+
+	sched_getaffinity(0, sizeof set, &set);
+	for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
+	if (n < 2)
+		cpu[1] = cpu[0];
+	snprintf(out, size, "0@%d,1@%d,2@%d,3@%d", cpu[0], cpu[1], cpu[0], cpu[1]);
+}
+
 int main(int argc, char **argv)
 {
-	require(rte_eal_init(argc, argv) >= 0, "the EAL starts");
+	bool huge = argc > 1 && !strcmp(argv[1], "huge");
+	char at[64];
+	char *eal[] = { argv[0], "--lcores", at, "-m", "128", "--no-pci", "--no-telemetry",
+			"--log-level", "pagepool:critical", "--in-memory", NULL, NULL };
+
+	if (huge && !huge_pages(160))
+		tap_skip_all("no 160 huge pages are free: sysctl vm.nr_hugepages=160");
+	lcores(at, sizeof at);
+	if (!huge) {
+		eal[9] = "--no-huge";
+		eal[10] = "--no-shconf";
+	}
+	require(rte_eal_init(huge ? 10 : 11, eal) >= 0, "the EAL starts");
+	printf("# addresses are %s\n", rte_eal_iova_mode() == RTE_IOVA_PA ? "physical" : "virtual");
 	run(addresses);
 	run(no_iova);
 	run(own_memory);
