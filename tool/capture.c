@@ -23,7 +23,7 @@ struct options {
 	uint64_t count;  /* 0: all */
 	uint64_t hold, max_pages;
 	uint64_t unbind_after, remove_after; /* 0: never */
-	bool rebind, json;
+	bool rebind, json, unwatched;
 };
 
 /* Segments received and not yet handed to the writer, oldest first: a ring. */
@@ -426,9 +426,12 @@ int capture_main(int argc, char **argv)
 		  &c.opt.rebind },
 		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT, &c.opt.max_pages },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &c.opt.json },
+		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
+		  &c.opt.unwatched },
 		{ 0 },
 	};
 	struct device_wish wish = { 0 };
+	struct pp_telemetry *telemetry;
 	bool usage;
 	int status = EXIT_ERROR;
 
@@ -441,10 +444,12 @@ int capture_main(int argc, char **argv)
 	if (device_open(&c.nic, c.opt.device, &wish, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	c.stop_fd = stop_fd_open();
+	telemetry = offer_telemetry(!c.opt.unwatched);
 	if (!enough_pages(&c.opt, c.nic->rx_ring))
 		status = EXIT_USAGE;
 	else if (c.stop_fd >= 0)
 		status = run(&c);
+	pp_telemetry_stop(telemetry);
 	c.nic->ops->close(c.nic);
 	free(c.queue.seg);
 	return status;

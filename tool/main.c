@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "tool.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,6 +18,10 @@ static const struct {
 	{ "bind", bind_main, "hand a PCI device over to vfio-pci" },
 	{ "unbind", unbind_main, "give it back to the kernel's own driver" },
 	{ "doctor", doctor_main, "tell what this machine lacks for real devices" },
+	{ "stat", stat_main, "show the pools and devices of a running process" },
+#ifdef HAVE_TOP
+	{ "top", top_main, "the same, live" },
+#endif
 };
 
 static void usage(FILE *out)

@@ -74,7 +74,7 @@ static int store(const struct option_def *d, const char *value)
 {
 	uint64_t min = d->kind == OPTION_COUNT;
 
-	if (d->kind == OPTION_STRING) {
+	if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {
 		*(const char **)d->out = value;
 	} else if (!number_parse(value, min, d->out)) {
 		say("--%s takes a whole number from %d up, not \"%s\"", d->name, (int)min, value);

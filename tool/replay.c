@@ -18,7 +18,7 @@
 struct replay {
 	const char *device, *path;
 	uint64_t count, loops;
-	bool json;
+	bool json, unwatched;
 	struct nic *nic;
 	struct capfile *file;
 	int stop_fd;
@@ -241,9 +241,12 @@ int replay_main(int argc, char **argv)
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &r.json },
+		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
+		  &r.unwatched },
 		{ 0 },
 	};
 	struct device_wish wish = { 0 };
+	struct pp_telemetry *telemetry;
 	bool usage;
 	int status = EXIT_ERROR;
 
@@ -264,8 +267,10 @@ int replay_main(int argc, char **argv)
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}
 	r.stop_fd = stop_fd_open();
+	telemetry = offer_telemetry(!r.unwatched);
 	if (r.stop_fd >= 0)
 		status = run(&r);
+	pp_telemetry_stop(telemetry);
 	r.nic->ops->close(r.nic);
 	capfile_close(r.file);
 	return status;

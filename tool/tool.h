@@ -7,6 +7,7 @@
 #define TOOL_TOOL_H
 
 #include <nic.h>
+#include <pagepool/telemetry.h>
 #include <stdio.h>
 
 /* Exit statuses: the command's contract. */
@@ -26,10 +27,10 @@ struct option_def {
 	const char *value; /* what it takes, for the help; NULL: nothing */
 	const char *help;
 	enum option_kind {
-		OPTION_STRING, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG,
+		OPTION_STRING, OPTION_TEXT, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG,
 		OPTION_ARGUMENT, /* a string without a dash; name is what the help calls it */
 	} kind;
-	void *out; /* const char **, uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
+	void *out; /* const char ** (TEXT: need not be there), uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
 };
 /* 0; -1: said what is wrong. `--help` prints the help and exits. */
 int options_parse(int argc, char **argv, const char *command, const char *what,
@@ -123,6 +124,9 @@ struct report {
 void report_left(struct report *r, struct pp_device *dev);
 void report_print(const struct report *r, FILE *out);
 void report_json(const struct report *r, FILE *out);
+
+/* offer.c: start telemetry; NULL: not wanted, or said why it can't be */
+struct pp_telemetry *offer_telemetry(bool wanted);
 
 /* pci.c: what sysfs tells of PCI devices */
 

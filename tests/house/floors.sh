@@ -35,15 +35,10 @@ may src/pool 'env|iommu|device|dma|pool' "pool uses the floors below it"
 may src/iommu/soft 'env|iommu/soft' "the software IOMMU sees the contract and env only"
 may src/iommu/vfio 'env|iommu/vfio' "the VFIO back end sees the contract and env only"
 
-<<<<<<< HEAD
-bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool examples bench --include='*.[ch]')
+bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool telemetry examples bench integrations \
+	--include='*.[ch]')
 [ -z "$bad" ]
-ok $? "drivers, command, examples and benchmark use public headers only"
-=======
-bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool examples integrations --include='*.[ch]')
-[ -z "$bad" ]
-ok $? "drivers, command, examples and integrations use public headers only"
->>>>>>> f5538cf (Let DPDK's own tests judge the mempool handler: make check-dpdk)
+ok $? "drivers, command, examples, benchmark and integrations use public headers only"
 
 bad=$(grep -rnE '__atomic_|pthread_(mutex|create)|malloc\(|mmap\(' src --include='*.[ch]' |
 	grep -v '^src/env/\|^src/iommu/vfio/pci.c:.*mmap(') # registers are no memory

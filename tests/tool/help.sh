@@ -23,13 +23,13 @@ mentions() {
 }
 
 check "--help" prints --help
-check "... names the commands" mentions "pagepool COMMAND" capture replay bind unbind doctor --version
+check "... names the commands" mentions "pagepool COMMAND" capture replay stat bind unbind doctor --version
 check "-h" prints -h
 check "--version" prints --version
 check "... is a name and a version" grep -Eqx 'pagepool [0-9]+\.[0-9]+\.[0-9]+[^ ]*' "$dir/out"
 
 capture_options="--device --write --count --hold --unbind-after --remove-after --rebind
-	--max-pages --json --help -d -w -c"
+	--max-pages --json --no-telemetry --help -d -w -c"
 device_settings="soft[:pcap=FILE] loop=N rate=PPS mask=BITS incoherent
 	invalidate=strict|deferred rogue vfio:ADDRESS"
 replay_options="--device --read --count --loop --json --help -d -r -c"
@@ -94,7 +94,7 @@ else
 	cp "$dir/man" "$dir/out"
 	# shellcheck disable=SC2086 # words
 	check "the man page has all of the contract's keys" mentions $keys
-	for command in capture replay bind unbind doctor; do
+	for command in capture replay stat bind unbind doctor; do
 		for option in $("$tool" $command --help | grep -oE -- '--[a-z-]+' | sort -u); do
 			case $option in
 			--device | --write | --count | --read) continue ;; # there by their letters

@@ -1,0 +1,43 @@
+/*
+ * watch.h - looking at another process that offers its statistics (libpagepool-telemetry).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_WATCH_H
+#define TOOL_WATCH_H
+
+#include "tool.h"
+
+#include <jansson.h>
+
+/* client.c. What another process says is not trusted: sizes, times and types are limited. */
+struct watched {
+	int fd;
+	int pid;
+	char error[300]; /* why the last question has no answer */
+};
+/*
+ * Connect to the process that -p names, or to the only one that there is. 0, or -1: said
+ * what is wrong; *usage: it was the caller's spelling.
+ */
+int watch_open(struct watched *w, const char *pid, bool *usage);
+/* Ask for all. NULL: w->error, unless the process has ended, which *ended tells. */
+json_t *watch_ask(struct watched *w, bool *ended);
+void watch_close(struct watched *w);
+
+/* A member: 0, or "?" without control characters, if it is not there or something else. */
+uint64_t watch_number(const json_t *o, const char *key);
+const char *watch_text(const json_t *o, const char *key, char *buf, size_t size);
+/* The name of the device of which a binding is, or "". */
+const char *watch_device(const json_t *all, uint64_t binding, char *buf, size_t size);
+
+/* table.c: for people; with what was before, rates too */
+void table_print(FILE *out, const json_t *now, const json_t *before);
+
+/* openmetrics.c */
+void openmetrics_print(FILE *out, const json_t *now);
+
+int stat_main(int argc, char **argv);
+int top_main(int argc, char **argv);
+
+#endif
