@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "tool.h"
+#include "timeline.h"
 
 #include <capfile.h>
 #include <poll.h>
@@ -19,7 +19,7 @@
 #define POLL_SEGS 256u
 
 struct options {
-	const char *device, *file;
+	const char *device, *file, *page;
 	uint64_t count;  /* 0: all */
 	uint64_t hold, max_pages;
 	uint64_t unbind_after, remove_after; /* 0: never */
@@ -36,6 +36,7 @@ struct capture {
 	struct options opt;
 	struct nic *nic;
 	struct writer *writer;
+	struct timeline *timeline; /* NULL: no --report */
 	int stop_fd;
 	struct queue queue;
 	struct report report;
@@ -129,11 +130,19 @@ static void receive(struct capture *c, const struct nic_seg *seg, unsigned n)
 	}
 }
 
+/* A sample of the timeline, if it is time for one or in any case. */
+static void look(struct capture *c, bool now)
+{
+	timeline_sample(c->timeline, c->report.packets_received, writer_packets(c->writer), now);
+}
+
 /* ---- the device's life ----------------------------------------------------------------- */
 
 static bool bind_device(struct capture *c)
 {
 	if (!device_bind(c->nic, c->opt.device)) {
+		timeline_mark(c->timeline, c->report.bindings ? "bound again" : "bound");
+		look(c, true);
 		c->report.bindings++;
 		return true;
 	}
@@ -167,11 +176,14 @@ static void end_binding(struct capture *c, bool gone)
 	bool first = !c->report.unbind_asked;
 
 	note_pool(c);
+	look(c, true);
 	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
 	if (gone)
 		pp_device_remove(c->nic->dev, PP_REMOVAL_SURPRISE);
 	else
 		pp_device_unbind(c->nic->dev);
+	look(c, true);
+	timeline_mark(c->timeline, gone ? "removed by surprise" : c->done ? "end: unbound" : "unbound");
 	report_left(&c->report, c->nic->dev);
 	pp_device_stats(c->nic->dev, &stats, sizeof stats);
 	if (!first)
@@ -293,6 +305,7 @@ static void turn(struct capture *c)
 	asked_for(c);
 	release(c, c->opt.hold);
 	writer_poll(c->writer);
+	look(c, false);
 	if (writer_error(c->writer))
 		end(c, "the file could not be written", EXIT_ERROR);
 	if (stop_asked())
@@ -335,8 +348,11 @@ static int settle(struct capture *c)
 		c->queue.first++;
 		c->queue.n--;
 	}
-	while (writer_busy(c->writer))
+	while (writer_busy(c->writer)) {
 		writer_wait(c->writer);
+		look(c, false);
+	}
+	look(c, true);
 	show_progress(c, true);
 	pp_device_stats(c->nic->dev, &stats, sizeof stats);
 	r->late_calls_refused = stats.late_calls_refused;
@@ -364,12 +380,19 @@ static int run(struct capture *c)
 	c->begun = now_ns();
 	c->report.device = c->opt.device;
 	c->report.file = c->opt.file;
-	if (writer_open(&c->writer, c->opt.file, capfile_link_type(c->nic->ops->dlt(c->nic))))
+	if (c->opt.page && timeline_open(&c->timeline, c->opt.page, c->opt.file))
 		return EXIT_ERROR;
+	if (writer_open(&c->writer, c->opt.file, capfile_link_type(c->nic->ops->dlt(c->nic)))) {
+		timeline_close(c->timeline, NULL);
+		return EXIT_ERROR;
+	}
 	if (bind_device(c))
 		while (!c->done)
 			turn(c);
 	status = settle(c);
+	if (timeline_close(c->timeline, &c->report))
+		status = EXIT_ERROR;
+	c->timeline = NULL;
 	/* what was written to standard output must stay a capture file */
 	if (c->opt.json)
 		report_json(&c->report, strcmp(c->opt.file, "-") ? stdout : stderr);
@@ -426,6 +449,8 @@ int capture_main(int argc, char **argv)
 		  &c.opt.rebind },
 		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT, &c.opt.max_pages },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &c.opt.json },
+		{ "report", 0, "FILE", "write an HTML page with the course of the run", OPTION_STRING,
+		  &c.opt.page },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &c.opt.unwatched },
 		{ 0 },

@@ -80,7 +80,7 @@ static json_t *text(const char *s)
 	return t ? t : json_string("(not UTF-8)");
 }
 
-void report_json(const struct report *r, FILE *out)
+json_t *report_object(const struct report *r)
 {
 	json_t *o = json_object();
 
@@ -89,6 +89,13 @@ void report_json(const struct report *r, FILE *out)
 	json_object_set_new(o, "device", text(r->device));
 	json_object_set_new(o, "file", text(r->file));
 	json_object_set_new(o, "end", text(r->end));
+	return o;
+}
+
+void report_json(const struct report *r, FILE *out)
+{
+	json_t *o = report_object(r);
+
 	json_dumpf(o, out, 0);
 	fputc('\n', out);
 	json_decref(o);

@@ -123,6 +123,8 @@ struct report {
 /* Note what the device's domain holds, which should be nothing; the worst counts. */
 void report_left(struct report *r, struct pp_device *dev);
 void report_print(const struct report *r, FILE *out);
+/* As a JSON object of jansson's, the caller's. */
+struct json_t *report_object(const struct report *r);
 void report_json(const struct report *r, FILE *out);
 
 /* offer.c: start telemetry; NULL: not wanted, or said why it can't be */

@@ -29,7 +29,7 @@ check "--version" prints --version
 check "... is a name and a version" grep -Eqx 'pagepool [0-9]+\.[0-9]+\.[0-9]+[^ ]*' "$dir/out"
 
 capture_options="--device --write --count --hold --unbind-after --remove-after --rebind
-	--max-pages --json --no-telemetry --help -d -w -c"
+	--max-pages --json --report --no-telemetry --help -d -w -c"
 device_settings="soft[:pcap=FILE] loop=N rate=PPS mask=BITS incoherent
 	invalidate=strict|deferred rogue vfio:ADDRESS"
 replay_options="--device --read --count --loop --json --help -d -r -c"
