@@ -71,6 +71,18 @@ sample: ## make tests/data/real.pcap anew from real clients (root, network names
 install: all ## install under PREFIX (/usr/local) and DESTDIR
 	@meson install -C $(BUILD) --no-rebuild
 
+abi: all ## store the libraries' ABI in tests/abi/, after a change that is meant
+	@scripts/deps check abigail-tools
+	@scripts/abi $(BUILD)
+
+deb: ## Debian packages of the working tree, into out/deb/
+	@scripts/deps check debhelper dpkg-dev fakeroot lintian
+	@scripts/deb
+
+deb-test: deb ## install them in a clean Debian, build the examples there, run all (root)
+	@scripts/deps check mmdebstrap
+	@scripts/deb-test
+
 format: ## lay the C sources out as .clang-format says
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -84,4 +96,5 @@ help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
-	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk
+	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
+	deb-test
