@@ -71,6 +71,10 @@ sample: ## make tests/data/real.pcap anew from real clients (root, network names
 install: all ## install under PREFIX (/usr/local) and DESTDIR
 	@meson install -C $(BUILD) --no-rebuild
 
+site: ## the documentation as static pages, into out/site/
+	@scripts/deps check python3-markdown
+	@scripts/site out/site && echo "out/site/index.html"
+
 abi: all ## store the libraries' ABI in tests/abi/, after a change that is meant
 	@scripts/deps check abigail-tools
 	@scripts/abi $(BUILD)
@@ -97,4 +101,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test
+	deb-test site
