@@ -86,6 +86,19 @@ PP_API void pp_page_get_raced(struct pp_pool *pool);
 PP_API void pp_page_put_slow(struct pp_page *page);
 PP_API void pp_page_put_raced(struct pp_gate *gate);
 
+/*
+ * Probes for perf and bpftrace (USDT): a nop each, and only where PP_USDT is defined; it needs
+ * <sys/sdt.h>. Else nothing at all. docs/telemetry.md has the list.
+ */
+#ifdef PP_USDT
+#include <sys/sdt.h>
+#define PP_PROBE2(name, a, b) DTRACE_PROBE2(pagepool, name, a, b)
+#define PP_PROBE3(name, a, b, c) DTRACE_PROBE3(pagepool, name, a, b, c)
+#else
+#define PP_PROBE2(name, a, b) ((void)0)
+#define PP_PROBE3(name, a, b, c) ((void)0)
+#endif
+
 /* gnu_inline: inlined, or else the library's is called; no copy is made. */
 #define PP_INLINE extern inline __attribute__((gnu_inline))
 
@@ -100,8 +113,10 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, 
 	*out = pp_load_relaxed(&gate->cache[PP_GATE_COUNT(word) - 1]);
 	pp_store_release(&gate->word, word + PP_GATE_POPPED(1));
 	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (__builtin_expect(!pp_load_relaxed(&gate->revoked), 1))
+	if (__builtin_expect(!pp_load_relaxed(&gate->revoked), 1)) {
+		PP_PROBE2(get, pool, 1);
 		return true;
+	}
 	pp_page_get_raced(pool);
 	return false;
 }
@@ -122,6 +137,7 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 	word = pp_load_relaxed(&gate->word);
 	if (__builtin_expect(PP_GATE_COUNT(word) >= pp_load_relaxed(&gate->cap), 0))
 		return false;
+	PP_PROBE2(put, page->pool, 1);
 	pp_store_relaxed(&gate->cache[PP_GATE_COUNT(word)], page);
 	pp_store_release(&gate->word, word + PP_GATE_PUSHED(1));
 	/* page and pool may be gone from here on; the gate is there */

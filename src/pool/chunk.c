@@ -430,6 +430,8 @@ int pool_grow(struct pp_pool *pool)
 		if (!ret || ret == -ENODEV)
 			break;
 	}
+	if (!ret)
+		PP_PROBE3(grow, pool, n, pool->name);
 	return ret;
 }
 

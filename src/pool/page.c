@@ -339,6 +339,8 @@ static int get_slow(struct pp_page **out, struct pp_pool *pool, const void *plac
 	if (ret) {
 		*out = NULL;
 		env_count(&pool->alloc_failed, 1);
+	} else {
+		PP_PROBE2(get, pool, 1);
 	}
 	return ret;
 }
@@ -379,6 +381,8 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 			if (ret)
 				return got ? (int)got : ret;
 			k = 1;
+		} else {
+			PP_PROBE2(get, pool, k);
 		}
 		got += k;
 	}
@@ -418,6 +422,7 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 	struct pp_pool *pool = pages[0]->pool;
 	unsigned k;
 
+	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
 	if (is_owner(pool->gate)) {
 		owner_put(pool, pages, n, place);
 		return;
@@ -503,8 +508,10 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 	/* as many as go straight into this thread's cache: see pp_page_put */
 	if (gate && env_load_relaxed(&gate->owner) == pp_self.number && cache_has_room(gate, n)) {
 		done = put_run(gate->cache + cache_count(gate), pages, n, pp_self.key);
-		if (done)
+		if (done) {
+			PP_PROBE2(put, pages[0]->pool, done);
 			cache_pushed(gate, done);
+		}
 	}
 	if (env_unlikely(done < n))
 		put_rest(pages + done, n - done, __builtin_return_address(0));

@@ -78,6 +78,7 @@ static void pool_revoke(struct pp_pool *pool)
 	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
 	pool_drain(pool);
 	pool->in_flight_at_revoke = count_in_flight(pool);
+	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
 	pool_let_go(pool);
 }
 

@@ -268,6 +268,7 @@ static int fault(struct soft *s, pp_iova_t iova, bool write, enum pp_soft_fault_
 	s->log[s->stats.faults++ % PP_SOFT_FAULT_LOG] = (struct pp_soft_fault){
 		.iova = iova, .time_ns = env_now_ns(), .reason = reason, .write = write
 	};
+	PP_PROBE3(fault, iova, (int)reason, s->iommu.name);
 	return -EFAULT;
 }
 
