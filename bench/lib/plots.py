@@ -26,6 +26,12 @@ def gnuplot(path, script):
         f.write(svg.replace("<svg ", '<svg style="background: transparent" ', 1))
 
 
+def forget(path):
+    """No figures, and so no old plot either."""
+    if os.path.exists(path):
+        os.unlink(path)
+
+
 def block(name, lines):
     return f"${name} << EOD\n" + "\n".join(lines) + "\nEOD\n"
 
@@ -39,7 +45,7 @@ def bars(path, title, rows, results, who):
         if any(f != "?" for f in figures):
             lines.append(f'"{label}" ' + " ".join(str(f) for f in figures))
     if not lines:
-        return
+        return forget(path)
     plots = [f'$data using {i + 2}:xtic(1) title "{name}" lc rgb "{COLOURS[i]}"'
              for i, (_, name) in enumerate(rows)]
     gnuplot(path, block("data", lines) + f"""
@@ -58,7 +64,7 @@ plot {", ".join(plots)}
 def lines(path, title, xlabel, ylabel, series):
     """series: name, [(x, y)]."""
     if not series:
-        return
+        return forget(path)
     data = "".join(block(f"d{i}", [f"{x} {y}" for x, y in points])
                    for i, (_, points) in enumerate(series))
     plots = [f'$d{i} with linespoints lw 2 pt 7 ps 0.6 lc rgb "{COLOURS[i % len(COLOURS)]}" '

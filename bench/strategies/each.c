@@ -7,7 +7,9 @@
 #include "strategy.h"
 #include "stack.h"
 
-#define POSTED 512 /* buffers that the device has */
+/* Buffers that the device has: a few less than fill a page of the IOMMU's table, or else each
+ * page that is mapped alone would cost a table of its own. */
+#define POSTED 500
 
 static struct page *posted[POSTED];
 
