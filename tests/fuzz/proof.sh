@@ -40,7 +40,7 @@ try() {
 	clang -fsanitize=fuzzer,address,undefined $dir/objects/*.o -lpthread -ldl -o $dir/broken
 	rm -rf $dir/new
 	mkdir $dir/new
-	begun=$(date +%s.%N)
+	begun=${EPOCHREALTIME/./}
 	ASAN_OPTIONS=detect_leaks=1 timeout $((seconds + 60)) $dir/broken -seed=1 -max_total_time="$seconds" -timeout=20 \
 		-max_len=600 -len_control=0 -print_funcs=0 -artifact_prefix=$dir/ $dir/new tests/fuzz/corpus/calls \
 		>$dir/log 2>&1 || status=$?
@@ -51,7 +51,8 @@ try() {
 		said='**not found**'
 		missed=1
 	fi
-	printf '| %s | %.1f | %s |\n' "$what" "$(echo "$(date +%s.%N) - $begun" | bc)" "${said//|/\\|}"
+	begun=$(((${EPOCHREALTIME/./} - begun) / 100000))
+	printf '| %s | %d.%d | %s |\n' "$what" $((begun / 10)) $((begun % 10)) "${said//|/\\|}"
 	for file in "${files[@]}"; do
 		cp "src/$file" "$dir/src/$file"
 		object "$dir/src/$file"
