@@ -226,6 +226,10 @@ static bool call_other(unsigned which)
 		compare_dump();
 	} else if (which == 1) {
 		parse_words();
+	} else if (which == 2) {
+		note("pp_device_each(), pp_pool_each()");
+		devices_each();
+		pools_each_compare();
 	} else {
 		note("pp_version(), pp_soft_fault_name()");
 		must(pp_version()[0], "no version");
@@ -289,10 +293,10 @@ static void one_call(void)
 		call_device(which % CALLS_DEVICE);
 	else if (which < 140)
 		call_dma(which % CALLS_DMA);
-	else if (which < 250)
+	else if (which < 248)
 		call_pool(which % CALLS_POOL);
 	else
-		call_other(which % 3);
+		call_other(which % 4);
 }
 
 static void step(void)

@@ -27,6 +27,7 @@ struct real {
 	struct pp_iommu *iommu[DEVICES];
 	struct pp_driver driver[DRIVERS];
 	struct pp_pool *pool[POOLS];
+	uint64_t device_id[DEVICES], pool_id[POOLS];
 	uint8_t *buffer[BUFFERS], *buffer_copy[BUFFERS];
 };
 extern struct real real;
@@ -86,6 +87,7 @@ bool call_pool(unsigned which);
 /* calls_device.c */
 void devices_begin(void);
 void devices_end(void); /* everything goes */
+void devices_each(void);
 void device_compare(int device);
 extern struct pp_domain_stats domain_now[DEVICES]; /* by the last device_compare */
 /* calls_dma.c */
@@ -97,6 +99,7 @@ enum pp_soft_fault_reason fault_unless_mapped(int device, pp_iova_t iova);
 void pools_begin(void);
 void pools_end(void);
 void pools_compare(void);
+void pools_each_compare(void); /* the list of them, zombies too */
 void pages_compare(bool all);
 extern struct pp_pool_stats pool_now[POOLS]; /* by the last pools_compare */
 uint8_t *page_copy(struct ref_page *page);

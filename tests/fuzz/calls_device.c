@@ -12,6 +12,7 @@ static struct pp_notifier listener[LISTENERS];
 static unsigned heard[DEVICES]; /* listeners that have heard a device's first event */
 static int gone_binding[DEVICES]; /* the one that a surprise removal ended */
 static bool removing[DEVICES];
+static uint64_t last_id; /* of the device that was registered last */
 static const char *const names[DEVICES] = { "first", "second", "third", "a name of more than 31 bytes, cut" };
 
 static int device_of(const struct pp_device *dev)
@@ -153,6 +154,8 @@ static void add_device(int d, unsigned how)
 	ref.device[d].there = true;
 	must_be(pp_device_address_bits(real.device[d]), p.address_bits ? p.address_bits : 64,
 		"pp_device_address_bits()");
+	must(pp_device_id(real.device[d]) > last_id, "an id that was there before");
+	last_id = real.device_id[d] = pp_device_id(real.device[d]);
 	must_be(ref.device[d].n_events, 0, "events that nobody heard");
 }
 
@@ -419,6 +422,29 @@ void devices_end(void)
 	for (int i = 0; i < LISTENERS; i++)
 		if (ref.listener_order[i])
 			change_listener(i, false);
+}
+
+/* Each registered device, in the order of registration. */
+static void see_device(struct pp_device *dev, void *ctx)
+{
+	uint64_t *before = ctx;
+	int d = device_of(dev);
+
+	must(ref.device[d].there && real.device[d] == dev, "a device that isn't registered");
+	must_be(pp_device_id(dev), real.device_id[d], "pp_device_id()");
+	must(real.device_id[d] > before[0], "not in the order of registration");
+	before[0] = real.device_id[d];
+	before[1]++;
+}
+
+void devices_each(void)
+{
+	uint64_t seen[2] = { 0, 0 }, there = 0;
+
+	for (int d = 0; d < DEVICES; d++)
+		there += ref.device[d].there;
+	pp_device_each(see_device, seen);
+	must_be(seen[1], there, "devices that pp_device_each() showed");
 }
 
 static void compare_domain(int d)

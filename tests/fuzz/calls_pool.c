@@ -112,6 +112,8 @@ static bool create(void)
 	static const char *const names[] = { "pool", NULL, "rx", "a name that is longer than what is kept of it" };
 	struct pp_pool_params p = pp_pool_defaults();
 	struct pp_pool *pool = (void *)1;
+	static uint64_t last_id;
+	struct pp_pool_info info;
 	pp_binding_t name;
 	int b = pick_binding(&name), want, ret, i = 0;
 	bool fault;
@@ -140,6 +142,9 @@ static bool create(void)
 	if (name.id)
 		ref.pool[i].at[0] = b;
 	real.pool[i] = pool;
+	pp_pool_info(pool, &info, sizeof info);
+	must(info.id > last_id, "an id that was there before");
+	last_id = real.pool_id[i] = info.id;
 	return true;
 }
 
@@ -657,6 +662,45 @@ static void compare_pool(int i)
 	if (p->revoked && p->in_flight < 100)
 		must_be(s->chunks, ref_chunks(i), "a zombie's chunks");
 	compare_flow(p, s);
+}
+
+static void compare_info(struct pp_pool *pool, void *ctx)
+{
+	uint64_t *before = ctx;
+	struct pp_pool_info info;
+	const struct ref_pool *p;
+	unsigned n = 0;
+	int i = 0;
+
+	pp_pool_info(pool, &info, sizeof info);
+	while (i < POOLS && (!ref.pool[i].there || real.pool_id[i] != info.id))
+		i++;
+	must(i < POOLS, "a pool that is gone: %llu, %s", (unsigned long long)info.id, info.label);
+	p = &ref.pool[i];
+	must(info.id > before[0], "not in the order of their making");
+	before[0] = info.id;
+	before[1]++;
+	must(!strcmp(info.name, p->name) && !strncmp(info.label, p->name, strlen(p->name)),
+	     "the pool is called %s, %s", info.name, info.label);
+	must(info.page_size == p->params.page_size && info.chunk_size == p->params.chunk_size &&
+	     info.dir == (uint32_t)p->params.dir, "other parameters");
+	must_be(info.destroyed, !p->handle, "destroyed");
+	must_be(info.revoked_ago_ns != 0, p->revoked, "revoked");
+	for (int k = 0; k < ATTACHMENTS; k++)
+		if (p->at[k] != NONE)
+			must(n < info.n_bindings && info.binding[n++].id == ref.binding[p->at[k]].name.id,
+			     "other bindings");
+	must_be(info.n_bindings, n, "bindings");
+}
+
+void pools_each_compare(void)
+{
+	uint64_t seen[2] = { 0, 0 }, there = 0;
+
+	for (int i = 0; i < POOLS; i++)
+		there += ref.pool[i].there;
+	pp_pool_each(compare_info, seen);
+	must_be(seen[1], there, "pools that pp_pool_each() showed");
 }
 
 void pools_compare(void)
