@@ -15,7 +15,8 @@
 /* A piece of a packet. Who has it holds a reference on the page. */
 struct nic_seg {
 	struct pp_page *page;
-	uint32_t len;      /* bytes, from the start of the page */
+	uint32_t len;      /* bytes, from `offset` in the page on */
+	uint32_t offset;
 	uint32_t wire_len; /* of the whole packet as it was on the wire */
 	uint64_t time_ns;  /* since the epoch; of the packet */
 	bool last;         /* of the packet */
@@ -72,7 +73,16 @@ struct nic {
 	const struct nic_ops *ops;
 	struct pp_device *dev;
 	struct pp_driver drv;
-	struct pp_pool *rx_pool, *tx_pool; /* while bound, else NULL */
+	struct pp_pool *rx_pool, *tx_pool; /* while bound, else NULL; may be the same */
+	/*
+	 * Set before bind, or NULL: the pool to receive into and send from instead of pools of
+	 * its own. It stays the caller's; its pages may be received by one device and sent by
+	 * another. Its polling thread is the owner.
+	 */
+	struct pp_pool *given;
+	/* What a pool that is given should be; the driver's own is like it. */
+	struct pp_pool_params wants;
+	bool one_chunk; /* all memory is one mapping: such a pool must be wants.chunk_size big */
 	unsigned rx_ring; /* pages that the driver wants to have posted */
 	struct nic_stats stats;
 };

@@ -40,6 +40,7 @@ static int fill(struct replay *r, const struct capfile_packet *p, struct nic_seg
 			break;
 		size = pp_page_size(seg[n].page);
 		seg[n].len = left < size ? left : size;
+		seg[n].offset = 0;
 		memcpy(pp_page_addr(seg[n].page), p->bytes + done, seg[n].len);
 		done += seg[n].len;
 		seg[n].wire_len = p->wire_len;

@@ -261,7 +261,8 @@ static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
 		r->len += seg[i].len;
 		if (seg[i].len)
 			b->iov[b->n_iov++] =
-				(struct iovec){ pp_page_addr(seg[i].page), seg[i].len };
+				(struct iovec){ (char *)pp_page_addr(seg[i].page) + seg[i].offset,
+						seg[i].len };
 		b->page[b->n_pages++] = seg[i].page;
 	}
 	b->bytes += sizeof *r + r->len;

@@ -68,6 +68,7 @@ struct e1000e {
 	struct e1000e_rx_desc *rx; /* the rings */
 	struct e1000e_tx_desc *tx;
 	pp_iova_t rx_iova, tx_iova;
+	enum pp_dma_dir rx_dir, tx_dir; /* of the pools */
 
 	/*
 	 * Receive slots, counting on for ever: next to be polled <= end of the last whole
@@ -150,7 +151,7 @@ static void rx_post(struct e1000e *e)
 			break; /* some will be put; the next poll tries again */
 		}
 		pp_dma_sync_for_device(e->binding, pp_page_iova(page), E1000E_RX_BUFFER,
-				       PP_DMA_FROM_DEVICE);
+				       e->rx_dir);
 		d->addr = htole64(pp_page_iova(page));
 		d->done = 0;
 		e->rx_slot[e->rx_posted++ % SLOTS].page = page;
@@ -202,7 +203,7 @@ static void rx_look(struct e1000e *e)
 			     e->rx_seen - e->rx_whole > PIECES;
 		if (!e->rx_bad && s->len)
 			pp_dma_sync_for_cpu(e->binding, pp_page_iova(s->page), s->len,
-					    PP_DMA_FROM_DEVICE);
+					    e->rx_dir);
 		if (s->last || e->rx_bad) /* a bad one's pages are free again at once */
 			rx_close(e, e->rx_seen, now_ns);
 		if (s->last) {
@@ -270,8 +271,9 @@ static void tx_post(struct e1000e *e, const struct nic_seg *seg)
 	struct e1000e_tx_desc *d = &e->tx[e->tx_posted % RING];
 	uint64_t ctrl = seg->len | E1000E_TX_IFCS;
 
-	pp_dma_sync_for_device(e->binding, pp_page_iova(seg->page), seg->len, PP_DMA_TO_DEVICE);
-	d->addr = htole64(pp_page_iova(seg->page));
+	pp_dma_sync_for_device(e->binding, pp_page_iova(seg->page) + seg->offset, seg->len,
+			       e->tx_dir);
+	d->addr = htole64(pp_page_iova(seg->page) + seg->offset);
 	d->ctrl = htole64(seg->last ? ctrl | E1000E_TX_EOP | E1000E_TX_RS : ctrl);
 	e->tx_slot[e->tx_posted++ % RING] = (struct tx_slot){ seg->page, seg->len, seg->last };
 }
@@ -392,20 +394,38 @@ static void start(struct e1000e *e)
 /* ---- the binding ------------------------------------------------------------------------------
  */
 
+/* Another's pool, if its pages are big enough. */
+static int take_pool(struct e1000e *e)
+{
+	struct pp_page *page;
+	int ret = pp_pool_attach(e->nic.given, e->binding);
+
+	if (ret)
+		return ret;
+	e->nic.rx_pool = e->nic.tx_pool = e->nic.given;
+	e->rx_dir = e->tx_dir = PP_DMA_BIDIRECTIONAL;
+	ret = pp_page_get(&page, e->nic.given);
+	if (ret)
+		return ret;
+	ret = pp_page_size(page) < E1000E_RX_BUFFER ? -EINVAL : 0;
+	pp_page_put(page);
+	return ret;
+}
+
 static int make_pools(struct e1000e *e)
 {
-	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool_params p = e->nic.wants;
 	int ret;
 
+	if (e->nic.given)
+		return take_pool(e);
 	p.name = "e1000e rx";
-	p.page_size = E1000E_RX_BUFFER;
-	p.dir = PP_DMA_FROM_DEVICE;
-	p.max_pages = e->params.max_pages;
+	p.dir = e->rx_dir = PP_DMA_FROM_DEVICE;
 	ret = pp_pool_create(&e->nic.rx_pool, e->binding, &p);
 	if (ret)
 		return ret;
 	p.name = "e1000e tx";
-	p.dir = PP_DMA_TO_DEVICE;
+	p.dir = e->tx_dir = PP_DMA_TO_DEVICE;
 	p.max_pages = 0;
 	return pp_pool_create(&e->nic.tx_pool, e->binding, &p);
 }
@@ -441,8 +461,10 @@ static void forget(struct e1000e *e)
 	while (e->tx_done < e->tx_posted)
 		pp_page_put(e->tx_slot[e->tx_done++ % RING].page);
 	e->tx_done = e->tx_posted = 0;
-	pp_pool_destroy(e->nic.rx_pool);
-	pp_pool_destroy(e->nic.tx_pool);
+	if (e->nic.rx_pool != e->nic.given) { /* that one is the caller's */
+		pp_pool_destroy(e->nic.rx_pool);
+		pp_pool_destroy(e->nic.tx_pool);
+	}
 	e->nic.rx_pool = e->nic.tx_pool = NULL;
 	e->rx = NULL;
 	e->tx = NULL;
@@ -641,6 +663,9 @@ int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_
 	e->vfio = vfio;
 	e->irq_fd = e->event_fd = -1;
 	e->nic.ops = &e1000e_ops;
+	e->nic.wants = pp_pool_defaults();
+	e->nic.wants.page_size = E1000E_RX_BUFFER;
+	e->nic.wants.max_pages = params->max_pages;
 	e->nic.rx_ring = RING;
 	e->nic.drv = (struct pp_driver){
 		.name = "e1000e", .probe = probe, .remove = e1000e_remove, .ctx = e

@@ -29,7 +29,6 @@
 struct soft_nic {
 	struct nic nic; /* the base: first */
 	struct soft_model *hw; /* the device's registers */
-	struct soft_driver_params params;
 	char error[SOFT_MODEL_ERROR];
 
 	/* while bound */
@@ -38,6 +37,7 @@ struct soft_nic {
 	struct soft_tx_desc *tx;
 	uint64_t *tx_head; /* where the device writes how far it got */
 	pp_iova_t rx_iova, tx_iova, tx_head_iova;
+	enum pp_dma_dir rx_dir, tx_dir; /* of the pools */
 	struct pp_page *rx_page[RING]; /* what is posted in each slot */
 	struct pp_page *tx_page[RING];
 	uint64_t tx_ctrl[RING]; /* as posted: what lies in the ring the device may have changed */
@@ -73,7 +73,7 @@ static void rx_post(struct soft_nic *s)
 		}
 		/* the device is going to write: give the page to it */
 		pp_dma_sync_for_device(s->binding, pp_page_iova(page), pp_page_size(page),
-				       PP_DMA_FROM_DEVICE);
+				       s->rx_dir);
 		d->addr = pp_page_iova(page);
 		d->size = pp_page_size(page);
 		d->time = 0;
@@ -119,7 +119,7 @@ static bool rx_take(struct soft_nic *s, unsigned *packet)
 		pp_page_put(page);
 		rx_drop(s, *packet);
 	} else {
-		pp_dma_sync_for_cpu(s->binding, pp_page_iova(page), len, PP_DMA_FROM_DEVICE);
+		pp_dma_sync_for_cpu(s->binding, pp_page_iova(page), len, s->rx_dir);
 		s->held[s->held_n++] = (struct nic_seg){
 			.page = page, .len = len, .last = last,
 			.wire_len = (uint32_t)d->size, .time_ns = d->time,
@@ -180,9 +180,10 @@ static unsigned soft_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
 	for (; i < taken; i++) {
 		struct soft_tx_desc *d = &s->tx[s->tx_posted % RING];
 
-		pp_dma_sync_for_device(s->binding, pp_page_iova(seg[i].page), seg[i].len,
-				       PP_DMA_TO_DEVICE);
-		d->addr = pp_page_iova(seg[i].page);
+		pp_iova_t iova = pp_page_iova(seg[i].page) + seg[i].offset;
+
+		pp_dma_sync_for_device(s->binding, iova, seg[i].len, s->tx_dir);
+		d->addr = iova;
 		s->tx_ctrl[s->tx_posted % RING] = (uint64_t)seg[i].len << 32 | (seg[i].last ? SOFT_TX_END : 0);
 		d->ctrl = s->tx_ctrl[s->tx_posted % RING];
 		d->time = seg[i].time_ns;
@@ -221,17 +222,23 @@ static unsigned soft_tx_reap(struct nic *nic)
 
 static int make_pools(struct soft_nic *s, pp_binding_t binding)
 {
-	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool_params p = s->nic.wants;
 	int ret;
 
+	s->rx_dir = s->tx_dir = PP_DMA_BIDIRECTIONAL;
+	if (s->nic.given) {
+		ret = pp_pool_attach(s->nic.given, binding);
+		if (!ret)
+			s->nic.rx_pool = s->nic.tx_pool = s->nic.given;
+		return ret;
+	}
 	p.name = "soft rx";
-	p.dir = PP_DMA_FROM_DEVICE;
-	p.max_pages = s->params.max_pages;
+	p.dir = s->rx_dir = PP_DMA_FROM_DEVICE;
 	ret = pp_pool_create(&s->nic.rx_pool, binding, &p);
 	if (ret)
 		return ret;
 	p.name = "soft tx";
-	p.dir = PP_DMA_TO_DEVICE;
+	p.dir = s->tx_dir = PP_DMA_TO_DEVICE;
 	p.max_pages = 0;
 	return pp_pool_create(&s->nic.tx_pool, binding, &p);
 }
@@ -261,8 +268,10 @@ static void free_rings(struct soft_nic *s)
 
 static void forget(struct soft_nic *s)
 {
-	pp_pool_destroy(s->nic.rx_pool);
-	pp_pool_destroy(s->nic.tx_pool);
+	if (s->nic.rx_pool != s->nic.given) { /* that one is the caller's */
+		pp_pool_destroy(s->nic.rx_pool);
+		pp_pool_destroy(s->nic.tx_pool);
+	}
 	s->nic.rx_pool = s->nic.tx_pool = NULL;
 	s->rx = NULL;
 	s->tx = NULL;
@@ -428,7 +437,8 @@ int soft_nic_open(struct nic **out, const struct soft_model_params *model,
 	*out = NULL;
 	if (ret)
 		goto sentence;
-	s->params = *params;
+	s->nic.wants = pp_pool_defaults();
+	s->nic.wants.max_pages = params->max_pages;
 	s->nic.ops = &soft_nic_ops;
 	s->nic.rx_ring = RING;
 	s->nic.drv = (struct pp_driver){
