@@ -435,7 +435,7 @@ int capture_main(int argc, char **argv)
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE", "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
 		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]"
-		  DEVICE_VFIO_HELP, OPTION_STRING, &c.opt.device },
+		  DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &c.opt.device },
 		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
 		  OPTION_STRING, &c.opt.file },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
@@ -464,6 +464,7 @@ int capture_main(int argc, char **argv)
 			  defs) || !options_sane(&c.opt))
 		return EXIT_USAGE;
 	wish.max_pages = c.opt.max_pages;
+	wish.hold = c.opt.hold;
 	wish.dlt = NIC_DLT_ETHERNET;
 	wish.writes = c.opt.file;
 	if (device_open(&c.nic, c.opt.device, &wish, &usage))

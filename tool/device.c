@@ -4,6 +4,7 @@
  *   soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]
  *       [,invalidate=strict|deferred][,rogue][,lies][,gone=N][,wire=FILE]
  *   vfio:ADDRESS[,poll][,rogue][,api=iommufd|container]
+ *   xdp:IFNAME[:QUEUE][,frame=2048|4096][,mode=copy|zerocopy|generic]
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -12,9 +13,13 @@
 #include <e1000e/driver.h>
 #include <soft/driver.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef HAVE_XDP
+#include <xdp/driver.h>
+#endif
 
 /*
  * Hand each of the settings, "key" or "key=value" with commas between, to one_setting.
@@ -178,6 +183,78 @@ static int vfio_open(struct nic **out, char *settings, const struct device_wish 
 	return -1;
 }
 
+/* ---- xdp ------------------------------------------------------------------------------- */
+
+#ifdef HAVE_XDP
+#define DEVICES "soft, vfio:ADDRESS, xdp:IFNAME"
+
+static bool xdp_setting(void *params, const char *key, const char *value)
+{
+	struct xdp_nic_params *p = params;
+	const char *v = value ? value : "";
+	uint64_t n;
+
+	if (!strcmp(key, "frame") && number_parse(v, 2048, &n) && (n == 2048 || n == 4096)) {
+		p->frame = (uint32_t)n;
+	} else if (!strcmp(key, "mode") && !strcmp(v, "copy")) {
+		p->copy = true;
+	} else if (!strcmp(key, "mode") && !strcmp(v, "zerocopy")) {
+		p->zero_copy = true;
+	} else if (!strcmp(key, "mode") && !strcmp(v, "generic")) {
+		p->generic = true;
+	} else {
+		say("the xdp device can't take \"%s%s%s\"; it takes frame=2048|4096, "
+		    "mode=copy|zerocopy|generic", key, value ? "=" : "", v);
+		return false;
+	}
+	return true;
+}
+
+/* IFNAME[:QUEUE]. False: said what is wrong. */
+static bool xdp_interface(struct xdp_nic_params *p, char *text)
+{
+	char *queue = text ? text : "";
+	uint64_t n = 0;
+
+	p->ifname = strsep(&queue, ":");
+	if (!*p->ifname || strlen(p->ifname) >= IF_NAMESIZE) {
+		say("\"%s\" is no name of an interface, as in xdp:eth0: they have 1 to %d bytes",
+		    p->ifname, IF_NAMESIZE - 1);
+		return false;
+	}
+	if (queue && (!number_parse(queue, 0, &n) || n > INT_MAX)) {
+		say("\"%s\" is no number of a queue, as in xdp:%s:0", queue, p->ifname);
+		return false;
+	}
+	p->queue = queue ? (int)n : -1;
+	return true;
+}
+
+static int xdp_open(struct nic **out, char *settings, const struct device_wish *wish, bool *usage)
+{
+	struct xdp_nic_params p = {
+		.max_pages = wish->max_pages, .keep = wish->hold, .send_only = wish->send_only,
+	};
+	char error[XDP_ERROR] = "", *interface = strsep(&settings, ",");
+
+	if (!xdp_interface(&p, interface) || !parse_settings(settings, &p, xdp_setting)) {
+		*usage = true;
+		return -1;
+	}
+	if (wish->dlt != NIC_DLT_ETHERNET) {
+		say("%s has Ethernet frames: it can't send packets of another link type", p.ifname);
+		return -1;
+	}
+	if (!xdp_nic_open(out, &p, error))
+		return 0;
+	if (!wish->quiet)
+		say("%s", error);
+	return -1;
+}
+#else
+#define DEVICES "soft, vfio:ADDRESS"
+#endif
+
 int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage)
 {
 	char *copy = strdup(spec), *settings;
@@ -196,25 +273,35 @@ int device_open(struct nic **out, const char *spec, const struct device_wish *wi
 		ret = soft_open(out, settings, wish, usage);
 	} else if (!strcmp(copy, "vfio")) {
 		ret = vfio_open(out, settings, wish, usage);
+#ifdef HAVE_XDP
+	} else if (!strcmp(copy, "xdp")) {
+		ret = xdp_open(out, settings, wish, usage);
+#endif
 	} else {
-		say("there is no device \"%s\"; this build has: soft, vfio:ADDRESS", copy);
+		say("there is no device \"%s\"; this build has: " DEVICES, copy);
 		*usage = true;
 	}
 	free(copy); /* what had to outlive it has been opened by now */
 	return ret;
 }
 
-int device_bind(struct nic *nic, const char *name)
+void device_bind_failed(struct nic *nic, const char *name, int ret)
 {
-	int ret = pp_device_bind(nic->dev, &nic->drv);
 	const char *why = nic->ops->error(nic);
 
-	if (!ret)
-		return 0;
-	if (*why)
+	if (why && *why)
 		say("%s", why);
 	else
 		say("can't bind the driver of %s: %s%s", name, strerror(-ret),
 		    ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
+}
+
+int device_bind(struct nic *nic, const char *name)
+{
+	int ret = pp_device_bind(nic->dev, &nic->drv);
+
+	if (!ret)
+		return 0;
+	device_bind_failed(nic, name, ret);
 	return -1;
 }

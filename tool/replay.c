@@ -237,7 +237,7 @@ int replay_main(int argc, char **argv)
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE", "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
 		  "                             [,wire=FILE]: what is sent is dumped there"
-		  DEVICE_VFIO_HELP, OPTION_STRING, &r.device },
+		  DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &r.device },
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },
@@ -263,6 +263,7 @@ int replay_main(int argc, char **argv)
 	}
 	wish.dlt = capfile_dlt(r.file);
 	wish.reads = r.path;
+	wish.send_only = true;
 	if (device_open(&r.nic, r.device, &wish, &usage)) {
 		capfile_close(r.file);
 		return usage ? EXIT_USAGE : EXIT_ERROR;

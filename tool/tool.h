@@ -40,19 +40,30 @@ bool number_parse(const char *text, uint64_t min, uint64_t *out);
 
 /* device.c */
 
+#define DEVICE_VFIO_HELP \
+	"\n                             or vfio:ADDRESS[,poll][,rogue][,api=iommufd|container]"
+#ifdef HAVE_XDP
+#define DEVICE_XDP_HELP "\n                             or xdp:IFNAME[:QUEUE][,frame=2048|4096]" \
+	"\n                             [,mode=copy|zerocopy|generic]"
+#else
+#define DEVICE_XDP_HELP ""
+#endif
+
 struct device_wish {
 	uint64_t max_pages; /* of the receive pool; 0: no limit */
+	uint64_t hold;      /* pages that will be kept */
+	bool send_only;     /* nothing is to be received */
+	bool quiet;         /* don't say that an interface isn't there */
 	int dlt;            /* libpcap's DLT_ number of what will be sent */
 	/* The run's own files: what is written must be no other one's. */
 	const char *reads, *writes;
 };
+/* Bind its driver; `name` is what the user calls it. 0, or -1: said what is wrong. */
+int device_bind(struct nic *nic, const char *name);
+/* Say why pp_device_bind failed. */
+void device_bind_failed(struct nic *nic, const char *name, int ret);
 /* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
 int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage);
-/* Bind its driver. 0, or -1: said what is wrong. */
-int device_bind(struct nic *nic, const char *name);
-
-#define DEVICE_VFIO_HELP \
-	"\n                             or vfio:ADDRESS[,poll][,rogue][,api=iommufd|container]"
 
 /* signal.c: SIGINT and SIGTERM become a readable descriptor */
 int stop_fd_open(void);

@@ -1,0 +1,696 @@
+/*
+ * driver.c - a Linux network interface through AF_XDP, on pagepool's public API.
+ *
+ * The pool is one chunk, and so one mapping: that is the UMEM. Where each frame is, is
+ * written down in `frame`, outside of what the kernel can write to. So, when the sockets are
+ * closed, it doesn't matter whether a frame is in the fill, RX, TX or completion ring, or in
+ * the kernel's hands: every frame that isn't the program's is put.
+ *
+ * The kernel's word isn't trusted more than a device's: an address that was not posted, or a
+ * length that doesn't fit, is dropped and counted.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "driver.h"
+
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "link.h"
+
+#define BATCH 64u          /* pages got, or put, at a time */
+#define HEADROOM 256u      /* XDP_PACKET_HEADROOM: the kernel begins a packet behind it */
+#define OVERHEAD 22u       /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
+#define LOOK_AGAIN 64u     /* polls that find packets, before the interface is looked at */
+#define WRITER_PAGES 16384u /* that a program may have handed on, beside those it holds */
+/*
+ * Entries of all receive rings together: at a million packets a second, 8 ms in which the
+ * program may be kept from running. Fewer where pages are few.
+ */
+#define RINGS 8192u
+#define MIN_RING 256u
+#define MAX_BYTES (1ull << 30) /* of a chunk */
+
+/* Where a frame is. The page is noted when it is first posted and then stays the same. */
+struct frame {
+	struct pp_page *page;
+	uint32_t len; /* of what was sent last */
+	uint16_t rx;  /* 1: posted to receive */
+	uint16_t tx;  /* times posted to send */
+};
+
+struct xdp_nic {
+	struct nic nic; /* the base: first */
+	struct xdp_link link;
+	struct xdp_umem *umem; /* the device's domain */
+	bool send_only;
+	int epoll, timer;
+	unsigned polls; /* since the interface was looked at */
+	unsigned turn;  /* the queue to poll first */
+
+	/* while bound */
+	pp_binding_t binding;
+	struct frame *frame;
+	uint64_t n_frames;
+	unsigned rx_posted[XDP_QUEUES]; /* of the queue, whoever has them */
+	unsigned tx_posted;
+
+	/* what was in the rings when the binding ended */
+	struct nic_seg *held;
+	unsigned held_at, held_n;
+};
+
+static struct xdp_nic *xdp_of(struct nic *nic)
+{
+	return (struct xdp_nic *)nic;
+}
+
+static unsigned n_queues(const struct xdp_nic *x)
+{
+	return x->umem->params.n_queues;
+}
+
+static unsigned ring(const struct xdp_nic *x)
+{
+	return x->umem->params.ring;
+}
+
+static uint32_t frame_size(const struct xdp_nic *x)
+{
+	return x->umem->params.frame;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- receive ---------------------------------------------------------------------------- */
+
+/* Post a page. There is room for it in the ring, at idx. */
+static void post(struct xdp_nic *x, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
+{
+	uint64_t offset = pp_page_iova(page) - x->umem->iova;
+	struct frame *f = &x->frame[offset / frame_size(x)];
+
+	f->page = page;
+	f->rx = 1;
+	*xsk_ring_prod__fill_addr(&q->fill, idx) = offset;
+}
+
+/* Keep the queue supplied with all that its ring takes. */
+static void rx_post(struct xdp_nic *x, unsigned i)
+{
+	struct xdp_queue *q = &x->umem->queue[i];
+	struct pp_page *page[BATCH];
+
+	while (ring(x) - x->rx_posted[i] >= BATCH) {
+		int n = pp_page_get_batch(page, BATCH, x->nic.rx_pool);
+		uint32_t idx = 0;
+
+		if (n <= 0) {
+			x->nic.stats.rx_no_page++;
+			break; /* some will be put; the next poll tries again */
+		}
+		/* never more is posted than the ring has entries */
+		xsk_ring_prod__reserve(&q->fill, (uint32_t)n, &idx);
+		for (int k = 0; k < n; k++)
+			post(x, q, idx + (uint32_t)k, page[k]);
+		xsk_ring_prod__submit(&q->fill, (uint32_t)n);
+		x->rx_posted[i] += (unsigned)n;
+		x->nic.stats.rx_posted += (unsigned)n;
+	}
+	if (xsk_ring_prod__needs_wakeup(&q->fill))
+		recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
+/* Take a descriptor: false if it makes no sense. */
+static bool rx_take(struct xdp_nic *x, const struct xdp_desc *d, uint64_t time, struct nic_seg *seg)
+{
+	uint64_t addr = d->addr, index = addr / frame_size(x);
+	uint32_t offset = (uint32_t)(addr % frame_size(x)), len = d->len;
+	struct frame *f = index < x->n_frames ? &x->frame[index] : NULL;
+
+	if (!f || !f->rx)
+		return false; /* nothing was posted there; what was comes home at the end */
+	f->rx = 0;
+	if (len > frame_size(x) - offset) {
+		pp_page_put(f->page);
+		return false;
+	}
+	*seg = (struct nic_seg){
+		.page = f->page, .offset = offset, .len = len,
+		.wire_len = len, .time_ns = time, .last = true,
+	};
+	x->nic.stats.rx_packets++;
+	x->nic.stats.rx_bytes += len;
+	return true;
+}
+
+static unsigned rx_queue(struct xdp_nic *x, unsigned i, struct nic_seg *seg, unsigned n)
+{
+	struct xdp_queue *q = &x->umem->queue[i];
+	uint32_t idx = 0, got = xsk_ring_cons__peek(&q->rx, n, &idx);
+	uint64_t time = got ? now_ns() : 0;
+	unsigned taken = 0;
+
+	for (uint32_t k = 0; k < got; k++)
+		if (rx_take(x, xsk_ring_cons__rx_desc(&q->rx, idx + k), time, &seg[taken]))
+			taken++;
+		else
+			x->nic.stats.rx_refused++;
+	xsk_ring_cons__release(&q->rx, got);
+	x->rx_posted[i] -= got < x->rx_posted[i] ? got : x->rx_posted[i];
+	x->nic.stats.rx_posted -= got < x->nic.stats.rx_posted ? got : x->nic.stats.rx_posted;
+	return taken;
+}
+
+static unsigned take_held(struct xdp_nic *x, struct nic_seg *seg, unsigned n)
+{
+	unsigned k = x->held_n - x->held_at < n ? x->held_n - x->held_at : n;
+
+	memcpy(seg, x->held + x->held_at, k * sizeof *seg);
+	x->held_at += k;
+	return k;
+}
+
+static unsigned xdp_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
+{
+	struct xdp_nic *x = xdp_of(nic);
+	unsigned got = 0;
+
+	if (x->held_at < x->held_n)
+		return take_held(x, seg, n);
+	if (!xdp_umem_is_open(x->umem) || x->send_only)
+		return 0;
+	for (unsigned k = 0; k < n_queues(x); k++) {
+		unsigned i = (x->turn + k) % n_queues(x);
+
+		got += rx_queue(x, i, seg + got, n - got);
+		rx_post(x, i);
+	}
+	x->turn++;
+	if (!got)
+		x->polls = LOOK_AGAIN;
+	return got;
+}
+
+/* ---- send ---------------------------------------------------------------------------------- */
+
+/* Have the kernel send what is in the ring, as far as it gets. */
+static void tx_kick(struct xdp_nic *x)
+{
+	struct xdp_queue *q = &x->umem->queue[0];
+
+	if (!xsk_ring_prod__needs_wakeup(&q->tx))
+		return;
+	/* kernels that send 32 at a time say EAGAIN until all are sent */
+	for (unsigned i = 0; i < ring(x) / 32; i++)
+		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0 || errno != EAGAIN)
+			break;
+}
+
+/* Segments of the packet at the front; 0: it isn't all there. */
+static unsigned packet_len(const struct nic_seg *seg, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (seg[i].last)
+			return i + 1;
+	return 0;
+}
+
+/* Post a packet. False: no room. */
+static bool tx_post(struct xdp_nic *x, const struct nic_seg *seg)
+{
+	struct xdp_queue *q = &x->umem->queue[0];
+	uint64_t offset = pp_page_iova(seg->page) - x->umem->iova;
+	struct frame *f = &x->frame[offset / frame_size(x)];
+	struct xdp_desc *d;
+	uint32_t idx = 0;
+
+	/* what is under way must find room in the completion ring */
+	if (x->tx_posted == ring(x) || !xsk_ring_prod__reserve(&q->tx, 1, &idx))
+		return false;
+	d = xsk_ring_prod__tx_desc(&q->tx, idx);
+	d->addr = offset + seg->offset;
+	d->len = seg->len;
+	d->options = 0;
+	f->page = seg->page;
+	f->len = seg->len;
+	f->tx++;
+	x->tx_posted++;
+	return true;
+}
+
+/* A packet goes out in one frame of the UMEM. */
+static bool can_send(const struct xdp_nic *x, const struct nic_seg *seg, unsigned n)
+{
+	uint64_t offset = pp_page_iova(seg->page) - x->umem->iova;
+
+	return n == 1 && offset < x->umem->len && seg->offset < frame_size(x) &&
+	       seg->len <= frame_size(x) - seg->offset;
+}
+
+static unsigned xdp_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
+{
+	struct xdp_nic *x = xdp_of(nic);
+	unsigned taken = 0, posted = 0, k;
+
+	if (!xdp_umem_is_open(x->umem))
+		return 0;
+	while ((k = packet_len(seg + taken, n - taken))) {
+		if (!can_send(x, seg + taken, k)) {
+			for (unsigned i = 0; i < k; i++)
+				pp_page_put(seg[taken + i].page);
+			nic->stats.tx_dropped++;
+		} else if (tx_post(x, seg + taken)) {
+			posted++;
+		} else {
+			break;
+		}
+		taken += k;
+	}
+	if (posted) {
+		xsk_ring_prod__submit(&x->umem->queue[0].tx, posted);
+		tx_kick(x);
+	}
+	return taken;
+}
+
+/* The completion ring's addresses are the kernel's word: what was not posted isn't done. */
+static unsigned xdp_tx_reap(struct nic *nic)
+{
+	struct xdp_nic *x = xdp_of(nic);
+	struct xdp_queue *q = &x->umem->queue[0];
+	struct pp_page *page[BATCH];
+	uint32_t idx = 0, n;
+
+	if (!xdp_umem_is_open(x->umem))
+		return 0;
+	while ((n = xsk_ring_cons__peek(&q->comp, BATCH, &idx))) {
+		unsigned k = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t index = *xsk_ring_cons__comp_addr(&q->comp, idx + i) / frame_size(x);
+			struct frame *f = index < x->n_frames ? &x->frame[index] : NULL;
+
+			if (!f || !f->tx) {
+				nic->stats.tx_refused++;
+				continue;
+			}
+			f->tx--;
+			x->tx_posted--;
+			page[k++] = f->page;
+			nic->stats.tx_packets++;
+			nic->stats.tx_bytes += f->len;
+		}
+		xsk_ring_cons__release(&q->comp, n);
+		pp_page_put_batch(page, k);
+	}
+	return x->tx_posted;
+}
+
+/* ---- the binding ------------------------------------------------------------------------------ */
+
+/* The pool, and its memory: the first page makes it grow, whole, and so registers the UMEM. */
+static int make_pool(struct xdp_nic *x, pp_binding_t binding)
+{
+	struct pp_page *page;
+	int ret;
+
+	if (x->nic.given) {
+		ret = pp_pool_attach(x->nic.given, binding);
+		x->nic.rx_pool = ret ? NULL : x->nic.given;
+	} else {
+		ret = pp_pool_create(&x->nic.rx_pool, binding, &x->nic.wants);
+	}
+	if (ret)
+		return ret;
+	x->nic.tx_pool = x->nic.rx_pool;
+	ret = pp_page_get(&page, x->nic.rx_pool);
+	if (ret)
+		return ret;
+	if (pp_page_size(page) != frame_size(x))
+		ret = -EINVAL;
+	pp_page_put(page);
+	return ret;
+}
+
+static int make_tables(struct xdp_nic *x)
+{
+	x->n_frames = x->umem->len / frame_size(x);
+	x->frame = calloc(x->n_frames, sizeof *x->frame);
+	x->held = calloc((size_t)ring(x) * n_queues(x), sizeof *x->held);
+	return x->frame && x->held ? 0 : -ENOMEM;
+}
+
+/* Sockets on all queues, supplied with frames; only then packets are steered there. */
+static int start(struct xdp_nic *x)
+{
+	int ret = xdp_umem_open(x->umem);
+
+	for (unsigned i = 0; i < n_queues(x) && !ret; i++) {
+		struct xdp_queue *q = &x->umem->queue[i];
+		struct epoll_event event = { .events = EPOLLIN };
+
+		if (x->send_only)
+			continue;
+		rx_post(x, i);
+		if (epoll_ctl(x->epoll, EPOLL_CTL_ADD, q->fd, &event))
+			ret = -errno;
+		else
+			ret = xdp_link_steer(&x->link, q->id, q->fd);
+	}
+	return ret;
+}
+
+/* The sockets are closed: what was posted to them is nobody's. */
+static void bring_home(struct xdp_nic *x)
+{
+	for (uint64_t i = 0; x->frame && i < x->n_frames; i++)
+		for (struct frame *f = &x->frame[i]; f->rx || f->tx; pp_page_put(f->page))
+			if (f->rx)
+				f->rx--;
+			else
+				f->tx--;
+}
+
+static void forget(struct xdp_nic *x)
+{
+	bring_home(x);
+	if (x->nic.rx_pool != x->nic.given) /* that one is the caller's */
+		pp_pool_destroy(x->nic.rx_pool);
+	x->nic.rx_pool = x->nic.tx_pool = NULL;
+	free(x->frame);
+	x->frame = NULL;
+	x->n_frames = 0;
+	memset(x->rx_posted, 0, sizeof x->rx_posted);
+	x->nic.stats.rx_posted = 0;
+	x->tx_posted = 0;
+	x->nic.stats.rx_missed = xdp_umem_missed(x->umem);
+	x->binding = pp_binding_none();
+}
+
+static void drop_held(struct xdp_nic *x)
+{
+	while (x->held_at < x->held_n)
+		pp_page_put(x->held[x->held_at++].page);
+	free(x->held);
+	x->held = NULL;
+	x->held_at = x->held_n = 0;
+}
+
+static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+{
+	struct xdp_nic *x = ctx;
+	int ret;
+
+	(void)dev;
+	drop_held(x);
+	x->binding = binding;
+	x->umem->error[0] = 0;
+	ret = pp_dma_set_mask(binding, 64);
+	if (!ret)
+		ret = make_pool(x, binding);
+	if (!ret)
+		ret = make_tables(x);
+	if (!ret)
+		ret = start(x);
+	if (ret) {
+		xdp_umem_close(x->umem);
+		forget(x);
+	}
+	return ret;
+}
+
+/* What had arrived. */
+static void rx_keep(struct xdp_nic *x)
+{
+	for (unsigned i = 0; i < n_queues(x) && !x->send_only; i++)
+		x->held_n += rx_queue(x, i, x->held + x->held_n, ring(x));
+}
+
+static void xdp_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
+		       void *ctx)
+{
+	struct xdp_nic *x = ctx;
+
+	(void)dev;
+	(void)binding;
+	if (why == PP_REMOVE_UNBIND && xdp_umem_is_open(x->umem)) {
+		for (unsigned i = 0; i < n_queues(x); i++)
+			xdp_link_leave(&x->link, x->umem->queue[i].id);
+		rx_keep(x);
+		xdp_tx_reap(&x->nic);
+		xdp_umem_close(x->umem);
+	}
+	/* if it has gone, the domain has closed the sockets already */
+	forget(x);
+}
+
+/* ---- the rest of nic.h ------------------------------------------------------------------------ */
+
+static int xdp_event_fd(struct nic *nic)
+{
+	return xdp_of(nic)->epoll;
+}
+
+/* The sockets are readable when there are packets; of what is sent there is no event. */
+static void xdp_arm(struct nic *nic)
+{
+	struct xdp_nic *x = xdp_of(nic);
+	struct itimerspec soon = { .it_value.tv_nsec = 1000000 }, never = { 0 };
+
+	if (xdp_umem_is_open(x->umem) && x->tx_posted)
+		tx_kick(x);
+	timerfd_settime(x->timer, 0, x->tx_posted ? &soon : &never, NULL);
+}
+
+static enum nic_state xdp_state(struct nic *nic)
+{
+	struct xdp_nic *x = xdp_of(nic);
+
+	if (!x->link.gone && ++x->polls < LOOK_AGAIN)
+		return NIC_RUNNING;
+	x->polls = 0;
+	return xdp_link_gone(&x->link) ? NIC_GONE : NIC_RUNNING;
+}
+
+static const char *xdp_error(struct nic *nic)
+{
+	return xdp_of(nic)->umem->error;
+}
+
+static int xdp_dlt(struct nic *nic)
+{
+	(void)nic;
+	return NIC_DLT_ETHERNET;
+}
+
+static void xdp_quiet(struct nic *nic)
+{
+	(void)nic; /* a closed socket is quiet */
+}
+
+static void xdp_close(struct nic *nic)
+{
+	struct xdp_nic *x = xdp_of(nic);
+
+	xdp_link_close(&x->link);
+	pp_device_unregister(nic->dev); /* and the domain */
+	pp_driver_unregister(&nic->drv);
+	drop_held(x);
+	close(x->timer);
+	close(x->epoll);
+	free(x);
+}
+
+static const struct nic_ops xdp_nic_ops = {
+	.rx = xdp_rx,
+	.tx = xdp_tx,
+	.tx_reap = xdp_tx_reap,
+	.event_fd = xdp_event_fd,
+	.arm = xdp_arm,
+	.state = xdp_state,
+	.error = xdp_error,
+	.dlt = xdp_dlt,
+	.quiet = xdp_quiet,
+	.close = xdp_close,
+};
+
+/* ---- open --------------------------------------------------------------------------------------- */
+
+static int choose_queues(const struct xdp_link *l, int queue, struct xdp_umem_params *u, char *error)
+{
+	u->first_queue = queue < 0 ? 0 : (unsigned)queue;
+	u->n_queues = queue < 0 ? l->n_queues : 1;
+	if (queue >= 0 && u->first_queue >= l->n_queues)
+		snprintf(error, XDP_ERROR, "%s has %u receive queue%s, numbered from 0: there is no "
+			 "queue %d", l->name, l->n_queues, l->n_queues == 1 ? "" : "s", queue);
+	else if (u->first_queue + u->n_queues > XDP_QUEUES)
+		snprintf(error, XDP_ERROR, "%s has %u receive queues, of which %u can be served: "
+			 "name one, as in xdp:%s:0", l->name, l->n_queues, XDP_QUEUES, l->name);
+	else
+		return 0;
+	return -EINVAL;
+}
+
+static int choose_frame(const struct xdp_link *l, uint32_t wish, struct xdp_umem_params *u,
+			char *error)
+{
+	uint32_t need = l->mtu + OVERHEAD + HEADROOM;
+
+	u->frame = wish ? wish : need <= 2048 ? 2048 : 4096;
+	if (need <= u->frame)
+		return 0;
+	snprintf(error, XDP_ERROR, "%s has an MTU of %u, and a frame of %u bytes takes one of %u at "
+		 "most: ip link set %s mtu %u%s", l->name, l->mtu, u->frame,
+		 u->frame - OVERHEAD - HEADROOM, l->name, u->frame - OVERHEAD - HEADROOM,
+		 u->frame == 2048 ? ", or frame=4096" : "");
+	return -EMSGSIZE;
+}
+
+static void choose_ring(const struct xdp_nic_params *params, struct xdp_umem_params *u)
+{
+	uint64_t pages = params->max_pages ? params->max_pages : UINT64_MAX;
+	uint64_t spare = pages > params->keep ? (pages - params->keep) / 2 : 0;
+
+	u->ring = RINGS;
+	while (u->ring > MIN_RING && (u->ring * u->n_queues > RINGS || u->ring * u->n_queues > spare))
+		u->ring /= 2;
+}
+
+/* The pool: one chunk, as big as it will ever be. */
+static int choose_pool(struct nic *nic, const struct xdp_nic_params *params,
+		       const struct xdp_umem_params *u, char *error)
+{
+	struct pp_pool_params *p = &nic->wants;
+	uint64_t pages = params->max_pages;
+	uint64_t bytes = 2u << 20;
+
+	if (!pages)
+		pages = params->keep + 2 * nic->rx_ring + WRITER_PAGES;
+	if (pages > MAX_BYTES / u->frame) {
+		snprintf(error, XDP_ERROR, "%llu pages are too many for AF_XDP, whose memory is one "
+			 "area: %llu of %u bytes at most", (unsigned long long)pages,
+			 MAX_BYTES / u->frame, u->frame);
+		return -EINVAL;
+	}
+	while (bytes < pages * u->frame)
+		bytes *= 2;
+	*p = pp_pool_defaults();
+	p->name = "xdp";
+	p->page_size = u->frame;
+	p->chunk_size = (uint32_t)bytes;
+	p->max_pages = params->max_pages ? params->max_pages : bytes / u->frame;
+	p->memory = PP_MEMORY_THP;
+	nic->one_chunk = true;
+	return 0;
+}
+
+static int choose(struct xdp_nic *x, const struct xdp_nic_params *params,
+		  struct xdp_umem_params *u, char *error)
+{
+	int ret = choose_queues(&x->link, params->queue, u, error);
+
+	if (!ret)
+		ret = choose_frame(&x->link, params->frame, u, error);
+	memcpy(u->ifname, x->link.name, sizeof u->ifname);
+	u->bind_flags = (params->copy ? XDP_COPY : 0) | (params->zero_copy ? XDP_ZEROCOPY : 0);
+	choose_ring(params, u);
+	x->nic.rx_ring = u->ring * u->n_queues;
+	if (!ret)
+		ret = choose_pool(&x->nic, params, u, error);
+	return ret;
+}
+
+static int open_events(struct xdp_nic *x)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	x->epoll = epoll_create1(EPOLL_CLOEXEC);
+	x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (x->epoll < 0 || x->timer < 0 ||
+	    epoll_ctl(x->epoll, EPOLL_CTL_ADD, x->timer, &event) ||
+	    epoll_ctl(x->epoll, EPOLL_CTL_ADD, x->link.events, &event))
+		return -errno;
+	return 0;
+}
+
+static int register_device(struct xdp_nic *x, const struct xdp_umem_params *u)
+{
+	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
+	char name[32];
+	int ret = xdp_umem_create(&x->umem, u);
+
+	if (ret)
+		return ret;
+	snprintf(name, sizeof name, "xdp:%s", x->link.name);
+	dev.name = name;
+	dev.iommu = &x->umem->iommu;
+	ret = pp_device_register(&x->nic.dev, &dev);
+	if (ret) {
+		free(x->umem);
+		return ret;
+	}
+	ret = pp_driver_register(&x->nic.drv);
+	if (ret)
+		pp_device_unregister(x->nic.dev);
+	return ret;
+}
+
+int xdp_nic_open(struct nic **out, const struct xdp_nic_params *params, char *error)
+{
+	struct xdp_nic *x = calloc(1, sizeof *x);
+	struct xdp_umem_params u = { 0 };
+	int ret = x ? 0 : -ENOMEM;
+
+	*out = NULL;
+	if (ret)
+		goto sentence;
+	x->epoll = x->timer = -1;
+	x->send_only = params->send_only;
+	x->nic.ops = &xdp_nic_ops;
+	x->nic.drv = (struct pp_driver){
+		.name = "xdp", .probe = probe, .remove = xdp_remove, .ctx = x
+	};
+	ret = xdp_link_open(&x->link, params->ifname,
+			    params->send_only ? XDP_NO_PROGRAM :
+			    params->generic   ? XDP_GENERIC :
+						XDP_BEST, error);
+	if (ret)
+		goto free;
+	ret = choose(x, params, &u, error);
+	if (!ret)
+		ret = open_events(x);
+	if (!ret)
+		ret = register_device(x, &u);
+	if (ret)
+		goto close;
+	*out = &x->nic;
+	return 0;
+close:
+	xdp_link_close(&x->link);
+	if (x->timer >= 0)
+		close(x->timer);
+	if (x->epoll >= 0)
+		close(x->epoll);
+free:
+	free(x);
+sentence:
+	if (!*error)
+		snprintf(error, XDP_ERROR, "can't set up AF_XDP on %s: %s", params->ifname,
+			 strerror(-ret));
+	return ret;
+}

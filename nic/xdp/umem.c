@@ -1,0 +1,280 @@
+/*
+ * umem.c - AF_XDP's UMEM as an IOMMU domain. See umem.h.
+ *
+ * Invariant: the kernel can reach the memory only between a map and the close, unmap or
+ * block that follows it.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "umem.h"
+
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+/* Looks, 10 ms apart, at a queue that is still taken: the kernel frees it some time after
+ * the last owner has closed its socket. */
+#define BUSY_LOOKS 100
+
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9 /* Linux 6.18: packets that one sendto sends in copy mode */
+#endif
+
+static struct xdp_umem *umem_of(struct pp_iommu *iommu)
+{
+	return (struct xdp_umem *)iommu;
+}
+
+static int fail(struct xdp_umem *u, int ret, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static int fail(struct xdp_umem *u, int ret, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(u->error, sizeof u->error, format, args);
+	va_end(args);
+	return ret;
+}
+
+/* ---- the sockets ------------------------------------------------------------------------ */
+
+static void count(struct xdp_queue *q, uint64_t *missed, uint64_t *refused)
+{
+	struct xdp_statistics s = { 0 };
+	socklen_t len = sizeof s;
+
+	if (!q->socket || getsockopt(q->fd, SOL_XDP, XDP_STATISTICS, &s, &len))
+		return;
+	/* rx_fill_ring_empty_descs counts packets that rx_dropped has counted already */
+	*missed += s.rx_dropped + s.rx_ring_full;
+	*refused += s.rx_invalid_descs + s.tx_invalid_descs;
+}
+
+uint64_t xdp_umem_missed(struct xdp_umem *u)
+{
+	uint64_t missed = u->missed, refused = 0;
+
+	for (unsigned i = 0; i < u->params.n_queues; i++)
+		count(&u->queue[i], &missed, &refused);
+	return missed;
+}
+
+void xdp_umem_close(struct xdp_umem *u)
+{
+	/* the first socket is the area's own (libxdp): it goes last, with it */
+	for (unsigned i = u->params.n_queues; i-- > 0;) {
+		struct xdp_queue *q = &u->queue[i];
+
+		count(q, &u->missed, &u->refused);
+		if (q->socket)
+			xsk_socket__delete(q->socket);
+		q->socket = NULL;
+	}
+	/* when the last socket is closed, the kernel has waited for all who copy (RCU) */
+	if (u->umem)
+		xsk_umem__delete(u->umem);
+	u->umem = NULL;
+}
+
+static int open_queue(struct xdp_umem *u, unsigned i)
+{
+	struct xdp_queue *q = &u->queue[i];
+	struct xsk_socket_config config = {
+		.rx_size = u->params.ring,
+		.tx_size = u->params.ring,
+		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
+		.bind_flags = (uint16_t)(u->params.bind_flags | XDP_USE_NEED_WAKEUP),
+	};
+	int budget = (int)u->params.ring, ret = -EBUSY;
+
+	/*
+	 * The first queue's rings must be those that the area was registered with: libxdp takes
+	 * them down when it fails with others, and doesn't notice when it is tried again.
+	 */
+	if (i)
+		*q = (struct xdp_queue){ 0 }; /* libxdp takes rings to be zeroed */
+	q->id = u->params.first_queue + i;
+	for (int look = 0; look < BUSY_LOOKS && ret == -EBUSY; look++) {
+		if (look)
+			poll(NULL, 0, 10);
+		ret = xsk_socket__create_shared(&q->socket, u->params.ifname, q->id, u->umem,
+						&q->rx, &q->tx, &q->fill, &q->comp, &config);
+	}
+	if (ret)
+		q->socket = NULL;
+	switch (ret) {
+	case 0:
+		q->fd = xsk_socket__fd(q->socket);
+		/* older kernels don't know it, and send 32 at a time */
+		setsockopt(q->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof budget);
+		return 0;
+	case -EBUSY:
+		return fail(u, ret, "queue %u of %s is taken by another AF_XDP socket: end the "
+			    "program that has it, or take another queue", q->id, u->params.ifname);
+	case -EPERM:
+		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+	case -EOPNOTSUPP:
+		return fail(u, ret, "the driver of %s has no zero-copy mode: leave out "
+			    "mode=zerocopy", u->params.ifname);
+	case -ENODEV:
+	case -ENETDOWN:
+		return fail(u, ret, "%s has gone or is down: ip link set %s up", u->params.ifname,
+			    u->params.ifname);
+	default:
+		return fail(u, ret, "can't open an AF_XDP socket on queue %u of %s: %s", q->id,
+			    u->params.ifname, strerror(-ret));
+	}
+}
+
+int xdp_umem_open(struct xdp_umem *u)
+{
+	int ret = u->umem ? 0 : -ENODEV;
+
+	for (unsigned i = 0; i < u->params.n_queues && !ret; i++)
+		ret = open_queue(u, i);
+	if (ret)
+		xdp_umem_close(u);
+	return ret;
+}
+
+bool xdp_umem_zero_copy(const struct xdp_umem *u)
+{
+	struct xdp_options options = { 0 };
+	socklen_t len = sizeof options;
+
+	return u->queue[0].socket &&
+	       !getsockopt(u->queue[0].fd, SOL_XDP, XDP_OPTIONS, &options, &len) &&
+	       (options.flags & XDP_OPTIONS_ZEROCOPY);
+}
+
+/* ---- the contract ------------------------------------------------------------------------- */
+
+static int register_area(struct xdp_umem *u, void *addr, size_t len)
+{
+	struct xsk_umem_config config = {
+		.fill_size = u->params.ring,
+		.comp_size = u->params.ring,
+		.frame_size = u->params.frame,
+	};
+	struct rlimit limit = { 0 };
+	int ret;
+
+	u->queue[0] = (struct xdp_queue){ 0 }; /* libxdp takes rings to be zeroed */
+	ret = xsk_umem__create(&u->umem, addr, len, &u->queue[0].fill, &u->queue[0].comp, &config);
+	if (!ret)
+		return 0;
+	u->umem = NULL;
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	switch (ret) {
+	case -EPERM:
+		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+	case -ENOBUFS:
+		return fail(u, -ENOMEM, "%zu KiB of pages must be locked in memory, and the limit "
+			    "is %llu KiB: raise it (ulimit -l), have the right CAP_IPC_LOCK, or "
+			    "take fewer pages", len >> 10, (unsigned long long)limit.rlim_cur >> 10);
+	case -EAFNOSUPPORT:
+		return fail(u, ret, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)");
+	default:
+		return fail(u, ret, "can't register %zu bytes for AF_XDP on %s: %s", len,
+			    u->params.ifname, strerror(-ret));
+	}
+}
+
+static int umem_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+		    size_t page_size, unsigned prot)
+{
+	struct xdp_umem *u = umem_of(iommu);
+	int ret;
+
+	(void)page_size;
+	(void)prot; /* the kernel both reads and writes a UMEM */
+	if (u->len)
+		return fail(u, -ENOSPC, "AF_XDP takes one area of memory for an interface: the "
+			    "pool can't grow beyond it");
+	ret = register_area(u, addr, len);
+	if (ret)
+		return ret;
+	u->addr = addr;
+	u->len = len;
+	u->iova = iova;
+	return 0;
+}
+
+static size_t umem_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	struct xdp_umem *u = umem_of(iommu);
+
+	if (iova != u->iova || len != u->len)
+		return 0; /* never: only whole calls of map are undone */
+	xdp_umem_close(u);
+	u->addr = NULL;
+	u->len = 0;
+	u->iova = 0;
+	return len;
+}
+
+/* Nothing is cached: what is closed is quiet. */
+static void umem_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	(void)iommu;
+	(void)iova;
+	(void)len;
+}
+
+static void umem_block(struct pp_iommu *iommu, bool on)
+{
+	if (on)
+		xdp_umem_close(umem_of(iommu));
+}
+
+static void umem_stats(struct pp_iommu *iommu, struct pp_domain_stats *stats)
+{
+	struct xdp_umem *u = umem_of(iommu);
+	uint64_t missed = 0;
+
+	stats->faults = u->refused;
+	for (unsigned i = 0; i < u->params.n_queues; i++)
+		count(&u->queue[i], &missed, &stats->faults);
+}
+
+static void umem_destroy(struct pp_iommu *iommu)
+{
+	if (!iommu)
+		return;
+	xdp_umem_close(umem_of(iommu));
+	free(iommu);
+}
+
+static const struct pp_iommu_ops umem_ops = {
+	.kind = "xdp",
+	.destroy = umem_destroy,
+	.map = umem_map,
+	.unmap = umem_unmap,
+	.invalidate = umem_invalidate,
+	.block = umem_block,
+	.stats = umem_stats,
+};
+
+int xdp_umem_create(struct xdp_umem **out, const struct xdp_umem_params *params)
+{
+	struct xdp_umem *u = calloc(1, sizeof *u);
+
+	*out = u;
+	if (!u)
+		return -ENOMEM;
+	u->params = *params;
+	u->iommu.ops = &umem_ops;
+	/* an address is an offset: any will do */
+	u->iommu.ranges[0] = (struct pp_iova_range){ PP_BASE_PAGE, (1ull << 48) - 1 };
+	u->iommu.n_ranges = 1;
+	u->iommu.page_sizes = PP_BASE_PAGE;
+	return 0;
+}

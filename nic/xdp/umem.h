@@ -1,0 +1,77 @@
+/*
+ * umem.h - AF_XDP's UMEM as an IOMMU domain, and the sockets that use it.
+ *
+ * What the kernel may write to and read from for one interface is the UMEM: one area of
+ * memory, registered whole. So the domain takes one mapping, which must be all of a pool:
+ * the pool is made as one chunk. A DMA address is an offset into the area plus where the
+ * mapping begins.
+ *
+ * The sockets belong to the domain: when it is told to block or to unmap, whoever tells it,
+ * they are closed first, and the kernel has stopped copying when that returns.
+ *
+ * Uses the public contract (pagepool/iommu.h) and libxdp.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef NIC_XDP_UMEM_H
+#define NIC_XDP_UMEM_H
+
+#include <net/if.h>
+#include <pagepool/pagepool.h>
+#include <xdp/xsk.h>
+
+#define XDP_ERROR 500 /* bytes of a sentence; as in driver.h */
+#define XDP_QUEUES 64u
+
+/* A socket on one queue of the interface. */
+struct xdp_queue {
+	struct xsk_socket *socket; /* NULL: closed */
+	unsigned id;
+	int fd;
+	struct xsk_ring_prod fill, tx;
+	struct xsk_ring_cons comp, rx;
+};
+
+struct xdp_umem_params {
+	uint32_t frame; /* bytes of a frame: 2048 or 4096 */
+	char ifname[IF_NAMESIZE];
+	unsigned bind_flags; /* XDP_COPY, XDP_ZEROCOPY, or neither: what there is */
+	/* sockets: the queues first_queue and up */
+	unsigned first_queue, n_queues;
+	unsigned ring; /* entries of each of a socket's four rings; a power of two */
+};
+
+struct xdp_umem {
+	struct pp_iommu iommu; /* the base: first */
+	struct xdp_umem_params params;
+	/* the one mapping; len 0: there is none */
+	char *addr;
+	size_t len;
+	pp_iova_t iova;
+	struct xsk_umem *umem; /* NULL: not registered with the kernel, or not any more */
+	struct xdp_queue queue[XDP_QUEUES];
+	uint64_t missed;  /* packets that the closed sockets had no room for */
+	uint64_t refused; /* descriptors that the kernel refused, of the same */
+	char error[XDP_ERROR]; /* why the last map or open failed */
+};
+
+/* 0 or -ENOMEM. pp_device_register owns it then. */
+int xdp_umem_create(struct xdp_umem **out, const struct xdp_umem_params *params);
+/*
+ * Open all queues' sockets: the area must be mapped. 0, or an errno with a sentence in
+ * `error`, and none is open.
+ */
+int xdp_umem_open(struct xdp_umem *u);
+/* Close the sockets and take the area back from the kernel. Again does nothing. */
+void xdp_umem_close(struct xdp_umem *u);
+/* True while the sockets are open. */
+static inline bool xdp_umem_is_open(const struct xdp_umem *u)
+{
+	return u->queue[0].socket != NULL;
+}
+/* Packets lost for want of room or of frames, since the beginning. */
+uint64_t xdp_umem_missed(struct xdp_umem *u);
+/* True if the kernel moves no byte of a packet: the driver's zero-copy mode. */
+bool xdp_umem_zero_copy(const struct xdp_umem *u);
+
+#endif
