@@ -14,6 +14,7 @@ static const struct {
 	const char *what;
 } commands[] = {
 	{ "capture", capture_main, "write the packets that a device receives to a file" },
+	{ "forward", forward_main, "move packets between two devices" },
 	{ "replay", replay_main, "send the packets of a file out through a device" },
 	{ "bind", bind_main, "hand a PCI device over to vfio-pci" },
 	{ "unbind", unbind_main, "give it back to the kernel's own driver" },

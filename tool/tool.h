@@ -159,8 +159,9 @@ void dir_each(const char *path, bool (*fn)(const char *name, void *ctx), void *c
 /* True if a network interface of the device, or one on top of it, has a default route. */
 bool pci_has_default_route(char *interface, size_t size, const char *address);
 
-/* capture.c, replay.c, bind.c, doctor.c: the commands; the exit status */
+/* capture.c, forward.c, replay.c, bind.c, doctor.c: the commands; the exit status */
 int capture_main(int argc, char **argv);
+int forward_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
 int bind_main(int argc, char **argv);
 int unbind_main(int argc, char **argv);

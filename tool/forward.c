@@ -1,0 +1,629 @@
+/*
+ * forward.c - pagepool forward: packets between two devices, in both directions.
+ *
+ * Both devices are given one pool, so that a page that one has received is sent by the
+ * other as it is: no copy, no mapping. Where that can't be (one can't address what the other
+ * needs, or their pages differ in size) each has its own and packets are copied.
+ *
+ * One thread does it all. A device that is unbound, or goes, takes its mappings along; its
+ * frames come home; the other goes on, and what is for the lost one is dropped.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BURST 64u    /* segments received at a time */
+#define QUEUE 2048u  /* segments that wait to be sent: the longest packet, copied, and more */
+#define ROOM 600u    /* of these left for what one more burst may become */
+#define MACS 4096u   /* addresses remembered; a power of two */
+#define MAC_PROBES 8u
+#define AGAIN_MS 50 /* between looks whether a lost device is back */
+
+/* The keys of --json that are numbers, beside those of each direction. */
+#define FORWARD_COUNTS(X)                                                                \
+	X(packets_copied)                                                                \
+	X(devices_lost)                                                                  \
+	X(devices_back)                                                                  \
+	X(packets_missed)                                                                \
+	X(in_flight_at_unbind)                                                           \
+	X(unbind_ns)                                                                     \
+	X(mappings_left)                                                                 \
+	X(late_calls_refused)                                                            \
+	X(pages_leaked)                                                                  \
+	X(iova_left)                                                                     \
+	X(elapsed_ns)
+
+struct side {
+	const char *spec;
+	char name;
+	struct nic *nic; /* NULL: lost, and not back yet */
+	bool bound, ended, lost;
+	uint64_t unbind_after, remove_after; /* packets received from both; 0: never */
+	/* packets received here, on their way to the other side */
+	struct nic_seg queue[QUEUE];
+	unsigned n;
+	bool skip; /* the rest of a packet that isn't forwarded */
+	uint64_t packets, bytes, dropped, filtered;
+};
+
+struct mac {
+	uint64_t address; /* 0: none */
+	uint8_t side;
+};
+
+struct forward {
+	struct side side[2];
+	struct pp_pool *pool; /* NULL: each has its own */
+	bool learn, wait, json;
+	uint64_t count; /* 0: for ever */
+	int stop_fd;
+	bool done;
+	const char *end;
+	int status;
+	struct mac mac[MACS];
+#define FORWARD_MEMBER(name) uint64_t name;
+	FORWARD_COUNTS(FORWARD_MEMBER)
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct side *other(struct forward *f, struct side *s)
+{
+	return s == &f->side[0] ? &f->side[1] : &f->side[0];
+}
+
+static void end(struct forward *f, const char *why, int status)
+{
+	if (!f->done)
+		f->status = status;
+	if (!f->done)
+		f->end = why;
+	f->done = true;
+}
+
+static void worst(uint64_t *kept, uint64_t now)
+{
+	if (now > *kept)
+		*kept = now;
+}
+
+/* ---- who is where -------------------------------------------------------------------------- */
+
+static uint64_t mac_at(const uint8_t *bytes)
+{
+	uint64_t address = 0;
+
+	memcpy(&address, bytes, 6);
+	return address;
+}
+
+/* Where an address is, or is to be, remembered. */
+static struct mac *mac_find(struct forward *f, uint64_t address)
+{
+	uint64_t h = (address * 0x9E3779B97F4A7C15u) >> 40;
+	struct mac *m = NULL;
+
+	for (unsigned i = 0; i < MAC_PROBES; i++) {
+		m = &f->mac[(h + i) & (MACS - 1)];
+		if (m->address == address || !m->address)
+			break;
+	}
+	return m; /* the last one, of another, if all are taken: it is overwritten */
+}
+
+/* Note where the sender is. False: the receiver is on the same side. */
+static bool should_cross(struct forward *f, const struct side *from, const struct nic_seg *seg)
+{
+	const uint8_t *frame = (const uint8_t *)pp_page_addr(seg->page) + seg->offset;
+	uint8_t side = from == &f->side[1];
+	const struct mac *m;
+
+	if (!f->learn || seg->len < 12)
+		return true;
+	if (!(frame[6] & 1)) /* groups don't send */
+		*mac_find(f, mac_at(frame + 6)) = (struct mac){ mac_at(frame + 6), side };
+	if (frame[0] & 1)
+		return true;
+	m = mac_find(f, mac_at(frame));
+	return m->address != mac_at(frame) || m->side != side;
+}
+
+/* ---- a packet's way --------------------------------------------------------------------------- */
+
+static bool takes_packets(const struct side *s)
+{
+	return s->bound && !s->lost;
+}
+
+/* One segment, copied into the other device's own pages. False: there are none. */
+static bool copy(struct forward *f, struct side *from, struct side *to, const struct nic_seg *seg)
+{
+	unsigned begun = from->n;
+	uint32_t done = 0;
+
+	do {
+		struct nic_seg *out = &from->queue[from->n];
+		uint32_t left = seg->len - done, size;
+
+		if (pp_page_get(&out->page, to->nic->tx_pool)) {
+			while (from->n > begun)
+				pp_page_put(from->queue[--from->n].page);
+			return false;
+		}
+		size = pp_page_size(out->page);
+		out->offset = 0;
+		out->len = left < size ? left : size;
+		out->wire_len = seg->wire_len;
+		out->time_ns = seg->time_ns;
+		memcpy(pp_page_addr(out->page), (char *)pp_page_addr(seg->page) + seg->offset + done,
+		       out->len);
+		done += out->len;
+		out->last = seg->last && done == seg->len;
+		from->n++;
+	} while (done < seg->len);
+	f->packets_copied += seg->last;
+	return true;
+}
+
+/* Take the unfinished packet out of the queue. */
+static void drop_tail(struct side *from)
+{
+	while (from->n && !from->queue[from->n - 1].last)
+		pp_page_put(from->queue[--from->n].page);
+}
+
+/* What waits for the other side goes nowhere. */
+static void drop_queue(struct side *from)
+{
+	while (from->n) {
+		from->n--;
+		from->dropped += from->queue[from->n].last;
+		pp_page_put(from->queue[from->n].page);
+	}
+}
+
+/* Queue a segment, or put it. */
+static void take(struct forward *f, struct side *from, const struct nic_seg *seg, bool first)
+{
+	struct side *to = other(f, from);
+	bool shared = to->nic && to->nic->tx_pool == f->pool && f->pool;
+
+	if (first)
+		from->skip = false;
+	if (!from->skip && first && !should_cross(f, from, seg)) {
+		from->skip = true;
+		from->filtered++;
+	} else if (!from->skip && (!takes_packets(to) || from->n >= QUEUE - 4 ||
+				   (!shared && !copy(f, from, to, seg)))) {
+		from->skip = true;
+		from->dropped++;
+		drop_tail(from);
+	}
+	if (from->skip || !shared)
+		pp_page_put(seg->page);
+	else
+		from->queue[from->n++] = *seg;
+}
+
+static void flush(struct forward *f, struct side *from)
+{
+	struct side *to = other(f, from);
+	unsigned sent;
+
+	if (!from->n)
+		return;
+	if (!takes_packets(to)) {
+		drop_queue(from);
+		return;
+	}
+	sent = to->nic->ops->tx(to->nic, from->queue, from->n);
+	for (unsigned i = 0; i < sent; i++) {
+		/* the page is the device's: only the descriptor is still ours */
+		from->packets += from->queue[i].last;
+		from->bytes += from->queue[i].len;
+	}
+	from->n -= sent;
+	memmove(from->queue, from->queue + sent, from->n * sizeof from->queue[0]);
+}
+
+/* Receive on a side, send on the other. Returns segments that moved. */
+static unsigned pump(struct forward *f, struct side *from)
+{
+	struct nic_seg seg[BURST];
+	unsigned got, before;
+
+	if (!from->nic)
+		return 0;
+	before = from->n;
+	flush(f, from);
+	before -= from->n;
+	if (from->n > QUEUE - ROOM)
+		return before; /* the other device is behind: what comes waits in this one's ring */
+	got = from->nic->ops->rx(from->nic, seg, BURST);
+	for (unsigned i = 0; i < got; i++) {
+		static const struct nic_seg none = { .last = true };
+		const struct nic_seg *prev = i ? &seg[i - 1] : &none;
+
+		/* a packet that goes on from the last call has its head in the queue */
+		take(f, from, &seg[i], i ? prev->last : !from->skip &&
+		     (!from->n || from->queue[from->n - 1].last));
+		if (seg[i].last)
+			from->skip = false;
+	}
+	flush(f, from);
+	return got + before;
+}
+
+/* ---- the devices' lives ------------------------------------------------------------------------- */
+
+/* A pool that both can have, if there is one. */
+static int make_pool(struct forward *f)
+{
+	struct nic *a = f->side[0].nic, *b = f->side[1].nic;
+	struct nic *fixed = a->one_chunk ? a : b;
+	struct nic *rest = fixed == a ? b : a;
+	struct pp_pool_params p = fixed->wants;
+
+	if (rest->one_chunk && rest->wants.page_size != p.page_size)
+		return 0;
+	if (rest->one_chunk && rest->wants.chunk_size > p.chunk_size)
+		p = rest->wants;
+	p.name = "forward";
+	p.dir = PP_DMA_BIDIRECTIONAL;
+	return pp_pool_create(&f->pool, pp_binding_none(), &p);
+}
+
+static void note_pages(struct forward *f, struct side *s)
+{
+	struct pp_device_stats stats;
+	struct pp_domain_stats domain;
+
+	pp_device_stats(s->nic->dev, &stats, sizeof stats);
+	pp_domain_stats(s->nic->dev, &domain, sizeof domain);
+	worst(&f->mappings_left, domain.mappings);
+	worst(&f->in_flight_at_unbind, stats.in_flight_at_unbind);
+	worst(&f->unbind_ns, stats.unbind_ns);
+}
+
+/* Off the device. Its pages are home, or somebody's, when this returns. */
+static void let_go(struct forward *f, struct side *s, bool gone)
+{
+	if (!s->bound)
+		return;
+	s->bound = false;
+	drop_queue(other(f, s));
+	if (gone)
+		pp_device_remove(s->nic->dev, PP_REMOVAL_SURPRISE);
+	else
+		pp_device_unbind(s->nic->dev);
+	note_pages(f, s);
+}
+
+static void close_side(struct forward *f, struct side *s)
+{
+	struct pp_device_stats stats;
+
+	if (!s->nic)
+		return;
+	let_go(f, s, false);
+	f->packets_missed += s->nic->stats.rx_missed;
+	pp_device_stats(s->nic->dev, &stats, sizeof stats);
+	f->late_calls_refused += stats.late_calls_refused;
+	s->nic->ops->close(s->nic);
+	s->nic = NULL;
+}
+
+/* Bind with the common pool; without, if the device can't have it. */
+static int bind_side(struct forward *f, struct side *s)
+{
+	int ret;
+
+	s->nic->given = f->pool;
+	ret = pp_device_bind(s->nic->dev, &s->nic->drv);
+	if (f->pool && (ret == -ERANGE || ret == -EINVAL || ret == -ENOSPC)) {
+		s->nic->given = NULL;
+		ret = pp_device_bind(s->nic->dev, &s->nic->drv);
+	}
+	s->bound = !ret;
+	return ret;
+}
+
+static int open_side(struct forward *f, struct side *s, bool quiet, bool *usage)
+{
+	struct device_wish wish = { .dlt = NIC_DLT_ETHERNET, .quiet = quiet };
+
+	(void)f;
+	return device_open(&s->nic, s->spec, &wish, usage);
+}
+
+/* A device that was lost may be there again. */
+static void look_for(struct forward *f, struct side *s)
+{
+	bool usage;
+
+	if (open_side(f, s, true, &usage))
+		return;
+	if (f->pool && pp_pool_revoked(f->pool)) { /* both were gone at once */
+		pp_pool_destroy(f->pool);
+		f->pool = NULL;
+		if (other(f, s)->nic)
+			make_pool(f);
+	}
+	if (bind_side(f, s)) {
+		s->nic->ops->close(s->nic);
+		s->nic = NULL;
+		return;
+	}
+	s->lost = false;
+	f->devices_back++;
+	say("%c: %s is back", s->name, s->spec);
+}
+
+static void look_at(struct forward *f, struct side *s)
+{
+	uint64_t n = f->side[0].packets + f->side[1].packets;
+
+	if (!s->nic) {
+		look_for(f, s);
+		return;
+	}
+	if (!s->bound)
+		return;
+	if ((s->unbind_after && n >= s->unbind_after) || (s->remove_after && n >= s->remove_after)) {
+		let_go(f, s, !s->unbind_after);
+		return;
+	}
+	switch (s->nic->ops->state(s->nic)) {
+	case NIC_RUNNING:
+		break;
+	case NIC_FAILED:
+		say("%s", s->nic->ops->error(s->nic));
+		f->status = EXIT_ERROR;
+		s->ended = true;
+		break;
+	case NIC_END:
+		s->ended = true;
+		break;
+	case NIC_GONE:
+		say("%c: %s has gone; the other goes on", s->name, s->spec);
+		let_go(f, s, true);
+		s->lost = true;
+		f->devices_lost++;
+		if (f->wait && !strncmp(s->spec, "xdp:", 4))
+			close_side(f, s);
+		break;
+	}
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------- */
+
+static unsigned under_way(struct side *s)
+{
+	return s->nic && s->bound ? s->nic->ops->tx_reap(s->nic) : 0;
+}
+
+/* Nothing will come from this side any more. */
+static bool silent(const struct side *s)
+{
+	return s->nic ? !s->bound || s->ended : false;
+}
+
+static void sleep_until_work(struct forward *f)
+{
+	struct pollfd fd[3] = { { .fd = f->stop_fd, .events = POLLIN } };
+	unsigned n = 1;
+	bool absent = false;
+	uint64_t drop;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *s = &f->side[i];
+
+		absent = absent || !s->nic;
+		if (s->nic && s->bound)
+			fd[n++] = (struct pollfd){ .fd = s->nic->ops->event_fd(s->nic),
+						   .events = POLLIN };
+	}
+	if (poll(fd, n, absent ? AGAIN_MS : -1) <= 0)
+		return;
+	for (unsigned i = 1; i < n; i++)
+		if (fd[i].revents && read(fd[i].fd, &drop, sizeof drop) < 0)
+			continue; /* one that needs no reading */
+}
+
+static unsigned both_ways(struct forward *f)
+{
+	unsigned moved = pump(f, &f->side[0]) + pump(f, &f->side[1]);
+
+	under_way(&f->side[0]);
+	under_way(&f->side[1]);
+	return moved;
+}
+
+static void turn(struct forward *f)
+{
+	bool was_silent = silent(&f->side[0]) && silent(&f->side[1]);
+	unsigned moved = both_ways(f);
+
+	if (stop_asked())
+		end(f, "interrupted", EXIT_OK);
+	if (f->count && f->side[0].packets + f->side[1].packets >= f->count)
+		end(f, "as many packets as asked for", EXIT_OK);
+	look_at(f, &f->side[0]);
+	look_at(f, &f->side[1]);
+	if (moved || f->done)
+		return;
+	if (was_silent && !f->side[0].n && !f->side[1].n && !under_way(&f->side[0]) &&
+	    !under_way(&f->side[1])) {
+		end(f, f->side[0].lost || f->side[1].lost ? "device lost" : "end of input", EXIT_OK);
+		return;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (f->side[i].nic && f->side[i].bound)
+			f->side[i].nic->ops->arm(f->side[i].nic);
+	if (!both_ways(f)) /* what came before the arm makes no event */
+		sleep_until_work(f);
+}
+
+/* Both devices, the narrower first: the pool's addresses must suit both. */
+static bool start(struct forward *f, bool *usage)
+{
+	int ret = 0;
+	bool swap;
+
+	for (unsigned i = 0; i < 2; i++)
+		if (open_side(f, &f->side[i], false, usage))
+			return false;
+	ret = make_pool(f);
+	if (ret) {
+		say("can't make a pool: %s", strerror(-ret));
+		return false;
+	}
+	swap = pp_device_address_bits(f->side[1].nic->dev) <
+	       pp_device_address_bits(f->side[0].nic->dev);
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *s = &f->side[i ^ swap];
+
+		ret = bind_side(f, s);
+		if (ret) {
+			device_bind_failed(s->nic, s->spec, ret);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void settle(struct forward *f)
+{
+	struct pp_totals totals;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *s = &f->side[i];
+
+		while (s->n)
+			pp_page_put(s->queue[--s->n].page);
+		if (s->lost && f->status == EXIT_OK)
+			f->status = EXIT_LOST;
+		close_side(f, s);
+	}
+	pp_pool_destroy(f->pool);
+	pp_totals(&totals, sizeof totals);
+	f->pages_leaked = totals.zombie_pages;
+	f->iova_left = totals.iova_bytes;
+}
+
+/* ---- the report ------------------------------------------------------------------------------------------ */
+
+static json_t *direction_json(const struct side *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)s->packets, "bytes",
+			 (json_int_t)s->bytes, "dropped", (json_int_t)s->dropped, "filtered",
+			 (json_int_t)s->filtered);
+}
+
+static void print_json(const struct forward *f)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "a_to_b", direction_json(&f->side[0]));
+	json_object_set_new(o, "b_to_a", direction_json(&f->side[1]));
+#define FORWARD_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)f->name));
+	FORWARD_COUNTS(FORWARD_JSON)
+	json_object_set_new(o, "end", json_string(f->end));
+	json_dumpf(o, stdout, 0);
+	putchar('\n');
+	json_decref(o);
+}
+
+static void print(const struct forward *f)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct side *s = &f->side[i];
+
+		printf("%c to %c    %" PRIu64 " packets, %" PRIu64 " bytes; %" PRIu64 " dropped, %"
+		       PRIu64 " not for the other side\n", s->name, f->side[!i].name, s->packets,
+		       s->bytes, s->dropped, s->filtered);
+	}
+	printf("copied    %" PRIu64 " packets between pools; missed %" PRIu64 " in the devices\n",
+	       f->packets_copied, f->packets_missed);
+	if (f->devices_lost)
+		printf("lost      %" PRIu64 " devices, %" PRIu64 " came back\n", f->devices_lost,
+		       f->devices_back);
+	printf("left      %" PRIu64 " mappings, %" PRIu64 " bytes of IOVA; %" PRIu64
+	       " pages leaked; %" PRIu64 " late calls refused\n", f->mappings_left, f->iova_left,
+	       f->pages_leaked, f->late_calls_refused);
+	printf("ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->end);
+}
+
+/* ---- the command line ----------------------------------------------------------------------------------- */
+
+static bool sane(const struct forward *f)
+{
+	const struct side *a = &f->side[0], *b = &f->side[1];
+
+	if (!a->spec || !b->spec)
+		say("forward needs -a DEVICE and -b DEVICE; see pagepool forward --help");
+	else if ((a->unbind_after && a->remove_after) || (b->unbind_after && b->remove_after))
+		say("a device can be unbound or removed, not both");
+	else
+		return true;
+	return false;
+}
+
+int forward_main(int argc, char **argv)
+{
+	static struct forward f = {
+		.side = { { .name = 'a' }, { .name = 'b' } }, .status = EXIT_OK, .end = "not begun"
+	};
+	struct side *a = &f.side[0], *b = &f.side[1];
+	const struct option_def defs[] = {
+		{ "device-a", 'a', "DEVICE", "soft[:pcap=FILE][,wire=FILE][,rate=PPS] and so on, as for "
+		  "capture" DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &a->spec },
+		{ "device-b", 'b', "DEVICE", "the other one", OPTION_STRING, &b->spec },
+		{ "learn", 0, NULL, "learn who is where; don't forward what stays on a side",
+		  OPTION_FLAG, &f.learn },
+		{ "wait", 0, NULL, "go on with an interface that was lost when it is back",
+		  OPTION_FLAG, &f.wait },
+		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &f.count },
+		{ "unbind-a", 0, "N", "unbind a's driver after N packets; b goes on", OPTION_COUNT,
+		  &a->unbind_after },
+		{ "unbind-b", 0, "N", "the same for b", OPTION_COUNT, &b->unbind_after },
+		{ "remove-a", 0, "N", "take a away by surprise after N packets", OPTION_COUNT,
+		  &a->remove_after },
+		{ "remove-b", 0, "N", "the same for b", OPTION_COUNT, &b->remove_after },
+		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
+		{ 0 },
+	};
+	uint64_t begun = now_ns();
+	bool usage = false, started;
+
+	if (options_parse(argc, argv, "forward", "Forward packets between two devices.", defs) ||
+	    !sane(&f))
+		return EXIT_USAGE;
+	f.stop_fd = stop_fd_open();
+	started = f.stop_fd >= 0 && start(&f, &usage);
+	if (!started)
+		f.status = usage ? EXIT_USAGE : EXIT_ERROR;
+	while (started && !f.done)
+		turn(&f);
+	settle(&f);
+	f.elapsed_ns = now_ns() - begun;
+	if (started && f.json)
+		print_json(&f);
+	else if (started)
+		print(&f);
+	return f.status;
+}
