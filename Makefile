@@ -30,6 +30,10 @@ check-dpdk: ## DPDK's own tests on the mempool handler, and a table of its perfo
 	@scripts/deps check libdpdk-dev dpdk-dev
 	@scripts/check dpdk
 
+check-xdp: ## AF_XDP on veth pairs in namespaces of its own, beside tcpdump and others (root)
+	@scripts/deps check iproute2 ethtool iputils-ping iperf3 nginx-light curl util-linux
+	@scripts/check xdp
+
 soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
 	@scripts/soak $(or $(ROUNDS),100000)
@@ -101,4 +105,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site
+	deb-test site check-xdp
