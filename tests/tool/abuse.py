@@ -24,7 +24,7 @@ def running():
 
 def connect():
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(10)
+    s.settimeout(2)
     s.connect(path)
     return s
 
