@@ -498,9 +498,10 @@ static int xdp_dlt(struct nic *nic)
 	return NIC_DLT_ETHERNET;
 }
 
-static void xdp_quiet(struct nic *nic)
+static bool xdp_quiet(struct nic *nic)
 {
-	(void)nic; /* a closed socket is quiet */
+	(void)nic;
+	return true; /* a closed socket is quiet */
 }
 
 static void xdp_close(struct nic *nic)
