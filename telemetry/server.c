@@ -333,12 +333,13 @@ static void *serve(void *arg)
 
 		if (ret > 0 && t->poll[0].revents)
 			break;
-		if (ret < 0) /* no memory for now */
-			for (unsigned i = 0; i < 2 + t->n; i++)
-				t->poll[i].revents = 0;
-		round_of_all(t);
-		if (poll(&stop, 1, PAUSE_MS) > 0)
+		if (ret >= 0) /* 0: a client may have stalled, or have asked for more already */
+			round_of_all(t);
+		ret = poll(&stop, 1, PAUSE_MS);
+		if (ret > 0)
 			break;
+		if (ret < 0) /* no memory for now: the pause all the same */
+			nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000 }, NULL);
 	}
 	while (t->n)
 		hang_up(t, t->n - 1);

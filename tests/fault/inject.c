@@ -93,4 +93,15 @@ WRAP(int, io_uring_queue_init, (unsigned n, struct io_uring *ring, unsigned flag
      (n, ring, flags), ENOMEM, -ENOMEM)
 WRAP(int, io_uring_submit, (struct io_uring *ring), (ring), ENOMEM, -ENOMEM)
 WRAP(int, ftruncate, (int fd, off_t n), (fd, n), EIO, -1)
-WRAP(int, poll, (struct pollfd *fd, nfds_t n, int timeout), (fd, n, timeout), ENOMEM, -1)
+
+/* Of the run's own thread: how often another one polls hangs on time, and would be counted. */
+int __real_poll(struct pollfd *fd, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fd, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fd, nfds_t n, int timeout)
+{
+	if (gettid() == getpid() && decide(NULL, "poll")) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return __real_poll(fd, n, timeout);
+}
