@@ -342,6 +342,29 @@ static void fatal_ends_the_process(void)
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "the first report is the last");
 }
 
+/* Two reports of one unbind: what the driver forgot, and what the device wrote there. */
+static void forgotten_and_never_synced(void)
+{
+	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
+	struct soft_device d;
+	pp_binding_t binding;
+	pp_iova_t iova;
+
+	pp_debug_set(PP_DEBUG_DMA);
+	pp_debug_set_report(catch_report, NULL);
+	soft.incoherent = true;
+	soft_device_init(&d, &soft);
+	binding = soft_device_bind(&d);
+	check(!pp_dma_map(binding, memory[0], 64, PP_DMA_BIDIRECTIONAL, &iova), "64 bytes are mapped");
+	reports = 0;
+	/* beyond them, in the same base page: reached, and synced by nothing */
+	check(!pp_soft_write(d.iommu, (iova | (PP_BASE_PAGE - 1)) - 63, "lost", 4), "the device writes");
+	check(!pp_device_unbind(d.dev), "the unbind comes to an end");
+	check_eq(reports, 2, "forgotten, and never synced");
+	reports = 0;
+	debug_over(&d);
+}
+
 static void lists_of_words(void)
 {
 	unsigned what = 99;
@@ -365,6 +388,7 @@ int main(void)
 	run(refused_without_debug_mode_too);
 	run(double_puts);
 	run(twice_in_one_batch);
+	run(forgotten_and_never_synced);
 	run(fatal_ends_the_process);
 	run(lists_of_words);
 	return tap_end();
