@@ -135,7 +135,7 @@ static int wait_for(struct e1000e *e, enum e1000e_reg reg, uint32_t mask, uint32
 	return fail(e, -ETIMEDOUT, "the device does not %s, after %d looks", what, LOOKS);
 }
 
-/* ---- receive ---------------------------------------------------------------------------- */
+/* ---- receive --------------------------------------------------------------------------------- */
 
 /* Give the device empty pages for the free descriptors. */
 static void rx_post(struct e1000e *e)
@@ -252,7 +252,7 @@ static unsigned e1000e_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
 	return got;
 }
 
-/* ---- send ---------------------------------------------------------------------------------- */
+/* ---- send ------------------------------------------------------------------------------------ */
 
 /* Segments of the first packet, or 0 if its end isn't there; its bytes. */
 static unsigned tx_packet(const struct nic_seg *seg, unsigned n, uint64_t *bytes)
@@ -331,8 +331,7 @@ static unsigned e1000e_tx_reap(struct nic *nic)
 	return (unsigned)(e->tx_posted - e->tx_done);
 }
 
-/* ---- the device -------------------------------------------------------------------------------
- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 /* Receive and send no more, and let the DMA that is under way end (4.6). */
 static int stop(struct e1000e *e)
@@ -391,8 +390,7 @@ static void start(struct e1000e *e)
 		reg_write(e, E1000E_IMS, CAUSES);
 }
 
-/* ---- the binding ------------------------------------------------------------------------------
- */
+/* ---- the binding ----------------------------------------------------------------------------- */
 
 /* Another's pool, if its pages are big enough. */
 static int take_pool(struct e1000e *e)
@@ -527,13 +525,14 @@ static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 		rx_look(e);
 		e1000e_tx_reap(&e->nic);
 		free_rings(e);
+		if (e->params.rogue) /* and it goes on with all of the ring, which isn't there */
+			reg_write(e, E1000E_RDT, (reg_read(e, E1000E_RDH) + RING - 1) % RING);
 	}
 	pp_vfio_irq_disable(e->vfio, PP_VFIO_MSI);
 	forget(e);
 }
 
-/* ---- the rest of nic.h ------------------------------------------------------------------------
- */
+/* ---- the rest of nic.h ----------------------------------------------------------------------- */
 
 static int e1000e_event_fd(struct nic *nic)
 {
