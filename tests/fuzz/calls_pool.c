@@ -310,7 +310,8 @@ static bool get_frag(void)
 		return true;
 	}
 	page = p->open == NONE ? NULL : &ref.page[p->open];
-	if (!ret && page && f.page == page->real) {
+	/* the open page, unless all of it had been put: then it may have been closed and got again */
+	if (!ret && page && f.page == page->real && (page->held || f.offset)) {
 		page->held++;
 		check_frag(i, page, &f, len, align);
 		return true;
