@@ -14,7 +14,7 @@ check: ## all tests: gcc, clang, AddressSanitizer and UBSan, ThreadSanitizer
 	@scripts/deps check
 	@scripts/check gcc clang asan tsan $(MODEL)
 
-model: ## the revocation protocol's model, every interleaving, and its broken variants (spin)
+model: ## the subtle protocols, every interleaving: their models (spin), and the code itself
 	@scripts/deps check
 	@scripts/check model
 

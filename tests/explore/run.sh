@@ -71,13 +71,15 @@ breaks look_before_push put-destroy 'leak' \
 breaks drain_leaves_it get-unbind 'touches freed memory' \
 	$page '/^void place_drain/,/^}/s/env_xchg_acq_rel(\(&gate->cache\[i\]\), NULL)/env_load_relaxed(\1)/'
 [ -z "$quick" ] || { echo "1..$n"; exit $failed; }
-breaks refilling_ignored refill-unbind 'touches freed memory' $page 's/env_load_acquire(&pool->refilling)/0/'
+breaks refilling_ignored refill-unbind 'comes home twice' $page 's/env_load_acquire(&pool->refilling)/0/'
 breaks look_before_lane batch-unbind '2 pages in flight, not 0' \
-	$returns '/^static unsigned lane_push/,/^}/{/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
+	$returns '/^static.*lane_push/,/^}/{/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
 		s/env_unlikely(env_load_relaxed(&gate->revoked))/seen/;}'
 breaks drain_leaves_lane batch-unbind 'touches freed memory' \
 	$returns '/^static void lane_drain/,/^}/s/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
 breaks tail_overtakes_page refill 'signal 11' $returns 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'
+breaks pool_touched_after_push remote-destroy 'data race: free' \
+	$returns 's/env_store_release(&lane->tail, tail + k);/& env_store_relaxed(\&lane->tail, tail + k);/'
 breaks slot_not_emptied ring-full 'twice' $returns '/^static unsigned ring_take/,/^}/s/env_store_relaxed(&ring->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: free' \
 	$fast 's/pp_store_release(&gate->word/pp_store_relaxed(\&gate->word/'

@@ -414,10 +414,10 @@ static void get_put(void)
 	put(get());
 }
 
-static void put_0_get_put(void)
+static void get_put_put_0(void)
 {
-	put(g.page[0]);
 	put(get());
+	put(g.page[0]);
 }
 
 static void get_put_twice(void)
@@ -531,7 +531,7 @@ static const struct scenario scenarios[] = {
 	{ "grow-unbind", { O, C }, { get_put, unbind }, none_held, MAPPED },
 	{ "grow-removal", { O, C }, { get_put, removal }, none_held, MAPPED },
 	{ "spill-unbind", { O, C }, { batch_0_1, unbind }, cache_full, MAPPED },
-	{ "refill-unbind", { O, C }, { put_0_get_put, unbind }, one_returned, MAPPED },
+	{ "refill-unbind", { O, C }, { get_put_put_0, unbind }, one_returned, MAPPED },
 	{ "trim-detach", { O, C }, { trim_get_put, detach }, one_cached, MAPPED },
 	{ "cut-unbind", { O, C }, { put_0_cut_two, unbind }, half_fragment, MAPPED },
 	/* other threads' puts against it */

@@ -13,7 +13,7 @@
 #define BLOCKS 24u    /* allocations in a region */
 #define STACK 16384u
 #define WIPE 2048u /* bytes of a stack that are cleared below what is in use */
-#define STORES 8u  /* in a buffer; a thread that has more is a failure */
+#define STORES 16u  /* in a buffer; a thread that has more is a failure */
 #define TLS 64u    /* bytes of it, at most */
 #define PLACES (REGIONS * REGION + 16384) /* bytes that can be shared */
 #define RACES 4096u
