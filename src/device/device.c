@@ -486,26 +486,33 @@ uint64_t pp_device_id(const struct pp_device *dev)
 	return dev->id;
 }
 
-void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx)
+/* The first device behind pos that is registered, with a reference, or NULL. core.lock is held. */
+static struct pp_device *next_device(struct list *pos)
 {
-	struct list *pos;
-
-	env_lock(&core.lock);
-	for (pos = core.devices.next; pos != &core.devices;) {
+	while ((pos = pos->next) != &core.devices) {
 		struct pp_device *dev = list_entry(pos, struct pp_device, link);
 
-		if (dev->unregistered) {
-			pos = pos->next;
-			continue;
+		if (!dev->unregistered) {
+			dev->refs++;
+			return dev;
 		}
-		dev->refs++;
-		env_unlock(&core.lock);
+	}
+	return NULL;
+}
+
+void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx)
+{
+	struct pp_device *dev, *next;
+
+	env_lock(&core.lock);
+	dev = next_device(&core.devices);
+	env_unlock(&core.lock);
+	for (; dev; dev = next) {
 		fn(dev, ctx);
+		/* its reference keeps it in the list, until the next one has one of its own */
 		env_lock(&core.lock);
-		pos = pos->next; /* the reference keeps it in the list */
+		next = next_device(&dev->link);
 		env_unlock(&core.lock);
 		device_unref(dev);
-		env_lock(&core.lock);
 	}
-	env_unlock(&core.lock);
 }

@@ -71,27 +71,33 @@ void gate_raced(struct pp_gate *g)
 	pool_unref(pool);
 }
 
-void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+/* The first pool behind pos that isn't going, with a reference, or NULL. The lock is held. */
+static struct pp_pool *next_pool(struct list *pos)
 {
-	struct list *pos;
-
-	env_lock(&gates.lock);
-	for (pos = gates.registry.next; pos != &gates.registry;) {
+	while ((pos = pos->next) != &gates.registry) {
 		struct pp_pool *pool = list_entry(pos, struct pp_pool, registry);
 
-		if (!pool_ref_unless_gone(pool)) {
-			pos = pos->next;
-			continue;
-		}
-		env_unlock(&gates.lock);
+		if (pool_ref_unless_gone(pool))
+			return pool;
+	}
+	return NULL;
+}
+
+void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+{
+	struct pp_pool *pool, *next;
+
+	env_lock(&gates.lock);
+	pool = next_pool(&gates.registry);
+	env_unlock(&gates.lock);
+	for (; pool; pool = next) {
 		fn(pool, ctx);
+		/* its reference keeps it in the list, until the next one has one of its own */
 		env_lock(&gates.lock);
-		pos = pos->next; /* the reference keeps it in the list */
+		next = next_pool(&pool->registry);
 		env_unlock(&gates.lock);
 		pool_unref(pool);
-		env_lock(&gates.lock);
 	}
-	env_unlock(&gates.lock);
 }
 
 bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
