@@ -1,9 +1,11 @@
 #!/bin/bash
-# run.sh FUZZER CORPUS RUNS - the short run of one fuzzer, the same each time: every input of
-# its corpus, then RUNS inputs made from them, from a fixed seed.
+# run.sh FUZZER NAME RUNS - the short run of one fuzzer, the same each time: every input of
+# its corpus, every one that found something, then RUNS inputs made from the corpus, from a
+# fixed seed.
 set -u
 fuzzer=$1
-corpus=$2
+corpus=$(dirname "$0")/corpus/$2
+found=$(dirname "$0")/found/$2
 runs=$3
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -29,7 +31,8 @@ check() { # WHAT COMMAND...
 # no input may make it slow either, but how slow the machine is, is no fault: no time limits
 common=(-timeout=0 -rss_limit_mb=0 "-artifact_prefix=$dir/")
 inputs=("$corpus"/*)
-check "${#inputs[@]} inputs of the corpus" "$fuzzer" "${common[@]}" "${inputs[@]}"
+[ ! -d "$found" ] || inputs+=("$found"/*)
+check "${#inputs[@]} inputs that are kept" "$fuzzer" "${common[@]}" "${inputs[@]}"
 check "$runs inputs made from them" "$fuzzer" "${common[@]}" -seed=1 -runs="$runs" -max_len=600 \
 	-len_control=0 -print_new=0 -print_funcs=0 "$dir/new" "$corpus"
 echo "1..$n"
