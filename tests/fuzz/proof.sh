@@ -88,5 +88,5 @@ try 'a failed growth leaves a chunk'"'"'s record' pool/chunk.c '/if \(ret \|\| i
 try 'holders are not asked at a detach' pool/pool.c '/^int pp_pool_detach/,/^}/s/ask = ask && pool->revoked/ask = false/'
 try 'a binding'"'"'s name is used again' device/binding.c 's/\+\+b->generation << SLOT_BITS/(b->generation |= 1) << SLOT_BITS/'
 try 'no notice before an unbind' device/device.c 's/^\t\tnotify\(dev, PP_EVENT_UNBIND_DRIVER\);/\t\t;/'
-try 'the driver is asked to map in its remove, and may' device/binding.c '/^void binding_close/,/^}/s/b->open = false/b->open = true/'
+try 'a driver may map in its remove' device/binding.c '/^void binding_close/,/^}/s/b->open = false/b->open = true/'
 exit $missed
