@@ -45,7 +45,8 @@ void failed(const char *file, int line, const char *what, const char *format, ..
 {
 	va_list args;
 
-	fprintf(stderr, "call %u, by thread %d: %s\n%s:%d: %s: ", n_calls, thread, last, file, line, what);
+	fprintf(stderr, "call %u, by thread %d: %s\n%s:%d: %s: ", n_calls, thread, last, file, line,
+		what);
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
@@ -94,7 +95,8 @@ bool faults_end(void)
 	return done;
 }
 
-/* ---- the second thread ------------------------------------------------------------------------- */
+/* ---- the second thread -------------------------------------------------------------------------
+ */
 
 static struct {
 	pthread_t id;
@@ -148,7 +150,8 @@ static void second_end(void)
 	second.started = false;
 }
 
-/* ---- choosing ------------------------------------------------------------------------------------ */
+/* ---- choosing
+ * ------------------------------------------------------------------------------------ */
 
 int pick_binding(pp_binding_t *name)
 {
@@ -184,7 +187,8 @@ int pick_pool(void)
 	return NONE;
 }
 
-/* ---- calls of no object ----------------------------------------------------------------------------- */
+/* ---- calls of no object
+ * ----------------------------------------------------------------------------- */
 
 static void compare_dump(void)
 {
@@ -239,7 +243,8 @@ static bool call_other(unsigned which)
 	return true;
 }
 
-/* ---- comparing ------------------------------------------------------------------------------------------ */
+/* ---- comparing
+ * ------------------------------------------------------------------------------------------ */
 
 static void compare_totals(void)
 {
@@ -255,8 +260,9 @@ static void compare_totals(void)
 		pools++;
 		zombies += p->revoked;
 		pages += p->revoked ? p->in_flight : 0;
-		bytes += p->params.chunk_size *
-			 (p->handle ? pool_now[i].chunks : p->in_flight < 100 ? ref_chunks(i) : 0);
+		bytes += p->params.chunk_size * (p->handle            ? pool_now[i].chunks
+						 : p->in_flight < 100 ? ref_chunks(i)
+								      : 0);
 		pending += !p->handle && p->in_flight >= 100; /* too many to count each time */
 	}
 	for (int i = 0; i < DEVICES; i++)
@@ -277,13 +283,15 @@ static void compare(void)
 		if (ref.device[i].there)
 			device_compare(i);
 	for (int i = 0; i < ref.n_bindings; i++)
-		must_be(pp_binding_alive(ref.binding[i].name), ref.binding[i].alive, "pp_binding_alive()");
+		must_be(pp_binding_alive(ref.binding[i].name), ref.binding[i].alive,
+			"pp_binding_alive()");
 	mappings_compare();
 	pages_compare(depth == 0 && n_calls % 8 == 0);
 	compare_totals();
 }
 
-/* ---- the list of calls ------------------------------------------------------------------------------------ */
+/* ---- the list of calls
+ * ------------------------------------------------------------------------------------ */
 
 static void one_call(void)
 {
@@ -358,8 +366,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	quiet_callbacks = false;
 	second_end();
 	pp_totals(&t, sizeof t);
-	must(!t.pools && !t.chunk_bytes && !t.iova_bytes, "left: %llu pools, %llu bytes, %llu of IOVA",
-	     (unsigned long long)t.pools, (unsigned long long)t.chunk_bytes,
-	     (unsigned long long)t.iova_bytes);
+	must(!t.pools && !t.chunk_bytes && !t.iova_bytes,
+	     "left: %llu pools, %llu bytes, %llu of IOVA", (unsigned long long)t.pools,
+	     (unsigned long long)t.chunk_bytes, (unsigned long long)t.iova_bytes);
 	return 0;
 }

@@ -43,16 +43,16 @@ void calls_nested(void);
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void failed(const char *file, int line, const char *what, const char *format, ...)
 	__attribute__((format(printf, 4, 5), noreturn));
-#define must(cond, ...)                                              \
-	do {                                                         \
-		if (!(cond))                                         \
-			failed(__FILE__, __LINE__, #cond, __VA_ARGS__); \
+#define must(cond, ...)                                                                            \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			failed(__FILE__, __LINE__, #cond, __VA_ARGS__);                            \
 	} while (0)
-#define must_be(got, want, what)                                                     \
-	do {                                                                         \
-		long long g_ = (long long)(got), w_ = (long long)(want);             \
-		must(g_ == w_, "%s is %lld (0x%llx), and must be %lld (0x%llx)", (what), g_, \
-		     (unsigned long long)g_, w_, (unsigned long long)w_);             \
+#define must_be(got, want, what)                                                                   \
+	do {                                                                                       \
+		long long g_ = (long long)(got), w_ = (long long)(want);                           \
+		must(g_ == w_, "%s is %lld (0x%llx), and must be %lld (0x%llx)", (what), g_,       \
+		     (unsigned long long)g_, w_, (unsigned long long)w_);                          \
 	} while (0)
 
 /* Whether the checker must report the call: checked when it is on. */

@@ -9,11 +9,12 @@
 struct pp_domain_stats domain_now[DEVICES];
 
 static struct pp_notifier listener[LISTENERS];
-static unsigned heard[DEVICES]; /* listeners that have heard a device's first event */
+static unsigned heard[DEVICES];   /* listeners that have heard a device's first event */
 static int gone_binding[DEVICES]; /* the one that a surprise removal ended */
 static bool removing[DEVICES];
 static uint64_t last_id; /* of the device that was registered last */
-static const char *const names[DEVICES] = { "first", "second", "third", "a name of more than 31 bytes, cut" };
+static const char *const names[DEVICES] = { "first", "second", "third",
+					    "a name of more than 31 bytes, cut" };
 
 static int device_of(const struct pp_device *dev)
 {
@@ -52,7 +53,8 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 	uint8_t how;
 
 	for (int i = 0; i < ref.n_bindings; i++)
-		must(ref.binding[i].name.id != binding.id, "the name of binding %d is used again", i);
+		must(ref.binding[i].name.id != binding.id, "the name of binding %d is used again",
+		     i);
 	must(!pp_device_data(dev), "a new binding begins with the data of an old one");
 	b = ref_begin(d, (int)(intptr_t)ctx, binding);
 	how = input_byte(&in);
@@ -134,9 +136,14 @@ static void add_device(int d, unsigned how)
 	p.iommu = real.iommu[d];
 	p.resource = (void *)(intptr_t)(d + 1);
 	ref.device[d] = (struct ref_device){
-		.serial = (unsigned)++ref.serial, .bits = p.address_bits && p.address_bits < 48 ? p.address_bits : 48,
-		.incoherent = soft.incoherent, .deferred = soft.deferred,
-		.state = PP_DEVICE_PRESENT, .binding = NONE, .driver = NONE, .busy = NONE,
+		.serial = (unsigned)++ref.serial,
+		.bits = p.address_bits && p.address_bits < 48 ? p.address_bits : 48,
+		.incoherent = soft.incoherent,
+		.deferred = soft.deferred,
+		.state = PP_DEVICE_PRESENT,
+		.binding = NONE,
+		.driver = NONE,
+		.busy = NONE,
 	};
 	heard[d] = 0;
 	ref_event(d, PP_EVENT_ADD_DEVICE);
@@ -246,8 +253,9 @@ static void remove_device(int d, bool surprise)
 	note("pp_device_remove(%d, %s)", d, surprise ? "surprise" : "orderly");
 	if (!want)
 		begin_removal(d, surprise);
-	must_be(pp_device_remove(real.device[d], surprise ? PP_REMOVAL_SURPRISE : PP_REMOVAL_ORDERLY), want,
-		"pp_device_remove()");
+	must_be(pp_device_remove(real.device[d],
+				 surprise ? PP_REMOVAL_SURPRISE : PP_REMOVAL_ORDERLY),
+		want, "pp_device_remove()");
 	if (want)
 		return;
 	must_reach_nothing(d);
@@ -276,8 +284,8 @@ static void register_driver(int i, unsigned how)
 	note("pp_driver_register(%d)", i);
 	if (!want) {
 		ref.driver[i] = (struct ref_driver){ ++ref.n_registered, how & 1, how >> 1 };
-		real.driver[i] = (struct pp_driver){ "driver", how & 1 ? match : NULL, probe, removed,
-						     (void *)(intptr_t)i };
+		real.driver[i] = (struct pp_driver){ "driver", how & 1 ? match : NULL, probe,
+						     removed, (void *)(intptr_t)i };
 	}
 	must_be(pp_driver_register(&real.driver[i]), want, "pp_driver_register()");
 }
@@ -320,7 +328,8 @@ static void change_listener(int i, bool add)
 		note("pp_notifier_register(%d)", i);
 		if (!there) /* what is registered already may not be changed */
 			listener[i] = (struct pp_notifier){ .notify = notified };
-		must_be(pp_notifier_register(&listener[i]), there ? -EEXIST : 0, "pp_notifier_register()");
+		must_be(pp_notifier_register(&listener[i]), there ? -EEXIST : 0,
+			"pp_notifier_register()");
 		if (!there)
 			ref.listener_order[i] = ++ref.n_registered;
 	} else {
@@ -331,7 +340,8 @@ static void change_listener(int i, bool add)
 	}
 }
 
-/* ---- what must be refused ---------------------------------------------------------------------- */
+/* ---- what must be refused ----------------------------------------------------------------------
+ */
 
 static void bad_parameters(unsigned how)
 {
@@ -354,7 +364,8 @@ static void bad_parameters(unsigned how)
 	must_be(pp_driver_register(&driver), -EINVAL, "pp_driver_register() of half a driver");
 	must_be(pp_driver_unregister(&driver), -ENOENT, "pp_driver_unregister() of an unknown one");
 	longer.p.size = how & 8 ? sizeof longer : how & 4 ? 3 : longer.p.size;
-	must_be(pp_device_register(&dev, &longer.p), how & 8 ? -E2BIG : -EINVAL, "pp_device_register()");
+	must_be(pp_device_register(&dev, &longer.p), how & 8 ? -E2BIG : -EINVAL,
+		"pp_device_register()");
 	must(!dev, "a failed call left a device");
 	soft.address_bits = how & 1 ? 31 : 65;
 	must_be(pp_soft_create(&iommu, &soft), -EINVAL, "pp_soft_create()");
@@ -393,7 +404,8 @@ bool call_device(unsigned which)
 	return true;
 }
 
-/* ---- the beginning, the end, what can be seen ------------------------------------------------------ */
+/* ---- the beginning, the end, what can be seen
+ * ------------------------------------------------------ */
 
 /* Some devices and a driver, so that the first calls of an input have something to do. */
 void devices_begin(void)
@@ -466,8 +478,9 @@ static void compare_domain(int d)
 			bytes += pool_now[p].chunks * ref.pool[p].params.chunk_size;
 		}
 	must_be(s.bytes_mapped, bytes, "bytes that the device can reach");
-	must(s.mappings >= n + (chunks > 0) && s.mappings <= n + chunks, "%llu mappings, not %llu to %llu",
-	     (unsigned long long)s.mappings, (unsigned long long)n, (unsigned long long)(n + chunks));
+	must(s.mappings >= n + (chunks > 0) && s.mappings <= n + chunks,
+	     "%llu mappings, not %llu to %llu", (unsigned long long)s.mappings,
+	     (unsigned long long)n, (unsigned long long)(n + chunks));
 	must(s.iova_bytes >= bytes, "less IOVA than what is mapped");
 	must_be(s.page_table_bytes > 0, bytes > 0, "whether there are page tables");
 	must(r->deferred || !s.pending_ranges, "deferred invalidations in a strict domain");
@@ -476,11 +489,13 @@ static void compare_domain(int d)
 	must_be(s.faults, r->faults, "faults");
 	if (r->binding != NONE || (r->busy != NONE && r->state == PP_DEVICE_BOUND))
 		return;
-	must(!s.mappings && !s.iova_bytes && !s.pending_ranges && !s.iotlb_entries && !s.shadow_bytes,
+	must(!s.mappings && !s.iova_bytes && !s.pending_ranges && !s.iotlb_entries &&
+		     !s.shadow_bytes,
 	     "a domain without a binding holds %llu mappings, %llu bytes of IOVA, %llu pending, "
-	     "%llu translations, %llu bytes of shadow", (unsigned long long)s.mappings,
-	     (unsigned long long)s.iova_bytes, (unsigned long long)s.pending_ranges,
-	     (unsigned long long)s.iotlb_entries, (unsigned long long)s.shadow_bytes);
+	     "%llu translations, %llu bytes of shadow",
+	     (unsigned long long)s.mappings, (unsigned long long)s.iova_bytes,
+	     (unsigned long long)s.pending_ranges, (unsigned long long)s.iotlb_entries,
+	     (unsigned long long)s.shadow_bytes);
 }
 
 void device_compare(int d)
@@ -491,7 +506,8 @@ void device_compare(int d)
 	uint64_t pools = 0;
 
 	must_be(pp_device_state(dev), r->state, "pp_device_state()");
-	must(pp_device_binding(dev).id == (r->binding == NONE ? 0 : ref.binding[r->binding].name.id),
+	must(pp_device_binding(dev).id ==
+		     (r->binding == NONE ? 0 : ref.binding[r->binding].name.id),
 	     "the device has another binding");
 	must(!strncmp(pp_device_name(dev), names[d], 31) && strlen(pp_device_name(dev)) < 32,
 	     "the name is %s", pp_device_name(dev));

@@ -10,8 +10,9 @@
 static void expect_report(int want)
 {
 	if (ref.debug & PP_DEBUG_DMA)
-		report_expected = report_expected == REPORT_MAYBE ? REPORT_MAYBE :
-				  want ? REPORT_SOME : REPORT_NONE;
+		report_expected = report_expected == REPORT_MAYBE ? REPORT_MAYBE
+				  : want                          ? REPORT_SOME
+								  : REPORT_NONE;
 }
 
 /* ---- mappings -------------------------------------------------------------------------------- */
@@ -53,18 +54,20 @@ static void check_new(const struct ref_mapping *m)
 	unsigned bits = ref_bits(m->binding);
 
 	must(m->iova && m->iova != PP_IOVA_NONE, "no address");
-	must(bits == 64 || !((end - 1) >> bits), "0x%llx lies beyond %u bits", (unsigned long long)m->iova, bits);
+	must(bits == 64 || !((end - 1) >> bits), "0x%llx lies beyond %u bits",
+	     (unsigned long long)m->iova, bits);
 	for (int i = 0; i < MAPPINGS; i++) {
 		const struct ref_mapping *o = &ref.mapping[i];
 
 		must(!o->there || o == m || end <= (o->iova & ~4095ull) ||
-		     (o->iova & ~4095ull) + ref_whole(o) <= first,
+			     (o->iova & ~4095ull) + ref_whole(o) <= first,
 		     "0x%llx is in use", (unsigned long long)m->iova);
 	}
 	for (int i = 0; i < ref.n_pages; i++)
-		must(ref.pool[ref.page[i].pool].revoked || end <= ref.page[i].iova || ref.page[i].iova +
-		     ref.pool[ref.page[i].pool].params.page_size <= first, "0x%llx is a page's",
-		     (unsigned long long)m->iova);
+		must(ref.pool[ref.page[i].pool].revoked || end <= ref.page[i].iova ||
+			     ref.page[i].iova + ref.pool[ref.page[i].pool].params.page_size <=
+				     first,
+		     "0x%llx is a page's", (unsigned long long)m->iova);
 }
 
 static void finish_mapping(struct ref_mapping *m)
@@ -85,7 +88,8 @@ static bool map(void)
 	pp_binding_t name;
 	int b = pick_binding(&name), k = (int)input_below(&in, BUFFERS), want, ret;
 	unsigned how = input_byte(&in), dir = how & 3;
-	size_t offset = input_number(&in, 2) % BUFFER_BYTES, len = 1 + input_number(&in, 2) % BUFFER_BYTES;
+	size_t offset = input_number(&in, 2) % BUFFER_BYTES,
+	       len = 1 + input_number(&in, 2) % BUFFER_BYTES;
 	pp_iova_t iova = 1;
 	bool bad, twice, fault;
 
@@ -101,7 +105,8 @@ static bool map(void)
 	expect_report(want);
 	if (twice && ref.debug) /* allowed, and told */
 		report_expected = REPORT_MAYBE;
-	note("pp_dma_map(binding %d, buffer %d + %zu, %zu bytes, direction %u)", b, k, offset, len, dir);
+	note("pp_dma_map(binding %d, buffer %d + %zu, %zu bytes, direction %u)", b, k, offset, len,
+	     dir);
 	faults_begin();
 	ret = pp_dma_map(name, how >> 2 == 0xF0 >> 2 ? NULL : real.buffer[k] + offset, len,
 			 (enum pp_dma_dir)dir, &iova);
@@ -118,9 +123,14 @@ static bool map(void)
 	must_be(ret != 0, iova == PP_IOVA_NONE, "whether the address is none");
 	if (ret)
 		return true;
-	must_be((uintptr_t)(real.buffer[k] + offset) % 4096, iova % 4096, "the offset in the base page");
-	*m = (struct ref_mapping){ .there = true, .binding = b, .dir = (enum pp_dma_dir)dir, .iova = iova,
-				   .len = len, .cpu = real.buffer[k] + offset,
+	must_be((uintptr_t)(real.buffer[k] + offset) % 4096, iova % 4096,
+		"the offset in the base page");
+	*m = (struct ref_mapping){ .there = true,
+				   .binding = b,
+				   .dir = (enum pp_dma_dir)dir,
+				   .iova = iova,
+				   .len = len,
+				   .cpu = real.buffer[k] + offset,
 				   .copy = real.buffer_copy[k] + offset };
 	finish_mapping(m);
 	return true;
@@ -145,14 +155,20 @@ static bool alloc_coherent(void)
 	faults_begin();
 	ret = pp_dma_alloc_coherent(name, len, &cpu, &iova);
 	fault = faults_end();
-	must(ret == want || (fault && fault_errno(ret)), "pp_dma_alloc_coherent() is %d, not %d", ret, want);
+	must(ret == want || (fault && fault_errno(ret)), "pp_dma_alloc_coherent() is %d, not %d",
+	     ret, want);
 	must(!ret || (!cpu && iova == PP_IOVA_NONE), "a failed call left an address");
 	if (ret)
 		return true;
 	must(!((uintptr_t)cpu % 4096 || iova % 4096), "not aligned");
 	len = (len + 4095) & ~(size_t)4095;
-	*m = (struct ref_mapping){ .there = true, .coherent = true, .binding = b, .iova = iova, .len = len,
-				   .cpu = cpu, .copy = calloc(1, len) };
+	*m = (struct ref_mapping){ .there = true,
+				   .coherent = true,
+				   .binding = b,
+				   .iova = iova,
+				   .len = len,
+				   .cpu = cpu,
+				   .copy = calloc(1, len) };
 	finish_mapping(m);
 	return true;
 }
@@ -193,8 +209,8 @@ static bool unmap(bool coherent)
 	d = ref.binding[m->binding].device;
 	if (ref.device[d].incoherent && ref.debug)
 		report_expected = REPORT_MAYBE; /* what it wrote, and nobody synced */
-	note("pp_dma_%s(binding %d, 0x%llx, %zu bytes, direction %u)", coherent ? "free_coherent" : "unmap", b,
-	     (unsigned long long)iova, len, dir);
+	note("pp_dma_%s(binding %d, 0x%llx, %zu bytes, direction %u)",
+	     coherent ? "free_coherent" : "unmap", b, (unsigned long long)iova, len, dir);
 	if (coherent)
 		ret = pp_dma_free_coherent(name, len, wrong == 6 ? (void *)m : m->cpu, iova);
 	else
@@ -217,7 +233,8 @@ static bool set_mask(void)
 
 	want = bits < 32 || bits > 64 ? -EINVAL : ref_enter(b, false);
 	for (int i = 0; i < MAPPINGS && !want && bits < 64; i++)
-		if (ref.mapping[i].there && ref.mapping[i].binding == b && ref.mapping[i].iova >> bits)
+		if (ref.mapping[i].there && ref.mapping[i].binding == b &&
+		    ref.mapping[i].iova >> bits)
 			want = -EBUSY;
 	for (int i = 0; i < ref.n_pages && !want && bits < 64; i++)
 		if (ref_attachment(&ref.pool[ref.page[i].pool], b) >= 0 && ref.page[i].iova >> bits)
@@ -226,7 +243,8 @@ static bool set_mask(void)
 		unsure |= ref.pool[p].there && ref_attachment(&ref.pool[p], b) >= 0;
 	note("pp_dma_set_mask(binding %d, %u)", b, bits);
 	ret = pp_dma_set_mask(name, bits);
-	must(ret == want || (unsure && ret == -EBUSY), "pp_dma_set_mask() is %d, not %d", ret, want);
+	must(ret == want || (unsure && ret == -EBUSY), "pp_dma_set_mask() is %d, not %d", ret,
+	     want);
 	if (!ret)
 		ref.binding[b].mask = bits;
 	return true;
@@ -254,14 +272,16 @@ static bool sync(void)
 		b = pick_binding(&name);
 	want = ref_enter(b, false);
 	if (!want && ref.binding[b].checked)
-		want = b == m->binding ? ref_sync(m, m->iova + off, len, (enum pp_dma_dir)dir, for_cpu) : -EINVAL;
+		want = b == m->binding
+			       ? ref_sync(m, m->iova + off, len, (enum pp_dma_dir)dir, for_cpu)
+			       : -EINVAL;
 	expect_report(want);
 	if (!want && ref.debug && ref.device[ref.binding[m->binding].device].incoherent)
 		report_expected = REPORT_MAYBE;
 	note("pp_dma_sync(binding %d, 0x%llx + %zu, %zu bytes, direction %u, for %s)", b,
 	     (unsigned long long)m->iova, off, len, dir, for_cpu ? "CPU" : "device");
-	ret = for_cpu ? pp_dma_sync_for_cpu(name, m->iova + off, len, (enum pp_dma_dir)dir) :
-			pp_dma_sync_for_device(name, m->iova + off, len, (enum pp_dma_dir)dir);
+	ret = for_cpu ? pp_dma_sync_for_cpu(name, m->iova + off, len, (enum pp_dma_dir)dir)
+		      : pp_dma_sync_for_device(name, m->iova + off, len, (enum pp_dma_dir)dir);
 	must_be(ret, want, "the result");
 	if (!ret && m->view && for_cpu)
 		memcpy(m->copy + off, m->view + (m->iova & 4095) + off, len);
@@ -286,7 +306,8 @@ static bool cpu_writes(void)
 	return true;
 }
 
-/* ---- devices -------------------------------------------------------------------------------------- */
+/* ---- devices
+ * -------------------------------------------------------------------------------------- */
 
 enum pp_soft_fault_reason fault_unless_mapped(int d, pp_iova_t iova)
 {
@@ -301,8 +322,9 @@ static void check_fault(int d, pp_iova_t iova, enum pp_soft_fault_reason why, bo
 
 	must_be(pp_soft_faults(real.iommu[d], &f, 1), 1, "faults in the log");
 	must(f.iova == iova && f.reason == why && f.write == write,
-	     "the log says 0x%llx, reason %d, %s, and not 0x%llx, %d, %s", (unsigned long long)f.iova, f.reason,
-	     f.write ? "write" : "read", (unsigned long long)iova, why, write ? "write" : "read");
+	     "the log says 0x%llx, reason %d, %s, and not 0x%llx, %d, %s",
+	     (unsigned long long)f.iova, f.reason, f.write ? "write" : "read",
+	     (unsigned long long)iova, why, write ? "write" : "read");
 }
 
 void must_fault(int d, pp_iova_t iova, enum pp_soft_fault_reason why)
@@ -311,8 +333,8 @@ void must_fault(int d, pp_iova_t iova, enum pp_soft_fault_reason why)
 
 	ref.device[d].reads++;
 	ref.device[d].faults++;
-	must(pp_soft_read(real.iommu[d], iova, &byte, 1) == -EFAULT, "device %d reads at 0x%llx, which was taken from it",
-	     d, (unsigned long long)iova);
+	must(pp_soft_read(real.iommu[d], iova, &byte, 1) == -EFAULT,
+	     "device %d reads at 0x%llx, which was taken from it", d, (unsigned long long)iova);
 	check_fault(d, iova, why, false);
 }
 
@@ -330,7 +352,8 @@ static void access_device(int d, pp_iova_t iova, size_t len, bool write, uint8_t
 	ref.device[d].faults += ok < len;
 	if (ref.debug && ref.device[d].incoherent)
 		report_expected = REPORT_MAYBE; /* what wasn't synced for it */
-	note("device %d %s 0x%llx, %zu bytes", d, write ? "writes" : "reads", (unsigned long long)iova, len);
+	note("device %d %s 0x%llx, %zu bytes", d, write ? "writes" : "reads",
+	     (unsigned long long)iova, len);
 	memset(buf, value, len);
 	if (write) {
 		ref.device[d].writes++;
@@ -417,7 +440,8 @@ static bool access_page(void)
 	if (ref_attachment(&ref.pool[page->pool], ref.device[d].binding) < 0) {
 		/* not this device's; its address may be something else's by now */
 		if (ref.device[d].binding == NONE || ref_nothing_at(d, page->iova + off))
-			access_device(d, page->iova + off, len, write, NULL, 0, fault_unless_mapped(d, page->iova));
+			access_device(d, page->iova + off, len, write, NULL, 0,
+				      fault_unless_mapped(d, page->iova));
 		return true;
 	}
 	bytes = ref.device[d].incoherent ? page_view(page, d) : page_copy(page);
@@ -467,7 +491,8 @@ bool call_dma(unsigned which)
 	}
 }
 
-/* ---- what can be seen -------------------------------------------------------------------------------- */
+/* ---- what can be seen
+ * -------------------------------------------------------------------------------- */
 
 void mappings_compare(void)
 {
@@ -475,7 +500,8 @@ void mappings_compare(void)
 		const struct ref_mapping *m = &ref.mapping[i];
 
 		if (m->coherent && (m->there || m->ended))
-			must(!memcmp(m->cpu, m->copy, m->len), "coherent memory at 0x%llx has other contents",
+			must(!memcmp(m->cpu, m->copy, m->len),
+			     "coherent memory at 0x%llx has other contents",
 			     (unsigned long long)m->iova);
 	}
 	for (int i = 0; i < BUFFERS; i++)

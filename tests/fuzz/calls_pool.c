@@ -24,9 +24,11 @@ static void contents_compare(const struct ref_page *page)
 	uint32_t size = size_of(page);
 
 	if (page->copy)
-		must(!memcmp(page->addr, page->copy, size), "a page of pool %d has other contents", page->pool);
+		must(!memcmp(page->addr, page->copy, size), "a page of pool %d has other contents",
+		     page->pool);
 	else
-		must(!memcmp(page->addr, &page->stamp, 8) && !memcmp(page->addr + size - 8, &page->stamp, 8),
+		must(!memcmp(page->addr, &page->stamp, 8) &&
+			     !memcmp(page->addr + size - 8, &page->stamp, 8),
 		     "a page of pool %d has lost its stamp", page->pool);
 }
 
@@ -60,8 +62,9 @@ uint8_t *page_view(struct ref_page *page, int device)
 	if (page->view[device])
 		return page->view[device];
 	page_copy(page);
-	must_be(pp_dma_sync_for_device(ref.binding[ref.device[device].binding].name, page->iova, size_of(page),
-				       ref.pool[page->pool].params.dir), 0, "a sync of a whole page");
+	must_be(pp_dma_sync_for_device(ref.binding[ref.device[device].binding].name, page->iova,
+				       size_of(page), ref.pool[page->pool].params.dir),
+		0, "a sync of a whole page");
 	page->view[device] = malloc(size_of(page));
 	return memcpy(page->view[device], page->copy, size_of(page));
 }
@@ -87,7 +90,8 @@ static struct ref_page *page_got(int pool, struct pp_page *real_page)
 	return page;
 }
 
-/* ---- pools ------------------------------------------------------------------------------------ */
+/* ---- pools ------------------------------------------------------------------------------------
+ */
 
 static void choose_params(struct pp_pool_params *p)
 {
@@ -109,7 +113,8 @@ static void choose_params(struct pp_pool_params *p)
 
 static bool create(void)
 {
-	static const char *const names[] = { "pool", NULL, "rx", "a name that is longer than what is kept of it" };
+	static const char *const names[] = { "pool", NULL, "rx",
+					     "a name that is longer than what is kept of it" };
 	struct pp_pool_params p = pp_pool_defaults();
 	struct pp_pool *pool = (void *)1;
 	static uint64_t last_id;
@@ -124,8 +129,10 @@ static bool create(void)
 		return false;
 	choose_params(&p);
 	p.name = names[ref.serial++ % 4];
-	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle %u)", i, b,
-	     p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks);
+	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle "
+	     "%u)",
+	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages,
+	     p.idle_chunks);
 	faults_begin();
 	ret = pp_pool_create(&pool, name, &p);
 	fault = faults_end();
@@ -134,7 +141,8 @@ static bool create(void)
 	want = ref_check_params(&p);
 	if (!want && !(fault && fault_errno(ret)) && name.id)
 		want = ref_enter(b, true);
-	must(ret == want || (fault && fault_errno(ret)), "pp_pool_create() is %d, not %d", ret, want);
+	must(ret == want || (fault && fault_errno(ret)), "pp_pool_create() is %d, not %d", ret,
+	     want);
 	must_be(pool != NULL, !ret, "whether there is a pool");
 	if (ret)
 		return true;
@@ -179,7 +187,8 @@ static bool attach(void)
 	want = ref_attach(i, b);
 	for (int k = 0; k < ref.n_pages && !want; k++)
 		beyond |= ref.page[k].pool == i && ref.page[k].iova >> ref_bits(b);
-	if (!want && ret && ((fault && fault_errno(ret)) || ((beyond || unsure) && ret == -ERANGE))) {
+	if (!want && ret &&
+	    ((fault && fault_errno(ret)) || ((beyond || unsure) && ret == -ERANGE))) {
 		ref.pool[i].at[ref_attachment(&ref.pool[i], b)] = NONE;
 		return true;
 	}
@@ -215,7 +224,8 @@ static void own(int i)
 	ref.pool[i].owner = thread;
 }
 
-/* ---- get ----------------------------------------------------------------------------------------- */
+/* ---- get
+ * ----------------------------------------------------------------------------------------- */
 
 /*
  * What a get of n pages must give: so many, or an errno. A pool can't grow while one of
@@ -266,11 +276,13 @@ static bool get(bool batch)
 	return true;
 }
 
-static void check_frag(int i, struct ref_page *page, const struct pp_frag *f, uint32_t len, uint32_t align)
+static void check_frag(int i, struct ref_page *page, const struct pp_frag *f, uint32_t len,
+		       uint32_t align)
 {
 	uint32_t size = ref.pool[i].params.page_size;
 
-	must(f->len == len && f->offset <= size && len <= size - f->offset, "%u bytes at %u", f->len, f->offset);
+	must(f->len == len && f->offset <= size && len <= size - f->offset, "%u bytes at %u",
+	     f->len, f->offset);
 	must(f->addr == page->addr + f->offset && f->iova == page->iova + f->offset, "addresses");
 	must(!(f->offset % (align ? align : 1)), "offset %u, aligned to %u", f->offset, align);
 	for (uint32_t k = f->offset; k < f->offset + len; k++) {
@@ -310,7 +322,8 @@ static bool get_frag(void)
 		return true;
 	}
 	page = p->open == NONE ? NULL : &ref.page[p->open];
-	/* the open page, unless all of it had been put: then it may have been closed and got again */
+	/* the open page, unless all of it had been put: then it may have been closed and got again
+	 */
 	if (!ret && page && f.page == page->real && (page->held || f.offset)) {
 		page->held++;
 		check_frag(i, page, &f, len, align);
@@ -324,8 +337,9 @@ static bool get_frag(void)
 		if (ret == -ENODEV && !p->revoked && ending != NONE && !have && left)
 			ref_enter(ending, true);
 		else
-			must(fault && !p->revoked ? fault_errno(ret) || !left :
-			     ret == (p->revoked ? -ENODEV : -ENOBUFS) && (p->revoked || !left),
+			must(fault && !p->revoked ? fault_errno(ret) || !left
+						  : ret == (p->revoked ? -ENODEV : -ENOBUFS) &&
+							    (p->revoked || !left),
 			     "pp_frag_get() is %d", ret);
 		return true;
 	}
@@ -369,7 +383,8 @@ static bool trim(void)
 	return true;
 }
 
-/* ---- put ------------------------------------------------------------------------------------------ */
+/* ---- put
+ * ------------------------------------------------------------------------------------------ */
 
 static struct ref_page *held_page(unsigned n)
 {
@@ -401,8 +416,8 @@ static bool put(bool twice)
 
 	if (!page)
 		return false;
-	twice = twice && ref.pool[page->pool].watched && !ref.pool[page->pool].revoked && page->held == 1 &&
-		!page->open && chunk_stays(page);
+	twice = twice && ref.pool[page->pool].watched && !ref.pool[page->pool].revoked &&
+		page->held == 1 && !page->open && chunk_stays(page);
 	note("pp_page_put(pool %d)%s", page->pool, twice ? ", twice" : "");
 	page_compare(page);
 	real_page = page->real;
@@ -449,7 +464,8 @@ static bool take_ref(void)
 	return true;
 }
 
-/* ---- use -------------------------------------------------------------------------------------------- */
+/* ---- use
+ * -------------------------------------------------------------------------------------------- */
 
 static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, bool for_cpu)
 {
@@ -460,9 +476,11 @@ static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, 
 	    ref_sync_dir(p->params.dir, p->params.dir, for_cpu))
 		return false;
 	view = ref.device[d].incoherent ? page_view(page, d) : NULL;
-	note("pp_dma_sync_for_%s(page of pool %d, %u bytes)", for_cpu ? "cpu" : "device", page->pool, len);
-	must_be(pp_dma_sync_at(ref.binding[ref.device[d].binding].name, page->iova + off, len, p->params.dir,
-			       for_cpu, PP_PLACE), 0, "a sync of a page");
+	note("pp_dma_sync_for_%s(page of pool %d, %u bytes)", for_cpu ? "cpu" : "device",
+	     page->pool, len);
+	must_be(pp_dma_sync_at(ref.binding[ref.device[d].binding].name, page->iova + off, len,
+			       p->params.dir, for_cpu, PP_PLACE),
+		0, "a sync of a page");
 	if (ref.debug && view)
 		report_expected = REPORT_MAYBE;
 	if (view && for_cpu)
@@ -495,7 +513,8 @@ static bool use_page(void)
 	return true;
 }
 
-/* ---- recall --------------------------------------------------------------------------------------------- */
+/* ---- recall
+ * --------------------------------------------------------------------------------------------- */
 
 static struct pp_recall holder[RECALLS];
 static int holder_pool[RECALLS]; /* for which it was registered last */
@@ -535,7 +554,8 @@ static bool change_recall(void)
 		return true;
 	}
 	note("pp_recall_register(%d, pool %d)", r, i);
-	must_be(pp_recall_register(real.pool[i], &deaf), -EINVAL, "pp_recall_register() without a callback");
+	must_be(pp_recall_register(real.pool[i], &deaf), -EINVAL,
+		"pp_recall_register() without a callback");
 	must_be(pp_recall_register(real.pool[i], NULL), -EINVAL, "pp_recall_register(NULL)");
 	holder[r].recall = recalled;
 	must_be(pp_recall_register(real.pool[i], &holder[r]), 0, "pp_recall_register()");
@@ -592,7 +612,8 @@ bool call_pool(unsigned which)
 	}
 }
 
-/* ---- the beginning, the end, what can be seen ---------------------------------------------------------- */
+/* ---- the beginning, the end, what can be seen
+ * ---------------------------------------------------------- */
 
 void pools_begin(void)
 {
@@ -632,7 +653,8 @@ static void compare_flow(const struct ref_pool *p, const struct pp_pool_stats *s
 {
 	if (p->watched || p->revoked)
 		return;
-	must_be(s->alloc_fast + s->alloc_empty - s->alloc_failed, p->gets, "pages got, fast and not");
+	must_be(s->alloc_fast + s->alloc_empty - s->alloc_failed, p->gets,
+		"pages got, fast and not");
 	must_be(s->recycle_cached, p->puts_owner, "pages put by the owner");
 	must_be(s->recycle_ring + s->recycle_ring_full, p->puts_other, "pages put by others");
 	must(s->alloc_refill <= s->alloc_empty, "more refills than times the cache was empty");
@@ -650,16 +672,19 @@ static void compare_pool(int i)
 	must_be(pp_pool_revoked(real.pool[i]), p->revoked, "pp_pool_revoked()");
 	must_be(s->revoked, p->revoked, "revoked");
 	must_be(s->in_flight, p->in_flight, "pages in flight");
-	must_be(s->in_flight_at_revoke, p->in_flight_at_revoke, "pages in flight when it was revoked");
+	must_be(s->in_flight_at_revoke, p->in_flight_at_revoke,
+		"pages in flight when it was revoked");
 	must_be(s->attachments, n, "attachments");
 	must_be(s->max_pages, p->params.max_pages, "the limit");
 	must_be(s->bytes_mapped, n * s->chunks * p->params.chunk_size, "bytes mapped");
-	must_be(s->chunks, s->chunks_hugetlb + s->chunks_thp + s->chunks_base, "chunks of all kinds");
+	must_be(s->chunks, s->chunks_hugetlb + s->chunks_thp + s->chunks_base,
+		"chunks of all kinds");
 	must_be(s->alloc_slow_high_order, s->chunks + s->chunks_released, "chunks ever added");
 	must(s->pages >= p->in_flight && (!p->params.max_pages || s->pages <= p->params.max_pages),
 	     "%llu pages", (unsigned long long)s->pages);
 	must(s->chunks_idle <= s->chunks && s->record_bytes, "chunks");
-	must(!p->params.idle_chunks || s->idle_limit == p->params.idle_chunks, "the limit of idle chunks");
+	must(!p->params.idle_chunks || s->idle_limit == p->params.idle_chunks,
+	     "the limit of idle chunks");
 	if (p->revoked && p->in_flight < 100)
 		must_be(s->chunks, ref_chunks(i), "a zombie's chunks");
 	compare_flow(p, s);
@@ -684,12 +709,14 @@ static void compare_info(struct pp_pool *pool, void *ctx)
 	must(!strcmp(info.name, p->name) && !strncmp(info.label, p->name, strlen(p->name)),
 	     "the pool is called %s, %s", info.name, info.label);
 	must(info.page_size == p->params.page_size && info.chunk_size == p->params.chunk_size &&
-	     info.dir == (uint32_t)p->params.dir, "other parameters");
+		     info.dir == (uint32_t)p->params.dir,
+	     "other parameters");
 	must_be(info.destroyed, !p->handle, "destroyed");
 	must_be(info.revoked_ago_ns != 0, p->revoked, "revoked");
 	for (int k = 0; k < ATTACHMENTS; k++)
 		if (p->at[k] != NONE)
-			must(n < info.n_bindings && info.binding[n++].id == ref.binding[p->at[k]].name.id,
+			must(n < info.n_bindings &&
+				     info.binding[n++].id == ref.binding[p->at[k]].name.id,
 			     "other bindings");
 	must_be(info.n_bindings, n, "bindings");
 }

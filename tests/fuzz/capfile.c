@@ -84,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fd = memfd_create("fuzz", MFD_CLOEXEC);
 		snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	}
-	must(!ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size, "can't write the input");
+	must(!ftruncate(fd, 0) && pwrite(fd, data, size, 0) == (ssize_t)size,
+	     "can't write the input");
 	memset(error, 0x55, sizeof error);
 	ret = capfile_open(&f, path, error);
 	if (ret) {

@@ -105,7 +105,8 @@ static uint64_t number(void)
 /* Write a descriptor back, in earnest or not. */
 static void write_rx(void)
 {
-	unsigned n = 1 + input_below(&in, 8), at = (unsigned)input_number(&in, 2), how = input_byte(&in);
+	unsigned n = 1 + input_below(&in, 8), at = (unsigned)input_number(&in, 2),
+		 how = input_byte(&in);
 	uint64_t words[3] = { number(), number(), number() << 32 | SOFT_RX_DONE };
 
 	if (how & 1)
@@ -115,7 +116,9 @@ static void write_rx(void)
 	if (how & 4)
 		n *= 64; /* many at once */
 	for (; n--; at++)
-		pp_soft_write(device.iommu, device.reg[SOFT_RX_BASE] + at % RING * sizeof(struct soft_rx_desc) + 8,
+		pp_soft_write(device.iommu,
+			      device.reg[SOFT_RX_BASE] + at % RING * sizeof(struct soft_rx_desc) +
+				      8,
 			      words, sizeof words);
 }
 
@@ -139,7 +142,8 @@ static void write_head(uint64_t last)
 	pp_soft_write(device.iommu, device.reg[SOFT_TX_WRITEBACK], &head, sizeof head);
 }
 
-/* ---- the program ------------------------------------------------------------------------------- */
+/* ---- the program -------------------------------------------------------------------------------
+ */
 
 static struct {
 	struct nic *nic;
@@ -158,7 +162,8 @@ static void hold(struct pp_page *page)
 static void drop(unsigned n)
 {
 	while (n-- && run.n_held) {
-		memset(pp_page_addr(run.held[--run.n_held]), 0x77, pp_page_size(run.held[run.n_held]));
+		memset(pp_page_addr(run.held[--run.n_held]), 0x77,
+		       pp_page_size(run.held[run.n_held]));
 		pp_page_put(run.held[run.n_held]);
 	}
 }
@@ -170,7 +175,8 @@ static void poll_rx(void)
 
 	for (unsigned i = 0; i < n; i++) {
 		must(seg[i].len <= pp_page_size(seg[i].page), "a segment is longer than its page");
-		must(pp_page_refs(seg[i].page) == 1, "a segment's page has another number of references");
+		must(pp_page_refs(seg[i].page) == 1,
+		     "a segment's page has another number of references");
 		hold(seg[i].page);
 	}
 	if (run.n_held > HELD - 64)
@@ -187,7 +193,9 @@ static void send(void)
 	for (unsigned i = 0; i < n; i++) {
 		if (pp_page_get(&seg[i].page, run.nic->tx_pool))
 			abort();
-		seg[i] = (struct nic_seg){ .page = seg[i].page, .len = input_byte(&in), .wire_len = 1,
+		seg[i] = (struct nic_seg){ .page = seg[i].page,
+					   .len = input_byte(&in),
+					   .wire_len = 1,
 					   .last = input_byte(&in) & 1 };
 	}
 	taken = run.nic->ops->tx(run.nic, seg, n);
@@ -216,7 +224,8 @@ static void change_binding(unsigned how)
 /* Before the first step there may be as many pages as the ring takes: few of them is a case too. */
 static void open_nic(unsigned how)
 {
-	struct soft_model_params model = { .address_bits = how & 1 ? 32 : 64, .incoherent = how & 2,
+	struct soft_model_params model = { .address_bits = how & 1 ? 32 : 64,
+					   .incoherent = how & 2,
 					   .deferred = how & 4 };
 	struct soft_driver_params params = { .max_pages = how & 8 ? 600 : how & 16 ? 10 : 0 };
 	char error[SOFT_MODEL_ERROR] = "";
@@ -247,7 +256,8 @@ static void step(void)
 			device.reg[SOFT_STATUS] = number();
 	}
 	run.nic->ops->state(run.nic);
-	must(run.nic->stats.tx_packets <= run.given_packets && run.nic->stats.tx_bytes <= run.given_bytes,
+	must(run.nic->stats.tx_packets <= run.given_packets &&
+		     run.nic->stats.tx_bytes <= run.given_bytes,
 	     "more is told as sent than was given to send");
 }
 

@@ -80,7 +80,8 @@ bool e1000e_knows(struct pp_vfio *vfio, uint32_t *id)
 	abort();
 }
 
-int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params, char *error)
+int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params,
+		    char *error)
 {
 	(void)out;
 	(void)vfio;
@@ -219,8 +220,9 @@ static void command(int argc, char **argv)
 	must(said == !good, "not one sentence");
 	if (good)
 		must(!memcmp(got.number, want.number, sizeof got.number) &&
-		     !memcmp(got.flag, want.flag, sizeof got.flag) &&
-		     !memcmp(got.string, want.string, sizeof got.string), "other values were taken");
+			     !memcmp(got.flag, want.flag, sizeof got.flag) &&
+			     !memcmp(got.string, want.string, sizeof got.string),
+		     "other values were taken");
 }
 
 static void device(const char *spec)
@@ -236,7 +238,8 @@ static void device(const char *spec)
 		return;
 	if (!strncmp(spec, "vfio:", 5))
 		return;
-	must(!strncmp(spec, "soft", 4) && (!spec[4] || spec[4] == ':'), "another device was opened");
+	must(!strncmp(spec, "soft", 4) && (!spec[4] || spec[4] == ':'),
+	     "another device was opened");
 	if (!opened.address_bits)
 		return; /* its files are one: refused before */
 	must(opened.address_bits >= 32 && opened.address_bits <= 64, "a width that is none");

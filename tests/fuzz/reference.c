@@ -11,7 +11,7 @@
 
 struct reference ref;
 
-#define HASH 8192u /* a power of two, more than twice PAGES */
+#define HASH 8192u          /* a power of two, more than twice PAGES */
 static uint16_t hash[HASH]; /* 1 + the page's number; 0: free */
 
 void ref_reset(void)
@@ -83,7 +83,8 @@ int ref_driver_unregister(int driver, int thread)
 	if (!ref.driver[driver].order)
 		return -ENOENT;
 	for (int i = 0; i < DEVICES; i++)
-		if (ref.device[i].there && ref.device[i].driver == driver && ref.device[i].busy == thread)
+		if (ref.device[i].there && ref.device[i].driver == driver &&
+		    ref.device[i].busy == thread)
 			return -EDEADLK;
 	return 0;
 }
@@ -99,8 +100,13 @@ int ref_begin(int device, int driver, pp_binding_t name)
 	d->bindings++;
 	d->in_flight_at_unbind = 0;
 	ref.binding[d->binding] = (struct ref_binding){
-		.name = name, .device = device, .serial = d->serial, .alive = true, .open = true,
-		.checked = d->incoherent || (ref.debug & PP_DEBUG_DMA), .mask = 32,
+		.name = name,
+		.device = device,
+		.serial = d->serial,
+		.alive = true,
+		.open = true,
+		.checked = d->incoherent || (ref.debug & PP_DEBUG_DMA),
+		.mask = 32,
 	};
 	return d->binding;
 }
@@ -199,8 +205,12 @@ int ref_pool_new(const struct pp_pool_params *p, const char *name, int thread)
 	while (ref.pool[i].there)
 		i++;
 	ref.pool[i] = (struct ref_pool){
-		.there = true, .handle = true, .watched = ref.debug & PP_DEBUG_PAGES, .params = *p,
-		.owner = thread, .open = NONE,
+		.there = true,
+		.handle = true,
+		.watched = ref.debug & PP_DEBUG_PAGES,
+		.params = *p,
+		.owner = thread,
+		.open = NONE,
 	};
 	strncpy(ref.pool[i].name, name, sizeof ref.pool[i].name - 1);
 	for (int k = 0; k < ATTACHMENTS; k++)
@@ -429,7 +439,8 @@ uint64_t ref_chunks(int pool)
 	return n;
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory -----------------------------------------------------------------------------------
+ */
 
 bool ref_may(enum pp_dma_dir dir, bool write)
 {
@@ -481,7 +492,8 @@ bool ref_nothing_at(int device, pp_iova_t iova)
 	}
 	/* where a pool's free pages lie is not known */
 	for (int p = 0; p < POOLS; p++)
-		if (ref.pool[p].there && ref_attachment(&ref.pool[p], ref.device[device].binding) >= 0)
+		if (ref.pool[p].there &&
+		    ref_attachment(&ref.pool[p], ref.device[device].binding) >= 0)
 			return false;
 	return true;
 }

@@ -44,7 +44,7 @@ struct ref_device {
 struct ref_binding {
 	pp_binding_t name;
 	int device;
-	unsigned serial; /* the device's */
+	unsigned serial;  /* the device's */
 	bool alive, open; /* open: takes new mappings, pools, growth */
 	bool checked;     /* sync looks at its arguments */
 	unsigned mask;
@@ -57,7 +57,7 @@ struct ref_driver {
 };
 
 struct ref_pool {
-	bool there;  /* handle or pages in flight */
+	bool there; /* handle or pages in flight */
 	bool handle, revoked, watched;
 	struct pp_pool_params params;
 	char name[32];
