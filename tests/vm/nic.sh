@@ -2,11 +2,12 @@
 # sends, with QEMU's dump of what the NIC was really sent.
 # shellcheck shell=bash
 
-# nic [OPTION] - arguments for QEMU: the NIC, and the dump in $OUT/wire.pcap
+# nic [OPTION [WIRE]] - arguments for QEMU: the NIC, and the dump in $OUT/WIRE.pcap
 nic() {
-	printf '%s\n' -netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$OUT/wire" \
-		-object "filter-dump,id=dump,netdev=n0,file=$OUT/wire.pcap" \
-		-device "e1000e,netdev=n0,mac=52:54:00:12:34:56,${1:-addr=3}"
+	local wire=${2:-wire}
+	printf '%s\n' -netdev "stream,id=on-$wire,server=on,addr.type=unix,addr.path=$OUT/$wire" \
+		-object "filter-dump,id=dump-$wire,netdev=on-$wire,file=$OUT/$wire.pcap" \
+		-device "e1000e,netdev=on-$wire,mac=52:54:00:12:34:56,${1:-addr=3}"
 }
 
 # ready TEXT - wait until the guest has said so; false: it has ended
