@@ -405,7 +405,8 @@ static int take_pool(struct e1000e *e)
 	ret = pp_page_get(&page, e->nic.given);
 	if (ret)
 		return ret;
-	ret = pp_page_size(page) < E1000E_RX_BUFFER ? -EINVAL : 0;
+	if (pp_page_size(page) < E1000E_RX_BUFFER)
+		ret = fail(e, -EINVAL, "it needs a pool with pages of %u bytes", E1000E_RX_BUFFER);
 	pp_page_put(page);
 	return ret;
 }

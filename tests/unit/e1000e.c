@@ -633,6 +633,42 @@ static void few_pages(void)
 	close_nic();
 }
 
+/* A pool that is given to it, as to two devices that forward. */
+static void given(void)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	static uint8_t wire[E1000E_RX_LONGEST];
+	struct pp_pool_stats s;
+	struct pp_pool *pool;
+	unsigned n;
+
+	open_nic((struct e1000e_params){ 0 });
+	p.page_size = 2048;
+	if (pp_pool_create(&pool, pp_binding_none(), &p))
+		abort();
+	nic->given = pool;
+	check(bind_nic() == -EINVAL && error_says("pages of 4096 bytes"), "pages may be too small");
+	nothing_mapped("then");
+	pp_pool_destroy(pool);
+	if (pp_pool_create(&pool, pp_binding_none(), &nic->wants))
+		abort();
+	nic->given = pool;
+	check_eq(bind_nic(), 0, "bound with a pool that is given");
+	pp_pool_stats(pool, &s, sizeof s);
+	check_eq(s.in_flight, RING - 1, "its pages are posted");
+	check(arrives(noise, JUMBO), "a packet arrives");
+	n = poll_nic(16);
+	check(n == 3 && nic->ops->tx(nic, seg, n) == n, "and is sent from where it lies");
+	check(sends(wire, true) == JUMBO && !memcmp(wire, noise, JUMBO), "as it was");
+	check_eq(nic->ops->tx_reap(nic), 0, "and done with");
+	pp_device_unbind(nic->dev);
+	nothing_mapped("after the unbind");
+	pp_pool_stats(pool, &s, sizeof s);
+	check_eq(s.in_flight, 0, "its pages are home");
+	pp_pool_destroy(pool);
+	close_nic();
+}
+
 int main(void)
 {
 	uint64_t state = 1;
@@ -652,5 +688,6 @@ int main(void)
 	run(pulled_out);
 	run(failures);
 	run(few_pages);
+	run(given);
 	return tap_end();
 }
