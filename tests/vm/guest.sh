@@ -24,6 +24,11 @@ table_kib() {
 	awk '/nr_iommu_pages/ { print $2 * 4 }' /proc/vmstat
 }
 
+# fault interrupts of all IOMMUs that the kernel has handled
+fault_interrupts() {
+	awk '/dmar/ { for (i = 2; $i ~ /^[0-9]+$/; i++) n += $i } END { print n + 0 }' /proc/interrupts
+}
+
 # check WHAT COMMAND ... - one line of TAP; what the command prints is shown
 tests=0
 check() {

@@ -20,5 +20,5 @@ ready() {
 
 # frames_come COUNT [LONGEST] - in the background
 frames_come() {
-	python3 tests/vm/send.py "$OUT/wire" "$@" >"$OUT/sender" 2>&1 &
+	python3 tests/vm/send.py "$OUT/wire" "$@" >"$OUT/sender" 2>&1 8>&- & # 8: the lock
 }
