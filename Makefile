@@ -23,7 +23,7 @@ check-quick: ## the tests of one plain build
 	@scripts/check gcc
 
 check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then ten minutes
-	@scripts/deps vm
+	@scripts/deps vm libdpdk-dev dpdk-dev
 	@scripts/check-vm $(CASES)
 
 check-dpdk: ## DPDK's own tests on the mempool handler, and a table of its performance test
