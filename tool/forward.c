@@ -62,7 +62,7 @@ struct mac {
 struct forward {
 	struct side side[2];
 	struct pp_pool *pool; /* NULL: each has its own */
-	bool learn, wait, json;
+	bool learn, wait, json, unwatched;
 	uint64_t count; /* 0: for ever */
 	int stop_fd;
 	bool done;
@@ -270,17 +270,17 @@ static unsigned pump(struct forward *f, struct side *from)
 
 /* ---- the devices' lives ------------------------------------------------------------------------- */
 
-/* A pool that both can have, if there is one. */
+/* A pool that both can have, if there is one; that the one which is there can have. */
 static int make_pool(struct forward *f)
 {
 	struct nic *a = f->side[0].nic, *b = f->side[1].nic;
-	struct nic *fixed = a->one_chunk ? a : b;
-	struct nic *rest = fixed == a ? b : a;
-	struct pp_pool_params p = fixed->wants;
+	struct nic *first = a && (a->one_chunk || !b) ? a : b;
+	struct nic *rest = first == a ? b : a;
+	struct pp_pool_params p = first->wants;
 
-	if (rest->one_chunk && rest->wants.page_size != p.page_size)
+	if (rest && rest->one_chunk && rest->wants.page_size != p.page_size)
 		return 0;
-	if (rest->one_chunk && rest->wants.chunk_size > p.chunk_size)
+	if (rest && rest->one_chunk && rest->wants.chunk_size > p.chunk_size)
 		p = rest->wants;
 	p.name = "forward";
 	p.dir = PP_DMA_BIDIRECTIONAL;
@@ -342,11 +342,10 @@ static int bind_side(struct forward *f, struct side *s)
 	return ret;
 }
 
-static int open_side(struct forward *f, struct side *s, bool quiet, bool *usage)
+static int open_side(struct side *s, bool quiet, bool *usage)
 {
 	struct device_wish wish = { .dlt = NIC_DLT_ETHERNET, .quiet = quiet };
 
-	(void)f;
 	return device_open(&s->nic, s->spec, &wish, usage);
 }
 
@@ -355,13 +354,12 @@ static void look_for(struct forward *f, struct side *s)
 {
 	bool usage;
 
-	if (open_side(f, s, true, &usage))
+	if (open_side(s, true, &usage))
 		return;
 	if (f->pool && pp_pool_revoked(f->pool)) { /* both were gone at once */
 		pp_pool_destroy(f->pool);
 		f->pool = NULL;
-		if (other(f, s)->nic)
-			make_pool(f);
+		make_pool(f); /* without one, packets are copied */
 	}
 	if (bind_side(f, s)) {
 		s->nic->ops->close(s->nic);
@@ -485,7 +483,7 @@ static bool start(struct forward *f, bool *usage)
 	bool swap;
 
 	for (unsigned i = 0; i < 2; i++)
-		if (open_side(f, &f->side[i], false, usage))
+		if (open_side(&f->side[i], false, usage))
 			return false;
 	ret = make_pool(f);
 	if (ret) {
@@ -605,20 +603,25 @@ int forward_main(int argc, char **argv)
 		  &a->remove_after },
 		{ "remove-b", 0, "N", "the same for b", OPTION_COUNT, &b->remove_after },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
+		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
+		  &f.unwatched },
 		{ 0 },
 	};
 	uint64_t begun = now_ns();
 	bool usage = false, started;
+	struct pp_telemetry *telemetry;
 
 	if (options_parse(argc, argv, "forward", "Forward packets between two devices.", defs) ||
 	    !sane(&f))
 		return EXIT_USAGE;
 	f.stop_fd = stop_fd_open();
+	telemetry = offer_telemetry(!f.unwatched);
 	started = f.stop_fd >= 0 && start(&f, &usage);
 	if (!started)
 		f.status = usage ? EXIT_USAGE : EXIT_ERROR;
 	while (started && !f.done)
 		turn(&f);
+	pp_telemetry_stop(telemetry);
 	settle(&f);
 	f.elapsed_ns = now_ns() - begun;
 	if (started && f.json)

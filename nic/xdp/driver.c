@@ -642,7 +642,7 @@ static int register_device(struct xdp_nic *x, const struct xdp_umem_params *u)
 	dev.iommu = &x->umem->iommu;
 	ret = pp_device_register(&x->nic.dev, &dev);
 	if (ret) {
-		free(x->umem);
+		x->umem->iommu.ops->destroy(&x->umem->iommu);
 		return ret;
 	}
 	ret = pp_driver_register(&x->nic.drv);

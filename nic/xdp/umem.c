@@ -17,10 +17,19 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
-/* Looks, 10 ms apart, at a queue that is still taken: the kernel frees it some time after
- * the last owner has closed its socket. */
+/*
+ * Looks, 10 ms apart, at a queue that is still taken: the kernel frees it some time after
+ * its last owner has closed its socket. On a busy machine that can be seconds, which we wait
+ * if the owner may have been ourselves.
+ */
 #define BUSY_LOOKS 100
+#define BUSY_LOOKS_OURS 2000
+#define OURS_NS 20000000000u
+
+static uint64_t closed_ns; /* when this process closed a socket last; relaxed */
 
 #ifndef XDP_MAX_TX_SKB_BUDGET
 #define XDP_MAX_TX_SKB_BUDGET 9 /* Linux 6.18: packets that one sendto sends in copy mode */
@@ -29,6 +38,14 @@
 static struct xdp_umem *umem_of(struct pp_iommu *iommu)
 {
 	return (struct xdp_umem *)iommu;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static int fail(struct xdp_umem *u, int ret, const char *format, ...)
@@ -58,17 +75,38 @@ static void count(struct xdp_queue *q, uint64_t *missed, uint64_t *refused)
 	*refused += s.rx_invalid_descs + s.tx_invalid_descs;
 }
 
+static void count_all(struct xdp_umem *u, uint64_t *missed, uint64_t *refused)
+{
+	pthread_mutex_lock(&u->lock);
+	*missed = u->missed;
+	*refused = u->refused;
+	for (unsigned i = 0; i < u->params.n_queues; i++)
+		count(&u->queue[i], missed, refused);
+	pthread_mutex_unlock(&u->lock);
+}
+
 uint64_t xdp_umem_missed(struct xdp_umem *u)
 {
-	uint64_t missed = u->missed, refused = 0;
+	uint64_t missed, refused;
 
-	for (unsigned i = 0; i < u->params.n_queues; i++)
-		count(&u->queue[i], &missed, &refused);
+	count_all(u, &missed, &refused);
 	return missed;
+}
+
+/* The area, and the first socket with it. */
+static void take_back(struct xdp_umem *u)
+{
+	int fd = xsk_umem__fd(u->umem);
+
+	if (xsk_umem__delete(u->umem))
+		close(fd); /* never, as no socket uses it; but the kernel must not keep it */
+	u->umem = NULL;
+	__atomic_store_n(&closed_ns, now_ns(), __ATOMIC_RELAXED);
 }
 
 void xdp_umem_close(struct xdp_umem *u)
 {
+	pthread_mutex_lock(&u->lock);
 	/* the first socket is the area's own (libxdp): it goes last, with it */
 	for (unsigned i = u->params.n_queues; i-- > 0;) {
 		struct xdp_queue *q = &u->queue[i];
@@ -80,8 +118,8 @@ void xdp_umem_close(struct xdp_umem *u)
 	}
 	/* when the last socket is closed, the kernel has waited for all who copy (RCU) */
 	if (u->umem)
-		xsk_umem__delete(u->umem);
-	u->umem = NULL;
+		take_back(u);
+	pthread_mutex_unlock(&u->lock);
 }
 
 static int open_queue(struct xdp_umem *u, unsigned i)
@@ -93,6 +131,8 @@ static int open_queue(struct xdp_umem *u, unsigned i)
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = (uint16_t)(u->params.bind_flags | XDP_USE_NEED_WAKEUP),
 	};
+	uint64_t closed = __atomic_load_n(&closed_ns, __ATOMIC_RELAXED);
+	int looks = closed && now_ns() - closed < OURS_NS ? BUSY_LOOKS_OURS : BUSY_LOOKS;
 	int budget = (int)u->params.ring, ret = -EBUSY;
 
 	/*
@@ -102,7 +142,7 @@ static int open_queue(struct xdp_umem *u, unsigned i)
 	if (i)
 		*q = (struct xdp_queue){ 0 }; /* libxdp takes rings to be zeroed */
 	q->id = u->params.first_queue + i;
-	for (int look = 0; look < BUSY_LOOKS && ret == -EBUSY; look++) {
+	for (int look = 0; look < looks && ret == -EBUSY; look++) {
 		if (look)
 			poll(NULL, 0, 10);
 		ret = xsk_socket__create_shared(&q->socket, u->params.ifname, q->id, u->umem,
@@ -138,8 +178,10 @@ int xdp_umem_open(struct xdp_umem *u)
 {
 	int ret = u->umem ? 0 : -ENODEV;
 
+	pthread_mutex_lock(&u->lock);
 	for (unsigned i = 0; i < u->params.n_queues && !ret; i++)
 		ret = open_queue(u, i);
+	pthread_mutex_unlock(&u->lock);
 	if (ret)
 		xdp_umem_close(u);
 	return ret;
@@ -237,12 +279,9 @@ static void umem_block(struct pp_iommu *iommu, bool on)
 
 static void umem_stats(struct pp_iommu *iommu, struct pp_domain_stats *stats)
 {
-	struct xdp_umem *u = umem_of(iommu);
-	uint64_t missed = 0;
+	uint64_t missed;
 
-	stats->faults = u->refused;
-	for (unsigned i = 0; i < u->params.n_queues; i++)
-		count(&u->queue[i], &missed, &stats->faults);
+	count_all(umem_of(iommu), &missed, &stats->faults);
 }
 
 static void umem_destroy(struct pp_iommu *iommu)
@@ -250,6 +289,7 @@ static void umem_destroy(struct pp_iommu *iommu)
 	if (!iommu)
 		return;
 	xdp_umem_close(umem_of(iommu));
+	pthread_mutex_destroy(&umem_of(iommu)->lock);
 	free(iommu);
 }
 
@@ -270,6 +310,7 @@ int xdp_umem_create(struct xdp_umem **out, const struct xdp_umem_params *params)
 	*out = u;
 	if (!u)
 		return -ENOMEM;
+	pthread_mutex_init(&u->lock, NULL);
 	u->params = *params;
 	u->iommu.ops = &umem_ops;
 	/* an address is an offset: any will do */

@@ -17,6 +17,7 @@
 #define NIC_XDP_UMEM_H
 
 #include <net/if.h>
+#include <pthread.h>
 #include <pagepool/pagepool.h>
 #include <xdp/xsk.h>
 
@@ -50,6 +51,9 @@ struct xdp_umem {
 	pp_iova_t iova;
 	struct xsk_umem *umem; /* NULL: not registered with the kernel, or not any more */
 	struct xdp_queue queue[XDP_QUEUES];
+	/* Held while sockets come and go, and by who counts, whatever thread that is: what
+	 * follows. */
+	pthread_mutex_t lock;
 	uint64_t missed;  /* packets that the closed sockets had no room for */
 	uint64_t refused; /* descriptors that the kernel refused, of the same */
 	char error[XDP_ERROR]; /* why the last map or open failed */

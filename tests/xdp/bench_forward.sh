@@ -12,7 +12,8 @@ plain=$3
 
 make_left
 make_right
-answers() { in_a ping -q -c 1 -W 1 10.77.0.2 >/dev/null; }
+ip netns exec "$ns"b iperf3 -s >/dev/null 2>&1 &
+answers() { in_a ping -q -c 1 -W 0.2 10.77.0.2 >/dev/null; }
 measure() { # HOW: prints megabits a second, and pings a second
 	local bits
 
@@ -28,12 +29,11 @@ measure() { # HOW: prints megabits a second, and pings a second
 		;;
 	esac
 	until_true answers
-	ip netns exec "$ns"b iperf3 -s -1 >/dev/null 2>&1 &
 	until bits=$(in_a iperf3 -c 10.77.0.2 -t "${SECONDS_EACH:-2}" -f m 2>/dev/null | awk '/receiver/ { print $7 }') &&
-		[ -n "$bits" ]; do :; done
+		[ -n "$bits" ]; do sleep 0.1; done
 	in_a ping -q -f -w "${SECONDS_EACH:-2}" 10.77.0.2 |
 		awk -v bits="$bits" -v s="${SECONDS_EACH:-2}" '/transmitted/ { print bits, $4 / s, $1 - $4 }'
-	finish INT
+	finish TERM
 	[ "$1" != bridge ] || ip -n "$ns"m link del bridge
 }
 for round in $(seq "${ROUNDS:-2}"); do

@@ -210,6 +210,11 @@ sends() { # until the command ends
 	! kill -0 "$child" 2>/dev/null
 }
 check "unbound in mid-stream" unbinds --unbind-after 8000
+# free pages are poisoned and looked at: the kernel hasn't written to one after the close
+export PAGEPOOL_DEBUG=dma,pages,fatal
+check "... with the checker on" unbinds --unbind-after 8000 --rebind -c 20000
+check "... removed in mid-stream" unbinds --remove-after 8000
+unset PAGEPOOL_DEBUG
 check "removed in mid-stream" unbinds --remove-after 8000
 check "unbound and bound again" unbinds --unbind-after 8000 --rebind -c 20000
 

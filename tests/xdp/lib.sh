@@ -35,6 +35,7 @@ clean_up() {
 	local n p
 
 	trap - EXIT
+	exec 2>/dev/null # what the shell has to say of those that are killed
 	for n in a m b c; do
 		for p in $(ip netns pids "$ns$n" 2>/dev/null); do
 			kill -KILL "$p" 2>/dev/null
@@ -101,7 +102,12 @@ check() { # DESCRIPTION COMMAND...
 	local what=$1 why
 
 	shift
-	if why=$("$@" 2>&1); then ok "$what"; else not_ok "$what" "$* fails: $why"; fi
+	# what a test that failed has left running is ended, so that the next one can begin
+	if why=$(child='' && { "$@" || { status=$?; [ -z "$child" ] || finish KILL; exit 1; }; } 2>&1); then
+		ok "$what"
+	else
+		not_ok "$what" "$* fails: $why"
+	fi
 }
 skip() { # DESCRIPTION WHY
 	tests=$((tests + 1))
