@@ -383,7 +383,8 @@ else
 	for kib in 16000 24000 32000 40000 48000 64000 80000; do
 		(
 			ulimit -v $kib
-			exec "$tool" capture -d "soft:pcap=$good" -w "$out" >"$dir/out" 2>"$dir/err"
+			exec "$tool" capture -d "soft:pcap=$good" -w "$out" --no-telemetry >"$dir/out" \
+				2>"$dir/err"
 		) </dev/null
 		status=$?
 		# 127: too little for the loader itself
