@@ -428,6 +428,7 @@ static unsigned send_packet(uint32_t len, unsigned pieces)
 		if (pp_page_get(&s[i].page, nic->tx_pool))
 			abort();
 		memcpy(pp_page_addr(s[i].page), noise + from, to - from);
+		s[i].offset = 0;
 		s[i].len = to - from;
 		s[i].last = i + 1 == pieces;
 	}
