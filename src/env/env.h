@@ -20,6 +20,15 @@
 #include <pagepool/pool.h>
 #include <pagepool/types.h>
 
+/* ThreadSanitizer knows of atomics by their names only. */
+#if defined(__SANITIZE_THREAD__)
+#define ENV_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ENV_TSAN
+#endif
+#endif
+
 #define env_likely(x) __builtin_expect(!!(x), 1)
 #define env_unlikely(x) __builtin_expect(!!(x), 0)
 #define env_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -50,7 +59,7 @@
 /* n pointers, each as by a relaxed load and store, in any order */
 static inline void env_copy_relaxed(struct pp_page **to, struct pp_page *const *from, unsigned n)
 {
-#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#if defined(__SSE2__) && !defined(ENV_TSAN)
 	/* two at a time: each half of a pair moves whole */
 	for (; n >= 4; n -= 4, from += 4, to += 4) {
 		__m128i a = _mm_loadu_si128((const __m128i *)from);
