@@ -69,11 +69,10 @@ class Program:
                 self.text = self.text[found.end():]
                 return found
             try:
-                data = os.read(self.fd, 65536).decode(errors="replace").replace("\r", "")
+                data = os.read(self.fd, 65536)
             except OSError:  # it has closed the terminal
-                data = ""
-            if not data:
                 return None
+            data = data.decode(errors="replace").replace("\r", "")
             self.text += data
             self.all += data
 

@@ -13,14 +13,18 @@ import dpdk
 PACKETS = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000_000
 MBUFS = 20000
 PROMPT = r"testpmd> "
+# how its answers end
+DUMPED = r"no statistics available"
+STARTED = r"packet forwarding - ports=\d+"
+COUNTED = r"Accumulated forward statistics[^+]*\++\n(.*\n){2}\s*\++"
 
 
-def command(program, line):
-    """Send a line. Returns what the program says from its echo to its next prompt."""
-    program.send(line)
-    program.wait(re.escape(line))
+def command(program, line, until):
+    """Send a line. Returns what the program says up to and with the pattern `until`; prompts are
+    no good for that, the terminal's line editor prints them as it likes."""
     start = len(program.all) - len(program.text)
-    program.wait(PROMPT)
+    program.send(line)
+    program.wait(until)
     return program.all[start:len(program.all) - len(program.text)]
 
 
@@ -45,17 +49,17 @@ def forward(tap, what, ports, sent_first, lossless):
     if not tap.check(program.wait(PROMPT), f"{what}: testpmd starts"):
         dpdk.tail(program)
         return
-    before, handler = free(command(program, "dump_mempool mb_pool_0"))
+    before, handler = free(command(program, "dump_mempool mb_pool_0", DUMPED))
     tap.check(handler == "pagepool" and before == MBUFS,
               f"{what}: its {before} mbufs are the handler {handler}'s")
-    command(program, "start" + (" tx_first 4" if sent_first else ""))
+    command(program, "start" + (" tx_first 4" if sent_first else ""), STARTED)
     rx = 0
     while rx < PACKETS:
-        now = counts(command(program, "show fwd stats all"))
+        now = counts(command(program, "show fwd stats all", COUNTED))
         if not now:
             break
         rx = now[0]
-    rx, tx, dropped = counts(command(program, "stop")) or (0, 0, 1)
+    rx, tx, dropped = counts(command(program, "stop", COUNTED + r"\s+Done\.")) or (0, 0, 1)
     first = 2 * 4 * 32 if sent_first else 0
     tap.check(rx >= PACKETS, f"{what}: {rx} packets are received")
     tap.check(tx + (0 if lossless else dropped) == rx + first,
@@ -64,9 +68,11 @@ def forward(tap, what, ports, sent_first, lossless):
               ("" if lossless else f", {dropped} by full rings"))
     if lossless:
         tap.check(dropped == 0, f"{what}: none is dropped")
-    for line in "set fwd rxonly", "start", "stop":  # so that what is in the ports is taken out
-        command(program, line)
-    after, _ = free(command(program, "dump_mempool mb_pool_0"))
+    # what is still in the ports is taken out
+    command(program, "set fwd rxonly", "Set rxonly packet forwarding mode")
+    command(program, "start", STARTED)
+    command(program, "stop", COUNTED + r"\s+Done\.")
+    after, _ = free(command(program, "dump_mempool mb_pool_0", DUMPED))
     tap.check(after == MBUFS, f"{what}: {after} of {MBUFS} mbufs are back")
     program.send("quit")
     tap.check(program.end() == 0, f"{what}: testpmd ends well")
