@@ -14,9 +14,9 @@ def packets(path):
         head = f.read(24)
         order = "<" if head[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
         while record := f.read(16):
-            _, _, length, wire = struct.unpack(order + "IIII", record)
+            _, _, length, wire = struct.unpack(order + "IIII", record.ljust(16))
             data = f.read(length)
-            if len(data) < length:
+            if len(record) < 16 or len(data) < length:
                 sys.exit(f"{path} ends within a packet")
             yield wire, data
 
