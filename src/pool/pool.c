@@ -413,7 +413,7 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 {
 	struct pp_pool_stats s = { 0 };
 
-	if (!watch_destroyed(pool, "statistics", PLACE)) {
+	if (!watch_gone(pool, "statistics", PLACE)) {
 		pool_lock(pool);
 		pool_process_inbox(pool);
 		stats_locked(pool, &s);

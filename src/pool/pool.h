@@ -285,6 +285,8 @@ bool watch_put(struct pp_page *page, const void *place);
 int watch_caller(struct pp_pool *pool, const void *place);
 /* True, and told of, if it is the use of a pool that has been destroyed. */
 bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place);
+/* The same of one that has gone: for the calls that are allowed on a zombie. */
+bool watch_gone(const struct pp_pool *pool, const char *what, const void *place);
 /* Has anybody written to a free page of it? Before its memory goes; lock held. */
 void watch_chunk(struct pp_chunk *c);
 /* Keep a pool that has been freed for a while. */

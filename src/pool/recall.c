@@ -53,6 +53,6 @@ void recall_ask(uint64_t pool_id, const char *name)
 
 void pp_pool_recall(struct pp_pool *pool)
 {
-	if (!watch_destroyed(pool, "recall", __builtin_return_address(0)))
+	if (!watch_gone(pool, "recall", __builtin_return_address(0)))
 		recall_ask(pool->id, pool->name);
 }

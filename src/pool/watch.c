@@ -151,6 +151,12 @@ int watch_caller(struct pp_pool *pool, const void *place)
 	return 0;
 }
 
+/* What pp_pool_each may call on a zombie is no misuse before the zombie has gone too. */
+bool watch_gone(const struct pp_pool *pool, const char *what, const void *place)
+{
+	return !env_load_relaxed(&pool->refs) && watch_destroyed(pool, what, place);
+}
+
 bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place)
 {
 	char text[80];

@@ -326,6 +326,14 @@ bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *p
 	return false;
 }
 
+bool watch_gone(const struct pp_pool *pool, const char *what, const void *place)
+{
+	(void)pool;
+	(void)what;
+	(void)place;
+	return false;
+}
+
 void watch_chunk(struct pp_chunk *c)
 {
 	(void)c;

@@ -42,8 +42,21 @@ static void *own_and_get(void *arg)
 	return NULL;
 }
 
+/* What pp_pool_each allows, zombies too. */
+static void look_at(struct pp_pool *any, void *ctx)
+{
+	struct pp_pool_info info;
+	struct pp_pool_stats s;
+
+	pp_pool_info(any, &info, sizeof info);
+	pp_pool_stats(any, &s, sizeof s);
+	pp_pool_recall(any);
+	*(uint64_t *)ctx += s.in_flight;
+}
+
 static void right(void)
 {
+	uint64_t in_flight = 0;
 	struct pp_page *batch[40];
 	struct pp_frag frag[5];
 
@@ -77,6 +90,8 @@ static void right(void)
 	page = page_new(pool);
 	pp_pool_destroy(pool);
 	memset(pp_page_addr(page), 1, pp_page_size(page));
+	pp_pool_each(look_at, &in_flight);
+	need(in_flight == 1);
 	pp_page_put(page);
 	device_end(&dev);
 }
