@@ -303,6 +303,39 @@ static void a_thread_in_a_dead_owners_place(void)
 	check_nothing_left("at the end");
 }
 
+static void *owns(void *arg)
+{
+	pp_pool_own(arg);
+	return NULL;
+}
+
+/*
+ * An owner remembers its pool's cache (fast.h, pp_self): not any more when another thread owns
+ * the pool.
+ */
+static void the_last_owner_is_any_thread(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	struct bunch b = take(pool, 4);
+
+	pp_page_put(b.page[0]);
+	pp_page_put(b.page[1]);
+	check_eq(pool_stats(pool).recycle_cached, 2, "the owner's puts go to the cache");
+	join(start(owns, pool));
+	pp_page_put(b.page[2]);
+	pp_page_put_batch(b.page + 3, 1);
+	check_eq(pool_stats(pool).recycle_cached, 2, "those of the last owner do not,");
+	check_eq(pool_stats(pool).recycle_ring, 2, "but the way of any thread's");
+	pp_pool_own(pool);
+	free(b.page);
+	b = take(pool, 1);
+	pp_page_put(b.page[0]);
+	check_eq(pool_stats(pool).recycle_cached, 3, "and the owner's again");
+	free(b.page);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
 /* ---- references ----------------------------------------------------------------------------- */
 
 static void *drops_many(void *arg)
@@ -337,6 +370,31 @@ static void the_last_of_many_references(void)
 	check_nothing_left("after 50 rounds of 4,000 references");
 }
 
+/* By a thread that has the pool's cache at hand, as it has put to it before. */
+static void a_page_with_a_holder_stays_out(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	struct bunch b = take(pool, 40);
+	struct pp_page *kept = b.page[1];
+
+	pp_page_put(b.page[0]);
+	pp_page_ref(kept, 2);
+	pp_page_put(kept);
+	check_eq(pool_stats(pool).in_flight, 39, "a page with references left is not free,");
+	pp_page_put_batch(b.page + 1, 39);
+	check_eq(pool_stats(pool).in_flight, 1, "nor in a batch of others");
+	free(b.page);
+	b = take(pool, 600);
+	for (unsigned i = 0; i < b.n; i++)
+		require(b.page[i] != kept, "nobody else gets it");
+	put_all(&b);
+	check_eq(pp_page_refs(kept), 1, "one is left,");
+	pp_page_put(kept);
+	check_eq(pool_stats(pool).in_flight, 0, "which was the last");
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
 /* ---- destroy in the middle -------------------------------------------------------------------- */
 
 static void destroy_against_putters(void)
@@ -368,7 +426,9 @@ int main(void)
 	run(others_put_while_the_owner_gets);
 	run(a_new_thread_is_not_a_dead_owner);
 	run(a_thread_in_a_dead_owners_place);
+	run(the_last_owner_is_any_thread);
 	run(the_last_of_many_references);
+	run(a_page_with_a_holder_stays_out);
 	run(destroy_against_putters);
 	return tap_end();
 }
