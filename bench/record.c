@@ -5,28 +5,9 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include <pagepool/pagepool.h>
-
-#include "bench.h"
+#include "device.h"
 
 #define PAGES 1000000u
-
-static int probe(struct pp_device *d, pp_binding_t binding, void *ctx)
-{
-	(void)d;
-	(void)ctx;
-	return pp_dma_set_mask(binding, 64);
-}
-
-static void removed(struct pp_device *d, pp_binding_t binding, enum pp_remove_why why, void *ctx)
-{
-	(void)d;
-	(void)binding;
-	(void)why;
-	(void)ctx;
-}
-
-static struct pp_driver driver = { .name = "bench", .probe = probe, .remove = removed };
 
 static int by_place(const void *a, const void *b)
 {
@@ -69,15 +50,10 @@ static struct pp_pool_stats full_pool(pp_binding_t binding, uintptr_t *bytes)
 
 int main(void)
 {
-	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev = device_open();
 	struct pp_pool_stats mapped, unmapped;
-	struct pp_device *dev;
 	uintptr_t bytes;
 
-	params.name = "soft0";
-	if (pp_soft_create(&params.iommu, NULL) || pp_device_register(&dev, &params) ||
-	    pp_driver_register(&driver) || pp_device_bind(dev, &driver))
-		fail("the device");
 	mapped = full_pool(pp_device_binding(dev), &bytes);
 	unmapped = full_pool(pp_binding_none(), &bytes);
 	printf("{\"descriptor\": %lu, \"record a page\": %.6f, \"all a page\": %.3f}\n", bytes,

@@ -4,6 +4,7 @@
 #
 # budget.sh STEPS BUDGET store - write the budget anew; see `make budget`.
 set -u
+. "$(dirname "$0")/tap.sh"
 steps=$1
 budget=$2
 
@@ -41,18 +42,6 @@ compiler=$(sed -n 's/^compiler: //p' "$budget")
 [ "$3" = 2 ] || skip_all "the budget is that of -O2"
 [ "$4" = none ] || skip_all "instructions of a sanitizer's build are not the library's"
 [ $status = 77 ] && skip_all "no stepping through a process here"
-
-n=0
-failed=0
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
 
 [ $status = 0 ]
 ok $? "every fast path was stepped through"

@@ -5,41 +5,18 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include <pagepool/pagepool.h>
-
+#include "../device.h"
 #include "peer.h"
 
 static struct pp_device *dev;
 static struct pp_pool *pool;
 static uint32_t bytes;
 
-static int probe(struct pp_device *d, pp_binding_t binding, void *ctx)
-{
-	(void)d;
-	(void)ctx;
-	return pp_dma_set_mask(binding, 64);
-}
-
-static void removed(struct pp_device *d, pp_binding_t binding, enum pp_remove_why why, void *ctx)
-{
-	(void)d;
-	(void)binding;
-	(void)why;
-	(void)ctx;
-}
-
-static struct pp_driver driver = { .name = "bench", .probe = probe, .remove = removed };
-
 static void peer_init(int argc, char **argv)
 {
-	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
-
 	(void)argc;
 	(void)argv;
-	params.name = "soft0";
-	if (pp_soft_create(&params.iommu, NULL) || pp_device_register(&dev, &params) ||
-	    pp_driver_register(&driver) || pp_device_bind(dev, &driver))
-		fail("the device");
+	dev = device_open();
 }
 
 static void peer_open(const struct command *c)

@@ -5,40 +5,21 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #define STRATEGY_OWN_DMA
+#include "../device.h"
 #include "strategy.h"
 
 static struct pp_device *dev;
 static struct pp_pool *pool;
 
-static int probe(struct pp_device *d, pp_binding_t binding, void *ctx)
-{
-	(void)d;
-	(void)ctx;
-	return pp_dma_set_mask(binding, 64);
-}
-
-static void removed(struct pp_device *d, pp_binding_t binding, enum pp_remove_why why, void *ctx)
-{
-	(void)d;
-	(void)binding;
-	(void)why;
-	(void)ctx;
-}
-
-static struct pp_driver driver = { .name = "bench", .probe = probe, .remove = removed };
-
 static void strategy_open(uint64_t n)
 {
-	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
 	struct pp_pool_params p = pp_pool_defaults();
 
 	(void)n;
-	params.name = "soft0";
 	p.idle_chunks = UINT32_MAX; /* what is put before the unbind is to stay mapped */
-	if (pp_soft_create(&params.iommu, NULL) || pp_device_register(&dev, &params) ||
-	    pp_driver_register(&driver) || pp_device_bind(dev, &driver) ||
-	    pp_pool_create(&pool, pp_device_binding(dev), &p))
-		fail("the device");
+	dev = device_open();
+	if (pp_pool_create(&pool, pp_device_binding(dev), &p))
+		fail("pp_pool_create");
 }
 
 static inline struct page *page_get(void)

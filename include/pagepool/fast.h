@@ -3,8 +3,8 @@
  * pool.h, which says what the functions promise. The layouts are part of the soname's
  * promise; programs use the functions, not the members.
  *
- * Why inline: get and put are a dozen instructions each, and a call costs as much again
- * (docs/performance.md). Where the compiler does not inline them, or their address is taken,
+ * Why inline: get and put are some twenty instructions each, and calls to them a tenth to a third
+ * more time (`pagepool` beside `pagepool-shared` in docs/performance.md). Where the compiler does not inline them, or their address is taken,
  * the library's own are used: they are the same code.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -80,7 +80,10 @@ PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-
 #define pp_barrier_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #endif
 
-/* What get and put do when it isn't as usual. */
+/*
+ * What the two do when it isn't as usual; for them only. get_slow and get_raced: owner, and
+ * what pp_page_get returns. put_slow and put_raced: any thread; they never fail.
+ */
 PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
 PP_API void pp_page_get_raced(struct pp_pool *pool);
 PP_API void pp_page_put_slow(struct pp_page *page);

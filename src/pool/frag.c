@@ -68,7 +68,7 @@ static int open_page(struct pp_pool *pool, const void *place)
 	pool->frag_off = 0;
 	env_store_release(&pool->frag_page, page);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (env_unlikely(env_load_relaxed(&pool->gate->revoked)))
+	if (gate_revoked(pool->gate))
 		return frag_raced(pool, page, 0);
 	return 0;
 }
@@ -98,7 +98,7 @@ int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_
 	users = env_load_relaxed(&pool->frag_users) + 1;
 	env_store_release(&pool->frag_users, users);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (env_unlikely(env_load_relaxed(&pool->gate->revoked)))
+	if (gate_revoked(pool->gate))
 		return frag_raced(pool, page, users);
 	*out = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
 	return 0;

@@ -8,11 +8,6 @@
 
 __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
 
-static bool gate_revoked(const struct pp_gate *gate)
-{
-	return env_unlikely(env_load_relaxed(&gate->revoked));
-}
-
 static bool is_owner(const struct pp_gate *gate)
 {
 	return env_is_self(env_load_relaxed(&gate->owner));
@@ -79,18 +74,13 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_
 static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
 {
 	cache_move(gate, PP_GATE_PUSHED(n));
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (gate_revoked(gate))
-		gate_raced(gate);
+	gate_look(gate);
 }
 
 /* Push pages for which there is room. Model: revoke.pml, cache_push. */
 static inline void cache_push(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
 {
-	struct pp_page **to = gate->cache + cache_count(gate);
-
-	for (uint32_t i = 0; i < n; i++)
-		env_store_relaxed(&to[i], pages[i]);
+	env_copy_relaxed(gate->cache + cache_count(gate), pages, n);
 	cache_pushed(gate, n);
 }
 
@@ -170,7 +160,7 @@ static uint32_t take_returns(struct pp_pool *pool)
 
 /* ---- the revoker's side, lock held -------------------------------------------------------- */
 
-/* Before the pool is known to anyone else. A watched pool's cache and ring stay closed. */
+/* Before the pool is known to anyone else. A watched pool's cache and returns stay closed. */
 void place_open(struct pp_pool *pool)
 {
 	struct pp_gate *gate = pool->gate;
@@ -391,31 +381,6 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 
 /* ---- put -------------------------------------------------------------------------------------- */
 
-static inline bool drop(struct pp_page *page, uint32_t n)
-{
-	/*
-	 * With no other references than these nobody can take another: no read-modify-write
-	 * needed. Acquire, here and below: what the other holders did came before.
-	 */
-	uint64_t state = env_load_acquire(&page->state);
-
-	if (state >> 32 == n) {
-		if (n == 1)
-			return true;
-	} else {
-		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
-		if (state >> 32 != n)
-			return false;
-	}
-	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
-	return true;
-}
-
-bool page_drop(struct pp_page *page, uint32_t n)
-{
-	return drop(page, n);
-}
-
 /* Pages of one pool whose last reference is gone. Model: revoke.pml, putter. */
 static void put_home(struct pp_page *const *pages, unsigned n, const void *place)
 {
@@ -438,7 +403,7 @@ static void put_slow(struct pp_page *page, const void *place)
 {
 	struct pp_pool *pool = page->pool;
 
-	if (!drop(page, 1))
+	if (!page_drop(page, 1))
 		return;
 	if (is_owner(pool->gate) || !returns_put(pool, page))
 		put_home(&page, 1, place);
@@ -468,7 +433,7 @@ static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, uns
 		uint64_t key;
 		unsigned k = 1;
 
-		if (drop(pages[0], 1)) {
+		if (page_drop(pages[0], 1)) {
 			key = PAGE_REFS(1) | pages[0]->pool->gate->number;
 			while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
 				k++;

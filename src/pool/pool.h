@@ -59,10 +59,44 @@ void gate_put(struct pp_gate *gate);
 /* The flag was seen after a push: drain whatever revoked pool is behind the gate. */
 void gate_raced(struct pp_gate *gate);
 
+static inline bool gate_revoked(const struct pp_gate *gate)
+{
+	return env_unlikely(env_load_relaxed(&gate->revoked));
+}
+
+/* The end of a push to cache or returns. What was pushed, and the pool, may be gone. */
+static inline void gate_look(struct pp_gate *gate)
+{
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (gate_revoked(gate))
+		gate_raced(gate);
+}
+
 /* ---- pages and chunks ---------------------------------------------------------------- */
 
 /* References are the upper half of pp_page.state. */
 #define PAGE_REFS(n) ((uint64_t)(n) << 32)
+
+/* Drop n references, the caller's; true if they were the last, and the page is to go home. */
+static inline bool page_drop(struct pp_page *page, uint32_t n)
+{
+	/*
+	 * With no other references than these nobody can take another: no read-modify-write
+	 * needed. Acquire, here and below: what the other holders did came before.
+	 */
+	uint64_t state = env_load_acquire(&page->state);
+
+	if (state >> 32 == n) {
+		if (n == 1)
+			return true;
+	} else {
+		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
+		if (state >> 32 != n)
+			return false;
+	}
+	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
+	return true;
+}
 
 /* Who got a page last, and who put it (debug mode `pages`). */
 struct holder {
@@ -162,11 +196,11 @@ struct pp_pool {
 	/* Read by all, written hardly ever. */
 	struct pp_gate *gate; /* first: pp_page_get */
 	uint32_t page_size;
-	bool watch; /* debug mode `pages`: cache and ring are closed, so that every get and
+	bool watch; /* debug mode `pages`: cache and returns are closed, so that every get and
 		       put takes the way through the chunk, where the watching is */
 
 	/* The owner's. Others read it to drain and for statistics. */
-	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the ring; release */
+	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the returns; release */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
 	/* Of what the gate's word counts: pushed by a refill, popped not by a fast get. */
 	uint64_t filled, popped_otherwise;
@@ -252,7 +286,6 @@ uint64_t chunk_bytes_total(void);
 /* page.c: cache and ring */
 /* pp_page_get for a caller of our own; place: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
-bool page_drop(struct pp_page *page, uint32_t n); /* n references; true if they were the last */
 void place_open(struct pp_pool *pool);
 void place_close(struct pp_pool *pool); /* no more pushes; lock held */
 void place_drain(struct pp_pool *pool); /* bring all of them home; lock held, revoked */

@@ -33,13 +33,12 @@ static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
 	return NULL;
 }
 
-static inline struct lane *own_lane(struct pp_pool *pool)
+/* The lane that the hint is right about, or NULL. */
+static inline struct lane *hinted_lane(struct pp_pool *pool)
 {
 	uint64_t thread = env_load_relaxed(&pool->lane_thread[lane_hint]);
 
-	if (env_likely(thread && env_is_self(thread)))
-		return &pool->lane[lane_hint];
-	return find_lane(pool);
+	return env_likely(thread && env_is_self(thread)) ? &pool->lane[lane_hint] : NULL;
 }
 
 /* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
@@ -50,9 +49,7 @@ static inline void lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t
 	if (tell) /* before: the pool may be gone once the tail says that they are there */
 		env_store_relaxed(&lane->told, tail + k);
 	env_store_release(&lane->tail, tail + k);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (env_unlikely(env_load_relaxed(&gate->revoked)))
-		gate_raced(gate);
+	gate_look(gate);
 }
 
 /* As returns_push. Model: revoke.pml, lane_push. */
@@ -124,9 +121,7 @@ static unsigned ring_push(struct ring *ring, struct pp_gate *gate, struct pp_pag
 	} while (!env_cas_acq_rel(&ring->tail, &tail, tail + k));
 	for (unsigned i = 0; i < k; i++)
 		env_store_release(&ring->slot[(tail + i) % POOL_RING], pages[i]);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (env_unlikely(env_load_relaxed(&gate->revoked)))
-		gate_raced(gate);
+	gate_look(gate);
 	return k;
 }
 
@@ -166,12 +161,11 @@ static void ring_drain(struct ring *ring)
 /* Model: revoke.pml, returns_push. */
 bool returns_put(struct pp_pool *pool, struct pp_page *page)
 {
-	struct lane *lane = &pool->lane[lane_hint];
-	uint64_t thread = env_load_relaxed(&pool->lane_thread[lane_hint]);
+	struct lane *lane = hinted_lane(pool);
 	struct pp_gate *gate = pool->gate;
 	uint64_t tail;
 
-	if (env_unlikely(!thread || !env_is_self(thread) || !env_load_relaxed(&gate->cap)))
+	if (env_unlikely(!lane || !env_load_relaxed(&gate->cap)))
 		return returns_push(pool, &page, 1);
 	tail = env_load_relaxed(&lane->tail);
 	if (env_unlikely(tail - lane->seen == POOL_LANE))
@@ -188,7 +182,9 @@ unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsign
 
 	if (env_unlikely(!env_load_relaxed(&gate->cap)))
 		return 0; /* closed */
-	lane = own_lane(pool);
+	lane = hinted_lane(pool);
+	if (!lane)
+		lane = find_lane(pool);
 	return lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
 }
 

@@ -2,20 +2,12 @@
 # run.sh SOURCE-ROOT [quick] - explore the library's own code, and then broken copies of it,
 # each of which must be found out, with the message that fits. TAP.
 set -u
+. "$(dirname "$0")/../tap.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$1" && pwd)
 quick=${2:-}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-n=0
-failed=0
-
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	[ "$1" = 0 ] && echo "ok $n - $2" && return
-	echo "not ok $n - $2"
-	failed=1
-}
 
 if [ "$(uname -m)" != x86_64 ]; then
 	echo "1..0 # SKIP the explorer's coroutines are for x86-64"
@@ -74,7 +66,7 @@ breaks drain_leaves_it get-unbind 'touches freed memory' \
 breaks refilling_ignored refill-unbind 'comes home twice' $page 's/env_load_acquire(&pool->refilling)/0/'
 breaks look_before_lane batch-unbind '2 pages in flight, not 0' \
 	$returns '/^static.*lane_push/,/^}/{/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
-		s/env_unlikely(env_load_relaxed(&gate->revoked))/seen/;}'
+		s/gate_look(gate);/if (seen) gate_raced(gate);/;}'
 breaks drain_leaves_lane batch-unbind 'touches freed memory' \
 	$returns '/^static void lane_drain/,/^}/s/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
 breaks tail_overtakes_page refill 'signal 11' $returns 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'

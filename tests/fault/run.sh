@@ -5,19 +5,11 @@
 # leaked nothing (LeakSanitizer), and left a file that is valid and a part of the input.
 # shellcheck disable=SC2034
 set -u
+. "$(dirname "$0")/../tap.sh"
 command=$1
 root=$2
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-n=0
-failed=0
-
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	[ "$1" = 0 ] && echo "ok $n - $2" && return
-	echo "not ok $n - $2"
-	failed=1
-}
 
 # a small input: 120 packets, some of them jumbo frames
 tcpdump -r "$root/tests/data/real.pcap" -w "$dir/in.pcap" --time-stamp-precision=nano -c 120 2>/dev/null

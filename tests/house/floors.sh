@@ -3,20 +3,9 @@
 # what is outside sees public headers only, back ends see the contract and env only,
 # the library exports what is declared and needs nothing but libc.
 set -u
+. "$(dirname "$0")/../tap.sh"
 cd "$1" || exit 1
 library=$2
-n=0
-failed=0
-
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
 
 # what a folder's files may include with "": a floor below, or their own
 may() { # FOLDER FLOORS-AS-REGEX WHAT

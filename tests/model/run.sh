@@ -2,19 +2,11 @@
 # run.sh - both models checked exhaustively, and then their broken variants, each of which
 # must be found out. TAP.
 set -u
+. "$(dirname "$0")/../tap.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-n=0
-failed=0
-
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	[ "$1" = 0 ] && echo "ok $n - $2" && return
-	echo "not ok $n - $2"
-	failed=1
-}
 
 if ! command -v spin >/dev/null; then
 	echo "1..0 # SKIP there is no spin: apt-get install spin"

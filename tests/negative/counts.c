@@ -423,16 +423,25 @@ static void destroy_asks_too(void)
 	soft_device_exit(&sd);
 }
 
+/* A pool on a device of its own, with a holder of one page who is registered. */
+static struct pp_pool *held_pool(struct soft_device *sd, struct asked *a)
+{
+	struct pp_pool *pool;
+
+	soft_device_init(sd, NULL);
+	pool = named_pool(soft_device_bind(sd), "rx");
+	a->page = page_of(pool);
+	check(!pp_recall_register(pool, &a->recall), "a holder");
+	return pool;
+}
+
 static void a_surprise_asks_too(void)
 {
 	struct asked a = { .recall.recall = note_asked };
 	struct soft_device sd;
 	struct pp_pool *pool;
 
-	soft_device_init(&sd, NULL);
-	pool = named_pool(soft_device_bind(&sd), "rx");
-	a.page = page_of(pool);
-	check(!pp_recall_register(pool, &a.recall), "a holder");
+	pool = held_pool(&sd, &a);
 	pp_device_remove(sd.dev, PP_REMOVAL_SURPRISE);
 	check_eq(a.n, 1, "is asked when the device goes");
 	check_eq(totals().zombie_pages, 0, "and gave its page back");
@@ -448,10 +457,7 @@ static void detach_asks_too(void)
 	struct soft_device sd;
 	struct pp_pool *pool;
 
-	soft_device_init(&sd, NULL);
-	pool = named_pool(soft_device_bind(&sd), "rx");
-	a.page = page_of(pool);
-	check(!pp_recall_register(pool, &a.recall), "a holder");
+	pool = held_pool(&sd, &a);
 	check(!pp_pool_detach(pool, pp_device_binding(sd.dev)), "the last device goes");
 	check_eq(a.n, 1, "it is asked");
 	check_eq(totals().zombie_pages, 0, "and gave its page back");

@@ -10,6 +10,7 @@
 #   {#}      a number; {a}  an address; {t}  a thread
 #   |        the end of a line
 set -u
+. "$(dirname "$0")/../tap.sh"
 ulimit -c 0
 program=$1
 source=$2
@@ -19,8 +20,6 @@ trap 'rm -rf "$dir"' EXIT
 export PAGEPOOL_DEBUG=dma,pages,fatal
 # real stacks; the options of the caller stay
 export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_stack_use_after_return=0
-n=0
-failed=0
 
 # CASE MESSAGE; the message may use what is set here
 dev='device soft0: '
@@ -129,16 +128,6 @@ pages trim_destroyed ${pool}trim after the pool was destroyed, at {call} $by
 pages stats_destroyed ${pool}statistics after the pool was destroyed, at {call} $by
 pages recall_destroyed ${pool}recall after the pool was destroyed, at {call} $by
 TABLE
-}
-
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
 }
 
 # The lines of the statement at whose end a mark is, as (1|2): compilers don't agree which of

@@ -8,22 +8,11 @@
 #  - In the running program: STEPS prints every instruction that each call executes; none is
 #    in a function or a file of the checker.
 set -u
+. "$(dirname "$0")/../tap.sh"
 library=$1
 steps=$2
 optimization=$3
 sanitizer=$4
-n=0
-failed=0
-
-ok() { # STATUS WHAT
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
 
 skip_all() { # WHY
 	echo "1..0 # SKIP $1"
