@@ -34,6 +34,10 @@ struct pp_page {
 	uint32_t index; /**< in the chunk */
 } __attribute__((aligned(64)));
 
+#ifndef PP_GATE_PAGES
+#define PP_GATE_PAGES 512u /* pages that a pool's owner may have in its cache */
+#endif
+
 /**
  * A pool's owner-side cache of free pages, and the flag that its users look at last. Gates
  * outlive their pools: they are never freed, only used again.
@@ -41,23 +45,20 @@ struct pp_page {
 struct pp_gate {
 	/* read by all, written hardly ever; relaxed */
 	uint64_t owner;         /**< the owning thread's number */
-	struct pp_page **cache; /**< constant while there is a pool */
-	uint32_t cap;           /**< pages that the cache may hold; 0 once it is closed */
+	uint32_t cap;           /**< PP_GATE_PAGES, or 0 once the cache is closed */
 	uint32_t revoked;       /**< 0, then 1 until the gate is used again */
 	uint32_t number;        /**< of the gate; constant, from 1 up */
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
 	struct pp_gate *next;
 	/**
-	 * The owner's; release, for whoever drains. The lowest 16 bits: pages in the cache. The
-	 * rest: pages ever pushed and popped, so that to count them costs nothing: what was
-	 * pushed is half of the sum of both numbers, what was popped half of the difference.
+	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
+	 * it; the difference is what it holds. Two counts and not one: a get need not wait for
+	 * what the put before it stored, and the statistics are had for nothing.
 	 */
-	uint64_t word __attribute__((aligned(64)));
+	uint64_t pushed __attribute__((aligned(64))), popped;
+	/** The cache. The owner's, last in, first out; whoever drains takes pages by exchange. */
+	struct pp_page *slot[PP_GATE_PAGES] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
-
-#define PP_GATE_COUNT(word) ((uint32_t)(uint16_t)(word))
-#define PP_GATE_PUSHED(n) ((uint64_t)(n) * ((1u << 16) + 1))
-#define PP_GATE_POPPED(n) ((uint64_t)(n) * ((1u << 16) - 1))
 
 /**
  * What a thread knows of itself. A page whose state is `key` has one reference and is of
@@ -109,12 +110,12 @@ PP_API void pp_page_put_raced(struct pp_gate *gate);
 PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, struct pp_pool *pool)
 {
 	struct pp_gate *gate = *(struct pp_gate *const *)pool; /* its first member */
-	uint64_t word = pp_load_relaxed(&gate->word);
+	uint64_t pushed = pp_load_relaxed(&gate->pushed), popped = pp_load_relaxed(&gate->popped);
 
-	if (__builtin_expect(!PP_GATE_COUNT(word), 0))
+	if (__builtin_expect(pushed == popped, 0))
 		return false;
-	*out = pp_load_relaxed(&gate->cache[PP_GATE_COUNT(word) - 1]);
-	pp_store_release(&gate->word, word + PP_GATE_POPPED(1));
+	*out = pp_load_relaxed(&gate->slot[pushed - popped - 1]);
+	pp_store_release(&gate->popped, popped + 1);
 	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (__builtin_expect(!pp_load_relaxed(&gate->revoked), 1)) {
 		PP_PROBE2(get, pool, 1);
@@ -131,18 +132,20 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, 
 PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 {
 	struct pp_gate *gate = pp_self.gate;
-	uint64_t word;
+	uint64_t pushed, n;
 
 	/* acquire: what other holders did came before */
 	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.key, 0) ||
 	    __builtin_expect(pp_load_relaxed(&gate->owner) != pp_self.number, 0))
 		return false;
-	word = pp_load_relaxed(&gate->word);
-	if (__builtin_expect(PP_GATE_COUNT(word) >= pp_load_relaxed(&gate->cap), 0))
+	pushed = pp_load_relaxed(&gate->pushed);
+	n = pushed - pp_load_relaxed(&gate->popped);
+	/* whether the cache is closed need not be asked: the flag tells, below */
+	if (__builtin_expect(n >= PP_GATE_PAGES, 0))
 		return false;
 	PP_PROBE2(put, page->pool, 1);
-	pp_store_relaxed(&gate->cache[PP_GATE_COUNT(word)], page);
-	pp_store_release(&gate->word, word + PP_GATE_PUSHED(1));
+	pp_store_relaxed(&gate->slot[n], page);
+	pp_store_release(&gate->pushed, pushed + 1);
 	/* page and pool may be gone from here on; the gate is there */
 	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0))

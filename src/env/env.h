@@ -148,6 +148,8 @@ uint64_t env_self(void);
 extern __thread uint64_t env_tls_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 #define env_is_self(number) ((number) == env_tls_self)
+/* Call fn as the calling thread ends, as long as the library is there: the one fn of them all. */
+void env_at_thread_end(void (*fn)(void));
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 

@@ -367,6 +367,38 @@ uint64_t env_self(void)
 	return env_tls_self;
 }
 
+/* A key's destructor is what the C library calls as a thread ends that has a value of it. */
+static struct {
+	pthread_once_t once;
+	pthread_key_t key;
+	bool made;
+} at_end = { .once = PTHREAD_ONCE_INIT };
+
+static void run_at_end(void *fn)
+{
+	((void (*)(void))fn)();
+}
+
+static void make_key(void)
+{
+	at_end.made = !pthread_key_create(&at_end.key, run_at_end);
+}
+
+/* Without a key, or memory for it: nothing is called, which must do no harm. */
+void env_at_thread_end(void (*fn)(void))
+{
+	pthread_once(&at_end.once, make_key);
+	if (at_end.made)
+		pthread_setspecific(at_end.key, (const void *)fn);
+}
+
+/* The library may be unloaded while there are such threads. */
+static __attribute__((destructor)) void delete_key(void)
+{
+	if (at_end.made)
+		pthread_key_delete(at_end.key);
+}
+
 int env_thread_id(void)
 {
 	return (int)syscall(SYS_gettid);

@@ -17,7 +17,7 @@ static bool is_owner(const struct pp_gate *gate)
 
 static inline uint32_t cache_count(const struct pp_gate *gate)
 {
-	return PP_GATE_COUNT(env_load_relaxed(&gate->word));
+	return (uint32_t)(env_load_relaxed(&gate->pushed) - env_load_relaxed(&gate->popped));
 }
 
 static inline bool cache_has_room(const struct pp_gate *gate, uint32_t n)
@@ -25,9 +25,10 @@ static inline bool cache_has_room(const struct pp_gate *gate, uint32_t n)
 	return cache_count(gate) + n <= env_load_relaxed(&gate->cap);
 }
 
-static inline void cache_move(struct pp_gate *gate, uint64_t pushed_or_popped)
+/* A count of the owner's goes up by n. Release: for whoever drains. */
+static inline void owner_add(uint64_t *count, uint32_t n)
 {
-	env_store_release(&gate->word, env_load_relaxed(&gate->word) + pushed_or_popped);
+	env_store_release(count, env_load_relaxed(count) + n);
 }
 
 /*
@@ -43,7 +44,7 @@ static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n
 	env_count(&pool->popped_otherwise, n);
 	pool_lock(pool);
 	for (uint32_t i = lo; i < lo + n; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&gate->cache[i], NULL);
+		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
 
 		if (page)
 			pool_bring_home(&page, 1);
@@ -59,10 +60,10 @@ static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n
 static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_t n)
 {
 	struct pp_gate *gate = pool->gate;
-	struct pp_page **from = gate->cache + cache_count(gate) - n;
+	struct pp_page **from = gate->slot + cache_count(gate) - n;
 
 	env_copy_relaxed(out, from, n);
-	cache_move(gate, PP_GATE_POPPED(n));
+	owner_add(&gate->popped, n);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (!gate_revoked(gate))
 		return true;
@@ -73,14 +74,14 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_
 /* The end of a push of n entries above the count. They, and the pool, may be gone after it. */
 static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
 {
-	cache_move(gate, PP_GATE_PUSHED(n));
+	owner_add(&gate->pushed, n);
 	gate_look(gate);
 }
 
 /* Push pages for which there is room. Model: revoke.pml, cache_push. */
 static inline void cache_push(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
 {
-	env_copy_relaxed(gate->cache + cache_count(gate), pages, n);
+	env_copy_relaxed(gate->slot + cache_count(gate), pages, n);
 	cache_pushed(gate, n);
 }
 
@@ -115,8 +116,9 @@ static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32
 {
 	struct pp_gate *gate = pool->gate;
 
-	/* from now on this thread's puts to this pool are the inline ones */
-	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_self() };
+	if (env_load_relaxed(&gate->cap)) /* from now on this thread's puts are the inline ones */
+		pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_self() };
+	/* in this order: what is closed in between may be empty */
 	if (!cache_has_room(gate, n) && env_load_relaxed(&gate->cap))
 		cache_spill(pool);
 	/*
@@ -144,9 +146,9 @@ static uint32_t take_returns(struct pp_pool *pool)
 	env_store_release(&pool->refilling, 1);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (!gate_revoked(gate)) {
-		n = returns_take(pool, gate->cache, POOL_CACHE);
+		n = returns_take(pool, gate->slot, POOL_CACHE);
 		env_count(&pool->filled, n);
-		cache_move(gate, PP_GATE_PUSHED(n));
+		owner_add(&gate->pushed, n);
 	}
 	env_store_release(&pool->refilling, 0);
 	env_barrier_light(); /* the same, for the end of it */
@@ -160,15 +162,26 @@ static uint32_t take_returns(struct pp_pool *pool)
 
 /* ---- the revoker's side, lock held -------------------------------------------------------- */
 
+/*
+ * The caller is the owner from now on. What it knows of itself may be of an earlier pool with
+ * this gate, while this one's cache may be closed.
+ */
+void place_own(struct pp_pool *pool)
+{
+	env_store_relaxed(&pool->gate->owner, env_self());
+	pp_self = (struct pp_self){ 0 };
+	returns_forget();
+}
+
 /* Before the pool is known to anyone else. A watched pool's cache and returns stay closed. */
 void place_open(struct pp_pool *pool)
 {
 	struct pp_gate *gate = pool->gate;
 
-	gate->cache = pool->cache;
-	env_store_relaxed(&gate->owner, env_self());
+	place_own(pool);
 	env_store_relaxed(&gate->cap, POOL_CACHE);
-	env_store_relaxed(&gate->word, 0);
+	env_store_relaxed(&gate->pushed, 0);
+	env_store_relaxed(&gate->popped, 0);
 	if (pool->watch)
 		place_close(pool);
 }
@@ -189,10 +202,15 @@ void place_close(struct pp_pool *pool)
 void place_drain(struct pp_pool *pool)
 {
 	struct pp_gate *gate = pool->gate;
-	uint32_t count = PP_GATE_COUNT(env_load_acquire(&gate->word));
+	/*
+	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
+	 * before it sees the flag and waits for our lock, so they belong together.
+	 */
+	uint64_t pushed = env_load_acquire(&gate->pushed);
+	uint64_t count = pushed - env_load_acquire(&gate->popped);
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&gate->cache[i], NULL);
+	for (uint64_t i = 0; i < count; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
 
 		if (page)
 			pool_bring_home(&page, 1);
@@ -229,12 +247,10 @@ static uint64_t less(uint64_t a, uint64_t b)
 
 void place_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 {
-	uint64_t word = env_load_relaxed(&pool->gate->word), count = PP_GATE_COUNT(word);
+	const struct pp_gate *gate = pool->gate;
 
-	/* 48 bits of it are kept in the word; it is looked at before it has gone round */
-	pool->moves += ((word >> 16) - pool->moves) & ((1ull << 48) - 1);
-	s->recycle_cached = less((pool->moves + count) / 2, env_load_relaxed(&pool->filled));
-	s->alloc_fast = less((pool->moves - count) / 2, env_load_relaxed(&pool->popped_otherwise));
+	s->recycle_cached = less(env_load_relaxed(&gate->pushed), env_load_relaxed(&pool->filled));
+	s->alloc_fast = less(env_load_relaxed(&gate->popped), env_load_relaxed(&pool->popped_otherwise));
 	s->recycle_ring = returns_total(pool);
 }
 
@@ -261,9 +277,9 @@ static int refill_home(struct pp_pool *pool, bool grow)
 	}
 	/* under the lock, which the revoker needs: no race for these */
 	for (unsigned i = 0; i < n; i++) /* lowest address first out */
-		env_store_relaxed(&pool->gate->cache[i], pages[n - 1 - i]);
+		env_store_relaxed(&pool->gate->slot[i], pages[n - 1 - i]);
 	env_count(&pool->filled, n);
-	cache_move(pool->gate, PP_GATE_PUSHED(n));
+	owner_add(&pool->gate->pushed, n);
 	pool_unlock(pool);
 	env_count(&pool->alloc_slow, n);
 	return ret ? ret : (int)n;
@@ -399,14 +415,15 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 	bring_home(pool, pages + k, n - k, place);
 }
 
-static void put_slow(struct pp_page *page, const void *place)
+static __attribute__((noinline)) void put_one_home(struct pp_page *page, const void *place)
 {
-	struct pp_pool *pool = page->pool;
+	put_home(&page, 1, place);
+}
 
-	if (!page_drop(page, 1))
-		return;
-	if (is_owner(pool->gate) || !returns_put(pool, page))
-		put_home(&page, 1, place);
+static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *place)
+{
+	if (page_drop(page, 1) && !returns_put(page->pool, page))
+		put_one_home(page, place);
 }
 
 void pp_page_put_slow(struct pp_page *page)
@@ -420,31 +437,14 @@ void pp_page_put(struct pp_page *page)
 		put_slow(page, __builtin_return_address(0));
 }
 
+/* The flag was seen after a push, and is there to stay: no more inline puts to this gate. */
 void pp_page_put_raced(struct pp_gate *gate)
 {
+	pp_self = (struct pp_self){ 0 };
 	gate_raced(gate);
 }
 
-/* By runs of last references to pages of one pool. */
-static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, unsigned n,
-					       const void *place)
-{
-	while (n) {
-		uint64_t key;
-		unsigned k = 1;
-
-		if (page_drop(pages[0], 1)) {
-			key = PAGE_REFS(1) | pages[0]->pool->gate->number;
-			while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
-				k++;
-			put_home(pages, k, place);
-		}
-		pages += k;
-		n -= k;
-	}
-}
-
-/* Pages with this key, which go into the cache; up to the first that has another, or n. */
+/* Copy pages with this key; up to the first that has another, or n. */
 static inline unsigned put_run(struct pp_page **to, struct pp_page *const *pages, unsigned n,
 			       uint64_t key)
 {
@@ -465,6 +465,53 @@ static inline unsigned put_run(struct pp_page **to, struct pp_page *const *pages
 	return (unsigned)(p - pages);
 }
 
+/*
+ * As many as go straight into this thread's lane, if it is at hand: see returns_put. Model:
+ * revoke.pml, lane_push.
+ */
+static inline unsigned lane_put_run(struct pp_page *const *pages, unsigned n)
+{
+	struct pp_pool *pool = pages[0]->pool;
+	struct lane *lane = lane_mine.lane;
+	struct pp_gate *gate;
+	uint64_t tail, used;
+
+	if (!lane_is_at_hand(pool))
+		return 0;
+	gate = pool->gate;
+	tail = env_load_relaxed(&lane->tail);
+	used = tail - lane->seen > tail % POOL_LANE ? tail - lane->seen : tail % POOL_LANE;
+	if (n > POOL_LANE - used) /* of what is in one piece */
+		n = (unsigned)(POOL_LANE - used);
+	n = put_run(lane->slot + tail % POOL_LANE, pages, n, PAGE_REFS(1) | gate->number);
+	if (n) {
+		PP_PROBE2(put, pool, n);
+		lane_pushed(lane, gate, tail, n);
+	}
+	return n;
+}
+
+/* By runs of last references to pages of one pool. */
+static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, unsigned n,
+					       const void *place)
+{
+	while (n) {
+		unsigned k = lane_put_run(pages, n);
+		uint64_t key;
+
+		if (!k && page_drop(pages[0], 1)) {
+			key = PAGE_REFS(1) | pages[0]->pool->gate->number;
+			k = 1;
+			while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
+				k++;
+			put_home(pages, k, place);
+		}
+		k = k ? k : 1;
+		pages += k;
+		n -= k;
+	}
+}
+
 void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 {
 	struct pp_gate *gate = pp_self.gate;
@@ -472,7 +519,7 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 
 	/* as many as go straight into this thread's cache: see pp_page_put */
 	if (gate && env_load_relaxed(&gate->owner) == pp_self.number && cache_has_room(gate, n)) {
-		done = put_run(gate->cache + cache_count(gate), pages, n, pp_self.key);
+		done = put_run(gate->slot + cache_count(gate), pages, n, pp_self.key);
 		if (done) {
 			PP_PROBE2(put, pages[0]->pool, done);
 			cache_pushed(gate, done);

@@ -335,7 +335,7 @@ void pp_pool_destroy(struct pp_pool *pool)
 void pp_pool_own(struct pp_pool *pool)
 {
 	if (!watch_destroyed(pool, "own", PLACE))
-		env_store_relaxed(&pool->gate->owner, env_self());
+		place_own(pool);
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)

@@ -40,12 +40,12 @@
 #include "dma/space.h"
 #include "env/list.h"
 
-#ifndef POOL_CACHE /* tests/explore has smaller ones */
-#define POOL_CACHE 512u   /* pages in the owner's cache */
+#define POOL_CACHE PP_GATE_PAGES /* pages in the owner's cache */
+#ifndef POOL_REFILL /* tests/explore has smaller ones, as of PP_GATE_PAGES */
 #define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
 #define POOL_FEW 64u      /* pages in the returns that aren't worth taking if there are others */
 #define POOL_TELL 32u     /* a lane's owner is told of so many at a time */
-#define POOL_LANES 4u     /* threads that put through a lane of their own */
+#define POOL_LANES 4u     /* threads at a time that put through a lane of their own */
 #define POOL_LANE 1024u   /* pages in a lane; a power of two */
 #define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES PP_POOL_DEVICES
@@ -202,12 +202,11 @@ struct pp_pool {
 	/* The owner's. Others read it to drain and for statistics. */
 	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the returns; release */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
-	/* Of what the gate's word counts: pushed by a refill, popped not by a fast get. */
+	/* Of what the gate counts: pushed by a refill, popped not by a fast get. */
 	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
-	struct pp_page *cache[POOL_CACHE] __attribute__((aligned(ENV_LINE)));
 
 	/* The putters'. */
 	uint64_t lane_thread[POOL_LANES] __attribute__((aligned(ENV_LINE))); /* 0: nobody's */
@@ -229,7 +228,6 @@ struct pp_pool {
 	char label[80]; /* for reports: the name and the first device; constant once attached */
 	uint64_t id; /* never used again; constant */
 	uint64_t revoked_ns; /* when */
-	uint64_t moves; /* the gate's count of pushes and pops, which may wrap, when last seen */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
 	bool revoked;
 	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
@@ -286,6 +284,7 @@ uint64_t chunk_bytes_total(void);
 /* page.c: cache and ring */
 /* pp_page_get for a caller of our own; place: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
+void place_own(struct pp_pool *pool);
 void place_open(struct pp_pool *pool);
 void place_close(struct pp_pool *pool); /* no more pushes; lock held */
 void place_drain(struct pp_pool *pool); /* bring all of them home; lock held, revoked */
@@ -300,12 +299,67 @@ void place_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
  * more, nor, if it was all, the pool. Any thread.
  */
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n);
-bool returns_put(struct pp_pool *pool, struct pp_page *page); /* the same of one page */
 unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n); /* owner */
+void returns_forget(void); /* that this thread has a lane: it is the owner now */
+void returns_thread_ends(void); /* the calling thread: its lanes are for others */
 bool returns_are_few(struct pp_pool *pool); /* fewer than POOL_FEW, as far as is told; owner */
 void returns_drain(struct pp_pool *pool); /* as place_drain, with the owner not in it */
 uint64_t returns_count(struct pp_pool *pool); /* pages there now, about */
 uint64_t returns_total(struct pp_pool *pool); /* pages that ever went that way */
+
+/*
+ * The lane that this thread put to last. Right as long as there is a pool at that address and it
+ * says so: no thread ever has another's number.
+ */
+struct lane_mine {
+	const struct pp_pool *pool;
+	const uint64_t *thread; /* &pool->lane_thread[...] */
+	struct lane *lane;
+};
+extern __thread struct lane_mine lane_mine
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+static inline bool lane_is_at_hand(const struct pp_pool *pool)
+{
+	return lane_mine.pool == pool && env_is_self(env_load_relaxed(lane_mine.thread));
+}
+
+/* The flag was seen after a push, and is there to stay. True. */
+bool lane_raced(struct pp_gate *gate);
+
+/* The end of a push of k pages above the tail. They, and the pool, may be gone after it. True. */
+static inline bool lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t tail, unsigned k)
+{
+	bool tell = (tail ^ (tail + k)) / POOL_TELL;
+
+	if (tell) /* before: the pool may be gone once the tail says that they are there */
+		env_store_relaxed(&lane->told, tail + k);
+	env_store_release(&lane->tail, tail + k);
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	return env_unlikely(gate_revoked(gate)) ? lane_raced(gate) : true;
+}
+
+/*
+ * As returns_push of one page, if this thread's lane is at hand and has room. Whether cache and
+ * returns are closed is not asked: a closed pool gave no lane to anyone, or it is revoked, which is
+ * seen after the push. Model: revoke.pml, returns_push.
+ */
+static inline bool returns_put(struct pp_pool *pool, struct pp_page *page)
+{
+	struct pp_gate *gate;
+	struct lane *lane;
+	uint64_t tail;
+
+	if (env_unlikely(!lane_is_at_hand(pool)))
+		return false;
+	gate = pool->gate;
+	lane = lane_mine.lane;
+	tail = env_load_relaxed(&lane->tail);
+	if (env_unlikely(tail - lane->seen == POOL_LANE))
+		return false;
+	env_store_relaxed(&lane->slot[tail % POOL_LANE], page);
+	return lane_pushed(lane, gate, tail, 1);
+}
 
 /* frag.c: the page that fragments are cut from, closed by the revoker. Lock held. */
 void frag_revoke(struct pp_pool *pool);

@@ -2,7 +2,7 @@
  * returns.c - what other threads put and the owner has not taken yet. The putters' side of
  * the revocation protocol (pool.h, "the one subtle protocol").
  *
- * Each of the first few threads that put has a *lane* of its own, a ring with one writer and
+ * Each of a few threads that put has a *lane* of its own, a ring with one writer and
  * one reader, so that its puts need no atomic read-modify-write: that would wait for every
  * store before it, and the one before it is as a rule to a line that another thread reads. All
  * others, and who finds no lane, share a ring, where a place is taken by a compare-and-swap.
@@ -11,12 +11,30 @@
  */
 #include "pool/pool.h"
 
-/* Which lane this thread had last, of whichever pool. */
-static __thread unsigned lane_hint;
+__thread struct lane_mine lane_mine __attribute__((tls_model("initial-exec")));
 
 /* ---- a thread's own lane -------------------------------------------------------------- */
 
-/* The calling thread's, or NULL. A lane stays with its thread as long as there is the pool. */
+void returns_forget(void)
+{
+	lane_mine.pool = NULL;
+}
+
+/* The calling thread's of one pool are anybody's again. Release: with what it did to them. */
+static void leave_lanes(struct pp_pool *pool, void *ctx)
+{
+	(void)ctx;
+	for (unsigned i = 0; i < POOL_LANES; i++)
+		if (env_is_self(env_load_relaxed(&pool->lane_thread[i])))
+			env_store_release(&pool->lane_thread[i], 0);
+}
+
+void returns_thread_ends(void)
+{
+	pools_each(leave_lanes, NULL);
+}
+
+/* The calling thread's, or NULL. A lane stays with its thread as long as there are both. */
 static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
 {
 	uint64_t self = env_self();
@@ -24,32 +42,32 @@ static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
 	for (unsigned i = 0; i < POOL_LANES; i++) {
 		uint64_t thread = env_load_relaxed(&pool->lane_thread[i]);
 
-		/* nothing was ever put into a lane that nobody had: no order needed */
-		if (thread == self || (!thread && env_cas_relaxed(&pool->lane_thread[i], &thread, self))) {
-			lane_hint = i;
-			return &pool->lane[i];
+		/* acquire: what the thread before us did to the lane came before (leave_lanes) */
+		if (!thread && env_cas_acq_rel(&pool->lane_thread[i], &thread, self)) {
+			env_at_thread_end(returns_thread_ends);
+			thread = self;
+		}
+		if (thread == self) {
+			lane_mine = (struct lane_mine){ pool, &pool->lane_thread[i], &pool->lane[i] };
+			return lane_mine.lane;
 		}
 	}
 	return NULL;
 }
 
-/* The lane that the hint is right about, or NULL. */
-static inline struct lane *hinted_lane(struct pp_pool *pool)
+bool lane_raced(struct pp_gate *gate)
 {
-	uint64_t thread = env_load_relaxed(&pool->lane_thread[lane_hint]);
-
-	return env_likely(thread && env_is_self(thread)) ? &pool->lane[lane_hint] : NULL;
+	returns_forget();
+	gate_raced(gate);
+	return true;
 }
 
-/* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
-static inline void lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t tail, unsigned k)
+/* Of n slots from one on, how many lie before the end of the array. */
+static unsigned to_end(uint64_t from, unsigned n)
 {
-	bool tell = (tail ^ (tail + k)) / POOL_TELL;
+	unsigned left = POOL_LANE - (unsigned)(from % POOL_LANE);
 
-	if (tell) /* before: the pool may be gone once the tail says that they are there */
-		env_store_relaxed(&lane->told, tail + k);
-	env_store_release(&lane->tail, tail + k);
-	gate_look(gate);
+	return n < left ? n : left;
 }
 
 /* As returns_push. Model: revoke.pml, lane_push. */
@@ -58,7 +76,7 @@ static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_pag
 {
 	uint64_t tail = env_load_relaxed(&lane->tail);
 	unsigned room = (unsigned)(POOL_LANE - (tail - lane->seen));
-	unsigned k;
+	unsigned k, first;
 
 	if (room < n) {
 		/* acquire: the slots up to it have been read (lane_take) */
@@ -68,8 +86,9 @@ static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_pag
 	k = n < room ? n : room;
 	if (!k)
 		return 0;
-	for (unsigned i = 0; i < k; i++)
-		env_store_relaxed(&lane->slot[(tail + i) % POOL_LANE], pages[i]);
+	first = to_end(tail, k);
+	env_copy_relaxed(lane->slot + tail % POOL_LANE, pages, first);
+	env_copy_relaxed(lane->slot, pages + first, k - first);
 	lane_pushed(lane, gate, tail, k);
 	return k;
 }
@@ -77,10 +96,10 @@ static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_pag
 static unsigned lane_take(struct lane *lane, struct pp_page **out, unsigned n)
 {
 	uint64_t head = lane->head, there = env_load_acquire(&lane->tail) - head;
-	unsigned k = there < n ? (unsigned)there : n;
+	unsigned k = there < n ? (unsigned)there : n, first = to_end(head, k);
 
-	for (unsigned i = 0; i < k; i++)
-		out[i] = env_load_relaxed(&lane->slot[(head + i) % POOL_LANE]);
+	env_copy_relaxed(out, lane->slot + head % POOL_LANE, first);
+	env_copy_relaxed(out + first, lane->slot, k - first);
 	if (k)
 		env_store_release(&lane->head, head + k);
 	return k;
@@ -159,22 +178,6 @@ static void ring_drain(struct ring *ring)
 /* ---- both ------------------------------------------------------------------------------------ */
 
 /* Model: revoke.pml, returns_push. */
-bool returns_put(struct pp_pool *pool, struct pp_page *page)
-{
-	struct lane *lane = hinted_lane(pool);
-	struct pp_gate *gate = pool->gate;
-	uint64_t tail;
-
-	if (env_unlikely(!lane || !env_load_relaxed(&gate->cap)))
-		return returns_push(pool, &page, 1);
-	tail = env_load_relaxed(&lane->tail);
-	if (env_unlikely(tail - lane->seen == POOL_LANE))
-		return returns_push(pool, &page, 1);
-	env_store_relaxed(&lane->slot[tail % POOL_LANE], page);
-	lane_pushed(lane, gate, tail, 1);
-	return true;
-}
-
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
 {
 	struct pp_gate *gate = pool->gate;
@@ -182,9 +185,7 @@ unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsign
 
 	if (env_unlikely(!env_load_relaxed(&gate->cap)))
 		return 0; /* closed */
-	lane = hinted_lane(pool);
-	if (!lane)
-		lane = find_lane(pool);
+	lane = lane_is_at_hand(pool) ? lane_mine.lane : find_lane(pool);
 	return lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
 }
 
@@ -192,9 +193,8 @@ unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
 	unsigned k = 0;
 
-	for (unsigned i = 0; i < POOL_LANES && k < n; i++)
-		if (env_load_relaxed(&pool->lane_thread[i]))
-			k += lane_take(&pool->lane[i], out + k, n - k);
+	for (unsigned i = 0; i < POOL_LANES && k < n; i++) /* those that nobody has, too */
+		k += lane_take(&pool->lane[i], out + k, n - k);
 	return k < n ? k + ring_take(&pool->ring, out + k, n - k) : k;
 }
 

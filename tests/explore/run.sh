@@ -58,23 +58,25 @@ fast=include/pagepool/fast.h returns=src/pool/returns.c
 
 breaks no_heavy_barrier get-unbind 'data race: free' -DBROKEN_HEAVY
 breaks look_before_push put-destroy 'leak' \
-	$fast '/pp_store_relaxed(&gate->cache\[/i uint32_t seen = pp_load_relaxed(&gate->revoked);
-		/PUSHED(1)/,/raced/s/pp_load_relaxed(&gate->revoked)/seen/'
+	$fast '/pp_store_relaxed(&gate->slot\[/i uint32_t seen = pp_load_relaxed(&gate->revoked);
+		/pushed + 1)/,/raced/s/pp_load_relaxed(&gate->revoked)/seen/'
 breaks drain_leaves_it get-unbind 'touches freed memory' \
-	$page '/^void place_drain/,/^}/s/env_xchg_acq_rel(\(&gate->cache\[i\]\), NULL)/env_load_relaxed(\1)/'
+	$page '/^void place_drain/,/^}/s/env_xchg_acq_rel(\(&gate->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
 [ -z "$quick" ] || { echo "1..$n"; exit $failed; }
 breaks refilling_ignored refill-unbind 'comes home twice' $page 's/env_load_acquire(&pool->refilling)/0/'
 breaks look_before_lane batch-unbind '2 pages in flight, not 0' \
-	$returns '/^static.*lane_push/,/^}/{/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
-		s/gate_look(gate);/if (seen) gate_raced(gate);/;}'
+	src/pool/pool.h '/lane_pushed(struct/,/^}/{/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
+		s/env_unlikely(gate_revoked(gate))/seen/;}'
 breaks drain_leaves_lane batch-unbind 'touches freed memory' \
 	$returns '/^static void lane_drain/,/^}/s/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
-breaks tail_overtakes_page refill 'signal 11' $returns 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'
+breaks tail_overtakes_page refill 'signal 11' src/pool/pool.h 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'
+breaks left_lane_skipped lane-handed-on 'a page is lost' \
+	$returns 's/k += lane_take(/if (env_load_relaxed(\&pool->lane_thread[i])) &/'
 breaks pool_touched_after_push remote-destroy 'data race: free' \
-	$returns 's/env_store_release(&lane->tail, tail + k);/& env_store_relaxed(\&lane->tail, tail + k);/'
+	src/pool/pool.h 's/env_store_release(&lane->tail, tail + k);/& env_store_relaxed(\&lane->tail, tail + k);/'
 breaks slot_not_emptied ring-full 'twice' $returns '/^static unsigned ring_take/,/^}/s/env_store_relaxed(&ring->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: free' \
-	$fast 's/pp_store_release(&gate->word/pp_store_relaxed(\&gate->word/'
+	$fast 's/pp_store_release(&gate->pushed/pp_store_relaxed(\&gate->pushed/'
 breaks gate_freed remote-destroy 'data race: free' $gate 's/^\tgates.free = g;/\tenv_free(g);/'
 breaks collect_early relay-trim 'touches freed memory' \
 	$chunk '/^void pool_process_inbox/,/^}/{/collect_returned/d;/env_xchg/a if (c && !pool->revoked) collect_returned(pool);

@@ -388,6 +388,13 @@ static void put_0(void)
 	put(g.page[0]);
 }
 
+/* By a thread that ends. */
+static void put_0_end(void)
+{
+	put(g.page[0]);
+	returns_thread_ends();
+}
+
 static void put_1(void)
 {
 	put(g.page[1]);
@@ -560,6 +567,8 @@ static const struct scenario scenarios[] = {
 	  one_held_one_cached,
 	  MAPPED },
 	{ "ring-full", { O, P, Q }, { get_put, put_0, batch_1_2 }, three_held, MAPPED },
+	{ "lane-handed", { P, Q, C }, { put_0_end, put_1, destroy }, two_held, FREE, AWAY },
+	{ "lane-handed-on", { O, P, Q }, { get_put, put_0_end, batch_1_2 }, three_held, MAPPED },
 	{ "home-three", { O, P, Q }, { get_put, put_0, put_1 }, watched_one_chunk, MAPPED },
 	{ "relay", { O, P, Q }, { get_pass_3, take_put_2, take_put }, watched_none_held, MAPPED },
 	{ "relay-trim",

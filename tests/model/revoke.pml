@@ -233,7 +233,11 @@ inline gate_raced(p)
 #define LOOK(p, var) ld(p, A_FLAG, var)
 #endif
 
-/* page.c: owner_put, cache_push */
+/*
+ * page.c: owner_put, cache_push; fast.h: pp_fast_put, which does not ask whether the cache is
+ * closed. The count is one number here: of the two whose difference it is, a push or a pop changes
+ * one.
+ */
 inline owner_put(page)
 {
 	ALIVE;
@@ -241,7 +245,7 @@ inline owner_put(page)
 	ld(OWNER, A_COUNT, c);
 	ld(OWNER, A_CAP, x);
 	if
-	:: c < x ->
+	:: c < CACHE ->
 cache_push:
 #ifdef CHECK_BEFORE_PUSH
 		LOOK(OWNER, f);
@@ -255,7 +259,7 @@ cache_push:
 		:: f -> gate_raced(OWNER)
 		:: else
 		fi
-	:: else -> bring_home(page)
+	:: c >= x -> bring_home(page)
 	fi;
 	x = 0; c = 0; f = 0
 }
@@ -408,11 +412,8 @@ returns_push:
 	ld(me, A_CAP, h);
 	if
 	:: h == 0 -> bring_home(me + 1); goto end
-	:: else
-	fi;
-	if
-	:: me <= LANES -> goto lane_push
-	:: else
+	:: me <= LANES -> goto lane_push /* returns_put does not ask whether it is closed */
+	:: h && me > LANES
 	fi;
 ring_push:
 	do

@@ -93,8 +93,9 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	need(!pp_dma_sync_for_cpu(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
 	mark();
 	need(!pp_dma_sync_for_device(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
-	need(pp_page_get_batch(batch, BATCH, pool) == BATCH);
+	need(pp_page_get_batch(batch, BATCH + 1, pool) == BATCH + 1);
 	elsewhere(own_elsewhere, NULL);
+	page_put(batch[BATCH]); /* finds a lane */
 	mark();
 	page_put(batch[0]);
 	mark();

@@ -49,6 +49,7 @@ size_t env_page_size(enum pp_memory kind);
 #define env_now_ns() ((uint64_t)0)
 #define env_self() thread_self()
 #define env_is_self(number) ((number) == thread_self())
+#define env_at_thread_end(fn) ((void)(fn)) /* scenarios do it themselves */
 #define env_abort(text) fail("%s", text)
 #define env_fault(what) false
 
