@@ -96,7 +96,13 @@ PP_API void pp_page_put_raced(struct pp_gate *gate);
  */
 #ifdef PP_USDT
 #include <sys/sdt.h>
-#define PP_PROBE2(name, a, b) DTRACE_PROBE2(pagepool, name, a, b)
+/* perf drops constants, and wants a probe's arguments alike in all its places: so n is none. */
+#define PP_PROBE2(name, a, n)                               \
+	do {                                                \
+		unsigned int pp_n_ = (n);                   \
+		__asm__("" : "+r"(pp_n_));                  \
+		DTRACE_PROBE2(pagepool, name, a, pp_n_);    \
+	} while (0)
 #define PP_PROBE3(name, a, b, c) DTRACE_PROBE3(pagepool, name, a, b, c)
 #else
 #define PP_PROBE2(name, a, b) ((void)0)
