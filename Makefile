@@ -34,6 +34,10 @@ check-xdp: ## AF_XDP on veth pairs in namespaces of its own, beside tcpdump and 
 	@scripts/deps check iproute2 ethtool iputils-ping iperf3 nginx-light curl util-linux
 	@scripts/check xdp
 
+check-watch: ## telemetry under abuse, the probes by perf and bpftrace, the pages in Chromium (root)
+	@scripts/deps watch
+	@scripts/check watch
+
 soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
 	@scripts/soak $(or $(ROUNDS),100000)
@@ -105,4 +109,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp
+	deb-test site check-xdp check-watch
