@@ -3,27 +3,58 @@
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 
+# _pagepool_reply WORD CANDIDATE...: those that WORD begins. bash may take a colon for the end of
+# a word (COMP_WORDBREAKS): then what is before the last one is there already.
+_pagepool_reply() {
+	local word=$1 there=
+
+	shift
+	mapfile -t COMPREPLY < <(compgen -W "$*" -- "$word")
+	[[ $COMP_WORDBREAKS != *:* || $word != *:* ]] || there=${word%"${word##*:}"}
+	COMPREPLY=("${COMPREPLY[@]#"$there"}")
+}
+
+_pagepool_in() { # FOLDER [PREFIX]: the names in a folder of /sys
+	local f
+
+	for f in "$1"/*; do
+		[ -e "$f" ] && echo "${2-}${f##*/}"
+	done
+}
+
 _pagepool() {
-	local tool=${COMP_WORDS[0]} cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local command=${COMP_WORDS[1]-} words
+	local line=${COMP_LINE:0:COMP_POINT} pci=/sys/bus/pci/devices
+	local word=${line##*[[:space:]]}
+	local -a before
+	read -ra before <<<"${line%"$word"}"
+	local tool=${before[0]-pagepool} command=${before[1]-} last=${before[${#before[@]} - 1]}
 
 	COMPREPLY=()
-	if [ "$COMP_CWORD" -eq 1 ]; then
-		words=$("$tool" --help 2>/dev/null | sed -nE 's/^  ([a-z-]+) .*/\1/p')
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	if [ ${#before[@]} -le 1 ]; then
+		_pagepool_reply "$word" "$("$tool" --help 2>/dev/null | sed -nE 's/^  ([a-z-]+) .*/\1/p')"
 		return
 	fi
-	case $prev in
-	-d | --device) mapfile -t COMPREPLY < <(compgen -W "soft:" -- "$cur"); compopt -o nospace; return ;;
-	-p | --pid) mapfile -t COMPREPLY < <(compgen -W "$(pgrep -x pagepool)" -- "$cur"); return ;;
+	case $last in
+	-d | --device | -a | --device-a | -b | --device-b)
+		case $word in
+		vfio:*) _pagepool_reply "$word" "$(_pagepool_in $pci vfio:)" ;;
+		xdp:*) _pagepool_reply "$word" "$(_pagepool_in /sys/class/net xdp:)" ;;
+		*=*) compopt -o default ;; # soft:pcap=FILE
+		*) _pagepool_reply "$word" soft: vfio: xdp:; compopt -o nospace ;;
+		esac
+		return
+		;;
+	-p | --pid) _pagepool_reply "$word" "$(pgrep -x pagepool)"; return ;;
 	-w | -r | --write | --read | --report) compopt -o default; return ;;
 	esac
-	case $cur in
-	-*)
-		words=$("$tool" "$command" --help 2>/dev/null | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')
-		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	case $word in
+	-*) _pagepool_reply "$word" "$("$tool" "$command" --help 2>/dev/null | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')" ;;
+	*)
+		case $command in
+		bind | unbind | doctor) _pagepool_reply "$word" "$(_pagepool_in $pci)" ;;
+		*) compopt -o default ;;
+		esac
 		;;
-	*) compopt -o default ;; # pcap=FILE and the like
 	esac
 }
 complete -F _pagepool pagepool

@@ -12,7 +12,7 @@ PATH=$dir/bin:$PATH
 
 # by_bash WORD...: what bash offers for the last one
 by_bash() {
-	bash --norc -c 'source "$1/pagepool.bash"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+	bash --norc -c 'source "$1/pagepool.bash"; shift; COMP_LINE=$*; COMP_POINT=${#COMP_LINE}
 		compopt() { :; }; _pagepool; printf "%s\n" "${COMPREPLY[@]}"' - "$scripts" "$@" | sort -u
 }
 helped() { # ARGUMENT...: the options that the help has
@@ -22,11 +22,15 @@ helped() { # ARGUMENT...: the options that the help has
 is "bash: a command" "$(by_bash pagepool cap)" capture
 is "bash: all commands" "$(by_bash pagepool "" | grep -v -- -- | tr '\n' ' ')" \
 	"$("$tool" --help | awk '/^  [a-z]/ { print $1 }' | sort | tr '\n' ' ')"
-for command in capture replay stat; do
-	is "bash: $command's options" "$(by_bash pagepool $command -)" "$(helped $command)"
+for command in $("$tool" --help | awk '/^  [a-z]/ { print $1 }'); do
+	is "bash: $command's options" "$(by_bash pagepool "$command" -)" "$(helped "$command")"
 done
 is "bash: an option" "$(by_bash pagepool capture --unb)" --unbind-after
 is "bash: a device" "$(by_bash pagepool capture -d so)" soft:
+is "bash: ... of the two of forward" "$(by_bash pagepool forward -a soft: --device-b x)" xdp:
+# a colon ends a word, so what comes after it is all that is to be offered
+is "bash: an interface" "$(by_bash pagepool capture -d xdp:l)" "$(cd /sys/class/net && printf '%s\n' l*)"
+is "bash: a PCI device" "$(by_bash pagepool bind "")" "$(ls /sys/bus/pci/devices)"
 
 if ! command -v zsh >/dev/null || ! command -v tmux >/dev/null; then
 	skip "zsh" "there is no zsh, or no tmux"
@@ -46,6 +50,11 @@ else
 	mux send-keys "pagepool stat -" Tab Tab
 	check "zsh: the options, with their meaning" until_true shows 'openmetrics +-- print it as'
 	check "zsh: letters too" until_true shows '--pid +-p +--'
+	mux send-keys C-u
+	mux send-keys "pagepool forward -a xd" Tab
+	check "zsh: a device" until_true shows '^> pagepool forward -a xdp:'
+	mux send-keys "l" Tab
+	check "zsh: an interface" until_true shows '^> pagepool forward -a xdp:lo'
 	mux kill-server
 	kill "$child"
 	child=
