@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pcap/pcap.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,12 @@ struct capfile {
 	pcap_t *pcap;
 	char *path;
 	uint64_t n; /* packets read */
+	/* What is kept. */
+	uint8_t *bytes; /* NULL: nothing is */
+	struct capfile_packet *packet;
+	size_t size, used, room, n_kept;
+	bool whole;  /* the file's end was reached */
+	bool replay; /* packets come from here; the next is n */
 };
 
 /* A directory or an empty file deserves better words than libpcap's. */
@@ -64,6 +71,52 @@ static int open_pcap(struct capfile *f, char *error)
 	return -EINVAL;
 }
 
+/* ---- keeping ---------------------------------------------------------------------------- */
+
+#define CAPFILE_KEEP (64u << 20)
+
+static void keep_nothing(struct capfile *f)
+{
+	free(f->bytes);
+	free(f->packet);
+	f->bytes = NULL;
+	f->packet = NULL;
+}
+
+void capfile_keep(struct capfile *f)
+{
+	struct stat st;
+
+	if (stat(f->path, &st) || !S_ISREG(st.st_mode) || st.st_size > CAPFILE_KEEP)
+		return;
+	f->size = (size_t)st.st_size; /* more than its packets have */
+	f->bytes = malloc(f->size);
+}
+
+static void keep(struct capfile *f, const struct capfile_packet *p)
+{
+	struct capfile_packet *more = f->packet;
+
+	if (!f->bytes)
+		return;
+	if (f->n_kept == f->room) {
+		f->room = f->room ? 2 * f->room : 1024;
+		more = realloc(f->packet, f->room * sizeof *more);
+	}
+	if (more)
+		f->packet = more;
+	if (!more || p->len > f->size - f->used) { /* it has grown */
+		keep_nothing(f);
+		return;
+	}
+	memcpy(f->bytes + f->used, p->bytes, p->len);
+	f->packet[f->n_kept] = *p;
+	f->packet[f->n_kept++].bytes = f->bytes + f->used;
+	f->used += p->len;
+}
+
+/* ---- the file --------------------------------------------------------------------------- */
+
 int capfile_open(struct capfile **out, const char *path, char *error)
 {
 	struct capfile *f;
@@ -93,12 +146,19 @@ void capfile_close(struct capfile *f)
 		return;
 	if (f->pcap)
 		pcap_close(f->pcap);
+	keep_nothing(f);
 	free(f->path);
 	free(f);
 }
 
 int capfile_rewind(struct capfile *f, char *error)
 {
+	if (f->bytes && f->whole) {
+		f->replay = true;
+		f->n = 0;
+		return 0;
+	}
+	keep_nothing(f); /* half of it is no use */
 	pcap_close(f->pcap);
 	return open_pcap(f, error);
 }
@@ -107,10 +167,19 @@ int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
 {
 	struct pcap_pkthdr *h;
 	uint64_t sec;
-	int ret = pcap_next_ex(f->pcap, &h, &packet->bytes);
+	int ret;
 
-	if (ret == PCAP_ERROR_BREAK)
+	if (f->replay) {
+		if (f->n == f->n_kept)
+			return 0;
+		*packet = f->packet[f->n++];
+		return 1;
+	}
+	ret = pcap_next_ex(f->pcap, &h, &packet->bytes);
+	if (ret == PCAP_ERROR_BREAK) {
+		f->whole = true;
 		return 0;
+	}
 	if (ret != 1) {
 		snprintf(error, CAPFILE_ERROR, "%.120s is broken after %llu packets: %.200s", f->path,
 			 (unsigned long long)f->n, pcap_geterr(f->pcap));
@@ -122,6 +191,7 @@ int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
 	/* libpcap takes a pcap file's 32 bits for signed ones: that would end in 2038 */
 	sec = h->ts.tv_sec < 0 ? (uint32_t)h->ts.tv_sec : (uint64_t)h->ts.tv_sec;
 	packet->time_ns = sec * 1000000000u + (uint64_t)h->ts.tv_usec;
+	keep(f, packet);
 	return 1;
 }
 

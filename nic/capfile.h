@@ -25,6 +25,11 @@ int capfile_open(struct capfile **out, const char *path, char *error);
 void capfile_close(struct capfile *file);
 /* 1: a packet; 0: the end; -EINVAL: the file is broken from here on, with a sentence. */
 int capfile_next(struct capfile *file, struct capfile_packet *packet, char *error);
+/*
+ * Before the first packet: keep what is read in memory for when it begins again, if the file is
+ * small enough (64 MiB) and there is memory.
+ */
+void capfile_keep(struct capfile *file);
 /* Begin again. 0 or -EINVAL as capfile_open. */
 int capfile_rewind(struct capfile *file, char *error);
 /* libpcap's DLT_ number of the packets. */

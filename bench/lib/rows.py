@@ -32,6 +32,8 @@ class Row:
             extra += " sp=1"
         if label.endswith(" unmapped"):
             extra += " mapped=0"
+        if label.endswith(" keeping"):
+            extra += " keep=1"
         return extra
 
     def ms(self, session):
@@ -193,7 +195,7 @@ def crossing(name, title, what):
 def table(quick):
     rows = [
         Row("single", "Get and put a page, one thread",
-            ["pagepool", "pagepool unmapped", "pagepool-shared", "array", "array-memory"]
+            ["pagepool", "pagepool unmapped", "pagepool-shared", "array", "array-memory", "checked"]
             + DPDK + MALLOCS, "single"),
         Row("batch", "Get and put 32, one thread",
             ["pagepool", "pagepool unmapped", "pagepool-shared", "array"] + DPDK + MALLOCS, "batch"),
@@ -226,7 +228,8 @@ def table(quick):
             continue
         n = 10 ** power
         rows.append(Row(f"burst-1e{power}", f"Get {n:,}, then put {n:,}",
-                        ["pagepool"] + DPDK + (MALLOCS if power < 6 else MALLOCS[:1]), "burst",
+                        ["pagepool", "pagepool keeping"] + DPDK
+                        + (MALLOCS if power < 6 else MALLOCS[:1]), "burst",
                         pages=n, before=[f"fill window={n}"], least=2 * n))
     for size in (256, 512, 1024, 2048):
         if quick and size in (512, 1024):

@@ -1,7 +1,7 @@
 /*
  * pagepool.c - this library, as a user's program has it: public headers, a pool on a device
- * of the software IOMMU. mapped=0: a pool for no device; memory=1, 2: see enum pp_memory.
- * With FRAGMENTS, pieces of pages.
+ * of the software IOMMU. mapped=0: a pool for no device; keep=1: one that gives no
+ * memory back; memory=1, 2: see enum pp_memory. With FRAGMENTS, pieces of pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -26,6 +26,8 @@ static void peer_open(const struct command *c)
 							  pp_binding_none();
 
 	bytes = (uint32_t)command_number(c, "bytes", 4096);
+	if (command_number(c, "keep", 0))
+		params.idle_chunks = UINT32_MAX;
 	params.memory = (enum pp_memory)command_number(c, "memory", PP_MEMORY_HUGETLB);
 	if (pp_pool_create(&pool, b, &params))
 		fail("pp_pool_create");

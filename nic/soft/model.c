@@ -551,6 +551,8 @@ static int build(struct soft_model *m, const struct soft_model_params *params, c
 		return ret;
 	if (m->file)
 		m->params.dlt = capfile_dlt(m->file);
+	if (m->file && m->params.loops != 1)
+		capfile_keep(m->file);
 	if (params->wire && (ret = open_wire(m, params->wire, error)))
 		return ret;
 	soft.address_bits = m->params.address_bits;
