@@ -98,6 +98,12 @@ static void bring_home(struct pp_pool *pool, struct pp_page *const *pages, uint3
 			pool_bring_home(pages + i, 1);
 }
 
+/* From now on the owner's puts to this pool, whose cache is open, are the inline ones. */
+static inline void own_inline(struct pp_gate *gate)
+{
+	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_load_relaxed(&gate->owner) };
+}
+
 /* The cache is full: the newer half goes home. */
 static void cache_spill(struct pp_pool *pool)
 {
@@ -116,8 +122,8 @@ static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32
 {
 	struct pp_gate *gate = pool->gate;
 
-	if (env_load_relaxed(&gate->cap)) /* from now on this thread's puts are the inline ones */
-		pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_self() };
+	if (env_load_relaxed(&gate->cap))
+		own_inline(gate);
 	/* in this order: what is closed in between may be empty */
 	if (!cache_has_room(gate, n) && env_load_relaxed(&gate->cap))
 		cache_spill(pool);
@@ -415,15 +421,28 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 	bring_home(pool, pages + k, n - k, place);
 }
 
-static __attribute__((noinline)) void put_one_home(struct pp_page *page, const void *place)
+/* An owner's put after one to another of its pools. False: not the owner, or no room. */
+static inline bool cache_put(struct pp_gate *gate, struct pp_page *page)
 {
-	put_home(&page, 1, place);
+	if (!is_owner(gate) || !cache_has_room(gate, 1))
+		return false;
+	own_inline(gate);
+	PP_PROBE2(put, page->pool, 1);
+	env_store_relaxed(&gate->slot[cache_count(gate)], page);
+	cache_pushed(gate, 1);
+	return true;
+}
+
+static __attribute__((noinline)) void put_one(struct pp_page *page, const void *place)
+{
+	if (!cache_put(page->pool->gate, page))
+		put_home(&page, 1, place);
 }
 
 static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *place)
 {
 	if (page_drop(page, 1) && !returns_put(page->pool, page))
-		put_one_home(page, place);
+		put_one(page, place);
 }
 
 void pp_page_put_slow(struct pp_page *page)

@@ -4,7 +4,8 @@
  * each call, its name and how many instructions, and then their addresses in the program, one
  * a line. Exits with 77 where it can't be done.
  *
- * Batches are of 32. `unmapped` is a pool for no device; `elsewhere` is not the owner's thread.
+ * Batches are of 32. `unmapped` is a pool for no device; `elsewhere` is not the owner's thread;
+ * `in turn` is a put after one to another pool of the same owner.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -45,6 +46,7 @@ static const struct {
 	{ "pp_page_put unmapped", (void *)pp_page_put },
 	{ "pp_page_get_batch unmapped", (void *)pp_page_get_batch },
 	{ "pp_page_put_batch unmapped", (void *)pp_page_put_batch },
+	{ "pp_page_put in turn", (void *)pp_page_put },
 	{ "pp_frag_get", (void *)pp_frag_get },
 	{ "pp_dma_sync_for_cpu", (void *)pp_dma_sync_at },
 	{ "pp_dma_sync_for_device", (void *)pp_dma_sync_at },
@@ -84,6 +86,9 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 
 	by_the_owner(pool, mark);
 	by_the_owner(unmapped, mark);
+	need(!page_get(batch, pool));
+	mark();
+	page_put(batch[0]); /* the one before it went to the other pool */
 	need(!pp_frag_get(&frag, pool, 64, 64)); /* opens the page */
 	pp_page_put(frag.page);
 	mark();
