@@ -1,5 +1,7 @@
 /*
- * writer.c - a capture file, written by io_uring straight from the pool's pages.
+ * writer.c - a capture file, written by io_uring straight from the pool's pages. Only what is
+ * smaller than its bookkeeping is copied first: a vector costs the kernel more than a few
+ * cache lines cost us.
  *
  * The file is pcap with nanosecond stamps, in this machine's byte order. Packets are
  * gathered into batches; a batch is one vectored write at its own place in the file and
@@ -23,7 +25,8 @@
 
 #define BATCHES 32u
 #define BATCH_IOV 1024u /* IOV_MAX on Linux: the vectors of one write */
-#define BATCH_PACKETS (BATCH_IOV / 2)
+#define BATCH_PACKETS 1024u
+#define COPY_BYTES 256u /* packets up to this length are copied, and their pages put at once */
 #define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
 
 struct file_header {
@@ -39,6 +42,8 @@ struct record {
 
 struct batch {
 	struct record record[BATCH_PACKETS];
+	char copy[BATCH_PACKETS * (sizeof(struct record) + COPY_BYTES)]; /* records and packets */
+	unsigned copied; /* bytes of it in use */
 	struct iovec iov[BATCH_IOV];
 	struct pp_page *page[BATCH_IOV];
 	unsigned n_packets, n_iov, n_pages;
@@ -61,6 +66,8 @@ struct writer {
 	unsigned n_busy;
 	struct batch *queued[2 * BATCHES]; /* in the submission queue, in order */
 	unsigned n_queued;
+	struct pp_page *copied[64]; /* pages whose packets have been copied, to be put together */
+	unsigned n_copied;
 	uint64_t end;     /* where the next batch goes */
 	uint64_t packets; /* of the batches that are whole and in front */
 	uint64_t valid;   /* bytes of the file that are whole */
@@ -220,8 +227,15 @@ static void dispatch(struct writer *w)
 	flush_submissions(w);
 }
 
+static void put_copied(struct writer *w)
+{
+	pp_page_put_batch(w->copied, w->n_copied);
+	w->n_copied = 0;
+}
+
 static void step(struct writer *w, bool wait)
 {
+	put_copied(w);
 	dispatch(w);
 	reap(w, wait);
 	dispatch(w);
@@ -239,11 +253,47 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 	while (w->n == BATCHES)
 		step(w, true);
 	b = batch_at(w, w->n++);
-	b->n_packets = b->n_iov = b->n_pages = b->iov_done = 0;
+	b->n_packets = b->n_iov = b->n_pages = b->iov_done = b->copied = 0;
 	b->bytes = b->written = 0;
 	b->offset = w->end;
 	b->state = OPEN;
 	return b;
+}
+
+static char *bytes_of(const struct nic_seg *seg)
+{
+	return (char *)pp_page_addr(seg->page) + seg->offset;
+}
+
+/* The record and the packet's pages, as vectors of their own. */
+static void add_by_reference(struct batch *b, struct record *r, const struct nic_seg *seg, unsigned n)
+{
+	b->iov[b->n_iov++] = (struct iovec){ r, sizeof *r };
+	for (unsigned i = 0; i < n; i++) {
+		r->len += seg[i].len;
+		if (seg[i].len)
+			b->iov[b->n_iov++] = (struct iovec){ bytes_of(&seg[i]), seg[i].len };
+		b->page[b->n_pages++] = seg[i].page;
+	}
+}
+
+/* Both copied, behind what was copied last: if nothing came in between it is the same vector. */
+static void add_by_copy(struct writer *w, struct batch *b, struct record *r, const struct nic_seg *seg)
+{
+	char *at = b->copy + b->copied;
+	struct iovec *last = b->n_iov ? &b->iov[b->n_iov - 1] : NULL;
+
+	r->len = seg->len;
+	memcpy(at, r, sizeof *r);
+	memcpy(at + sizeof *r, bytes_of(seg), seg->len);
+	b->copied += sizeof *r + seg->len;
+	if (last && (char *)last->iov_base + last->iov_len == at)
+		last->iov_len += sizeof *r + seg->len;
+	else
+		b->iov[b->n_iov++] = (struct iovec){ at, sizeof *r + seg->len };
+	w->copied[w->n_copied++] = seg->page;
+	if (w->n_copied == sizeof w->copied / sizeof w->copied[0])
+		put_copied(w);
 }
 
 static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
@@ -256,15 +306,10 @@ static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
 		.nsec = (uint32_t)(seg->time_ns % 1000000000u),
 		.wire_len = seg->wire_len,
 	};
-	b->iov[b->n_iov++] = (struct iovec){ r, sizeof *r };
-	for (unsigned i = 0; i < n; i++) {
-		r->len += seg[i].len;
-		if (seg[i].len)
-			b->iov[b->n_iov++] =
-				(struct iovec){ (char *)pp_page_addr(seg[i].page) + seg[i].offset,
-						seg[i].len };
-		b->page[b->n_pages++] = seg[i].page;
-	}
+	if (n == 1 && seg->len <= COPY_BYTES)
+		add_by_copy(w, b, r, seg);
+	else
+		add_by_reference(b, r, seg, n);
 	b->bytes += sizeof *r + r->len;
 	w->end += sizeof *r + r->len;
 }
@@ -403,8 +448,9 @@ int writer_close(struct writer *w)
 {
 	int ret = 0;
 
-	while (w->n)
+	do
 		step(w, true);
+	while (w->n);
 	if (w->failed && w->regular && ftruncate(w->fd, (off_t)(w->base + w->valid)))
 		say("can't cut %s to its %llu whole bytes: %s", w->path,
 		    (unsigned long long)w->valid, strerror(errno));
