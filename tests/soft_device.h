@@ -79,6 +79,14 @@ static inline void soft_device_exit(struct soft_device *self)
 	pp_driver_unregister(&self->drv);
 }
 
+/* The last access was refused for that reason. A real IOMMU does not tell us why. */
+static inline bool soft_device_faulted(struct pp_iommu *iommu, enum pp_soft_fault_reason reason)
+{
+	struct pp_soft_fault f;
+
+	return iommu->pins || (pp_soft_faults(iommu, &f, 1) == 1 && f.reason == reason);
+}
+
 static inline struct pp_domain_stats soft_device_domain(const struct soft_device *self)
 {
 	struct pp_domain_stats s;

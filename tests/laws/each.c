@@ -174,7 +174,7 @@ static void *come_and_go(void *ctx)
 	struct pp_pool_params p = small_chunks(16 * KIB);
 
 	(void)ctx;
-	for (unsigned i = 0; i < 200; i++) {
+	for (unsigned i = 0; i < laps(200); i++) {
 		struct soft_device d;
 		struct pp_pool *pool;
 		struct pp_page *page;

@@ -59,7 +59,7 @@ static void *puts_all(void *arg)
 static void survives(uint32_t page_size, uint32_t chunk_size, unsigned debug)
 {
 	struct pp_pool_params p = small_chunks(chunk_size);
-	unsigned n = 16 * MIB / page_size;
+	unsigned n = (device_step() > 1 ? 2 : 16) * MIB / page_size;
 	struct bunch all, again, some;
 	struct pp_frag frag[32];
 	struct soft_device d;
@@ -97,7 +97,8 @@ static void survives(uint32_t page_size, uint32_t chunk_size, unsigned debug)
 	for (unsigned i = 0; i < 32; i++) {
 		require(!pp_frag_get(&frag[i], pool, 700, 64), "a fragment");
 		memset(frag[i].addr, 0xFF, frag[i].len);
-		overwrite_all(&d, &all, chunk_size);
+		if (i % 16 == 0 || device_step() == 1)
+			overwrite_all(&d, &all, chunk_size);
 	}
 	for (unsigned i = 0; i < 32; i++)
 		pp_page_put(frag[i].page);

@@ -17,7 +17,7 @@ static void one_at_a_time(struct pp_pool *pool)
 {
 	struct pp_page *page;
 
-	for (unsigned i = 0; i < 1000000; i++) {
+	for (unsigned i = 0; i < laps(1000000); i++) {
 		if (pp_page_get(&page, pool))
 			abort();
 		pp_page_put(page);
@@ -28,7 +28,7 @@ static void by_batches(struct pp_pool *pool)
 {
 	struct pp_page *page[64];
 
-	for (unsigned i = 0; i < 1000000 / 64; i++) {
+	for (unsigned i = 0; i < laps(1000000 / 64); i++) {
 		unsigned n = 0;
 
 		while (n < 64)
@@ -40,7 +40,7 @@ static void by_batches(struct pp_pool *pool)
 /* More than the cache takes: through the chunks, by batches. */
 static void by_bursts(struct pp_pool *pool)
 {
-	for (unsigned i = 0; i < 500; i++) {
+	for (unsigned i = 0; i < laps(500); i++) {
 		struct bunch b = take(pool, 2000);
 
 		put_all(&b);
@@ -56,7 +56,7 @@ static void *puts_all(void *arg)
 /* Through the return ring, and past it. */
 static void by_another_thread(struct pp_pool *pool)
 {
-	for (unsigned i = 0; i < 100; i++) {
+	for (unsigned i = 0; i < laps(100); i++) {
 		struct bunch b = take(pool, 4000);
 
 		join(start(puts_all, &b));
@@ -67,7 +67,7 @@ static void with_references(struct pp_pool *pool)
 {
 	struct pp_page *page;
 
-	for (unsigned i = 0; i < 100000; i++) {
+	for (unsigned i = 0; i < laps(100000); i++) {
 		if (pp_page_get(&page, pool))
 			abort();
 		pp_page_ref(page, 2);
@@ -81,7 +81,7 @@ static void by_fragments(struct pp_pool *pool)
 {
 	struct pp_frag frag;
 
-	for (unsigned i = 0; i < 200000; i++) {
+	for (unsigned i = 0; i < laps(200000); i++) {
 		if (pp_frag_get(&frag, pool, 1 + i % 1500, 64))
 			abort();
 		pp_page_put(frag.page);

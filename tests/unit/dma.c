@@ -103,21 +103,21 @@ static void directions_are_enforced(void)
 	pp_binding_t b = bound(&sd);
 
 	for (unsigned i = 0; i < 3; i++) {
-		struct pp_soft_fault f = { 0 };
+		/* where the IOMMU is Intel's, what it may write it may read: pagepool/vfio.h */
+		bool reads = dirs[i] != PP_DMA_FROM_DEVICE || sd.iommu->pins;
 		pp_iova_t iova;
 
 		memory[0] = 5;
 		memory[1] = 0;
 		require(!pp_dma_map(b, memory, 64, dirs[i], &iova), "direction %d", dirs[i]);
-		check_eq(device_reads(&sd, iova), dirs[i] == PP_DMA_FROM_DEVICE ? -EFAULT : 5,
-			 "a read");
-		if (dirs[i] == PP_DMA_FROM_DEVICE)
-			check(pp_soft_faults(sd.iommu, &f, 1) == 1 && f.reason == PP_FAULT_READ,
+		check_eq(device_reads(&sd, iova), reads ? 5 : -EFAULT, "a read");
+		if (!reads)
+			check(soft_device_faulted(sd.iommu, PP_FAULT_READ),
 			      "no permission to read");
 		check_eq(device_writes(&sd, iova + 1, 6), dirs[i] == PP_DMA_TO_DEVICE ? -EFAULT : 0,
 			 "a write");
 		if (dirs[i] == PP_DMA_TO_DEVICE)
-			check(pp_soft_faults(sd.iommu, &f, 1) == 1 && f.reason == PP_FAULT_WRITE,
+			check(soft_device_faulted(sd.iommu, PP_FAULT_WRITE),
 			      "no permission to write");
 		check_eq(memory[1], dirs[i] == PP_DMA_TO_DEVICE ? 0 : 6, "what the memory says");
 		check_eq(pp_dma_unmap(b, iova, 64, dirs[i]), 0, "unmapped");

@@ -33,6 +33,7 @@ static struct stand_in {
 } standing[EDUS];
 static struct pp_iommu_ops ops; /* the back end's, but for these two */
 static unsigned on_vfio, on_soft;
+static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER; /* which of them are free */
 
 static struct stand_in *find(const struct pp_iommu *iommu)
 {
@@ -53,8 +54,10 @@ static void destroy(struct pp_iommu *iommu)
 		exit(1);
 	}
 	s->real->destroy(iommu);
-	s->iommu = NULL;
 	edu_close(&s->edu);
+	pthread_mutex_lock(&taking);
+	s->iommu = NULL;
+	pthread_mutex_unlock(&taking);
 }
 
 static void stats(struct pp_iommu *iommu, struct pp_domain_stats *out)
@@ -69,28 +72,41 @@ static void stats(struct pp_iommu *iommu, struct pp_domain_stats *out)
 static void report(void)
 {
 	printf("# domains on VFIO: %u, on the software IOMMU: %u\n", on_vfio, on_soft);
+	if (!on_vfio)
+		printf("not ok 0 - a device of the machine's was used\n");
 }
 
-int __wrap_pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
+/* A free one, opened; NULL: there is none, or it can't be opened. */
+static struct stand_in *take(void)
 {
-	struct stand_in *s = find(NULL);
 	const char *api = getenv("PP_TEST_API");
+	struct stand_in *s = find(NULL);
 
-	if (!on_vfio && !on_soft)
-		atexit(report);
-	if ((params && (params->incoherent || params->deferred)) || !s ||
-	    !edu_open(&s->edu, api && !strcmp(api, "container") ? PP_VFIO_CONTAINER : PP_VFIO_ANY,
-		      NULL)) {
-		on_soft++;
-		return __real_pp_soft_create(out, params);
-	}
-	on_vfio++;
+	if (!s || !edu_open(&s->edu,
+			    api && !strcmp(api, "container") ? PP_VFIO_CONTAINER : PP_VFIO_ANY, NULL))
+		return NULL;
 	s->iommu = pp_vfio_iommu(s->edu.vfio);
 	s->real = s->iommu->ops;
 	ops = *s->real;
 	ops.destroy = destroy;
 	ops.stats = stats;
 	s->iommu->ops = &ops;
+	return s;
+}
+
+int __wrap_pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
+{
+	struct stand_in *s = NULL;
+
+	pthread_mutex_lock(&taking);
+	if (!on_vfio && !on_soft)
+		atexit(report);
+	if (!params || (!params->incoherent && !params->deferred))
+		s = take();
+	*(s ? &on_vfio : &on_soft) += 1;
+	pthread_mutex_unlock(&taking);
+	if (!s)
+		return __real_pp_soft_create(out, params);
 	*out = s->iommu;
 	return 0;
 }
