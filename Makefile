@@ -22,9 +22,14 @@ check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
 
-check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then ten minutes
+check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then eight minutes
 	@scripts/deps vm libdpdk-dev dpdk-dev
 	@scripts/check-vm $(CASES)
+
+bench-vm: ## what mapping and unbind cost on that IOMMU, every size (ICOUNT=0: by the clock)
+	@scripts/deps vm
+	@ALL=1 scripts/check-vm measure
+	@sed -n 's/^# //p' out/vm/measure.tap
 
 check-dpdk: ## DPDK's own tests on the mempool handler, and a table of its performance test
 	@scripts/deps check libdpdk-dev dpdk-dev
@@ -109,4 +114,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp check-watch
+	deb-test site check-xdp check-watch bench-vm

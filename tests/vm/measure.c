@@ -55,16 +55,18 @@ struct cost {
 	uint64_t table_kib, left_kib; /* while mapped, and when all is unmapped again */
 };
 
-/* Memory as a pool would have it, in its best kind here, touched. */
-static char *memory(size_t len, int advice)
+/* Touched. flags: mmap's more; advice: madvise's, or -1. NULL: there is no such memory. */
+static char *memory(size_t len, int flags, int advice)
 {
-	char *p =
-		mmap(NULL, len + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t align = len < 1024 * MIB ? CHUNK : 1024 * MIB; /* as the IOMMU's leaves need it */
+	char *p = mmap(NULL, len + (flags ? 0 : align), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 
 	if (p == MAP_FAILED)
-		abort();
-	p += -(uintptr_t)p & (CHUNK - 1);
-	madvise(p, len, advice);
+		return NULL;
+	p += -(uintptr_t)p & (align - 1);
+	if (advice >= 0)
+		madvise(p, len, advice);
 	memset(p, 1, len);
 	return p;
 }
@@ -103,30 +105,55 @@ static void print(const char *how, size_t len, struct cost c)
 	       (unsigned long long)c.table_kib, (unsigned long long)c.left_kib);
 }
 
-static void mapping(void)
+static void mapping(size_t len)
 {
-	for (size_t len = 64 * MIB; len <= 1024 * MIB; len *= 4) {
-		char *p = memory(len, MADV_NOHUGEPAGE);
-		struct cost page = in_pieces(p, len, 4096, 4096), chunk, ours;
+	char *p = memory(len, 0, MADV_NOHUGEPAGE);
+	struct cost page = in_pieces(p, len, 4096, 4096), chunk, ours;
 
-		print("page by page, 4 KiB memory", len, page);
-		munmap(p, len);
-		p = memory(len, MADV_HUGEPAGE);
-		chunk = in_pieces(p, len, CHUNK, CHUNK);
-		print("chunk by chunk, 2 MiB", len, chunk);
-		ours = in_pieces(p, len, len < 128 * MIB ? len : 128 * MIB, len);
-		print("spans, one ranged unmap", len, ours);
-		munmap(p, len);
-		check(ours.map_ns * 100 <= page.map_ns, "%zu MiB: mapping costs a hundredth",
-		      len / (size_t)MIB);
-		/* not a hundredth: to unpin, the kernel asks the page table for each 4 KiB */
-		check(ours.unmap_ns * 30 <= page.unmap_ns, "%zu MiB: unmapping costs a thirtieth",
-		      len / (size_t)MIB);
-		check(ours.table_kib * 8 <= page.table_kib, "%zu MiB: the tables are an eighth",
-		      len / (size_t)MIB);
-		/* the kernel frees the topmost ones with the domain only */
-		check(ours.left_kib <= 8, "%zu MiB: two tables are left at most",
-		      len / (size_t)MIB);
+	print("page by page, 4 KiB memory", len, page);
+	munmap(p, len);
+	p = memory(len, 0, MADV_HUGEPAGE);
+	chunk = in_pieces(p, len, CHUNK, CHUNK);
+	print("chunk by chunk, 2 MiB", len, chunk);
+	ours = in_pieces(p, len, CHUNK, len);
+	print("the same, one ranged unmap", len, ours);
+	munmap(p, len);
+	check(ours.map_ns * 100 <= page.map_ns, "%zu MiB: mapping costs a hundredth",
+	      len / (size_t)MIB);
+	/* not a hundredth: to unpin, the kernel asks its page table for each 4 KiB */
+	check(ours.unmap_ns * 30 <= page.unmap_ns, "%zu MiB: unmapping costs a thirtieth",
+	      len / (size_t)MIB);
+	check(ours.table_kib * 8 <= page.table_kib, "%zu MiB: the tables are an eighth",
+	      len / (size_t)MIB);
+	/* the kernel frees the topmost ones with the domain only */
+	check(ours.left_kib <= 8, "%zu MiB: two tables are left at most", len / (size_t)MIB);
+}
+
+/* What an unmap's cost hangs on: the kind of memory, the size of a mapping, the leaf's level. */
+static void kinds(void)
+{
+	static const struct {
+		const char *name;
+		size_t len, piece;
+		int flags, advice;
+	} kind[] = {
+		{ "4 KiB memory, by chunks", 1024 * MIB, CHUNK, 0, MADV_NOHUGEPAGE },
+		{ "transparent 2 MiB, spans", 1024 * MIB, 128 * MIB, 0, MADV_HUGEPAGE },
+		{ "hugetlb 2 MiB, by chunks", 1024 * MIB, CHUNK, MAP_HUGETLB | 21 << 26, -1 },
+		{ "hugetlb 2 MiB, spans", 1024 * MIB, 128 * MIB, MAP_HUGETLB | 21 << 26, -1 },
+		{ "hugetlb 1 GiB, one mapping", 1024 * MIB, 1024 * MIB, MAP_HUGETLB | 30 << 26, -1 },
+	};
+
+	for (unsigned i = 0; i < sizeof kind / sizeof kind[0]; i++) {
+		char *p = memory(kind[i].len, kind[i].flags, kind[i].advice);
+
+		if (!p) {
+			printf("# %s: there is no such memory\n", kind[i].name);
+			continue;
+		}
+		print(kind[i].name, kind[i].len,
+		      in_pieces(p, kind[i].len, kind[i].piece, kind[i].len));
+		munmap(p, kind[i].len);
 	}
 }
 
@@ -147,9 +174,13 @@ static void on_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remov
 static struct pp_page *page[200000];
 static uint64_t tables_left; /* KiB after unbinds */
 
-/* Unbind a pool that has `most` pages' chunks and n of the pages in flight. ns. */
-static uint64_t unbind_ns(struct pp_device *dev, struct pp_driver *drv, unsigned n, unsigned most,
-			  bool print_it)
+struct unbound {
+	uint64_t ns, chunks;
+};
+
+/* Unbind a pool that has `most` pages' chunks and n of the pages in flight. */
+static struct unbound unbind(struct pp_device *dev, struct pp_driver *drv, unsigned n,
+			     unsigned most, bool print_it)
 {
 	struct pp_pool_params params = pp_pool_defaults();
 	struct pp_device_stats device;
@@ -185,42 +216,55 @@ static uint64_t unbind_ns(struct pp_device *dev, struct pp_driver *drv, unsigned
 		       n, (unsigned long long)stats.pages, (unsigned long long)stats.chunks,
 		       (unsigned long long)stats.chunks_thp, (double)device.unbind_ns / 1e6,
 		       (unsigned long long)mapped);
-	return device.unbind_ns;
+	return (struct unbound){ device.unbind_ns, stats.chunks };
 }
 
-static void unbinding(void)
+static void unbinding(bool all)
 {
 	struct pp_driver drv = { .name = "test", .probe = probe, .remove = on_remove };
 	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
 	static const unsigned n[] = { 1000, 10000, 50000, 100000, 200000 };
-	uint64_t grown[5], same[2];
+	unsigned last = all ? 4 : 2;
+	struct unbound grown[5], few, many;
 	struct pp_device *dev;
 
 	p.name = pp_vfio_address(edu.vfio);
 	p.iommu = pp_vfio_iommu(edu.vfio);
 	if (pp_device_register(&dev, &p) || pp_driver_register(&drv))
 		abort();
-	unbind_ns(dev, &drv, 1000, 1000, false); /* once to warm up */
+	unbind(dev, &drv, 1000, 1000, false); /* once to warm up */
 	printf("# as many chunks as the pages take:\n");
-	for (unsigned i = 0; i < 5; i++)
-		grown[i] = unbind_ns(dev, &drv, n[i], n[i], true);
-	printf("# the chunks of 200,000 pages, whatever is in flight:\n");
-	for (unsigned i = 0; i < 2; i++)
-		same[i] = unbind_ns(dev, &drv, n[4 * i], 200000, true);
+	for (unsigned i = 0; i <= last; i++)
+		grown[i] = unbind(dev, &drv, n[i], n[i], true);
+	printf("# the chunks of %u pages, whatever is in flight:\n", n[last]);
+	few = unbind(dev, &drv, n[0], n[last], true);
+	many = unbind(dev, &drv, n[last], n[last], true);
 	check_eq(tables_left, 0, "after unbind the kernel has no page table left");
-	check(same[1] <= same[0] * 3 / 2,
-	      "200 times the pages in flight cost no more than half as much again");
-	check(grown[4] <= 150 * grown[0] * 3 / 2,
-	      "what it costs is the chunks: 150 times of them, 150 times the cost at most");
+	check(many.ns <= few.ns * 3 / 2,
+	      "%u times the pages in flight cost no more than half as much again", n[last] / n[0]);
+	check(grown[last].ns * grown[0].chunks <= grown[0].ns * grown[last].chunks * 3 / 2,
+	      "what it costs is the chunks: %u times of them, no more than so many times the cost "
+	      "and a half", (unsigned)(grown[last].chunks / grown[0].chunks));
 	pp_device_unregister(dev);
 	pp_driver_unregister(&drv);
 }
 
-int main(void)
+/* vm-measure [all] [container] */
+int main(int argc, char **argv)
 {
-	require(edu_open(&edu, PP_VFIO_ANY, NULL), "a device");
-	run(mapping);
-	run(unbinding);
+	enum pp_vfio_api api = PP_VFIO_ANY;
+	bool all = false;
+
+	for (int i = 1; i < argc; i++) {
+		all |= !strcmp(argv[i], "all");
+		api = strcmp(argv[i], "container") ? api : PP_VFIO_CONTAINER;
+	}
+	require(edu_open(&edu, api, NULL), "a device");
+	for (size_t len = 64 * MIB; len <= (all ? 1024 : 64) * MIB; len *= 4)
+		mapping(len);
+	if (all)
+		kinds();
+	unbinding(all);
 	edu_close(&edu);
 	return tap_end();
 }
