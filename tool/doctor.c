@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 struct visit {
@@ -134,34 +133,17 @@ static void look_at_vfio(struct visit *v)
 	}
 }
 
-#define CAP_IPC_LOCK_BIT 14
-
-static bool may_lock_all(void)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	unsigned long long caps = 0;
-	char text[256];
-
-	while (f && fgets(text, sizeof text, f))
-		if (sscanf(text, "CapEff: %llx", &caps) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return caps >> CAP_IPC_LOCK_BIT & 1;
-}
-
 #define MEMLOCK_WANTED (256ull << 20) /* 128 chunks */
 
 static void look_at_memlock(void)
 {
-	struct rlimit limit;
+	uint64_t limit = pp_vfio_locked_limit();
 
-	if (may_lock_all()) {
-		good("locked memory: no limit (CAP_IPC_LOCK)");
-	} else if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY &&
-		   limit.rlim_cur < MEMLOCK_WANTED) {
+	if (limit == UINT64_MAX) {
+		good("locked memory: no limit");
+	} else if (limit < MEMLOCK_WANTED) {
 		hint("locked memory: at most %llu KiB can be mapped for devices",
-		     (unsigned long long)limit.rlim_cur / 1024);
+		     (unsigned long long)limit / 1024);
 		type("ulimit -l unlimited   (or LimitMEMLOCK=infinity, or memlock in "
 		     "/etc/security/limits.conf)");
 	} else {

@@ -116,6 +116,14 @@ PP_API enum pp_vfio_api pp_vfio_api(const struct pp_vfio *vfio);
  */
 PP_API const char *pp_vfio_error(const struct pp_vfio *vfio);
 
+/**
+ * How much memory this process may have mapped for its devices at a time: what is mapped is
+ * locked, which the kernel limits.
+ * @return bytes (RLIMIT_MEMLOCK of getrlimit(2)); UINT64_MAX: no limit, for there is none, or
+ *         it doesn't count, as the process has CAP_IPC_LOCK (capabilities(7)).
+ */
+PP_API uint64_t pp_vfio_locked_limit(void);
+
 /* ---- registers ------------------------------------------------------------------------ */
 
 #define PP_VFIO_BARS 6u

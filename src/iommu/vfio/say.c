@@ -100,18 +100,27 @@ static bool may_lock_all(void)
 	return caps >> CAP_IPC_LOCK_BIT & 1;
 }
 
-static int say_memory(size_t len)
+uint64_t pp_vfio_locked_limit(void)
 {
 	struct rlimit limit;
 
 	if (may_lock_all() || getrlimit(RLIMIT_MEMLOCK, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+static int say_memory(size_t len)
+{
+	uint64_t limit = pp_vfio_locked_limit();
+
+	if (limit == UINT64_MAX)
 		return vfio_say(last.text, -ENOMEM, "the kernel had no memory to map %zu KiB",
 				len / 1024);
 	return vfio_say(last.text, -ENOMEM,
 			"the limit on locked memory (RLIMIT_MEMLOCK, %llu KiB) "
 			"does not allow %zu KiB more: raise it with ulimit -l, memlock in "
 			"/etc/security/limits.conf or LimitMEMLOCK= of the service",
-			(unsigned long long)limit.rlim_cur / 1024, len / 1024);
+			(unsigned long long)limit / 1024, len / 1024);
 }
 
 int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
