@@ -58,14 +58,17 @@ static void *puts_all(void *arg)
 
 static void survives(uint32_t page_size, uint32_t chunk_size, unsigned debug)
 {
-	struct pp_pool_params p = small_chunks(chunk_size);
-	unsigned n = (device_step() > 1 ? 2 : 16) * MIB / page_size;
+	bool slow = device_step() > 1; /* less of all, then */
+	struct pp_pool_params p;
+	unsigned n = (slow ? 256 * KIB : 16 * MIB) / page_size;
 	struct bunch all, again, some;
 	struct pp_frag frag[32];
 	struct soft_device d;
 	struct pp_pool *pool;
 	uint64_t reports;
 
+	chunk_size = slow ? 64 * KIB : chunk_size;
+	p = small_chunks(chunk_size);
 	pp_debug_set(debug);
 	p.page_size = page_size;
 	p.max_pages = n;
@@ -97,7 +100,7 @@ static void survives(uint32_t page_size, uint32_t chunk_size, unsigned debug)
 	for (unsigned i = 0; i < 32; i++) {
 		require(!pp_frag_get(&frag[i], pool, 700, 64), "a fragment");
 		memset(frag[i].addr, 0xFF, frag[i].len);
-		if (i % 16 == 0 || device_step() == 1)
+		if (i % 16 == 0 || !slow)
 			overwrite_all(&d, &all, chunk_size);
 	}
 	for (unsigned i = 0; i < 32; i++)
