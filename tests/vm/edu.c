@@ -56,6 +56,23 @@ uint64_t edu_fault_interrupts(void)
 	return sum;
 }
 
+long edu_leaves(const char *address)
+{
+	char path[128], line[256];
+	long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct",
+		 address);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof line, f))
+		n += !strncmp(line, "0x", 2);
+	fclose(f);
+	return n;
+}
+
 bool edu_address(char address[16], unsigned nth)
 {
 	DIR *dir = opendir("/sys/bus/pci/drivers/vfio-pci");
@@ -152,17 +169,22 @@ static void scratch_unmap(struct edu *edu)
 		abort();
 }
 
-/* Where the CPU has what is mapped at an address, NULL: nothing is. */
-static char *cpu_view(struct edu *edu, pp_iova_t iova)
+/*
+ * Copy what the CPU sees of what is mapped at an address; false: nothing is. Under the
+ * space's lock, as somebody else may be about to unmap and free it.
+ */
+static bool cpu_view(struct edu *edu, pp_iova_t iova, char *copy, size_t len)
 {
 	struct ioas *s = edu->vfio->ioas;
-	char *found = NULL;
+	bool found = false;
 
 	env_lock(&s->lock);
 	for (size_t i = 0; i < s->n_buckets && !found; i++)
-		for (struct region *r = s->bucket[i]; r; r = r->next)
-			if (iova >= r->iova && iova - r->iova < r->len)
-				found = (char *)r->addr + (iova - r->iova);
+		for (struct region *r = s->bucket[i]; r && !found; r = r->next)
+			if (iova >= r->iova && iova - r->iova < r->len) {
+				memcpy(copy, (char *)r->addr + (iova - r->iova), len);
+				found = true;
+			}
 	env_unlock(&s->lock);
 	return found;
 }
@@ -182,25 +204,27 @@ static void load(struct edu *edu, const char *from, size_t len, bool complement)
  */
 static bool write_piece(struct edu *edu, pp_iova_t iova, const char *buf, size_t len)
 {
-	char *there = cpu_view(edu, iova);
+	char there[EDU_BYTES];
 
-	if (there && !memcmp(there, buf, len)) {
+	if (cpu_view(edu, iova, there, len) && !memcmp(there, buf, len)) {
 		load(edu, buf, len, true);
 		dma(edu, iova, len, true);
-		if (!memcmp(there, buf, len))
+		if (!cpu_view(edu, iova, there, len) || !memcmp(there, buf, len))
 			return false;
 	}
 	load(edu, buf, len, false);
-	return dma(edu, iova, len, true) && there && !memcmp(there, buf, len);
+	return dma(edu, iova, len, true) && cpu_view(edu, iova, there, len) &&
+	       !memcmp(there, buf, len);
 }
 
 static bool read_piece(struct edu *edu, pp_iova_t iova, char *buf, size_t len)
 {
-	char *there = cpu_view(edu, iova), *scratch = edu->scratch;
+	char there[EDU_BYTES], *scratch = edu->scratch;
+	bool mapped = cpu_view(edu, iova, there, len);
 
-	if (there)
+	if (mapped)
 		load(edu, there, len, true);
-	if (!dma(edu, iova, len, false) || !there || !dma(edu, SCRATCH, len, true) ||
+	if (!dma(edu, iova, len, false) || !mapped || !dma(edu, SCRATCH, len, true) ||
 	    scratch[0] == (char)~there[0])
 		return false;
 	memcpy(buf, scratch, len);

@@ -35,6 +35,11 @@ void edu_close(struct edu *edu);
 int edu_access(struct edu *edu, pp_iova_t iova, void *buf, size_t len, bool write);
 /* The kernel's own count of what is still mapped, in bytes (iommufd); it unmaps it. */
 uint64_t edu_left_mapped(struct edu *edu);
+/*
+ * Leaves of a device's page table, as the kernel's IOMMU driver has it in debugfs; 0: it has
+ * none, or is blocked; -1: this kernel doesn't show it.
+ */
+long edu_leaves(const char *address);
 /* Fault interrupts of all IOMMUs that the kernel has handled. */
 uint64_t edu_fault_interrupts(void);
 

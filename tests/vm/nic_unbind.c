@@ -1,7 +1,7 @@
 /*
  * nic_unbind.c - unbind a NIC that is deliberately left running, with 50,000 received pages
  * in the program's hands, and again: the kernel counts the NIC's faults, no byte of those
- * pages changes, iommufd and the kernel's count of page tables say that nothing is left.
+ * pages changes; iommufd, debugfs and the kernel's count of page tables say that nothing is left.
  *
  *	vm-nic_unbind ADDRESS LAPS
  *
@@ -90,6 +90,7 @@ static bool lap(unsigned i)
 	struct pp_domain_stats domain;
 	struct pp_device_stats device;
 	uint64_t before, faults;
+	long leaves;
 	unsigned long long now;
 	unsigned n, changed = 0;
 	bool good;
@@ -98,6 +99,7 @@ static bool lap(unsigned i)
 		return false;
 	receive();
 	before = edu_fault_interrupts();
+	leaves = edu_leaves(pp_vfio_address(vfio.vfio));
 	good = !pp_device_unbind(nic->dev);
 	pp_device_stats(nic->dev, &device, sizeof device);
 	pp_domain_stats(nic->dev, &domain, sizeof domain);
@@ -108,6 +110,8 @@ static bool lap(unsigned i)
 		     (unsigned long long)device.in_flight_at_unbind);
 	good &= check(!domain.mappings && !domain.bytes_mapped && !edu_left_mapped(&vfio),
 		      "lap %u: nothing is mapped, by the library's and iommufd's count", i);
+	good &= check(leaves > 0 && !edu_leaves(pp_vfio_address(vfio.vfio)),
+		      "lap %u: of %ld leaves in debugfs none is there", i, leaves);
 	good &= check(now <= tables + SPARE, "lap %u: nor are more page tables there", i);
 	faults = wait_for_faults(before);
 	good &= check(faults > 0, "lap %u: the kernel counts faults", i);
