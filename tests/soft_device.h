@@ -13,6 +13,22 @@
 
 #include "tap.h"
 
+/* How often a race is run: PP_TEST_LAPS percent, for devices that take their time. */
+static inline unsigned laps(unsigned n)
+{
+	const char *percent = getenv("PP_TEST_LAPS");
+
+	return percent ? (n * (unsigned)atoi(percent) + 99) / 100 : n;
+}
+
+/* Every how manieth thing a device is tried on: PP_TEST_STEP, for those that take their time. */
+static inline unsigned device_step(void)
+{
+	const char *step = getenv("PP_TEST_STEP");
+
+	return step ? (unsigned)atoi(step) : 1;
+}
+
 struct soft_device {
 	struct pp_iommu *iommu;
 	struct pp_device *dev;

@@ -15,14 +15,6 @@
 #define KIB 1024u
 #define MIB (1024u * KIB)
 
-/* How often a race is run: PP_TEST_LAPS percent, for devices that take their time. */
-static inline unsigned laps(unsigned n)
-{
-	const char *percent = getenv("PP_TEST_LAPS");
-
-	return percent ? (n * (unsigned)atoi(percent) + 99) / 100 : n;
-}
-
 /* Pages that a test holds. */
 struct bunch {
 	struct pp_page **page;
@@ -143,14 +135,6 @@ static inline bool all_filled(const struct bunch *b, uint64_t generation)
 		if (!filled(b->page[i], generation))
 			return false;
 	return true;
-}
-
-/* Every how manieth page a device is tried on: PP_TEST_STEP, for those that take their time. */
-static inline unsigned device_step(void)
-{
-	const char *step = getenv("PP_TEST_STEP");
-
-	return step ? (unsigned)atoi(step) : 1;
 }
 
 /* The device reads a word of each page, so that its IOTLB knows them. True: it could. */

@@ -240,8 +240,9 @@ static void windows_between_ranges_are_never_used(void)
 
 	require(!pp_soft_create(&p.iommu, NULL), "a domain");
 	p.name = "windows";
+	p.iommu->ranges[1] = (struct pp_iova_range){ last + 1,
+						     p.iommu->ranges[p.iommu->n_ranges - 1].last };
 	p.iommu->n_ranges = 2;
-	p.iommu->ranges[1] = (struct pp_iova_range){ last + 1, p.iommu->ranges[0].last };
 	p.iommu->ranges[0].last = first - 1;
 	soft_device_init(&sd, NULL);
 	pp_device_unregister(sd.dev);

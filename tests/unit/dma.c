@@ -97,21 +97,26 @@ static void a_mapping_keeps_the_offset_in_the_page(void)
 	soft_device_exit(&sd);
 }
 
+/* What is mapped so the device can read. */
+static bool reads(const struct soft_device *sd, enum pp_dma_dir dir)
+{
+	/* where the IOMMU is Intel's, what it may write it may read: pagepool/vfio.h */
+	return dir != PP_DMA_FROM_DEVICE || sd->iommu->pins;
+}
+
 static void directions_are_enforced(void)
 {
 	struct soft_device sd;
 	pp_binding_t b = bound(&sd);
 
 	for (unsigned i = 0; i < 3; i++) {
-		/* where the IOMMU is Intel's, what it may write it may read: pagepool/vfio.h */
-		bool reads = dirs[i] != PP_DMA_FROM_DEVICE || sd.iommu->pins;
 		pp_iova_t iova;
 
 		memory[0] = 5;
 		memory[1] = 0;
 		require(!pp_dma_map(b, memory, 64, dirs[i], &iova), "direction %d", dirs[i]);
-		check_eq(device_reads(&sd, iova), reads ? 5 : -EFAULT, "a read");
-		if (!reads)
+		check_eq(device_reads(&sd, iova), reads(&sd, dirs[i]) ? 5 : -EFAULT, "a read");
+		if (!reads(&sd, dirs[i]))
 			check(soft_device_faulted(sd.iommu, PP_FAULT_READ),
 			      "no permission to read");
 		check_eq(device_writes(&sd, iova + 1, 6), dirs[i] == PP_DMA_TO_DEVICE ? -EFAULT : 0,
@@ -241,7 +246,7 @@ static bool map_piece(pp_binding_t b, struct piece *p, unsigned i, uint64_t *see
 
 static bool piece_is_right(const struct soft_device *sd, const struct piece *p)
 {
-	int expected = p->dir == PP_DMA_FROM_DEVICE ? -EFAULT : (unsigned char)*p->addr;
+	int expected = reads(sd, p->dir) ? (unsigned char)*p->addr : -EFAULT;
 
 	return device_reads(sd, p->iova) == expected;
 }
@@ -259,7 +264,7 @@ static void thousands_of_mappings_stay_apart(void)
 	require(ok, "%d are mapped", MANY);
 	check_eq(soft_device_domain(&sd).mappings, MANY, "and counted");
 	check_eq(totals().iova_bytes, soft_device_domain(&sd).iova_bytes, "with their IOVA space");
-	for (unsigned i = 0; i < MANY; i++)
+	for (unsigned i = 0; i < MANY; i += device_step())
 		ok = piece_is_right(&sd, &pieces[i]) && ok;
 	check(ok, "each leads to its memory, in its direction");
 	for (unsigned n = MANY; n; n--) {
@@ -267,8 +272,10 @@ static void thousands_of_mappings_stay_apart(void)
 		struct piece p = pieces[i];
 
 		pieces[i] = pieces[n - 1];
-		ok = !pp_dma_unmap(b, p.iova, p.len, p.dir) &&
-		     device_reads(&sd, p.iova) == -EFAULT && ok;
+		ok = !pp_dma_unmap(b, p.iova, p.len, p.dir) && ok;
+		if (n % device_step())
+			continue;
+		ok = device_reads(&sd, p.iova) == -EFAULT && ok;
 		if (n > 1)
 			ok = piece_is_right(&sd, &pieces[unit_below(&seed, n - 1)]) && ok;
 	}
@@ -1024,13 +1031,16 @@ static void every_failure_changes_nothing(void)
 	struct soft_device sd;
 	pp_binding_t b = bound(&sd);
 	pp_iova_t iova[64], ring;
+	unsigned things;
 	void *cpu;
 
 	/* the binding's record is made by the first call and stays, so a second one goes on
-	 * where the first left off: 33 splits, the mapping, IOVA, map, 4 tables */
+	 * where the first left off: 33 splits, the mapping, IOVA, map, 4 tables; on a kernel's
+	 * IOMMU its record instead of the tables */
 	fail_each(&sd, b, false);
-	check_eq(fail_each(&sd, b, false), 40, "a first mapping asks for 40 things");
-	check_eq(fail_each(&sd, b, true), 41, "coherent memory for one more: the memory");
+	things = sd.iommu->pins ? 37 : 40;
+	check_eq(fail_each(&sd, b, false), things, "a first mapping asks for %u things", things);
+	check_eq(fail_each(&sd, b, true), things + 1, "coherent memory for one more: the memory");
 	pp_dma_alloc_coherent(b, PAGE, &cpu, &ring);
 	check(fail_each(&sd, b, false) >= 3, "with another mapped");
 	for (unsigned i = 0; i < 63; i++)

@@ -120,8 +120,11 @@ bool edu_open(struct edu *edu, enum pp_vfio_api api, struct pp_vfio *share)
 	edu->scratch = mmap(NULL, PP_BASE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			    -1, 0);
 	if (pp_vfio_bar(edu->vfio, 0, &edu->mmio, NULL) || pp_vfio_bus_master(edu->vfio, true) ||
-	    pp_vfio_irq_enable(edu->vfio, PP_VFIO_MSI, 1, &edu->done) ||
-	    (pp_vfio_read32(edu->mmio, EDU_ID) & 0xffff) != 0xed)
+	    pp_vfio_irq_enable(edu->vfio, PP_VFIO_MSI, 1, &edu->done)) {
+		edu_close(edu); /* no memory, on purpose */
+		return false;
+	}
+	if ((pp_vfio_read32(edu->mmio, EDU_ID) & 0xffff) != 0xed)
 		abort();
 	return true;
 }

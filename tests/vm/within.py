@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """within.py WIRE FILE ... - that the packets of each capture file are, to the last byte and in
 order, among those of WIRE, each file's behind the last one's. Tells how many, and how many
-of WIRE's between them are in no file.
+of WIRE's between them are in no file. A frame is 60 bytes at least: QEMU fills shorter ones up
+with zeros behind its dump.
 
 SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """
@@ -18,7 +19,7 @@ def packets(path):
             data = f.read(length)
             if len(record) < 16 or len(data) < length:
                 sys.exit(f"{path} ends within a packet")
-            yield wire, data
+            yield max(wire, 60), data.ljust(60, b"\0")
 
 
 def main():
