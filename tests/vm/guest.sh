@@ -55,6 +55,16 @@ says() {
 	echo "$answer" | grep -qF -- "$text"
 }
 
+# ready_with FILE TEXT - say so, in the background, once a capture has begun its file: frames that
+# come while its driver starts QEMU may drop, as a card does
+ready_with() {
+	{
+		until [ -s "$1" ]; do sleep 1; done
+		sleep 1
+		echo "# $2"
+	} &
+}
+
 # driver ADDRESS - which it is bound to
 driver() {
 	basename "$(readlink "/sys/bus/pci/devices/$1/driver" || echo none)"
