@@ -64,7 +64,8 @@ static char *memory(size_t len, int flags, int advice)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	p += -(uintptr_t)p & (align - 1);
+	if (!flags) /* else it is */
+		p += -(uintptr_t)p & (align - 1);
 	if (advice >= 0)
 		madvise(p, len, advice);
 	memset(p, 1, len);
