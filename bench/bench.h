@@ -72,6 +72,18 @@ static inline void pin_to(int n)
 		fail("pinning");
 }
 
+/*
+ * No real-time priority for the calling thread, if it has one (chrt bench/run): of those that share
+ * a processor one would wait for another that it keeps from running.
+ */
+static inline void ordinary(void)
+{
+	struct sched_param none = { 0 };
+
+	if (pthread_setschedparam(pthread_self(), SCHED_OTHER, &none))
+		fail("pthread_setschedparam");
+}
+
 /* How often another program took a processor from us. */
 static inline long preemptions(void)
 {

@@ -168,6 +168,8 @@ static void *returner_run(void *arg)
 	struct returner *r = arg;
 
 	pin_to(r->processor);
+	if (r->share)
+		ordinary();
 	__atomic_store_n(&r->ready, true, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
 		sched_yield();
