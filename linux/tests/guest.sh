@@ -1,0 +1,84 @@
+# guest.sh - shell functions for the page_pool's cases inside the machine, beside those of
+# tests/vm/guest.sh. The kernel's command line leaves kind= (of scripts/vm-kernel) and rounds=
+# in the environment.
+# shellcheck shell=sh
+debug=/sys/kernel/debug
+
+# pci VENDOR:DEVICE - where it is
+pci() {
+	for d in /sys/bus/pci/devices/*; do
+		[ "$(cat "$d/vendor"):$(cat "$d/device")" = "0x${1%:*}:0x${1#*:}" ] || continue
+		basename "$d"
+		return
+	done
+}
+unbind() { echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"; }
+bind() { echo "$1" >"/sys/bus/pci/drivers/$2/bind"; }
+remove() { echo 1 >"/sys/bus/pci/devices/$1/remove"; }
+rescan() { echo 1 >/sys/bus/pci/rescan; }
+
+# edu_pool: tell the driver, ask it
+edu() { echo "$*" >$debug/edu_pool/do; }
+state() { sed -n "s/^$1 //p" $debug/edu_pool/state; }
+state_is() {
+	for claim; do
+		is=$(state "${claim%% *}")
+		[ "$is" -eq "${claim##* }" ] || { echo "${claim%% *} is $is, not ${claim##* }"; return 1; }
+	done
+}
+
+# the DMA API's own judge: with all_errors it counts each, and does not stop at the first
+all_errors() { echo 1 >$debug/dma-api/all_errors; }
+no_dma_error() {
+	is=$(cat $debug/dma-api/error_count)
+	[ "$is" = 0 ] || { echo "dma-debug counts $is errors"; return 1; }
+}
+# faults N - so many more of the IOMMU's than there were at $faults_before
+faults() {
+	is=$(($(fault_interrupts) - faults_before))
+	[ "$is" -eq "$1" ] || { echo "$is faults and not $1"; return 1; }
+}
+
+# pools without their driver that wait for pages, as netlink tells
+zombies() { pptest pools | grep -vc 'detached -$'; }
+# a release is looked for once a second: wait for it, however long it takes
+no_zombie() {
+	while [ "$(zombies)" != 0 ]; do sleep 1; done
+}
+
+# what is free when caches and per-CPU lists are empty, KiB
+free_kib() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	echo 1 >/proc/sys/vm/stat_refresh
+	awk '/^MemAvailable/ { print $2 }' /proc/meminfo
+}
+
+# memory_before, memory_is_back - what a run left, by four judges: page_owner (pages that a
+# page_pool took and somebody has still), kmemleak, and what is free, within 8 MiB
+memory_before() {
+	[ ! -e $debug/kmemleak ] || echo clear >$debug/kmemleak
+	free_before=$(free_kib)
+}
+pool_pages() {
+	awk 'BEGIN { RS = "" } /page_pool/ { for (i = 1; i < NF; i++) if ($i == "nr_base_pages:") n += $(i + 1) }
+		END { print n + 0 }' $debug/page_owner_stacks/show_stacks
+}
+no_pool_page() {
+	is=$(pool_pages)
+	[ "$is" = 0 ] || { echo "$is pages are a page_pool's still"; return 1; }
+}
+no_leak() {
+	sleep 6 # kmemleak looks at nothing that is younger
+	echo scan >$debug/kmemleak
+	sleep 6
+	echo scan >$debug/kmemleak
+	said=$(cat $debug/kmemleak)
+	[ -z "$said" ] || { echo "$said"; return 1; }
+}
+memory_is_back() {
+	no_leak || return 1
+	is=$(free_kib)
+	echo "$free_before KiB were free, $is are"
+	[ $((free_before - is)) -le 8192 ]
+}
