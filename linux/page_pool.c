@@ -1,0 +1,1552 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * page_pool that maps by chunk: takes the place of net/core/page_pool.c in Linux 6.12.
+ *
+ * A pool that maps its pages for DMA (PP_FLAG_DMA_MAP) takes memory in chunks: up to 2 MiB
+ * from one allocation, split into pages, mapped by one call. Everything else, the cache, the
+ * ring, fragments, statistics, netlink, is what drivers and stack know.
+ *
+ *	cache, ring	free pages, in the pool's hands; as ever
+ *	home		free pages in their chunk: what did not fit into cache or ring, and
+ *			what was released while somebody else had a reference
+ *	out		all others: given to the driver, or in cache or ring. The pool's hold
+ *			and release counters count these, so "in flight" means what it did.
+ *
+ * What holds for a chunk:
+ *
+ *  1. From its making to its unmapping the chunk has one reference of each of its pages, home
+ *     or out. So no page reaches the page allocator while the device can reach the page.
+ *  2. A page that is home carries no sign of the pool (pp_magic, pp, dma_addr): for others
+ *     that have a reference it is a page like any other, as a released page always was. It is
+ *     given out again when the chunk's reference is the only one.
+ *  3. A page that is out pins its chunk's record, and names it: the bits of the DMA index in
+ *     pp_magic hold the chunk's id in pool->dma_mapped, one entry a chunk. Where there are no
+ *     such bits, dma_mapped has an entry for each page, by page frame number.
+ *  4. A chunk is unmapped once, under the pool's lock: when all its pages are home and the pool
+ *     has no use for it, or at the first scrub of the destroyed pool, which unmaps all of
+ *     them. As no unmapping goes on without the lock, nothing reaches the device once the
+ *     scrub has looked at an empty list.
+ *  5. When a chunk has been unmapped, its home pages go to the page allocator at once, and
+ *     those that are out go one by one, when they are released.
+ *
+ * Contexts: one consumer at a time allocates (NAPI as a rule); pages are returned from any
+ * context but hard interrupt; the shrinker is reclaim. cp->lock is taken where the ring's
+ * producer lock would be, and is not held together with it.
+ */
+#include <linux/bitmap.h>
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/error-injection.h>
+#include <linux/ethtool.h>
+#include <linux/find.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/netdevice.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <net/netdev_rx_queue.h>
+#include <net/page_pool/helpers.h>
+#include <net/page_pool/memory_provider.h>
+#include <net/xdp.h>
+
+#include <trace/events/page_pool.h>
+
+#include "dev.h"
+#include "netmem_priv.h"
+#include "page_pool_priv.h"
+
+/* some pool has a memory provider; netmem.h declares it */
+DEFINE_STATIC_KEY_FALSE(page_pool_mem_providers);
+
+#define RING_DEFAULT	1024
+#define RING_MAX	16384
+#define RETRY_DELAY	HZ		/* between two looks at a destroyed pool */
+#define WARN_INTERVAL	(60 * HZ)
+#define FRAG_BIAS	(LONG_MAX / 2)	/* references that an open fragment page is given */
+
+#define CHUNK_ORDER	MIN(ilog2(SZ_2M) - PAGE_SHIFT, MAX_PAGE_ORDER)
+#define CHUNK_PAGES	(1U << CHUNK_ORDER)
+#define CHUNK_ORDER_MIN	MIN(6, CHUNK_ORDER)	/* of a pool's first chunk */
+#define IDLE_PAGES	CHUNK_PAGES	/* a pool that has these idle keeps no more */
+#define LOOKS_MAX	256		/* home pages and chunks that one refill looks at */
+
+#define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_WEAK_ORDERING)
+
+/* How full of home pages a chunk is; chunk_pool::home has a list for each */
+enum home_class {
+	HOME_FEW,
+	HOME_SOME,
+	HOME_MOST,
+	HOME_ALL,			/* idle */
+	HOME_CLASSES,
+	HOME_NONE = HOME_CLASSES	/* on no list */
+};
+
+/**
+ * struct chunk - memory that is mapped as one
+ * @all:	in chunk_pool::chunks while it is mapped; else the owner's
+ * @by_home:	in chunk_pool::home[@class]
+ * @first:	its first page
+ * @dma:	DMA address of the first page
+ * @id:		index in page_pool::dma_mapped
+ * @n:		units that it is split into: pages, or 1 in a pool of a higher order
+ * @n_home:	how many of them are home
+ * @cursor:	where to look for the next one to give out
+ * @nid:	node of the memory
+ * @order:	of the allocation
+ * @class:	enum home_class
+ * @mapped:	not unmapped yet
+ * @reserve:	came from the emergency reserves; not kept
+ * @home:	which units are home; meaningless when unmapped
+ *
+ * Under chunk_pool::lock, apart from what never changes: first, dma, id, n, nid, order, reserve.
+ */
+struct chunk {
+	struct list_head all;
+	struct list_head by_home;
+	struct page *first;
+	dma_addr_t dma;
+	u32 id;
+	u32 n;
+	u32 n_home;
+	u32 cursor;
+	int nid;
+	u8 order;
+	u8 class;
+	bool mapped;
+	bool reserve;
+	unsigned long home[];
+};
+
+/**
+ * struct chunk_pool - a page_pool and its chunks
+ * @pub:	what callers see
+ * @want_sync:	PP_FLAG_DMA_SYNC_DEV; pub.dma_sync is set when a mapping turns out to need it
+ * @order_max:	largest chunk that the device can map
+ * @order_ok:	order of the chunk that was allocated last; the consumer's
+ * @lock:	protects all that follows and the chunks; BH is off while it is held
+ * @chunks:	all mapped chunks
+ * @home:	those with pages home, by enum home_class
+ * @n_pages:	pages in mapped chunks
+ * @n_idle:	pages in idle chunks
+ * @link:	in pools, for the shrinker; protected by pools_lock
+ */
+struct chunk_pool {
+	struct page_pool pub;
+
+	bool want_sync;
+	u8 order_max;
+	u8 order_ok;
+
+	spinlock_t lock;
+	struct list_head chunks;
+	struct list_head home[HOME_CLASSES];
+	unsigned int n_pages;
+	unsigned int n_idle;
+
+	struct list_head link;
+};
+
+/* Pools that the shrinker visits. Order: pools_lock, then a pool's lock. */
+static LIST_HEAD(pools);
+static DEFINE_SPINLOCK(pools_lock);
+
+static struct chunk_pool *chunk_pool(struct page_pool *pool)
+{
+	return container_of(pool, struct chunk_pool, pub);
+}
+
+static __always_inline bool has_provider(const struct page_pool *pool)
+{
+	return static_branch_unlikely(&page_pool_mem_providers) && pool->mp_ops;
+}
+
+/* ---- statistics ------------------------------------------------------------------------- */
+
+#ifdef CONFIG_PAGE_POOL_STATS
+
+/* the consumer's own */
+#define count_alloc(pool, what)		((pool)->alloc_stats.what++)
+/* from any context */
+#define count_recycle(pool, what, n)	this_cpu_add((pool)->recycle_stats->what, n)
+
+/* for all pools with PP_FLAG_SYSTEM_POOL together */
+static DEFINE_PER_CPU(struct page_pool_recycle_stats, system_recycle_stats);
+
+/* in the order of ethtool's table; all are u64 */
+#define STAT(label, member) { "rx_pp_" label, offsetof(struct page_pool_stats, member) }
+static const struct {
+	char label[ETH_GSTRING_LEN];
+	size_t at;
+} stat_table[] = {
+	STAT("alloc_fast", alloc_stats.fast),
+	STAT("alloc_slow", alloc_stats.slow),
+	STAT("alloc_slow_ho", alloc_stats.slow_high_order),
+	STAT("alloc_empty", alloc_stats.empty),
+	STAT("alloc_refill", alloc_stats.refill),
+	STAT("alloc_waive", alloc_stats.waive),
+	STAT("recycle_cached", recycle_stats.cached),
+	STAT("recycle_cache_full", recycle_stats.cache_full),
+	STAT("recycle_ring", recycle_stats.ring),
+	STAT("recycle_ring_full", recycle_stats.ring_full),
+	STAT("recycle_released_ref", recycle_stats.released_refcnt),
+};
+
+/**
+ * page_pool_get_stats() - add a pool's counters to those of the caller
+ * @pool:	the pool
+ * @stats:	added to; the caller sets it to zero first
+ *
+ * Return: false if there is nowhere to add to.
+ */
+bool page_pool_get_stats(const struct page_pool *pool, struct page_pool_stats *stats)
+{
+	const struct page_pool_alloc_stats *alloc = &pool->alloc_stats;
+	int cpu;
+
+	if (!stats)
+		return false;
+
+	stats->alloc_stats.fast += alloc->fast;
+	stats->alloc_stats.slow += alloc->slow;
+	stats->alloc_stats.slow_high_order += alloc->slow_high_order;
+	stats->alloc_stats.empty += alloc->empty;
+	stats->alloc_stats.refill += alloc->refill;
+	stats->alloc_stats.waive += alloc->waive;
+
+	for_each_possible_cpu(cpu) {
+		struct page_pool_recycle_stats *here = per_cpu_ptr(pool->recycle_stats, cpu);
+
+		stats->recycle_stats.cached += here->cached;
+		stats->recycle_stats.cache_full += here->cache_full;
+		stats->recycle_stats.ring += here->ring;
+		stats->recycle_stats.ring_full += here->ring_full;
+		stats->recycle_stats.released_refcnt += here->released_refcnt;
+	}
+	return true;
+}
+EXPORT_SYMBOL(page_pool_get_stats);
+
+u8 *page_pool_ethtool_stats_get_strings(u8 *data)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stat_table); i++, data += ETH_GSTRING_LEN)
+		memcpy(data, stat_table[i].label, ETH_GSTRING_LEN);
+	return data;
+}
+EXPORT_SYMBOL(page_pool_ethtool_stats_get_strings);
+
+int page_pool_ethtool_stats_get_count(void)
+{
+	return ARRAY_SIZE(stat_table);
+}
+EXPORT_SYMBOL(page_pool_ethtool_stats_get_count);
+
+u64 *page_pool_ethtool_stats_get(u64 *data, const void *stats)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(stat_table); i++)
+		*data++ = *(const u64 *)(stats + stat_table[i].at);
+	return data;
+}
+EXPORT_SYMBOL(page_pool_ethtool_stats_get);
+
+static int stats_init(struct page_pool *pool)
+{
+	pool->system = pool->slow.flags & PP_FLAG_SYSTEM_POOL;
+	pool->recycle_stats = pool->system ? &system_recycle_stats :
+			      alloc_percpu(struct page_pool_recycle_stats);
+	return pool->recycle_stats ? 0 : -ENOMEM;
+}
+
+static void stats_free(struct page_pool *pool)
+{
+	if (!pool->system)
+		free_percpu(pool->recycle_stats);
+}
+
+#else
+
+#define count_alloc(pool, what)		do { } while (0)
+#define count_recycle(pool, what, n)	do { } while (0)
+
+static int stats_init(struct page_pool *pool)
+{
+	return 0;
+}
+
+static void stats_free(struct page_pool *pool)
+{
+}
+
+#endif
+
+/* ---- counting what is out --------------------------------------------------------------- */
+
+/* The consumer has taken a page out. */
+static void count_hold(struct page_pool *pool, netmem_ref netmem)
+{
+	pool->pages_state_hold_cnt++;
+	trace_page_pool_state_hold(pool, netmem, pool->pages_state_hold_cnt);
+}
+
+/* It has come back. The pool may be gone afterwards: this is the last that a return does. */
+static void count_release(struct page_pool *pool, netmem_ref netmem)
+{
+	int count = atomic_inc_return_relaxed(&pool->pages_state_release_cnt);
+
+	trace_page_pool_state_release(pool, netmem, count);
+}
+
+/* Both counters may wrap; their distance is right up to 2^31. */
+s32 page_pool_inflight(const struct page_pool *pool, bool strict)
+{
+	u32 release = atomic_read(&pool->pages_state_release_cnt);
+	u32 hold = READ_ONCE(pool->pages_state_hold_cnt);
+	s32 inflight = hold - release;
+
+	if (!strict)
+		return max(inflight, 0);
+
+	trace_page_pool_release(pool, inflight, hold, release);
+	WARN(inflight < 0, "Negative(%d) inflight packet-pages", inflight);
+	return inflight;
+}
+
+/* ---- what a page carries while it is out ------------------------------------------------ */
+
+void page_pool_set_pp_info(struct page_pool *pool, netmem_ref netmem)
+{
+	netmem_set_pp(netmem, pool);
+	netmem_or_pp_magic(netmem, PP_SIGNATURE);
+	/* one piece, until somebody cuts fragments */
+	page_pool_fragment_netmem(netmem, 1);
+	if (pool->has_init_callback)
+		pool->slow.init_callback(netmem, pool->slow.init_arg);
+}
+
+void page_pool_clear_pp_info(netmem_ref netmem)
+{
+	netmem_clear_pp_magic(netmem);
+	netmem_set_pp(netmem, NULL);
+}
+
+/* ---- locks that are taken inside softirq and outside ------------------------------------- */
+
+static bool bh_safe_lock(spinlock_t *lock)
+	__acquires(lock)
+{
+	bool softirq = in_softirq();
+
+	if (softirq)
+		spin_lock(lock);
+	else
+		spin_lock_bh(lock);
+	return softirq;
+}
+
+static void bh_safe_unlock(spinlock_t *lock, bool softirq)
+	__releases(lock)
+{
+	if (softirq)
+		spin_unlock(lock);
+	else
+		spin_unlock_bh(lock);
+}
+
+/* ---- sync for the device ---------------------------------------------------------------- */
+
+/*
+ * dma_sync is set only when some mapping of the pool needs syncing, so this asks the pool and
+ * not the device: the device is not looked at outside of RCU. Pairs with pool_end_sync().
+ */
+static __always_inline void sync_for_device(const struct page_pool *pool, netmem_ref netmem,
+					    unsigned int len)
+{
+#if defined(CONFIG_HAS_DMA) && defined(CONFIG_DMA_NEED_SYNC)
+	if (!pool->dma_sync)
+		return;
+
+	rcu_read_lock();
+	if (pool->dma_sync) /* read again: rcu_read_lock() is a compiler barrier at least */
+		__dma_sync_single_for_device(pool->p.dev,
+					     page_pool_get_dma_addr_netmem(netmem) + pool->p.offset,
+					     min(len, pool->p.max_len), pool->p.dma_dir);
+	rcu_read_unlock();
+#endif
+}
+
+/* No returning thread syncs any more when this has returned. */
+static void pool_end_sync(struct chunk_pool *cp)
+{
+	struct page_pool *pool = &cp->pub;
+
+	if (!pool->dma_sync)
+		return;
+	pool->dma_sync = false;
+	if (!list_empty_careful(&cp->chunks))
+		synchronize_net();
+}
+
+/* ---- from page to chunk ------------------------------------------------------------------ */
+
+/* Flags for our own records: how the caller may wait, and nothing about the pages' place */
+static gfp_t record_gfp(gfp_t gfp)
+{
+	return gfp & ~(GFP_ZONEMASK | __GFP_COMP | __GFP_ZERO | __GFP_THISNODE);
+}
+
+static unsigned long unit_key(const struct chunk *chunk, const struct page *page)
+{
+	return PP_DMA_INDEX_BITS ? chunk->id : page_to_pfn(page);
+}
+
+/* Chunk of a page that is out, NULL if it is not out. Such a page pins its chunk's record. */
+static struct chunk *chunk_of(struct page_pool *pool, struct page *page)
+{
+	return xa_load(&pool->dma_mapped, PP_DMA_INDEX_BITS ?
+		       netmem_get_dma_index(page_to_netmem(page)) : page_to_pfn(page));
+}
+
+static void chunk_unregister(struct page_pool *pool, struct chunk *chunk)
+{
+	bool softirq;
+	u32 i;
+
+	softirq = bh_safe_lock(&pool->dma_mapped.xa_lock);
+	for (i = 0; i < (PP_DMA_INDEX_BITS ? 1 : chunk->n); i++)
+		__xa_erase(&pool->dma_mapped, unit_key(chunk, chunk->first + i));
+	bh_safe_unlock(&pool->dma_mapped.xa_lock, softirq);
+}
+
+/* xa_lock is dropped and taken again where gfp allows to wait; then it was taken with BH off. */
+static int chunk_register(struct page_pool *pool, struct chunk *chunk, gfp_t gfp)
+{
+	bool softirq = in_softirq();
+	int err = 0;
+	u32 i;
+
+	if (PP_DMA_INDEX_BITS) {
+		err = softirq ?
+			xa_alloc(&pool->dma_mapped, &chunk->id, chunk, PP_DMA_INDEX_LIMIT, gfp) :
+			xa_alloc_bh(&pool->dma_mapped, &chunk->id, chunk, PP_DMA_INDEX_LIMIT, gfp);
+		if (err == -EBUSY)
+			pr_warn_once("page_pool: no index left for a DMA mapping\n");
+		return err;
+	}
+
+	for (i = 0; i < chunk->n && !err; i++) {
+		unsigned long key = unit_key(chunk, chunk->first + i);
+
+		err = xa_err(softirq ? xa_store(&pool->dma_mapped, key, chunk, gfp) :
+				       xa_store_bh(&pool->dma_mapped, key, chunk, gfp));
+	}
+	if (err)
+		chunk_unregister(pool, chunk);
+	return err;
+}
+
+/* ---- a chunk's life ---------------------------------------------------------------------- */
+
+static size_t chunk_bytes(const struct chunk *chunk)
+{
+	return PAGE_SIZE << chunk->order;
+}
+
+/* Can each page's address be kept in struct page? Only a 32-bit CPU has trouble with it. */
+static bool chunk_addressable(const struct chunk *chunk)
+{
+	return !page_pool_set_dma_addr(chunk->first, chunk->dma) &&
+	       !page_pool_set_dma_addr(chunk->first, chunk->dma + chunk_bytes(chunk) - PAGE_SIZE);
+}
+
+/* Its page is one compound page in a pool of a higher order; else it is split into pages. */
+static struct page *chunk_pages_alloc(struct page_pool *pool, unsigned int order, gfp_t gfp)
+{
+	struct page *page;
+	unsigned int i;
+
+	if (pool->p.order)
+		return alloc_pages_node(pool->p.nid, gfp | __GFP_COMP, order);
+
+	page = alloc_pages_node(pool->p.nid, gfp, order);
+	if (!page || !order)
+		return page;
+
+	split_page(page, order);
+	for (i = 0; i < 1U << order; i++)
+		clear_page_pfmemalloc(page + i); /* pp_magic of the tails is anything */
+	return page;
+}
+
+/* Drop the chunk's reference of each page that is home. It is not mapped any more. */
+static void units_put(struct page *first, const unsigned long *home, unsigned int n)
+{
+	unsigned int i;
+
+	for_each_set_bit(i, home, n)
+		put_page(first + i);
+}
+
+/* A mapped chunk with all pages home, which nobody else knows yet; the consumer's call */
+static struct chunk *chunk_create(struct chunk_pool *cp, unsigned int order, gfp_t gfp)
+{
+	struct page_pool *pool = &cp->pub;
+	unsigned int n = pool->p.order ? 1 : 1U << order;
+	struct chunk *chunk;
+	struct page *page;
+
+	page = chunk_pages_alloc(pool, order, gfp);
+	if (!page)
+		return NULL;
+
+	chunk = kmalloc_node(struct_size(chunk, home, BITS_TO_LONGS(n)), record_gfp(gfp),
+			     pool->p.nid);
+	if (!chunk)
+		goto put;
+
+	*chunk = (struct chunk) {
+		.first = page,
+		.n = n,
+		.n_home = n,
+		.nid = page_to_nid(page),
+		.order = order,
+		.class = HOME_NONE,
+		.mapped = true,
+		.reserve = page_is_pfmemalloc(page),
+	};
+	INIT_LIST_HEAD(&chunk->by_home);
+	bitmap_zero(chunk->home, round_up(n, BITS_PER_LONG));
+	bitmap_set(chunk->home, 0, n);
+
+	chunk->dma = dma_map_page_attrs(pool->p.dev, page, 0, chunk_bytes(chunk),
+					pool->p.dma_dir, MAP_ATTRS);
+	if (dma_mapping_error(pool->p.dev, chunk->dma))
+		goto free;
+	if (WARN_ONCE(!chunk_addressable(chunk), "page_pool: DMA address %pad does not fit\n",
+		      &chunk->dma))
+		goto unmap;
+	page_pool_set_dma_addr(page, 0);
+	if (chunk_register(pool, chunk, record_gfp(gfp)))
+		goto unmap;
+
+	if (cp->want_sync && dma_dev_need_sync(pool->p.dev))
+		pool->dma_sync = true;
+	return chunk;
+
+unmap:
+	page_pool_set_dma_addr(page, 0);
+	dma_unmap_page_attrs(pool->p.dev, chunk->dma, chunk_bytes(chunk), pool->p.dma_dir,
+			     MAP_ATTRS);
+free:
+	kfree(chunk);
+put:
+	while (n--)
+		put_page(page + n);
+	return NULL;
+}
+
+/* It is unmapped, off all lists, and has all pages home. */
+static void chunk_free(struct chunk *chunk)
+{
+	units_put(chunk->first, chunk->home, chunk->n);
+	kfree(chunk);
+}
+
+/* File a chunk under what it has home now. */
+static void chunk_file(struct chunk_pool *cp, struct chunk *chunk)
+{
+	enum home_class class;
+
+	if (!chunk->n_home || !chunk->mapped)
+		class = HOME_NONE;
+	else
+		class = chunk->n_home * HOME_ALL / chunk->n;
+
+	if (class == chunk->class)
+		return;
+	if (chunk->class == HOME_ALL)
+		cp->n_idle -= 1U << chunk->order;
+	if (class == HOME_ALL)
+		cp->n_idle += 1U << chunk->order;
+	chunk->class = class;
+	if (class == HOME_NONE)
+		list_del_init(&chunk->by_home);
+	else
+		list_move(&chunk->by_home, &cp->home[class]);
+}
+
+static void chunk_join(struct chunk_pool *cp, struct chunk *chunk)
+{
+	lockdep_assert_held(&cp->lock);
+
+	list_add(&chunk->all, &cp->chunks);
+	cp->n_pages += 1U << chunk->order;
+	chunk_file(cp, chunk);
+}
+
+/* The end of its mapping. The lock makes sure that it comes once, and that none goes unseen. */
+static void chunk_unmap(struct chunk_pool *cp, struct chunk *chunk)
+{
+	struct page_pool *pool = &cp->pub;
+
+	lockdep_assert_held(&cp->lock);
+
+	chunk->mapped = false;
+	chunk_file(cp, chunk);
+	list_del(&chunk->all);
+	cp->n_pages -= 1U << chunk->order;
+	dma_unmap_page_attrs(pool->p.dev, chunk->dma, chunk_bytes(chunk), pool->p.dma_dir,
+			     MAP_ATTRS);
+}
+
+/* Has the pool a use for one more idle chunk? */
+static bool chunk_keep(const struct chunk_pool *cp, const struct chunk *chunk)
+{
+	int nid = READ_ONCE(cp->pub.p.nid);
+
+	if (IS_ENABLED(CONFIG_NUMA) && nid != NUMA_NO_NODE && nid != chunk->nid)
+		return false;
+	return cp->n_idle < IDLE_PAGES && !chunk->reserve;
+}
+
+/* ---- giving out what is home, and growing ------------------------------------------------ */
+
+/* Take up to max pages out of a chunk: those that nobody else has a reference of. */
+static unsigned int chunk_take(struct chunk_pool *cp, struct chunk *chunk, netmem_ref *to,
+			       unsigned int max, unsigned int *looks)
+{
+	unsigned int bit, n = 0;
+
+	lockdep_assert_held(&cp->lock);
+
+	for_each_set_bit_wrap(bit, chunk->home, chunk->n, chunk->cursor) {
+		struct page *page = chunk->first + bit;
+
+		if (n == max || !*looks)
+			break;
+		--*looks;
+		chunk->cursor = bit + 1 == chunk->n ? 0 : bit + 1;
+		if (page_ref_count(page) != 1)
+			continue;
+
+		__clear_bit(bit, chunk->home);
+		page_pool_set_dma_addr(page, chunk->dma + ((dma_addr_t)bit << PAGE_SHIFT));
+		if (PP_DMA_INDEX_BITS)
+			netmem_set_dma_index(page_to_netmem(page), chunk->id);
+		to[n++] = page_to_netmem(page);
+	}
+	chunk->n_home -= n;
+	chunk_file(cp, chunk);
+	return n;
+}
+
+/* Softirq keeps the consumer on its CPU, so that the node does not change. */
+static int preferred_nid(const struct page_pool *pool)
+{
+	if (!IS_ENABLED(CONFIG_NUMA) || pool->p.nid == NUMA_NO_NODE)
+		return numa_mem_id();
+	return pool->p.nid;
+}
+
+/* From the chunks with the fewest pages home, so that the others become idle some day */
+static unsigned int pool_take(struct chunk_pool *cp, netmem_ref *to, unsigned int max)
+{
+	int nid = preferred_nid(&cp->pub);
+	unsigned int looks = LOOKS_MAX;
+	struct chunk *chunk, *next;
+	unsigned int n = 0;
+	bool softirq;
+	int class;
+
+	softirq = bh_safe_lock(&cp->lock);
+	for (class = 0; class < HOME_CLASSES && n < max; class++) {
+		list_for_each_entry_safe(chunk, next, &cp->home[class], by_home) {
+			unsigned int got = 0;
+
+			if (n == max || !looks)
+				break;
+			looks--;
+			if (chunk->nid == nid)
+				got = chunk_take(cp, chunk, to + n, max - n, &looks);
+			if (!got) /* look at others first, next time */
+				list_move_tail(&chunk->by_home, &cp->home[class]);
+			n += got;
+		}
+	}
+	bh_safe_unlock(&cp->lock, softirq);
+	return n;
+}
+
+/* For what we can do without: no reclaim, no reserves, no complaint, no other node */
+static gfp_t opportunistic(gfp_t gfp)
+{
+	gfp &= ~(__GFP_RECLAIM | __GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL |
+		 __GFP_RETRY_MAYFAIL | __GFP_COMP);
+	return gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_THISNODE;
+}
+
+/*
+ * Order of the next chunk: the pool about doubles. pool_size is the driver's word on how many
+ * pages it will have out, so the first chunk may be as large.
+ */
+static unsigned int chunk_order_next(const struct chunk_pool *cp)
+{
+	unsigned int pages = max3(READ_ONCE(cp->n_pages), cp->pub.p.pool_size, 1U);
+
+	return min3(max_t(unsigned int, ilog2(pages), CHUNK_ORDER_MIN), cp->order_max,
+		    cp->order_ok + 1U);
+}
+
+/*
+ * The largest chunk that is to be had. When memory is fragmented, the next one is tried at
+ * most one order above what was found last: one vain attempt a chunk, and a way back up.
+ */
+static struct chunk *pool_chunk_create(struct chunk_pool *cp, gfp_t gfp)
+{
+	unsigned int order = cp->pub.p.order;
+	struct chunk *chunk;
+
+	if (order)
+		return chunk_create(cp, order, gfp);
+
+	for (order = chunk_order_next(cp); order; order--) {
+		chunk = chunk_create(cp, order, opportunistic(gfp));
+		if (chunk) {
+			cp->order_ok = order;
+			return chunk;
+		}
+	}
+	cp->order_ok = 0;
+	return chunk_create(cp, 0, gfp);
+}
+
+/* Add chunks until there are max pages to give out; with no wait for more than the first. */
+static unsigned int pool_grow(struct chunk_pool *cp, netmem_ref *to, unsigned int max, gfp_t gfp)
+{
+	unsigned int looks = UINT_MAX, n = 0;
+	struct chunk *chunk;
+	bool softirq;
+
+	do {
+		chunk = pool_chunk_create(cp, gfp);
+		if (!chunk)
+			break;
+		softirq = bh_safe_lock(&cp->lock);
+		chunk_join(cp, chunk);
+		n += chunk_take(cp, chunk, to + n, max - n, &looks);
+		bh_safe_unlock(&cp->lock, softirq);
+		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
+	} while (n < max);
+	return n;
+}
+
+/* ---- giving chunks back ------------------------------------------------------------------ */
+
+/* Unmap an idle chunk that is not of node keep, and take it out of the pool. */
+static struct chunk *pool_detach_idle(struct chunk_pool *cp, int keep)
+{
+	struct chunk *chunk, *found = NULL;
+	bool softirq;
+
+	softirq = bh_safe_lock(&cp->lock);
+	list_for_each_entry(chunk, &cp->home[HOME_ALL], by_home) {
+		if (chunk->nid == keep)
+			continue;
+		found = chunk;
+		chunk_unmap(cp, chunk);
+		chunk_unregister(&cp->pub, chunk);
+		break;
+	}
+	bh_safe_unlock(&cp->lock, softirq);
+	return found;
+}
+
+/* Give back idle chunks, of other nodes than keep, until it is so many pages. */
+static unsigned long pool_trim(struct chunk_pool *cp, unsigned long pages, int keep)
+{
+	unsigned long freed = 0;
+	struct chunk *chunk;
+
+	while (freed < pages && READ_ONCE(cp->n_idle)) {
+		chunk = pool_detach_idle(cp, keep);
+		if (!chunk)
+			break;
+		freed += 1UL << chunk->order;
+		chunk_free(chunk);
+	}
+	return freed;
+}
+
+/*
+ * A page comes home. The chunk's reference stays; it is dropped only when the mapping is gone:
+ * with that of all pages, or, in a revoked chunk, page by page.
+ */
+static void pool_bring_home(struct chunk_pool *cp, struct page *page)
+{
+	struct chunk *chunk = chunk_of(&cp->pub, page);
+	bool softirq, revoked, done;
+
+	if (WARN_ONCE(!chunk, "page_pool: page %p is released and was not out\n", page))
+		return;
+
+	page_pool_set_dma_addr(page, 0);
+	if (PP_DMA_INDEX_BITS)
+		netmem_set_dma_index(page_to_netmem(page), 0);
+	page_pool_clear_pp_info(page_to_netmem(page));
+
+	softirq = bh_safe_lock(&cp->lock);
+	revoked = !chunk->mapped;
+	if (!revoked)
+		__set_bit(page - chunk->first, chunk->home);
+	chunk->n_home++;
+	done = chunk->n_home == chunk->n && (revoked || !chunk_keep(cp, chunk));
+	if (done && !revoked)
+		chunk_unmap(cp, chunk);
+	else
+		chunk_file(cp, chunk);
+	if (done)
+		chunk_unregister(&cp->pub, chunk);
+	bh_safe_unlock(&cp->lock, softirq);
+
+	if (revoked)
+		put_page(page); /* the others went the same way */
+	if (done && revoked)
+		kfree(chunk);
+	else if (done)
+		chunk_free(chunk);
+}
+
+/* Unmap all chunks of a destroyed pool, and give back what is home. */
+static void pool_revoke(struct chunk_pool *cp)
+{
+	DECLARE_BITMAP(home, CHUNK_PAGES);
+	struct chunk *chunk;
+	struct page *first;
+	bool softirq, last;
+	unsigned int n;
+
+	pool_end_sync(cp);
+	for (;;) {
+		softirq = bh_safe_lock(&cp->lock);
+		chunk = list_first_entry_or_null(&cp->chunks, struct chunk, all);
+		if (!chunk)
+			break;
+		chunk_unmap(cp, chunk);
+		first = chunk->first;
+		n = chunk->n;
+		bitmap_copy(home, chunk->home, n);
+		last = chunk->n_home == n;
+		if (last)
+			chunk_unregister(&cp->pub, chunk);
+		bh_safe_unlock(&cp->lock, softirq);
+
+		/* if not the last one: whose pages are all back by now may be freed already */
+		if (last)
+			kfree(chunk);
+		units_put(first, home, n);
+	}
+	bh_safe_unlock(&cp->lock, softirq);
+}
+
+/* ---- memory pressure ---------------------------------------------------------------------- */
+
+static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	unsigned long pages = 0;
+	struct chunk_pool *cp;
+
+	spin_lock(&pools_lock);
+	list_for_each_entry(cp, &pools, link)
+		pages += READ_ONCE(cp->n_idle);
+	spin_unlock(&pools_lock);
+	return pages ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	unsigned long freed = 0;
+	struct chunk_pool *cp;
+
+	spin_lock(&pools_lock);
+	list_for_each_entry(cp, &pools, link) {
+		if (freed >= sc->nr_to_scan)
+			break;
+		freed += pool_trim(cp, sc->nr_to_scan - freed, NUMA_NO_NODE);
+	}
+	spin_unlock(&pools_lock);
+	return freed ?: SHRINK_STOP;
+}
+
+static int __init page_pool_shrinker_init(void)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "page_pool");
+
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = shrink_count;
+	shrinker->scan_objects = shrink_scan;
+	shrinker_register(shrinker);
+	return 0;
+}
+subsys_initcall(page_pool_shrinker_init);
+
+static void pool_show_shrinker(struct chunk_pool *cp)
+{
+	spin_lock(&pools_lock);
+	list_add_tail(&cp->link, &pools);
+	spin_unlock(&pools_lock);
+}
+
+static void pool_hide_shrinker(struct chunk_pool *cp)
+{
+	spin_lock(&pools_lock);
+	list_del(&cp->link);
+	spin_unlock(&pools_lock);
+}
+
+/* ---- create ------------------------------------------------------------------------------- */
+
+static int params_check(const struct page_pool *pool)
+{
+	unsigned int flags = pool->slow.flags;
+
+	if (flags & ~PP_FLAG_ALL)
+		return -EINVAL;
+	if (flags & PP_FLAG_DMA_MAP && pool->p.dma_dir != DMA_FROM_DEVICE &&
+	    pool->p.dma_dir != DMA_BIDIRECTIONAL)
+		return -EINVAL;
+	if (flags & PP_FLAG_DMA_SYNC_DEV && (!(flags & PP_FLAG_DMA_MAP) || !pool->p.max_len))
+		return -EINVAL;
+	return 0;
+}
+
+/* If the receive queue has a memory provider, the pool is a front for it and has no chunks. */
+static int provider_init(struct page_pool *pool)
+{
+	struct netdev_rx_queue *rxq;
+	int err;
+
+	if (!(pool->slow.flags & PP_FLAG_ALLOW_UNREADABLE_NETMEM))
+		return 0;
+
+	ASSERT_RTNL(); /* the queue's configuration stays as it is */
+	rxq = __netif_get_rx_queue(pool->slow.netdev, pool->slow.queue_idx);
+	pool->mp_priv = rxq->mp_params.mp_priv;
+	pool->mp_ops = rxq->mp_params.mp_ops;
+	if (!pool->mp_ops)
+		return 0;
+
+	if (!pool->dma_map || !(pool->slow.flags & PP_FLAG_DMA_SYNC_DEV))
+		return -EOPNOTSUPP;
+	if (WARN_ON(!is_kernel_rodata((unsigned long)pool->mp_ops)))
+		return -EFAULT;
+
+	pool->dma_sync = true; /* until the provider says otherwise */
+	err = pool->mp_ops->init(pool);
+	if (err) {
+		pr_warn("page_pool: memory provider gave up with errno %d\n", err);
+		return err;
+	}
+	static_branch_inc(&page_pool_mem_providers);
+	return 0;
+}
+
+static void chunks_init(struct chunk_pool *cp)
+{
+	struct page_pool *pool = &cp->pub;
+	int i;
+
+	spin_lock_init(&cp->lock);
+	INIT_LIST_HEAD(&cp->chunks);
+	for (i = 0; i < HOME_CLASSES; i++)
+		INIT_LIST_HEAD(&cp->home[i]);
+	xa_init_flags(&pool->dma_mapped, XA_FLAGS_ALLOC1);
+
+	/* a device that goes through bounce buffers has a limit */
+	cp->order_max = CHUNK_ORDER;
+	if (pool->dma_map && pool->p.dev)
+		cp->order_max = min_t(size_t, CHUNK_ORDER,
+				      ilog2(max_t(size_t, dma_max_mapping_size(pool->p.dev),
+						  PAGE_SIZE)) - PAGE_SHIFT);
+	cp->order_ok = cp->order_max;
+}
+
+static int pool_init(struct chunk_pool *cp, const struct page_pool_params *params, int cpuid)
+{
+	struct page_pool *pool = &cp->pub;
+	int err;
+
+	pool->p = params->fast;
+	pool->slow = params->slow;
+	pool->cpuid = cpuid;
+	pool->dma_sync_for_cpu = true;
+
+	err = params_check(pool);
+	if (err)
+		return err;
+	pool->dma_map = pool->slow.flags & PP_FLAG_DMA_MAP;
+	cp->want_sync = pool->slow.flags & PP_FLAG_DMA_SYNC_DEV;
+	pool->has_init_callback = pool->slow.init_callback;
+	refcount_set(&pool->user_cnt, 1); /* page_pool_destroy() */
+	chunks_init(cp);
+
+	err = stats_init(pool);
+	if (err)
+		return err;
+	err = ptr_ring_init(&pool->ring, min(pool->p.pool_size ?: RING_DEFAULT, RING_MAX),
+			    GFP_KERNEL);
+	if (err)
+		goto stats;
+	err = provider_init(pool);
+	if (err)
+		goto ring;
+	return 0;
+
+ring:
+	ptr_ring_cleanup(&pool->ring, NULL);
+stats:
+	stats_free(pool);
+	return err;
+}
+
+static void pool_uninit(struct chunk_pool *cp)
+{
+	struct page_pool *pool = &cp->pub;
+
+	ptr_ring_cleanup(&pool->ring, NULL);
+	xa_destroy(&pool->dma_mapped);
+	stats_free(pool);
+	if (pool->mp_ops) {
+		pool->mp_ops->destroy(pool);
+		static_branch_dec(&page_pool_mem_providers);
+	}
+}
+
+/**
+ * page_pool_create_percpu() - make a page pool that belongs to a CPU
+ * @params:	what pool, see struct page_pool_params
+ * @cpuid:	pages that are returned in softirq on this CPU may go into the cache; -1: none
+ *
+ * Return: the pool, which page_pool_destroy() ends, or an error pointer.
+ */
+struct page_pool *
+page_pool_create_percpu(const struct page_pool_params *params, int cpuid)
+{
+	struct chunk_pool *cp;
+	int err;
+
+	cp = kzalloc_node(sizeof(*cp), GFP_KERNEL, params->nid);
+	if (!cp)
+		return ERR_PTR(-ENOMEM);
+
+	err = pool_init(cp, params, cpuid);
+	if (err)
+		goto free;
+	err = page_pool_list(&cp->pub);
+	if (err)
+		goto uninit;
+	pool_show_shrinker(cp);
+	return &cp->pub;
+
+uninit:
+	pool_uninit(cp);
+free:
+	pr_warn("page_pool: no pool was created, errno %d\n", err);
+	kfree(cp);
+	return ERR_PTR(err);
+}
+EXPORT_SYMBOL(page_pool_create_percpu);
+
+/**
+ * page_pool_create() - make a page pool
+ * @params:	what pool, see struct page_pool_params
+ *
+ * Return: the pool, which page_pool_destroy() ends, or an error pointer.
+ */
+struct page_pool *page_pool_create(const struct page_pool_params *params)
+{
+	return page_pool_create_percpu(params, -1);
+}
+EXPORT_SYMBOL(page_pool_create);
+
+/* ---- release: out of cache, ring and count ------------------------------------------------ */
+
+/* Nobody but the caller may use the pool afterwards, as it may have been the last page. */
+static void pool_release(struct page_pool *pool, netmem_ref netmem)
+{
+	bool ours = true;
+
+	if (has_provider(pool)) {
+		ours = pool->mp_ops->release_netmem(pool, netmem);
+	} else if (pool->dma_map) {
+		pool_bring_home(chunk_pool(pool), netmem_to_page(netmem));
+		ours = false;
+	}
+	count_release(pool, netmem);
+	if (ours) {
+		page_pool_clear_pp_info(netmem);
+		put_page(netmem_to_page(netmem));
+	}
+}
+
+static void pool_empty_cache(struct page_pool *pool)
+{
+	while (pool->alloc.count)
+		pool_release(pool, pool->alloc.cache[--pool->alloc.count]);
+}
+
+/* ---- allocate ------------------------------------------------------------------------------ */
+
+/* Cache is empty: move pages from the ring, as long as they are of the right node. */
+static noinline netmem_ref pool_refill(struct page_pool *pool)
+{
+	struct pp_alloc_cache *cache = &pool->alloc;
+	netmem_ref netmem;
+	int nid;
+
+	if (__ptr_ring_empty(&pool->ring)) {
+		count_alloc(pool, empty);
+		return 0;
+	}
+
+	nid = preferred_nid(pool);
+	while (cache->count < PP_ALLOC_CACHE_REFILL) {
+		netmem = (__force netmem_ref)__ptr_ring_consume(&pool->ring);
+		if (!netmem)
+			break;
+		if (unlikely(!netmem_is_pref_nid(netmem, nid))) {
+			/* one at a time, and then to the slow path: it costs more */
+			pool_release(pool, netmem);
+			count_alloc(pool, waive);
+			break;
+		}
+		cache->cache[cache->count++] = netmem;
+	}
+	if (unlikely(!cache->count))
+		return 0;
+	count_alloc(pool, refill);
+	return cache->cache[--cache->count];
+}
+
+/* Pages of a pool that maps nothing: straight from the page allocator */
+static unsigned int pool_pages_alloc(struct page_pool *pool, netmem_ref *to, unsigned int max,
+				     gfp_t gfp)
+{
+	struct page *page;
+
+	if (pool->p.order) {
+		page = alloc_pages_node(pool->p.nid, gfp | __GFP_COMP, pool->p.order);
+		to[0] = page_to_netmem(page);
+		return !!page;
+	}
+	memset(to, 0, max * sizeof(*to)); /* it fills what is NULL */
+	return alloc_pages_bulk_array_node(gfp, pool->p.nid, max, (struct page **)to);
+}
+
+static noinline netmem_ref pool_alloc_slow(struct page_pool *pool, gfp_t gfp)
+{
+	unsigned int max = pool->p.order ? 1 : PP_ALLOC_CACHE_REFILL;
+	struct chunk_pool *cp = chunk_pool(pool);
+	netmem_ref *to = pool->alloc.cache;
+	unsigned int i, n;
+
+	/* out of memory in NAPI is no news */
+	if ((gfp & GFP_ATOMIC) == GFP_ATOMIC)
+		gfp |= __GFP_NOWARN;
+
+	if (pool->dma_map) {
+		n = pool_take(cp, to, max);
+		if (!n) {
+			pool_trim(cp, ULONG_MAX, preferred_nid(pool));
+			n = pool_grow(cp, to, max, gfp);
+		}
+	} else {
+		n = pool_pages_alloc(pool, to, max, gfp);
+	}
+	if (unlikely(!n))
+		return 0;
+
+	for (i = 0; i < n; i++) {
+		sync_for_device(pool, to[i], pool->p.max_len);
+		page_pool_set_pp_info(pool, to[i]);
+		count_hold(pool, to[i]);
+	}
+	if (pool->p.order)
+		count_alloc(pool, slow_high_order);
+	else
+		count_alloc(pool, slow);
+	pool->alloc.count = n - 1;
+	return to[n - 1];
+}
+
+/* As page_pool_alloc_pages(), for pools whose memory need not be pages */
+netmem_ref page_pool_alloc_netmems(struct page_pool *pool, gfp_t gfp)
+{
+	netmem_ref netmem;
+
+	if (likely(pool->alloc.count)) {
+		count_alloc(pool, fast);
+		return pool->alloc.cache[--pool->alloc.count];
+	}
+
+	netmem = pool_refill(pool);
+	if (likely(netmem))
+		return netmem;
+	if (has_provider(pool))
+		return pool->mp_ops->alloc_netmems(pool, gfp);
+	return pool_alloc_slow(pool, gfp);
+}
+EXPORT_SYMBOL(page_pool_alloc_netmems);
+
+/* For the consumer alone: a page, mapped if the pool maps, or NULL */
+struct page *page_pool_alloc_pages(struct page_pool *pool, gfp_t gfp)
+{
+	return netmem_to_page(page_pool_alloc_netmems(pool, gfp));
+}
+EXPORT_SYMBOL(page_pool_alloc_pages);
+ALLOW_ERROR_INJECTION(page_pool_alloc_pages, NULL);
+
+/* ---- return -------------------------------------------------------------------------------- */
+
+/* Nobody else has a reference, and it is not from the emergency reserves. */
+static bool recyclable(netmem_ref netmem)
+{
+	struct page *page = __netmem_to_page(netmem);
+
+	return netmem_is_net_iov(netmem) ||
+	       (page_ref_count(page) == 1 && !page_is_pfmemalloc(page));
+}
+
+/* Into the cache; only where the consumer cannot run at the same time */
+static bool to_cache(struct page_pool *pool, netmem_ref netmem)
+{
+	if (unlikely(pool->alloc.count == PP_ALLOC_CACHE_SIZE)) {
+		count_recycle(pool, cache_full, 1);
+		return false;
+	}
+	pool->alloc.cache[pool->alloc.count++] = netmem;
+	count_recycle(pool, cached, 1);
+	return true;
+}
+
+/* Return: the page, if it is for the ring now; 0: it is dealt with */
+static __always_inline netmem_ref pool_return(struct page_pool *pool, netmem_ref netmem,
+					      unsigned int sync_len, bool direct)
+{
+	lockdep_assert_no_hardirq();
+
+	if (likely(recyclable(netmem))) {
+		sync_for_device(pool, netmem, sync_len);
+		return direct && to_cache(pool, netmem) ? 0 : netmem;
+	}
+	count_recycle(pool, released_refcnt, 1);
+	pool_release(pool, netmem);
+	return 0;
+}
+
+static bool to_ring(struct page_pool *pool, netmem_ref netmem)
+{
+	bool softirq = bh_safe_lock(&pool->ring.producer_lock);
+	bool full = __ptr_ring_produce(&pool->ring, (__force void *)netmem);
+
+	if (!full)
+		count_recycle(pool, ring, 1);
+	bh_safe_unlock(&pool->ring.producer_lock, softirq);
+	return !full;
+}
+
+/*
+ * Is this where the consumer runs, so that it does not at the same time? Under PREEMPT_RT it can
+ * preempt a softirq.
+ */
+static bool consumer_here(const struct page_pool *pool)
+{
+	const struct napi_struct *napi;
+	int cpu;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || unlikely(!in_softirq()))
+		return false;
+
+	cpu = smp_processor_id();
+	if (READ_ONCE(pool->cpuid) == cpu)
+		return true;
+	napi = READ_ONCE(pool->p.napi);
+	return napi && READ_ONCE(napi->list_owner) == cpu;
+}
+
+/* The last of the page pool's references of a page has gone. */
+void page_pool_put_unrefed_netmem(struct page_pool *pool, netmem_ref netmem,
+				  unsigned int dma_sync_size, bool allow_direct)
+{
+	netmem = pool_return(pool, netmem, dma_sync_size, allow_direct || consumer_here(pool));
+	if (netmem && !to_ring(pool, netmem)) {
+		count_recycle(pool, ring_full, 1);
+		pool_release(pool, netmem);
+	}
+}
+EXPORT_SYMBOL(page_pool_put_unrefed_netmem);
+
+void page_pool_put_unrefed_page(struct page_pool *pool, struct page *page,
+				unsigned int dma_sync_size, bool allow_direct)
+{
+	page_pool_put_unrefed_netmem(pool, page_to_netmem(page), dma_sync_size, allow_direct);
+}
+EXPORT_SYMBOL(page_pool_put_unrefed_page);
+
+/**
+ * page_pool_put_page_bulk() - drop a reference of each of several pages
+ * @pool:	that they are from
+ * @data:	addresses within the pages; overwritten
+ * @count:	of them
+ *
+ * Takes the ring's lock once. What finds the ring full is released.
+ */
+void page_pool_put_page_bulk(struct page_pool *pool, void **data, int count)
+{
+	bool direct = consumer_here(pool);
+	int i, done, n = 0;
+	bool softirq;
+
+	for (i = 0; i < count; i++) {
+		netmem_ref netmem = page_to_netmem(virt_to_head_page(data[i]));
+
+		if (!page_pool_is_last_ref(netmem))
+			continue;
+		netmem = pool_return(pool, netmem, -1, direct);
+		if (netmem)
+			data[n++] = (__force void *)netmem;
+	}
+	if (!n)
+		return;
+
+	softirq = bh_safe_lock(&pool->ring.producer_lock);
+	for (done = 0; done < n; done++)
+		if (__ptr_ring_produce(&pool->ring, data[done]))
+			break;
+	count_recycle(pool, ring, done);
+	if (done < n)
+		count_recycle(pool, ring_full, 1);
+	bh_safe_unlock(&pool->ring.producer_lock, softirq);
+
+	while (done < n)
+		pool_release(pool, (__force netmem_ref)data[done++]);
+}
+EXPORT_SYMBOL(page_pool_put_page_bulk);
+
+/* ---- fragments ------------------------------------------------------------------------------ */
+
+/*
+ * The open page has FRAG_BIAS references, so that a fragment costs no atomic operation. Drop
+ * those that were not given out. Return: nobody has a fragment of it any more
+ */
+static bool frag_unbias(struct page_pool *pool, netmem_ref netmem)
+{
+	return page_pool_unref_netmem(netmem, FRAG_BIAS - pool->frag_users) == 0;
+}
+
+/* No room in the open page: close it. Return: the page if it can be opened again at once */
+static netmem_ref frag_close(struct page_pool *pool, netmem_ref netmem)
+{
+	if (likely(!frag_unbias(pool, netmem)))
+		return 0;
+	if (!recyclable(netmem)) {
+		pool_release(pool, netmem);
+		return 0;
+	}
+	sync_for_device(pool, netmem, -1);
+	count_alloc(pool, fast);
+	return netmem;
+}
+
+static void pool_drop_frag(struct page_pool *pool)
+{
+	netmem_ref netmem = pool->frag_page;
+
+	pool->frag_page = 0;
+	if (netmem && frag_unbias(pool, netmem))
+		pool_release(pool, netmem);
+}
+
+/* For the consumer alone: part of a page, at *offset, or 0 */
+netmem_ref page_pool_alloc_frag_netmem(struct page_pool *pool, unsigned int *offset,
+				       unsigned int size, gfp_t gfp)
+{
+	unsigned int whole = PAGE_SIZE << pool->p.order;
+	netmem_ref netmem = pool->frag_page;
+
+	if (WARN_ON(size > whole))
+		return 0;
+	size = ALIGN(size, max_t(unsigned int, dma_get_cache_alignment(),
+				 __alignof__(struct skb_shared_info)));
+
+	if (netmem && pool->frag_offset + size <= whole) {
+		*offset = pool->frag_offset;
+		pool->frag_offset += size;
+		pool->frag_users++;
+		count_alloc(pool, fast);
+		return netmem;
+	}
+
+	if (netmem)
+		netmem = frag_close(pool, netmem);
+	if (!netmem)
+		netmem = page_pool_alloc_netmems(pool, gfp);
+	pool->frag_page = netmem;
+	if (unlikely(!netmem))
+		return 0;
+
+	page_pool_fragment_netmem(netmem, FRAG_BIAS);
+	pool->frag_users = 1;
+	pool->frag_offset = size;
+	*offset = 0;
+	return netmem;
+}
+EXPORT_SYMBOL(page_pool_alloc_frag_netmem);
+
+struct page *page_pool_alloc_frag(struct page_pool *pool, unsigned int *offset,
+				  unsigned int size, gfp_t gfp)
+{
+	return netmem_to_page(page_pool_alloc_frag_netmem(pool, offset, size, gfp));
+}
+EXPORT_SYMBOL(page_pool_alloc_frag);
+
+/* ---- destroy -------------------------------------------------------------------------------- */
+
+static void pool_empty_ring(struct page_pool *pool)
+{
+	netmem_ref netmem;
+
+	while ((netmem = (__force netmem_ref)ptr_ring_consume_bh(&pool->ring))) {
+		if (netmem_ref_count(netmem) != 1)
+			pr_crit("page_pool: a page in the ring has %d references\n",
+				netmem_ref_count(netmem));
+		pool_release(pool, netmem);
+	}
+}
+
+/*
+ * The first time, all mappings are ended: when it has returned, the device may go. Producers may
+ * still be there, and put pages into the ring, so that it is emptied each time.
+ */
+static void pool_scrub(struct page_pool *pool)
+{
+	struct chunk_pool *cp = chunk_pool(pool);
+
+	if (!pool->destroy_cnt) {
+		pool_empty_cache(pool);
+		pool_hide_shrinker(cp);
+		if (pool->dma_map)
+			pool_revoke(cp);
+	}
+	pool->destroy_cnt++;
+	pool_empty_ring(pool);
+}
+
+static void pool_free(struct page_pool *pool)
+{
+	struct chunk_pool *cp = chunk_pool(pool);
+
+	if (pool->disconnect)
+		pool->disconnect(pool);
+	page_pool_unlist(pool);
+	WARN_ON_ONCE(!xa_empty(&pool->dma_mapped));
+	pool_uninit(cp);
+	kfree(cp);
+}
+
+/* Return: pages that are still out; with none the pool is gone */
+static int pool_end(struct page_pool *pool)
+{
+	bool softirq;
+	int inflight;
+
+	pool_scrub(pool);
+	inflight = page_pool_inflight(pool, true);
+	/* who has put the last page into the ring may still hold its lock */
+	softirq = bh_safe_lock(&pool->ring.producer_lock);
+	bh_safe_unlock(&pool->ring.producer_lock, softirq);
+	if (!inflight)
+		pool_free(pool);
+	return inflight;
+}
+
+/* A pool that netlink does not show says that it waits. */
+static void pool_warn_stalled(struct page_pool *pool, int inflight)
+{
+	const void *netdev = READ_ONCE(pool->slow.netdev);
+
+	if (time_before(jiffies, pool->defer_warn) || (netdev && netdev != NET_PTR_POISON))
+		return;
+	pr_warn("%s() stalled pool shutdown: id %u, %d inflight %d sec\n",
+		"page_pool_release_retry", pool->user.id, inflight,
+		(s32)((u32)jiffies - (u32)pool->defer_start) / HZ);
+	pool->defer_warn = jiffies + WARN_INTERVAL;
+}
+
+static void page_pool_release_retry(struct work_struct *work)
+{
+	struct page_pool *pool = container_of(to_delayed_work(work), struct page_pool, release_dw);
+	int inflight = pool_end(pool);
+
+	/* 0: it is gone; less: somebody returned a page twice, and it never will be */
+	if (inflight <= 0)
+		return;
+	pool_warn_stalled(pool, inflight);
+	schedule_delayed_work(&pool->release_dw, RETRY_DELAY);
+}
+
+/* XDP's registration is one more user; disconnect is called when the pool goes. */
+void page_pool_use_xdp_mem(struct page_pool *pool, void (*disconnect)(void *),
+			   const struct xdp_mem_info *mem)
+{
+	refcount_inc(&pool->user_cnt);
+	pool->disconnect = disconnect;
+	pool->xdp_mem_id = mem->id;
+}
+
+/* Nothing goes into the cache from elsewhere any more. Pairs with consumer_here(). */
+void page_pool_disable_direct_recycling(struct page_pool *pool)
+{
+	WRITE_ONCE(pool->cpuid, -1);
+	if (!pool->p.napi)
+		return;
+	napi_assert_will_not_race(pool->p.napi);
+	WRITE_ONCE(pool->p.napi, NULL);
+}
+EXPORT_SYMBOL(page_pool_disable_direct_recycling);
+
+/* The last user's call ends all mappings, and then the pool, with its last page. */
+void page_pool_destroy(struct page_pool *pool)
+{
+	if (!pool || !page_pool_put(pool))
+		return;
+
+	page_pool_disable_direct_recycling(pool);
+	pool_drop_frag(pool);
+	if (!pool_end(pool))
+		return;
+
+	page_pool_detached(pool);
+	pool->defer_start = jiffies;
+	pool->defer_warn = jiffies + WARN_INTERVAL;
+	INIT_DELAYED_WORK(&pool->release_dw, page_pool_release_retry);
+	schedule_delayed_work(&pool->release_dw, RETRY_DELAY);
+}
+EXPORT_SYMBOL(page_pool_destroy);
+
+/* The consumer has moved to another node. */
+void page_pool_update_nid(struct page_pool *pool, int new_nid)
+{
+	trace_page_pool_update_nid(pool, new_nid);
+	WRITE_ONCE(pool->p.nid, new_nid);
+	pool_empty_cache(pool); /* a refill looks at the node of what it takes */
+	if (pool->dma_map)
+		pool_trim(chunk_pool(pool), ULONG_MAX, new_nid);
+}
+EXPORT_SYMBOL(page_pool_update_nid);
