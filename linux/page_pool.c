@@ -71,6 +71,7 @@ DEFINE_STATIC_KEY_FALSE(page_pool_mem_providers);
 #define CHUNK_PAGES	(1U << CHUNK_ORDER)
 #define CHUNK_ORDER_MIN	MIN(6, CHUNK_ORDER)	/* of a pool's first chunk */
 #define IDLE_PAGES	CHUNK_PAGES	/* a pool that has these idle keeps no more */
+#define BY_INDEX	(PP_DMA_INDEX_BITS > 0)	/* a page that is out carries its chunk's id */
 #define LOOKS_MAX	256		/* home pages and chunks that one refill looks at */
 
 #define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_WEAK_ORDERING)
@@ -403,13 +404,13 @@ static gfp_t record_gfp(gfp_t gfp)
 
 static unsigned long unit_key(const struct chunk *chunk, const struct page *page)
 {
-	return PP_DMA_INDEX_BITS ? chunk->id : page_to_pfn(page);
+	return BY_INDEX ? chunk->id : page_to_pfn(page);
 }
 
 /* Chunk of a page that is out, NULL if it is not out. Such a page pins its chunk's record. */
 static struct chunk *chunk_of(struct page_pool *pool, struct page *page)
 {
-	return xa_load(&pool->dma_mapped, PP_DMA_INDEX_BITS ?
+	return xa_load(&pool->dma_mapped, BY_INDEX ?
 		       netmem_get_dma_index(page_to_netmem(page)) : page_to_pfn(page));
 }
 
@@ -419,7 +420,7 @@ static void chunk_unregister(struct page_pool *pool, struct chunk *chunk)
 	u32 i;
 
 	softirq = bh_safe_lock(&pool->dma_mapped.xa_lock);
-	for (i = 0; i < (PP_DMA_INDEX_BITS ? 1 : chunk->n); i++)
+	for (i = 0; i < (BY_INDEX ? 1 : chunk->n); i++)
 		__xa_erase(&pool->dma_mapped, unit_key(chunk, chunk->first + i));
 	bh_safe_unlock(&pool->dma_mapped.xa_lock, softirq);
 }
@@ -431,7 +432,7 @@ static int chunk_register(struct page_pool *pool, struct chunk *chunk, gfp_t gfp
 	int err = 0;
 	u32 i;
 
-	if (PP_DMA_INDEX_BITS) {
+	if (BY_INDEX) {
 		err = softirq ?
 			xa_alloc(&pool->dma_mapped, &chunk->id, chunk, PP_DMA_INDEX_LIMIT, gfp) :
 			xa_alloc_bh(&pool->dma_mapped, &chunk->id, chunk, PP_DMA_INDEX_LIMIT, gfp);
@@ -637,7 +638,7 @@ static unsigned int chunk_take(struct chunk_pool *cp, struct chunk *chunk, netme
 
 		__clear_bit(bit, chunk->home);
 		page_pool_set_dma_addr(page, chunk->dma + ((dma_addr_t)bit << PAGE_SHIFT));
-		if (PP_DMA_INDEX_BITS)
+		if (BY_INDEX)
 			netmem_set_dma_index(page_to_netmem(page), chunk->id);
 		to[n++] = page_to_netmem(page);
 	}
@@ -796,7 +797,7 @@ static void pool_bring_home(struct chunk_pool *cp, struct page *page)
 		return;
 
 	page_pool_set_dma_addr(page, 0);
-	if (PP_DMA_INDEX_BITS)
+	if (BY_INDEX)
 		netmem_set_dma_index(page_to_netmem(page), 0);
 	page_pool_clear_pp_info(page_to_netmem(page));
 
@@ -992,7 +993,7 @@ static int pool_init(struct chunk_pool *cp, const struct page_pool_params *param
 		return err;
 	pool->dma_map = pool->slow.flags & PP_FLAG_DMA_MAP;
 	cp->want_sync = pool->slow.flags & PP_FLAG_DMA_SYNC_DEV;
-	pool->has_init_callback = pool->slow.init_callback;
+	pool->has_init_callback = !!pool->slow.init_callback;
 	refcount_set(&pool->user_cnt, 1); /* page_pool_destroy() */
 	chunks_init(cp);
 
