@@ -2,8 +2,9 @@
 /*
  * bench_pool.c - what one page costs on the three ways through a page_pool, with and without a
  * DMA mapping: a page that is alone in the consumer's cache, that takes the ring, and that leaves
- * the pool for good. The device is QEMU's edu, which is only mapped for. Runs once, when the
- * driver is bound; prints "bench_pool: NAME MAPPED PAGES NANOSECONDS" lines, several of each.
+ * the pool for good. The device is QEMU's edu, which is only mapped for. A word that is written to
+ * /sys/module/bench_pool/parameters/run starts it; the kernel's log then has
+ * "bench_pool: WORD NAME MAPPED PAGES NANOSECONDS" lines, several of each.
  *
  * Like a NIC's driver it does all in softirq context, a batch at a time.
  */
@@ -92,7 +93,7 @@ static int fill(struct page_pool *pool)
 	return got == BATCH ? 0 : -ENOMEM;
 }
 
-static int measure(struct device *dev, bool mapped, const struct way *way)
+static int measure(const char *word, struct device *dev, bool mapped, const struct way *way)
 {
 	struct page_pool_params params = {
 		.flags = mapped ? PP_FLAG_DMA_MAP : 0,
@@ -113,27 +114,53 @@ static int measure(struct device *dev, bool mapped, const struct way *way)
 		u64 begun = ktime_get_ns();
 
 		status = way->laps(pool, pages);
-		pr_info("bench_pool: %s %d %u %llu\n", way->name, mapped, pages, ktime_get_ns() - begun);
+		pr_info("bench_pool: %s %s %d %u %llu\n", word, way->name, mapped, pages,
+			ktime_get_ns() - begun);
 	}
 	page_pool_destroy(pool);
 	return status;
 }
 
-static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
-{
-	int i, mapped, status;
+static DEFINE_MUTEX(lock); /* protects the pointer */
+static struct pci_dev *bound;
 
-	if (!pages || pages % BATCH)
+static int run_set(const char *val, const struct kernel_param *param)
+{
+	int i, mapped, status = -ENODEV;
+	char word[16];
+
+	if (sscanf(val, "%15s", word) != 1 || !pages || pages % BATCH)
 		return -EINVAL;
-	status = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32));
+	mutex_lock(&lock);
+	if (bound)
+		status = dma_set_mask_and_coherent(&bound->dev, DMA_BIT_MASK(32));
 	for (mapped = 0; mapped < 2; mapped++)
 		for (i = 0; !status && i < ARRAY_SIZE(ways); i++)
-			status = measure(&pdev->dev, mapped, &ways[i]);
+			status = measure(word, &bound->dev, mapped, &ways[i]);
+	mutex_unlock(&lock);
+	return status;
+}
+static const struct kernel_param_ops run_ops = { .set = run_set };
+module_param_cb(run, &run_ops, NULL, 0200);
+
+static int probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	int status = -EBUSY;
+
+	mutex_lock(&lock);
+	if (!bound) {
+		bound = pdev;
+		status = 0;
+	}
+	mutex_unlock(&lock);
 	return status;
 }
 
 static void remove(struct pci_dev *pdev)
 {
+	mutex_lock(&lock);
+	bound = NULL;
+	mutex_unlock(&lock);
 }
 
 static const struct pci_device_id ids[] = {

@@ -17,15 +17,20 @@ bind() { echo "$1" >"/sys/bus/pci/drivers/$2/bind"; }
 remove() { echo 1 >"/sys/bus/pci/devices/$1/remove"; }
 rescan() { echo 1 >/sys/bus/pci/rescan; }
 
-# edu_pool: tell the driver, ask it
+# edu_pool: tell the driver; its state, as variables state_KEY
 edu() { echo "$*" >$debug/edu_pool/do; }
-state() { sed -n "s/^$1 //p" $debug/edu_pool/state; }
+get_state() { # without a fork, as edu
+	while read -r key is; do eval "state_$key=$is"; done <$debug/edu_pool/state
+}
 state_is() {
+	get_state
 	for claim; do
-		is=$(state "${claim%% *}")
+		eval "is=\$state_${claim%% *}"
 		[ "$is" -eq "${claim##* }" ] || { echo "${claim%% *} is $is, not ${claim##* }"; return 1; }
 	done
 }
+# fragment ORDER - of free memory no block is larger; -1: no longer so
+fragment() { echo "$1" >/sys/module/fragment/parameters/down_to; }
 
 # the DMA API's own judge: with all_errors it counts each, and does not stop at the first
 all_errors() { echo 1 >$debug/dma-api/all_errors; }
