@@ -339,7 +339,7 @@ void page_pool_clear_pp_info(netmem_ref netmem)
 
 /* ---- locks that are taken inside softirq and outside ------------------------------------- */
 
-static bool bh_safe_lock(spinlock_t *lock)
+static __always_inline bool bh_safe_lock(spinlock_t *lock)
 	__acquires(lock)
 {
 	bool softirq = in_softirq();
@@ -351,7 +351,7 @@ static bool bh_safe_lock(spinlock_t *lock)
 	return softirq;
 }
 
-static void bh_safe_unlock(spinlock_t *lock, bool softirq)
+static __always_inline void bh_safe_unlock(spinlock_t *lock, bool softirq)
 	__releases(lock)
 {
 	if (softirq)
@@ -1285,7 +1285,9 @@ static bool consumer_here(const struct page_pool *pool)
 void page_pool_put_unrefed_netmem(struct page_pool *pool, netmem_ref netmem,
 				  unsigned int dma_sync_size, bool allow_direct)
 {
-	netmem = pool_return(pool, netmem, dma_sync_size, allow_direct || consumer_here(pool));
+	if (!allow_direct)
+		allow_direct = consumer_here(pool);
+	netmem = pool_return(pool, netmem, dma_sync_size, allow_direct);
 	if (netmem && !to_ring(pool, netmem)) {
 		count_recycle(pool, ring_full, 1);
 		pool_release(pool, netmem);
