@@ -95,7 +95,7 @@ enum home_class {
  * @id:		index in page_pool::dma_mapped
  * @n:		units that it is split into: pages, or 1 in a pool of a higher order
  * @n_home:	how many of them are home
- * @cursor:	where to look for the next one to give out
+ * @cursor:	where to look for the next one to give out: past those that others hold
  * @nid:	node of the memory
  * @order:	of the allocation
  * @class:	enum home_class
@@ -622,19 +622,20 @@ static bool chunk_keep(const struct chunk_pool *cp, const struct chunk *chunk)
 static unsigned int chunk_take(struct chunk_pool *cp, struct chunk *chunk, netmem_ref *to,
 			       unsigned int max, unsigned int *looks)
 {
-	unsigned int bit, n = 0;
+	unsigned int bit, n = 0, from = chunk->cursor;
 
 	lockdep_assert_held(&cp->lock);
 
-	for_each_set_bit_wrap(bit, chunk->home, chunk->n, chunk->cursor) {
+	for_each_set_bit_wrap(bit, chunk->home, chunk->n, from) {
 		struct page *page = chunk->first + bit;
 
 		if (n == max || !*looks)
 			break;
 		--*looks;
-		chunk->cursor = bit + 1 == chunk->n ? 0 : bit + 1;
-		if (page_ref_count(page) != 1)
+		if (page_ref_count(page) != 1) {
+			chunk->cursor = bit + 1 == chunk->n ? 0 : bit + 1;
 			continue;
+		}
 
 		__clear_bit(bit, chunk->home);
 		page_pool_set_dma_addr(page, chunk->dma + ((dma_addr_t)bit << PAGE_SHIFT));
@@ -786,15 +787,15 @@ static unsigned long pool_trim(struct chunk_pool *cp, unsigned long pages, int k
 
 /*
  * A page comes home. The chunk's reference stays; it is dropped only when the mapping is gone:
- * with that of all pages, or, in a revoked chunk, page by page.
+ * with that of all pages, or, in a revoked chunk, page by page. Return: it was out.
  */
-static void pool_bring_home(struct chunk_pool *cp, struct page *page)
+static bool pool_bring_home(struct chunk_pool *cp, struct page *page)
 {
 	struct chunk *chunk = chunk_of(&cp->pub, page);
 	bool softirq, revoked, done;
 
 	if (WARN_ONCE(!chunk, "page_pool: page %p is released and was not out\n", page))
-		return;
+		return false;
 
 	page_pool_set_dma_addr(page, 0);
 	if (BY_INDEX)
@@ -821,6 +822,7 @@ static void pool_bring_home(struct chunk_pool *cp, struct page *page)
 		kfree(chunk);
 	else if (done)
 		chunk_free(chunk);
+	return true;
 }
 
 /* Unmap all chunks of a destroyed pool, and give back what is home. */
@@ -851,6 +853,7 @@ static void pool_revoke(struct chunk_pool *cp)
 		if (last)
 			kfree(chunk);
 		units_put(first, home, n);
+		cond_resched();
 	}
 	bh_safe_unlock(&cp->lock, softirq);
 }
@@ -1086,7 +1089,8 @@ static void pool_release(struct page_pool *pool, netmem_ref netmem)
 	if (has_provider(pool)) {
 		ours = pool->mp_ops->release_netmem(pool, netmem);
 	} else if (pool->dma_map) {
-		pool_bring_home(chunk_pool(pool), netmem_to_page(netmem));
+		if (!pool_bring_home(chunk_pool(pool), netmem_to_page(netmem)))
+			return;
 		ours = false;
 	}
 	count_release(pool, netmem);
