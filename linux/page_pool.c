@@ -488,10 +488,17 @@ static struct page *chunk_pages_alloc(struct page_pool *pool, unsigned int order
 /* Drop the chunk's reference of each page that is home. It is not mapped any more. */
 static void units_put(struct page *first, const unsigned long *home, unsigned int n)
 {
-	unsigned int i;
+	struct page *batch[32];
+	unsigned int i, count = 0;
 
-	for_each_set_bit(i, home, n)
-		put_page(first + i);
+	for_each_set_bit(i, home, n) {
+		batch[count++] = first + i;
+		if (count == ARRAY_SIZE(batch)) {
+			release_pages(batch, count);
+			count = 0;
+		}
+	}
+	release_pages(batch, count);
 }
 
 /* A mapped chunk with all pages home, which nobody else knows yet; the consumer's call */
