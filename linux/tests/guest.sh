@@ -65,8 +65,8 @@ memory_before() {
 	[ ! -e $debug/kmemleak ] || echo clear >$debug/kmemleak
 	free_before=$(free_kib)
 }
-pool_pages() {
-	awk 'BEGIN { RS = "" } /page_pool/ { for (i = 1; i < NF; i++) if ($i == "nr_base_pages:") n += $(i + 1) }
+pool_pages() { # not what the tracking, dma-debug or the IOMMU's driver took on their behalf
+	awk 'BEGIN { RS = "" } /page_pool/ && !/slab|iommu|dma_map|debug_dma/ { for (i = 1; i < NF; i++) if ($i == "nr_base_pages:") n += $(i + 1) }
 		END { print n + 0 }' $debug/page_owner_stacks/show_stacks
 }
 no_pool_page() {
@@ -86,4 +86,38 @@ memory_is_back() {
 	is=$(free_kib)
 	echo "$free_before KiB were free, $is are"
 	[ $((free_before - is)) -le 8192 ]
+}
+
+# a network namespace for the peer: at_peer COMMAND ... runs in it, to_peer INTERFACE moves there
+peer_start() {
+	unshare -n sleep 1000000 &
+	there=$!
+	until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do usleep 1000; done
+}
+at_peer() { nsenter -t $there -n "$@"; }
+to_peer() { # it has 10.0.0.2/24
+	ip link set "$1" netns $there && at_peer ip addr add 10.0.0.2/24 dev "$1" && at_peer ip link set "$1" up
+}
+# said TEXT FILE PID - wait until the program has said so there; false: it has ended
+said() {
+	until grep -q "$1" "$2"; do kill -0 "$3" && usleep 10000 || return 1; done 2>/dev/null
+}
+# hold_data - 8 connections from the peer, 256 KiB each, lie unread here; read_data: until now
+hold_data() {
+	rm -f /tmp/go /tmp/hold /tmp/sent
+	pptest hold 5000 8 262144 /tmp/go >/tmp/hold 2>&1 &
+	hold=$!
+	said waiting /tmp/hold $hold || return 1
+	at_peer pptest send 10.0.0.1 5000 8 262144 >/tmp/sent 2>&1 &
+	send=$!
+	said acked /tmp/sent $send || { cat /tmp/hold /tmp/sent; return 1; }
+}
+read_data() { # and compare
+	touch /tmp/go
+	wait $hold
+	status=$?
+	kill -9 $send 2>/dev/null
+	wait $send
+	[ $status = 0 ] || cat /tmp/hold
+	return $status
 }
