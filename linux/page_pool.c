@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * page_pool that maps by chunk: takes the place of net/core/page_pool.c in Linux 6.12.
  *

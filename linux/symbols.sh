@@ -5,7 +5,7 @@
 #
 # Compares what net/core/page_pool.o defines for the rest of the kernel and what it exports to
 # modules (with the CRC of each symbol's type, where modversions are on). Prints what differs.
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 set -eu
 [ $# = 2 ] || { echo "symbols.sh: say which trees: symbols.sh TREE_STOCK TREE_OURS" >&2; exit 1; }
 work=$(mktemp -d)
