@@ -31,6 +31,10 @@ bench-vm: ## what mapping and unbind cost on that IOMMU, every size (ICOUNT=0: b
 	@ALL=1 scripts/check-vm measure
 	@sed -n 's/^# //p' out/vm/measure.tap
 
+check-kernel: ## the kernel's page_pool, stock and ours, in QEMU; builds three kernels once
+	@scripts/deps vm linux-source-6.1 iproute2 ethtool python3-yaml
+	@scripts/check-kernel $(CASES)
+
 check-dpdk: ## DPDK's own tests on the mempool handler, and a table of its performance test
 	@scripts/deps check libdpdk-dev dpdk-dev
 	@scripts/check dpdk
@@ -114,4 +118,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp check-watch bench-vm
+	deb-test site check-xdp check-watch bench-vm check-kernel
