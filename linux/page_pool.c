@@ -71,6 +71,7 @@ DEFINE_STATIC_KEY_FALSE(page_pool_mem_providers);
 #define CHUNK_PAGES	(1U << CHUNK_ORDER)
 #define CHUNK_ORDER_MIN	MIN(6, CHUNK_ORDER)	/* of a pool's first chunk */
 #define IDLE_PAGES	CHUNK_PAGES	/* a pool that has these idle keeps no more */
+#define PATIENCE	64
 #define BY_INDEX	(PP_DMA_INDEX_BITS > 0)	/* a page that is out carries its chunk's id */
 #define LOOKS_MAX	256		/* home pages and chunks that one refill looks at */
 
@@ -128,6 +129,7 @@ struct chunk {
  * @want_sync:	PP_FLAG_DMA_SYNC_DEV; pub.dma_sync is set when a mapping turns out to need it
  * @order_max:	largest chunk that the device can map
  * @order_ok:	order of the chunk that was allocated last; the consumer's
+ * @patience:	so many pages later a larger one may be tried; the consumer's
  * @lock:	protects all that follows and the chunks; BH is off while it is held
  * @chunks:	all mapped chunks
  * @home:	those with pages home, by enum home_class
@@ -141,6 +143,7 @@ struct chunk_pool {
 	bool want_sync;
 	u8 order_max;
 	u8 order_ok;
+	unsigned int patience;
 
 	spinlock_t lock;
 	struct list_head chunks;
@@ -709,12 +712,12 @@ static unsigned int chunk_order_next(const struct chunk_pool *cp)
 	unsigned int pages = max3(READ_ONCE(cp->n_pages), cp->pub.p.pool_size, 1U);
 
 	return min3(max_t(unsigned int, ilog2(pages), CHUNK_ORDER_MIN), cp->order_max,
-		    cp->order_ok + 1U);
+		    cp->order_ok + !cp->patience);
 }
 
 /*
- * The largest chunk that is to be had. When memory is fragmented, the next one is tried at
- * most one order above what was found last: one vain attempt a chunk, and a way back up.
+ * The largest chunk that is to be had. When memory is fragmented, one order above what was found
+ * last is tried again after PATIENCE pages: few vain attempts, and a way back up.
  */
 static struct chunk *pool_chunk_create(struct chunk_pool *cp, gfp_t gfp)
 {
@@ -726,13 +729,15 @@ static struct chunk *pool_chunk_create(struct chunk_pool *cp, gfp_t gfp)
 
 	for (order = chunk_order_next(cp); order; order--) {
 		chunk = chunk_create(cp, order, opportunistic(gfp));
-		if (chunk) {
-			cp->order_ok = order;
-			return chunk;
-		}
+		if (chunk)
+			break;
+		cp->patience = PATIENCE;
 	}
-	cp->order_ok = 0;
-	return chunk_create(cp, 0, gfp);
+	if (!order)
+		chunk = chunk_create(cp, 0, gfp);
+	cp->order_ok = order;
+	cp->patience -= min(cp->patience, 1U << order);
+	return chunk;
 }
 
 /* Add chunks until there are max pages to give out; with no wait for more than the first. */
