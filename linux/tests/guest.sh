@@ -51,12 +51,13 @@ no_zombie() {
 	while [ "$(zombies)" != 0 ]; do sleep 1; done
 }
 
-# what is free when caches and per-CPU lists are empty, KiB
+# what is free when caches are empty, KiB; with what CPUs have in lists of their own, which may be
+# tens of MiB and which MemAvailable leaves out
 free_kib() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	echo 1 >/proc/sys/vm/stat_refresh
-	awk '/^MemAvailable/ { print $2 }' /proc/meminfo
+	awk '/^MemAvailable/ { n += $2 } $1 == "count:" { n += $2 * 4 } END { print n }' /proc/meminfo /proc/zoneinfo
 }
 
 # memory_before, memory_is_back - what a run left, by four judges: page_owner (pages that a
