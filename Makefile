@@ -22,7 +22,7 @@ check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
 
-check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then eight minutes
+check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then some nine minutes
 	@scripts/deps vm libdpdk-dev dpdk-dev
 	@scripts/check-vm $(CASES)
 

@@ -1,7 +1,6 @@
 /*
- * writer.c - a capture file, written by io_uring straight from the pool's pages. Only what is
- * smaller than its bookkeeping is copied first: a vector costs the kernel more than a few
- * cache lines cost us.
+ * writer.c - a capture file, written by io_uring straight from the pool's pages. Only small
+ * packets are copied first: two vectors cost the kernel more than a few cache lines cost us.
  *
  * The file is pcap with nanosecond stamps, in this machine's byte order. Packets are
  * gathered into batches; a batch is one vectored write at its own place in the file and
@@ -448,7 +447,7 @@ int writer_close(struct writer *w)
 {
 	int ret = 0;
 
-	do
+	do /* also without a batch: pages of copied packets */
 		step(w, true);
 	while (w->n);
 	if (w->failed && w->regular && ftruncate(w->fd, (off_t)(w->base + w->valid)))

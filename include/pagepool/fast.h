@@ -3,9 +3,9 @@
  * pool.h, which says what the functions promise. The layouts are part of the soname's
  * promise; programs use the functions, not the members.
  *
- * Why inline: get and put are some twenty instructions each, and calls to them a tenth to a third
- * more time (`pagepool` beside `pagepool-shared` in docs/performance.md). Where the compiler does not inline them, or their address is taken,
- * the library's own are used: they are the same code.
+ * Why inline: get and put are some twenty instructions each, and calls to them take up to a third
+ * more time (`pagepool` beside `pagepool-shared` in docs/performance.md). Where the compiler does
+ * not inline them, or their address is taken, the library's own are used: they are the same code.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -34,8 +34,10 @@ struct pp_page {
 	uint32_t index; /**< in the chunk */
 } __attribute__((aligned(64)));
 
+/* Pages that a pool's owner may have in its cache. Part of the layout: only the library's own test
+ * of all schedules, which compiles it anew, has another. */
 #ifndef PP_GATE_PAGES
-#define PP_GATE_PAGES 512u /* pages that a pool's owner may have in its cache */
+#define PP_GATE_PAGES 512u
 #endif
 
 /**

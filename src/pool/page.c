@@ -510,22 +510,30 @@ static inline unsigned lane_put_run(struct pp_page *const *pages, unsigned n)
 	return n;
 }
 
+/* The first page and, if it goes home, those behind it that go with it; returns how many. */
+static unsigned put_by_hand(struct pp_page *const *pages, unsigned n, const void *place)
+{
+	uint64_t key;
+	unsigned k = 1;
+
+	if (!page_drop(pages[0], 1))
+		return 1;
+	key = PAGE_REFS(1) | pages[0]->pool->gate->number;
+	while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
+		k++;
+	put_home(pages, k, place);
+	return k;
+}
+
 /* By runs of last references to pages of one pool. */
 static __attribute__((noinline)) void put_rest(struct pp_page *const *pages, unsigned n,
 					       const void *place)
 {
 	while (n) {
 		unsigned k = lane_put_run(pages, n);
-		uint64_t key;
 
-		if (!k && page_drop(pages[0], 1)) {
-			key = PAGE_REFS(1) | pages[0]->pool->gate->number;
-			k = 1;
-			while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
-				k++;
-			put_home(pages, k, place);
-		}
-		k = k ? k : 1;
+		if (!k)
+			k = put_by_hand(pages, n, place);
 		pages += k;
 		n -= k;
 	}

@@ -324,7 +324,7 @@ static inline bool lane_is_at_hand(const struct pp_pool *pool)
 	return lane_mine.pool == pool && env_is_self(env_load_relaxed(lane_mine.thread));
 }
 
-/* The flag was seen after a push, and is there to stay. True. */
+/* The flag was seen after a push, and is there to stay. True, so that it can end its caller. */
 bool lane_raced(struct pp_gate *gate);
 
 /* The end of a push of k pages above the tail. They, and the pool, may be gone after it. True. */
@@ -357,6 +357,7 @@ static inline bool returns_put(struct pp_pool *pool, struct pp_page *page)
 	tail = env_load_relaxed(&lane->tail);
 	if (env_unlikely(tail - lane->seen == POOL_LANE))
 		return false;
+	PP_PROBE2(put, pool, 1); /* before: page and pool may be gone after it */
 	env_store_relaxed(&lane->slot[tail % POOL_LANE], page);
 	return lane_pushed(lane, gate, tail, 1);
 }

@@ -7,18 +7,11 @@ root=$1
 command -v mandoc >/dev/null || { echo "1..0 # SKIP there is no mandoc"; exit 0; }
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-n=0
-failed=0
-
-ok() { # STATUS WHAT [WHY]
-	n=$((n + 1))
-	[ "$1" = 0 ] && echo "ok $n - $2" && return
-	echo "not ok $n - $2"
-	printf '%s\n' "${3:-}" | sed 's/^/# /'
-	failed=1
-}
+. "$(dirname "$0")/../tap.sh"
 
 said=$("$root/scripts/site" "$dir/site" 2>&1)
-ok $? "the pages are made, and every link leads somewhere" "$said"
+status=$?
+ok $status "the pages are made, and every link leads somewhere"
+[ $status = 0 ] || printf '%s\n' "$said" | sed 's/^/# /'
 echo "1..$n"
 exit $failed

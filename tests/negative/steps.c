@@ -19,6 +19,7 @@
 
 #ifdef __x86_64__
 #define BATCH 32
+#define ENDED 4
 
 extern char __executable_start[];
 
@@ -26,6 +27,12 @@ static char memory[PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
 static struct device dev;
 static struct pp_pool *pool, *unmapped;
 static struct pp_page *batch[256];
+
+static void *put_elsewhere(void *page)
+{
+	pp_page_put(page);
+	return NULL;
+}
 
 static void *own_elsewhere(void *arg)
 {
@@ -98,7 +105,10 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	need(!pp_dma_sync_for_cpu(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
 	mark();
 	need(!pp_dma_sync_for_device(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
-	need(pp_page_get_batch(batch, BATCH + 1, pool) == BATCH + 1);
+	need(pp_page_get_batch(batch, BATCH + 1 + ENDED, pool) == BATCH + 1 + ENDED);
+	/* as many threads as there are lanes, which leave them to the next when they end */
+	for (unsigned i = 0; i < ENDED; i++)
+		elsewhere(put_elsewhere, batch[BATCH + 1 + i]);
 	elsewhere(own_elsewhere, NULL);
 	page_put(batch[BATCH]); /* finds a lane */
 	mark();
