@@ -31,11 +31,17 @@ int gate_get(struct pp_gate **out, struct pp_pool *pool)
 	if (g) {
 		env_store_relaxed(&g->revoked, 0);
 		g->pool = pool;
-		list_add_tail(&pool->registry, &gates.registry);
 	}
 	env_unlock(&gates.lock);
 	*out = g;
 	return g ? 0 : -ENOMEM;
+}
+
+void pool_publish(struct pp_pool *pool)
+{
+	env_lock(&gates.lock);
+	list_add_tail(&pool->registry, &gates.registry);
+	env_unlock(&gates.lock);
 }
 
 /* The flag stays up: a put that comes late finds no pool behind it. */

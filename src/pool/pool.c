@@ -304,6 +304,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 		return ret;
 	}
 	place_open(pool);
+	pool_publish(pool);
 	if (binding.id)
 		ret = pp_pool_attach(pool, binding);
 	if (ret)

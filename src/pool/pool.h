@@ -253,7 +253,9 @@ void pool_ref(struct pp_pool *pool);
 bool pool_ref_unless_gone(struct pp_pool *pool);
 void pool_unref(struct pp_pool *pool);
 void pool_drain(struct pp_pool *pool); /* lock held */
-/* Call fn for every pool, with a reference. */
+/* From now on others find the pool: it has its gate, and all is as in an empty one. */
+void pool_publish(struct pp_pool *pool);
+/* Call fn for every pool that is published, with a reference. */
 void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 /* The same without waiting for a lock, which fn may not do either. False: the list is busy. */
 bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);

@@ -77,6 +77,8 @@ breaks pool_touched_after_push remote-destroy 'data race: free' \
 breaks slot_not_emptied ring-full 'twice' $returns '/^static unsigned ring_take/,/^}/s/env_store_relaxed(&ring->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: free' \
 	$fast 's/pp_store_release(&gate->pushed/pp_store_relaxed(\&gate->pushed/'
+breaks published_early come-look 'signal 11|plain access' \
+	$pool '/^\tpool_publish(pool);$/d; /ret = gate_get/i pool_publish(pool);'
 breaks gate_freed remote-destroy 'data race: free' $gate 's/^\tgates.free = g;/\tenv_free(g);/'
 breaks collect_early relay-trim 'touches freed memory' \
 	$chunk '/^void pool_process_inbox/,/^}/{/collect_returned/d;/env_xchg/a if (c && !pool->revoked) collect_returned(pool);

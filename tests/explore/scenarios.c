@@ -140,17 +140,30 @@ static void trim(void)
 	pp_pool_trim(g.pool, 0);
 }
 
-static void look_at_stats(void)
+static void look_at_pool(struct pp_pool *pool, void *ctx)
 {
 	struct pp_pool_stats s;
-	struct pp_totals t;
 
-	op_yield();
-	pp_pool_stats(g.pool, &s, sizeof s);
-	pp_totals(&t, sizeof t);
+	(void)ctx;
+	pp_pool_stats(pool, &s, sizeof s);
 	if (s.in_flight > s.pages)
 		fail("statistics: %llu in flight of %llu pages", (unsigned long long)s.in_flight,
 		     (unsigned long long)s.pages);
+}
+
+static void look_at_all(void)
+{
+	op_yield();
+	pp_pool_each(look_at_pool, NULL);
+}
+
+static void look_at_stats(void)
+{
+	struct pp_totals t;
+
+	op_yield();
+	look_at_pool(g.pool, NULL);
+	pp_totals(&t, sizeof t);
 }
 
 /* ---- setup ----------------------------------------------------------------------------------- */
@@ -502,6 +515,17 @@ static void put_0_cut_two(void)
 	put(b);
 }
 
+/* A pool comes and goes. */
+static void make_and_destroy(void)
+{
+	create(pp_binding_none(), 1, 1);
+	destroy();
+}
+
+static void nothing(void)
+{
+}
+
 /* The pool goes; another comes, which may well have its gate; and goes. */
 static void destroy_and_again(void)
 {
@@ -556,6 +580,7 @@ static const struct scenario scenarios[] = {
 	{ "home-relay", { O, P }, { get_pass_4, take_put_2 }, watched_none_held, MAPPED },
 	{ "trimming", { P, Q }, { put_0, put_1 }, watched_trimming, MAPPED, AWAY },
 	{ "stats", { C, P }, { look_at_stats, put_0_1 }, two_held_mapped, MAPPED, AWAY },
+	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
 	{ "refill-all", { O, P, C }, { get_put, put_0, unbind }, one_returned, MAPPED },
