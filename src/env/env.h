@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/uio.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -32,6 +33,7 @@
 #define env_likely(x) __builtin_expect(!!(x), 1)
 #define env_unlikely(x) __builtin_expect(!!(x), 0)
 #define env_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define env_prefetch(p) __builtin_prefetch(p)
 #define ENV_LINE 64 /* bytes of a cache line: what two threads write lies further apart */
 
 /* ---- atomics: on plain integers and pointers, the order in the name --------- */
@@ -124,6 +126,14 @@ void env_unmap(void *addr, size_t len);
 void env_keep_from_fork(void *addr, size_t len);
 /* Give the contents back, keep the addresses. Base-page multiples. */
 void env_discard(void *addr, size_t len);
+/* The same of many ranges by few system calls: added, in order of address at best; then the end. */
+#define ENV_DISCARDS 256u
+struct env_discards {
+	unsigned n; /* 0 at the start */
+	struct iovec range[ENV_DISCARDS];
+};
+void env_discards_add(struct env_discards *d, void *addr, size_t len);
+void env_discards_end(struct env_discards *d);
 /*
  * For the checker. What the process may do with all of a range: an OR of ENV_READ and
  * ENV_WRITE; -1: some of it isn't there; 0 also if it can't be found out.

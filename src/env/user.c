@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -341,6 +342,43 @@ void env_keep_from_fork(void *addr, size_t len)
 void env_discard(void *addr, size_t len)
 {
 	madvise(addr, len, MADV_DONTNEED);
+}
+
+/* Linux 6.13 and later let a process ask this of itself. False: it is to be asked one by one. */
+static bool discard_at_once(const struct env_discards *d)
+{
+	int self = pidfd_open(getpid(), 0);
+	size_t bytes = 0;
+	ssize_t done;
+
+	if (self < 0)
+		return false;
+	for (unsigned i = 0; i < d->n; i++)
+		bytes += d->range[i].iov_len;
+	done = process_madvise(self, d->range, d->n, MADV_DONTNEED, 0);
+	close(self);
+	return done >= 0 && (size_t)done == bytes;
+}
+
+void env_discards_end(struct env_discards *d)
+{
+	if (d->n < 4 || !discard_at_once(d))
+		for (unsigned i = 0; i < d->n; i++)
+			env_discard(d->range[i].iov_base, d->range[i].iov_len);
+	d->n = 0;
+}
+
+void env_discards_add(struct env_discards *d, void *addr, size_t len)
+{
+	struct iovec *last = d->n ? &d->range[d->n - 1] : NULL;
+
+	if (last && (char *)last->iov_base + last->iov_len == addr) {
+		last->iov_len += len;
+		return;
+	}
+	if (d->n == ENV_DISCARDS)
+		env_discards_end(d);
+	d->range[d->n++] = (struct iovec){ addr, len };
 }
 
 size_t env_page_size(enum pp_memory kind)

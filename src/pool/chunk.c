@@ -24,17 +24,78 @@ static unsigned home_words(uint32_t n_pages)
 	return (n_pages + 63) / 64;
 }
 
+/* How many pages of a chunk aren't home if its n_home stands for so many. */
+static uint32_t pages_out(const struct pp_chunk *c, int32_t home)
+{
+	return home < 0 ? c->n_pages : c->n_pages - (uint32_t)home;
+}
+
 uint32_t chunk_in_flight(const struct pp_chunk *c)
 {
-	int32_t home = CHUNK_COUNT(env_load_acquire(&c->n_home)) - c->pool->let_go;
-
-	return home < 0 ? c->n_pages : c->n_pages - (uint32_t)home;
+	return pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)) - c->pool->let_go);
 }
 
 static size_t chunk_size(const struct pp_pool *pool)
 {
 	return pool->params.chunk_size;
 }
+
+/* ---- walking ------------------------------------------------------------------------------ */
+
+/* If there is a span at this place of the list: fetch the records of its chunks. */
+static void prefetch_records(const struct list *at, const struct list *end)
+{
+	const struct span *span = list_entry(at, const struct span, link);
+
+	for (uint64_t left = at != end ? span->live : 0; left; left &= left - 1) {
+		const struct pp_chunk *c = span->chunk[__builtin_ctzll(left)];
+
+		env_prefetch(c);
+		env_prefetch(&c->n_home);
+	}
+}
+
+/* And of those that have pages home, the bits. */
+static void prefetch_bits(const struct span *span)
+{
+	for (uint64_t left = span->live; left; left &= left - 1) {
+		const struct pp_chunk *c = span->chunk[__builtin_ctzll(left)];
+
+		if (CHUNK_COUNT(env_load_relaxed(&c->n_home)) <= 0)
+			continue;
+		env_prefetch(c->home);
+		env_prefetch(c->given);
+	}
+}
+
+struct chunk_walk chunk_walk(const struct pp_pool *pool)
+{
+	const struct list *end = &pool->spans;
+
+	prefetch_records(end->next, end);
+	return (struct chunk_walk){ .end = end, .at = end };
+}
+
+struct pp_chunk *chunk_walk_next(struct chunk_walk *walk)
+{
+	const struct span *span = list_entry(walk->at, const struct span, link);
+	unsigned slot;
+
+	while (!walk->left) {
+		walk->at = walk->at->next;
+		if (walk->at == walk->end)
+			return NULL;
+		span = list_entry(walk->at, const struct span, link);
+		walk->left = span->live;
+		prefetch_records(walk->at->next, walk->end); /* while this one's are worked on */
+		prefetch_bits(span);
+	}
+	slot = (unsigned)__builtin_ctzll(walk->left);
+	walk->left &= walk->left - 1;
+	return span->chunk[slot];
+}
+
+/* ---- making and freeing ------------------------------------------------------------------ */
 
 /* Cut the lowest run of ones off bits: n of them from lo up. False: there is none. */
 static bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)
@@ -49,8 +110,6 @@ static bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)
 	*bits &= *lo + *n < 64 ? ~0ull << (*lo + *n) : 0;
 	return true;
 }
-
-/* ---- making and freeing ------------------------------------------------------------------ */
 
 /* A chunk with all of its pages home; its memory is not known yet. */
 static struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
@@ -67,7 +126,6 @@ static struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 	c->queued = 1; /* it will be in one of the lists */
 	c->home = (uint64_t *)((char *)c + pages);
 	c->given = c->home + home_words(n_pages);
-	list_init(&c->link);
 	list_init(&c->where);
 	if (pool->watch) {
 		c->holder = env_zalloc(n_pages * sizeof *c->holder);
@@ -109,42 +167,74 @@ static void chunk_delete(struct pp_chunk *c)
 	env_free(c);
 }
 
-static void span_unref(struct pp_pool *pool, struct span *span)
+/* Chunks of one span whose memory goes back to the system. */
+struct leaving {
+	struct span *span;
+	uint32_t n;
+	uint64_t full; /* bit: not all of it has gone back already */
+};
+
+/* All of its pages are home: has the memory of all gone back? */
+static bool chunk_is_given(const struct pp_chunk *c)
 {
-	if (env_sub_acq_rel(&span->refs, 1) != 1)
-		return;
-	iova_put(span->iova);
-	if (span->memory != PP_MEMORY_HUGETLB)
-		env_unmap(span->addr, span->n * chunk_size(pool));
-	env_free(span);
+	return !memcmp(c->given, c->home, home_words(c->n_pages) * sizeof *c->home);
 }
 
 /*
- * Nobody has a page of it and no device can reach it: memory and record go. From the
- * lock's holder, or from a deferred invalidation without it. Model: home.pml, chunk_free.
+ * The span goes with its last chunk. Until then the contents of base pages go and the addresses
+ * stay: to cut them out one by one costs ten times as much, and a map entry each. A hugetlb page
+ * would stay reserved for the addresses. The pool may be gone after this.
  */
-static void chunk_free(struct pp_chunk *c)
+static void give_back(struct pp_pool *pool, struct leaving *leaving)
+{
+	struct span *span = leaving->span;
+	bool cut = span->memory == PP_MEMORY_HUGETLB;
+	bool last = env_load_acquire(&span->refs) == leaving->n; /* nobody else has any */
+	size_t size = chunk_size(pool);
+	uint32_t chunks = leaving->n;
+	unsigned lo, n;
+
+	while ((cut || !last) && next_run(&leaving->full, &lo, &n))
+		(cut ? env_unmap : env_discard)(span->addr + lo * size, n * size);
+	env_sub_acq_rel(&bytes_total, chunks * size);
+	if (env_sub_acq_rel(&span->refs, chunks) == chunks) {
+		iova_put(span->iova);
+		if (!cut)
+			env_unmap(span->addr, span->n * size);
+		env_free(span);
+	}
+	*leaving = (struct leaving){ 0 };
+	pool_unref_many(pool, chunks);
+}
+
+/*
+ * Nobody has a page of it and no device can reach it: its record goes, and its memory at the
+ * next give_back, for many at once. From the lock's holder, or from a deferred invalidation
+ * without it. Model: home.pml, chunk_free.
+ */
+static void chunk_free(struct pp_chunk *c, struct leaving *leaving)
+{
+	if (leaving->span && leaving->span != c->span)
+		give_back(c->pool, leaving);
+	leaving->span = c->span;
+	leaving->n++;
+	if (!chunk_is_given(c))
+		leaving->full |= 1ull << c->slot;
+	chunk_delete(c);
+}
+
+static void chunk_free_one(struct pp_chunk *c)
 {
 	struct pp_pool *pool = c->pool;
+	struct leaving leaving = { 0 };
 
-	/*
-	 * Of base pages the contents go now and the addresses with the span: to cut them out
-	 * one by one costs ten times as much, and a map entry each. A hugetlb page would stay
-	 * reserved for the addresses.
-	 */
-	if (c->span->memory == PP_MEMORY_HUGETLB)
-		env_unmap(c->addr, chunk_size(pool));
-	else
-		env_discard(c->addr, chunk_size(pool));
-	env_sub_acq_rel(&bytes_total, chunk_size(pool));
-	span_unref(pool, c->span);
-	chunk_delete(c);
-	pool_unref(pool);
+	chunk_free(c, &leaving);
+	give_back(pool, &leaving);
 }
 
 static void chunk_invalidated(struct domain_pending *pending)
 {
-	chunk_free(env_container_of(pending, struct pp_chunk, pending));
+	chunk_free_one(env_container_of(pending, struct pp_chunk, pending));
 }
 
 /* ---- mapping ------------------------------------------------------------------------------ */
@@ -381,7 +471,7 @@ static void list_chunk(struct pp_chunk *c, struct list *list, uint64_t *counted)
 static void add_chunk(struct pp_pool *pool, struct pp_chunk *c)
 {
 	pool_ref(pool);
-	list_add_tail(&c->link, &pool->chunks);
+	c->span->chunk[c->slot] = c;
 	list_chunk(c, &pool->fresh, &pool->n_fresh);
 	pool->n_chunks++;
 	pool->n_pages += c->n_pages;
@@ -469,42 +559,53 @@ void pool_unlock(struct pp_pool *pool)
 }
 
 /*
- * n more are home. Who adds the one that makes it complete puts the chunk into the inbox;
- * all others touch it no more. The pool is there: what is added isn't counted yet.
- * Model: home.pml, chunk_account.
+ * n more are home, or the hold has ended. Who adds the one that makes the chunk complete puts it
+ * into the inbox; all others touch it no more. True: it was complete, at least for a moment, and
+ * `hold`, if any, was referenced before anyone could see that.
  */
-static void chunk_account(struct pp_chunk *c, uint32_t n)
+static bool chunk_add(struct pp_chunk *c, uint32_t n, struct pp_pool *hold)
 {
 	struct pp_pool *pool = c->pool;
 	uint32_t old = env_load_relaxed(&c->n_home);
+	bool complete = false;
 	uint32_t now;
-	bool held = false;
 
 	do {
 		now = old + CHUNK_PAGES(n);
 		if (CHUNK_COUNT(now) >= (int32_t)c->n_pages) {
 			now |= CHUNK_INBOX;
-			if (!held)
-				pool_ref(pool);
-			held = true;
+			if (hold && !complete)
+				pool_ref(hold);
+			complete = true;
 		}
 	} while (!env_cas_acq_rel(&c->n_home, &old, now));
 	if (now & ~old & CHUNK_INBOX)
 		stack_push(&pool->inbox, c, &c->inbox);
-	if (!held)
+	return complete;
+}
+
+/*
+ * Without the lock. The pool is there: what is added isn't counted yet. Model: home.pml,
+ * chunk_account, chunk_add included.
+ */
+static void chunk_account(struct pp_chunk *c, uint32_t n)
+{
+	struct pp_pool *pool = c->pool;
+
+	if (!chunk_add(c, n, pool))
 		return;
 	kick(pool);
 	pool_unref(pool);
 }
 
+static void *page_addr(const struct pp_chunk *c, uint32_t index)
+{
+	return c->addr + (size_t)index * c->pool->page_size;
+}
+
 static bool can_discard(const struct pp_chunk *c)
 {
 	return c->span->memory != PP_MEMORY_HUGETLB && c->pool->page_size % PP_BASE_PAGE == 0;
-}
-
-static void discard(struct pp_chunk *c, uint32_t first, uint32_t n)
-{
-	env_discard(c->addr + (size_t)first * c->pool->page_size, (size_t)n * c->pool->page_size);
 }
 
 /*
@@ -525,7 +626,7 @@ static void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 	}
 	env_or_relaxed(&c->given[word], bits);
 	while (next_run(&bits, &lo, &n))
-		discard(c, word * 64 + lo, n);
+		env_discard(page_addr(c, word * 64 + lo), n * (size_t)c->pool->page_size);
 }
 
 /* The next run of pages that are home, from `from` on. False: there is none. */
@@ -561,45 +662,54 @@ static uint64_t bits_of_word(uint32_t from, uint32_t to)
 	return to / 64 > from / 64 ? bits : bits & ~(~0ull << to % 64);
 }
 
-/*
- * At a revocation: the memory of free pages in a chunk that has others in flight. A system call
- * takes as long as all else that is done for the chunk, and the time of an unbind is not to
- * depend on how the pages in flight lie: so one call a chunk, for the longest of the first few
- * runs. The rest goes when a page next to it comes home.
- */
-#define DISCARD_LOOKS 8u
-#define DISCARD_PAGES 32u /* at least */
-
-static void discard_run(struct pp_chunk *c, uint32_t first, uint32_t n)
+static void discard_run(struct env_discards *many, struct pp_chunk *c, uint32_t first, uint32_t n)
 {
-	discard(c, first, n);
-	for (uint32_t i = first; i < first + n; i = i / 64 * 64 + 64)
-		env_or_relaxed(&c->given[i / 64], bits_of_word(i, first + n));
+	env_discards_add(many, page_addr(c, first), (size_t)n * c->pool->page_size);
+	for (uint32_t i = first; i < first + n; i = i / 64 * 64 + 64) {
+		uint64_t bits = bits_of_word(i, first + n);
+
+		if (bits == ~0ull)
+			env_store_relaxed(&c->given[i / 64], bits); /* cheaper */
+		else
+			env_or_relaxed(&c->given[i / 64], bits);
+	}
 }
 
-static void discard_longest(struct pp_chunk *c)
+/*
+ * At a revocation: the memory of free pages. The time of an unbind is not to depend on how the
+ * pages in flight lie: so it is one range a chunk, of the words whose pages are all free. The
+ * rest goes when a page next to it comes home.
+ */
+static void discard_longest(struct env_discards *many, struct pp_chunk *c)
 {
-	uint32_t lo = 0, n = 0, first = 0, longest = 0;
+	uint32_t first = 0, longest = 0, n = 0;
 
-	if (!can_discard(c))
-		return;
-	for (uint32_t i = 0; i < DISCARD_LOOKS && next_home(c, lo + n, &lo, &n); i++)
-		if (n > longest) {
-			first = lo;
-			longest = n;
+	for (uint32_t i = 0; i < c->n_pages; i += 64) {
+		uint64_t all = bits_of_word(i, c->n_pages);
+
+		if (env_load_acquire(&c->home[i / 64]) != all) {
+			n = 0;
+			continue;
 		}
-	if (longest >= DISCARD_PAGES)
-		discard_run(c, first, longest);
+		n += (uint32_t)__builtin_popcountll(all);
+		if (n > longest) {
+			longest = n;
+			first = i + (uint32_t)__builtin_popcountll(all) - n;
+		}
+	}
+	if (longest)
+		discard_run(many, c, first, longest);
 }
 
 void pool_discard(struct pp_pool *pool)
 {
-	list_for_each(pos, &pool->chunks) {
-		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
+	struct chunk_walk walk = chunk_walk(pool);
+	struct env_discards many = { 0 };
 
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
 		for (uint32_t lo = 0, n = 0; can_discard(c) && next_home(c, lo + n, &lo, &n);)
-			discard_run(c, lo, n);
-	}
+			discard_run(&many, c, lo, n);
+	env_discards_end(&many);
 }
 
 /* Model: home.pml, chunk_bring_home. */
@@ -737,7 +847,9 @@ uint64_t pool_idle_limit(const struct pp_pool *pool)
 static void remove_chunk(struct pp_pool *pool, struct pp_chunk *c)
 {
 	unlist(c);
-	list_del(&c->link);
+	c->span->live &= ~(1ull << c->slot);
+	if (!c->span->live)
+		list_del(&c->span->link);
 	pool->n_chunks--;
 	pool->n_released++;
 	pool->n_pages -= c->n_pages;
@@ -798,9 +910,6 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 
 	watch_chunk(c);
 	remove_chunk(pool, c);
-	span->live &= ~(1ull << c->slot);
-	if (!span->live)
-		list_del(&span->link);
 	for (unsigned i = 0; i < POOL_DEVICES; i++) {
 		struct binding *b = pool->at[i].binding;
 
@@ -820,7 +929,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 	if (deferred)
 		domain_retire(deferred, iova, chunk_size(pool), &c->pending);
 	else
-		chunk_free(c);
+		chunk_free_one(c);
 }
 
 static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most)
@@ -885,6 +994,7 @@ static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
 void pool_process_inbox(struct pp_pool *pool)
 {
 	struct pp_chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
+	struct leaving leaving = { 0 };
 
 	while (c) {
 		struct pp_chunk *next = c->inbox;
@@ -892,7 +1002,7 @@ void pool_process_inbox(struct pp_pool *pool)
 
 		if (pool->revoked && home == c->n_pages + 1) {
 			remove_chunk(pool, c);
-			chunk_free(c);
+			chunk_free(c, &leaving);
 		} else if (!pool->revoked && home == c->n_pages) {
 			/*
 			 * It may be on the other stack, and must not be when it is listed. All of
@@ -903,25 +1013,33 @@ void pool_process_inbox(struct pp_pool *pool)
 		}
 		c = next;
 	}
+	if (leaving.span)
+		give_back(pool, &leaving);
 }
 
 /* Model: revoke.pml and home.pml, pool_let_go. */
-void pool_let_go(struct pp_pool *pool)
+uint64_t pool_let_go(struct pp_pool *pool)
 {
+	struct chunk_walk walk = chunk_walk(pool);
+	struct env_discards many = { 0 };
+	uint64_t in_flight = 0;
+
 	env_store_relaxed(&pool->let_go, true); /* from now on, who puts a page discards it */
-	list_for_each_safe(pos, &pool->spans) {
+	list_for_each(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 
-		list_del(&span->link);
 		iova_put(span->iova); /* no device has it mapped any more */
 		span->iova = NULL;
 	}
-	list_for_each_safe(pos, &pool->chunks) {
-		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));) {
+		uint32_t out = pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)));
 
 		watch_chunk(c);
-		if (CHUNK_COUNT(env_load_acquire(&c->n_home)) < (int32_t)c->n_pages)
-			discard_longest(c);
-		chunk_account(c, 1);
+		if (out < c->n_pages && can_discard(c))
+			discard_longest(&many, c);
+		in_flight += out;
+		chunk_add(c, 1, NULL); /* whoever unlocks looks at the inbox */
 	}
+	env_discards_end(&many);
+	return in_flight;
 }

@@ -32,9 +32,9 @@ bool pool_ref_unless_gone(struct pp_pool *pool)
 }
 
 /* Model: revoke.pml, unref; home.pml, pool_unref. */
-void pool_unref(struct pp_pool *pool)
+void pool_unref_many(struct pp_pool *pool, uint32_t n)
 {
-	if (env_sub_acq_rel(&pool->refs, 1) != 1)
+	if (env_sub_acq_rel(&pool->refs, n) != n)
 		return;
 	gate_put(pool->gate);
 	if (pool->watch) {
@@ -43,6 +43,11 @@ void pool_unref(struct pp_pool *pool)
 	}
 	env_lock_destroy(&pool->lock);
 	env_free(pool);
+}
+
+void pool_unref(struct pp_pool *pool)
+{
+	pool_unref_many(pool, 1);
 }
 
 /* ---- revocation -------------------------------------------------------------------------- */
@@ -55,10 +60,11 @@ void pool_drain(struct pp_pool *pool)
 
 static uint64_t count_in_flight(struct pp_pool *pool)
 {
+	struct chunk_walk walk = chunk_walk(pool);
 	uint64_t n = 0;
 
-	list_for_each(pos, &pool->chunks)
-		n += chunk_in_flight(list_entry(pos, struct pp_chunk, link));
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
+		n += chunk_in_flight(c);
 	return n;
 }
 
@@ -77,9 +83,8 @@ static void pool_revoke(struct pp_pool *pool)
 	place_close(pool);
 	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
 	pool_drain(pool);
-	pool->in_flight_at_revoke = count_in_flight(pool);
+	pool->in_flight_at_revoke = pool_let_go(pool);
 	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
-	pool_let_go(pool);
 }
 
 /* Off one device: unmapped and invalidated there when it returns. */
@@ -266,7 +271,6 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	pool->page_size = p->page_size;
 	pool->refs = 1;
 	env_lock_init(&pool->lock);
-	list_init(&pool->chunks);
 	list_init(&pool->spans);
 	list_init(&pool->avail);
 	list_init(&pool->idle);

@@ -131,7 +131,6 @@ struct pp_chunk {
 	uint64_t *given; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
 	struct holder *holder; /* an entry for each page, or NULL: pool->watch */
 	/* under the pool's lock */
-	struct list link;  /* pool->chunks */
 	struct list where; /* pool->avail, idle or fresh; alone while none of its pages is home */
 	uint64_t *counted; /* which of the pool's n_idle and n_fresh counts it, or NULL */
 	struct domain_pending pending;
@@ -155,9 +154,20 @@ struct span {
 	char *addr;
 	enum pp_memory memory;
 	uint32_t n;       /* chunks at the start */
-	uint64_t live;    /* bit: the chunk is mapped; under the pool's lock */
-	uint32_t refs;    /* chunks not freed yet */
+	uint32_t refs;    /* chunks whose memory has not gone back yet */
 	struct mapping *map[POOL_DEVICES]; /* for each attachment */
+	/* under the pool's lock */
+	uint64_t live;    /* bit: the pool has the chunk, and until it is revoked it is mapped */
+	struct pp_chunk *chunk[POOL_SPAN];
+};
+
+/*
+ * A walk over all chunks of a pool; lock held, none added or removed meanwhile. A chunk's record
+ * is far from the next one's: those of a span are fetched ahead.
+ */
+struct chunk_walk {
+	const struct list *end, *at;
+	uint64_t left; /* of the span's */
 };
 
 /* ---- the pool ----------------------------------------------------------------------------- */
@@ -236,7 +246,7 @@ struct pp_pool {
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks, n_idle, n_fresh, n_released;
 	uint64_t n_memory[3]; /* chunks of each kind of memory */
-	struct list chunks, spans;
+	struct list spans; /* with all chunks */
 	struct list avail; /* chunks with some pages home, */
 	struct list idle;  /* with all of them, */
 	struct list fresh; /* and such as have never given one */
@@ -252,6 +262,7 @@ void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the h
 void pool_ref(struct pp_pool *pool);
 bool pool_ref_unless_gone(struct pp_pool *pool);
 void pool_unref(struct pp_pool *pool);
+void pool_unref_many(struct pp_pool *pool, uint32_t n);
 void pool_drain(struct pp_pool *pool); /* lock held */
 /* From now on others find the pool: it has its gate, and all is as in an empty one. */
 void pool_publish(struct pp_pool *pool);
@@ -273,11 +284,13 @@ void pool_process_inbox(struct pp_pool *pool);
 void pool_shrink(struct pp_pool *pool, uint64_t keep);
 /* Of a zombie: give the memory of all its free pages back. */
 void pool_discard(struct pp_pool *pool);
-/* The pool's own hold on its chunks ends: it is revoked and drained. */
-void pool_let_go(struct pp_pool *pool);
+/* The pool's own hold on its chunks ends: it is revoked and drained. How many pages are out? */
+uint64_t pool_let_go(struct pp_pool *pool);
 /* Map or unmap every span for one attachment. */
 int pool_map_all(struct pp_pool *pool, unsigned at);
 void pool_unmap_all(struct pp_pool *pool, unsigned at);
+struct chunk_walk chunk_walk(const struct pp_pool *pool);
+struct pp_chunk *chunk_walk_next(struct chunk_walk *walk); /* NULL: there are no more */
 /* Pages of a chunk that aren't home: in flight, in cache or ring, or just coming. */
 uint32_t chunk_in_flight(const struct pp_chunk *c);
 uint64_t pool_idle_limit(const struct pp_pool *pool);

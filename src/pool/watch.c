@@ -225,15 +225,13 @@ static void group_add(struct group *group, unsigned *n, const struct holder *h)
 
 static unsigned group_pages(struct pp_pool *pool, struct group *group)
 {
+	struct chunk_walk walk = chunk_walk(pool);
 	unsigned n = 0;
 
-	list_for_each(pos, &pool->chunks) {
-		struct pp_chunk *c = list_entry(pos, struct pp_chunk, link);
-
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
 		for (uint32_t i = 0; i < c->n_pages; i++)
 			if (!(env_load_acquire(&c->home[i / 64]) >> i % 64 & 1))
 				group_add(group, &n, &c->holder[i]);
-	}
 	return n;
 }
 

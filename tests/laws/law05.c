@@ -4,7 +4,7 @@
  * than the last put of its chunk; the pool itself goes with its last page. No polling, no
  * timer, no helper thread. A live pool keeps idle chunks up to a limit that it states.
  *
- * The test stands in front of the library's munmap(2) and madvise(2): at the very moment
+ * The test stands in front of the library's munmap(2), madvise(2) and process_madvise(2): at the very moment
  * when memory goes, it asks the device whether it can reach it, and the test whether
  * somebody holds it.
  *
@@ -14,6 +14,7 @@
 
 #include <dirent.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* ---- the watch on memory that goes ------------------------------------------------------- */
@@ -31,6 +32,8 @@ int __real_munmap(void *addr, size_t len);
 int __wrap_munmap(void *addr, size_t len);
 int __real_madvise(void *addr, size_t len, int advice);
 int __wrap_madvise(void *addr, size_t len, int advice);
+ssize_t __real_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags);
+ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags);
 
 static void memory_goes(const char *addr, size_t len)
 {
@@ -61,6 +64,13 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 	if (advice == MADV_DONTNEED)
 		memory_goes(addr, len);
 	return __real_madvise(addr, len, advice);
+}
+
+ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags)
+{
+	for (size_t i = 0; i < n && advice == MADV_DONTNEED; i++)
+		memory_goes(range[i].iov_base, range[i].iov_len);
+	return __real_process_madvise(fd, range, n, advice, flags);
 }
 
 static void watch(struct soft_device *d, const struct bunch *told, const struct bunch *held)

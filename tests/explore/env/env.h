@@ -44,6 +44,12 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 void env_unmap(void *addr, size_t len);
 #define env_keep_from_fork(addr, len) ((void)(addr), (void)(len))
 void env_discard(void *addr, size_t len);
+struct env_discards {
+	char none;
+};
+#define env_discards_add(d, addr, len) ((void)(d), env_discard(addr, len))
+#define env_discards_end(d) ((void)(d))
+#define env_prefetch(p) ((void)(p))
 size_t env_page_size(enum pp_memory kind);
 
 #define env_now_ns() ((uint64_t)0)
