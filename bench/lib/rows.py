@@ -32,6 +32,8 @@ class Row:
             extra += " sp=1"
         if label.endswith(" unmapped"):
             extra += " mapped=0"
+        if label.endswith(" back"):
+            extra += " back=1"
         if label.endswith(" keeping"):
             extra += " keep=1"
         return extra
@@ -189,7 +191,7 @@ class Capture(Row):
 
 def crossing(name, title, what):
     dpdk = [d + how for d in DPDK for how in ("", " plain")] + ["mempool sp"]
-    return Row(name, title, OURS + ["bare"] + dpdk + MALLOCS, what)
+    return Row(name, title, OURS + ["bare", "bare there and back"] + dpdk + MALLOCS, what)
 
 
 def table(quick):
