@@ -72,7 +72,7 @@ static char *memory(size_t len, int flags, int advice)
 	return p;
 }
 
-static struct cost in_pieces(char *p, size_t len, size_t piece, size_t unmap_piece)
+static struct cost once(char *p, size_t len, size_t piece, size_t unmap_piece)
 {
 	struct pp_iommu *iommu = pp_vfio_iommu(edu.vfio);
 	uint64_t before, t0, t1, t2, peak, after;
@@ -93,6 +93,22 @@ static struct cost in_pieces(char *p, size_t len, size_t piece, size_t unmap_pie
 	after = table_kib();
 	iommu->ops->block(iommu, true);
 	return (struct cost){ t1 - t0, t2 - t1, peak - before, after - before };
+}
+
+/* The least of three: what the kernel does in the background comes into one of them. */
+static struct cost in_pieces(char *p, size_t len, size_t piece, size_t unmap_piece)
+{
+	struct cost least = once(p, len, piece, unmap_piece);
+
+	for (unsigned i = 1; i < 3; i++) {
+		struct cost c = once(p, len, piece, unmap_piece);
+
+		if (c.map_ns < least.map_ns)
+			least.map_ns = c.map_ns;
+		if (c.unmap_ns < least.unmap_ns)
+			least.unmap_ns = c.unmap_ns;
+	}
+	return least;
 }
 
 static void print(const char *how, size_t len, struct cost c)
