@@ -1,29 +1,40 @@
 /*
  * plain.c - AF_XDP as plainly as libxdp's tutorial does it, to measure against:
  *
- *   plain rx IFNAME          receive and drop, until a signal; print how many
- *   plain forward A B        copy each packet from one interface's memory to the other's
+ *   plain rx IFNAME [HOLD [FILE]]  receive and drop, until a signal; print how many
+ *   plain forward A B              copy each packet from one interface's memory to the other's
  *
  * Each socket has 4096 frames of 4 KiB, of which a stack holds the free ones; it receives 64
- * at a time and drops or copies them at once.
+ * at a time and drops or copies them at once. With HOLD it has as many frames more, and drops
+ * a packet only when so many newer ones have come. With FILE what it drops is written first,
+ * as pcap: copied behind each other, and by one write for each lot.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 #include <xdp/xsk.h>
 
 #define FRAMES 4096u
 #define FRAME 4096u
 #define BATCH 64u
+#define LOT (256u << 10) /* bytes of a write: they stay in the processor's cache */
+
+struct record {
+	uint32_t sec, nsec, len, wire_len;
+};
 
 struct sock {
 	struct xsk_umem *umem;
@@ -31,8 +42,13 @@ struct sock {
 	struct xsk_ring_prod fill, tx;
 	struct xsk_ring_cons comp, rx;
 	char *area;
-	uint64_t free[FRAMES];
+	uint64_t *free;
 	uint32_t n_free, outstanding;
+	struct xdp_desc *held; /* a ring, full when n_held is `hold` */
+	uint32_t hold, n_held, oldest;
+	int file; /* or -1 */
+	char lot[LOT];
+	uint32_t lot_bytes;
 	uint64_t packets;
 };
 
@@ -71,9 +87,14 @@ static void open_socket(struct sock *s, const char *ifname, uint32_t keep)
 		.tx_size = XSK_RING_PROD__DEFAULT_NUM_DESCS,
 		.bind_flags = XDP_USE_NEED_WAKEUP,
 	};
-	size_t len = (size_t)FRAMES * FRAME;
+	uint32_t frames = FRAMES + s->hold;
+	size_t len = (size_t)frames * FRAME;
 	int ret;
 
+	s->free = calloc(frames, sizeof *s->free);
+	s->held = calloc(s->hold + 1, sizeof *s->held);
+	if (!s->free || !s->held)
+		die("calloc", -ENOMEM);
 	s->area = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->area == MAP_FAILED)
 		die("mmap", -errno);
@@ -83,7 +104,7 @@ static void open_socket(struct sock *s, const char *ifname, uint32_t keep)
 	ret = xsk_socket__create(&s->xsk, ifname, 0, s->umem, &s->rx, &s->tx, &config);
 	if (ret)
 		die("xsk_socket__create", ret);
-	for (uint32_t i = 0; i < FRAMES; i++)
+	for (uint32_t i = 0; i < frames; i++)
 		s->free[s->n_free++] = (uint64_t)i * FRAME;
 	s->n_free -= keep;
 	refill(s);
@@ -120,17 +141,59 @@ static void send_copy(struct sock *to, const void *packet, uint32_t len)
 	to->outstanding++;
 }
 
+static void write_lot(struct sock *s)
+{
+	if (write(s->file, s->lot, s->lot_bytes) != (ssize_t)s->lot_bytes)
+		die("write", -errno);
+	s->lot_bytes = 0;
+}
+
+static void save(struct sock *s, const struct xdp_desc *d, const struct timespec *now)
+{
+	struct record r = { (uint32_t)now->tv_sec, (uint32_t)now->tv_nsec, d->len, d->len };
+
+	if (s->lot_bytes + sizeof r + d->len > LOT)
+		write_lot(s);
+	memcpy(s->lot + s->lot_bytes, &r, sizeof r);
+	memcpy(s->lot + s->lot_bytes + sizeof r, s->area + d->addr, d->len);
+	s->lot_bytes += (uint32_t)sizeof r + d->len;
+}
+
+/* Hold a packet back; *d is then the oldest one. False: none has to go yet. */
+static bool hold_back(struct sock *s, struct xdp_desc *d)
+{
+	struct xdp_desc newest = *d;
+
+	if (!s->hold)
+		return true;
+	if (s->n_held < s->hold) {
+		s->held[s->n_held++] = newest;
+		return false;
+	}
+	*d = s->held[s->oldest];
+	s->held[s->oldest] = newest;
+	s->oldest = s->oldest + 1 < s->hold ? s->oldest + 1 : 0;
+	return true;
+}
+
 /* to: NULL to drop */
 static void receive(struct sock *s, struct sock *to)
 {
 	uint32_t idx = 0, n = xsk_ring_cons__peek(&s->rx, BATCH, &idx);
+	struct timespec now = { 0 };
 
+	if (s->file >= 0)
+		clock_gettime(CLOCK_REALTIME, &now);
 	for (uint32_t i = 0; i < n; i++) {
-		const struct xdp_desc *d = xsk_ring_cons__rx_desc(&s->rx, idx + i);
+		struct xdp_desc d = *xsk_ring_cons__rx_desc(&s->rx, idx + i);
 
 		if (to)
-			send_copy(to, s->area + d->addr, d->len);
-		s->free[s->n_free++] = d->addr & ~(uint64_t)(FRAME - 1);
+			send_copy(to, s->area + d.addr, d.len);
+		if (!hold_back(s, &d))
+			continue;
+		if (s->file >= 0)
+			save(s, &d, &now);
+		s->free[s->n_free++] = d.addr & ~(uint64_t)(FRAME - 1);
 	}
 	xsk_ring_cons__release(&s->rx, n);
 	s->packets += n;
@@ -139,16 +202,43 @@ static void receive(struct sock *s, struct sock *to)
 		complete(to);
 }
 
+static void finish(struct sock *s)
+{
+	for (uint32_t i = 0; s->file >= 0 && i < s->n_held; i++)
+		save(s, &s->held[(s->oldest + i) % s->n_held], &(struct timespec){ 0 });
+	if (s->lot_bytes)
+		write_lot(s);
+	xsk_socket__delete(s->xsk);
+	xsk_umem__delete(s->umem);
+	free(s->held);
+	free(s->free);
+}
+
+/* The file, with pcap's header in it. */
+static int open_file(const char *path)
+{
+	static const uint32_t header[6] = { 0xa1b23c4d, 2 | 4 << 16, 0, 0, 262144, 1 };
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+	if (fd < 0 || write(fd, header, sizeof header) != sizeof header)
+		die(path, -errno);
+	return fd;
+}
+
 int main(int argc, char **argv)
 {
-	static struct sock a, b;
+	static struct sock a = { .file = -1 }, b = { .file = -1 };
 	bool forward = argc == 4 && !strcmp(argv[1], "forward");
 	struct pollfd fd[2];
 
-	if (!forward && (argc != 3 || strcmp(argv[1], "rx"))) {
-		fprintf(stderr, "plain rx IFNAME | plain forward A B\n");
+	if (!forward && (argc < 3 || argc > 5 || strcmp(argv[1], "rx"))) {
+		fprintf(stderr, "plain rx IFNAME [HOLD [FILE]] | plain forward A B\n");
 		return 2;
 	}
+	if (!forward && argc > 3)
+		a.hold = (uint32_t)atoi(argv[3]);
+	if (!forward && argc > 4)
+		a.file = open_file(argv[4]);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 	open_socket(&a, argv[2], forward ? FRAMES / 2 : 0);
@@ -166,11 +256,8 @@ int main(int argc, char **argv)
 			receive(&b, &a);
 	}
 	printf("%llu\n", (unsigned long long)(a.packets + b.packets));
-	xsk_socket__delete(a.xsk);
-	xsk_umem__delete(a.umem);
-	if (forward) {
-		xsk_socket__delete(b.xsk);
-		xsk_umem__delete(b.umem);
-	}
+	finish(&a);
+	if (forward)
+		finish(&b);
 	return 0;
 }
