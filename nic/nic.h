@@ -84,6 +84,8 @@ struct nic {
 	struct pp_pool_params wants;
 	bool one_chunk; /* all memory is one mapping: such a pool must be wants.chunk_size big */
 	unsigned rx_ring; /* pages that the driver wants to have posted */
+	/* While packets come: a program may look so often and needn't wait for events. 0: it waits. */
+	unsigned rest_ns;
 	struct nic_stats stats;
 };
 

@@ -294,6 +294,19 @@ static void wait_for_work(struct capture *c)
 		return; /* somebody was faster: nothing to take back */
 }
 
+/*
+ * Packets come: let some gather. Nobody has to wake us for them then, which would cost a sender
+ * on this machine more than the packets do, and us too.
+ */
+static void rest(struct capture *c)
+{
+	const struct timespec t = { .tv_nsec = c->nic->rest_ns };
+	struct pollfd stop = { .fd = c->stop_fd, .events = POLLIN };
+
+	if (c->nic->rest_ns)
+		ppoll(&stop, 1, &t, NULL);
+}
+
 static void turn(struct capture *c)
 {
 	enum nic_state state = c->nic->ops->state(c->nic); /* before the poll that finds nothing */
@@ -312,6 +325,8 @@ static void turn(struct capture *c)
 		end(c, "interrupted", EXIT_OK);
 	if (got) {
 		show_progress(c, false);
+		if (got < POLL_SEGS && !c->done)
+			rest(c);
 		return;
 	}
 	if (starving(c, no_page, busy)) {

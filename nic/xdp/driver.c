@@ -37,6 +37,8 @@
  */
 #define RINGS 8192u
 #define MIN_RING 256u
+#define REST_NS 50000u      /* and as much again before a timer goes off: 0.1 ms of packets */
+#define REST_RING 2048u     /* which a ring must have room for many times */
 #define MAX_BYTES (1ull << 30) /* of a chunk */
 
 /* Where a frame is. The page is noted when it is first posted and then stays the same. */
@@ -611,6 +613,7 @@ static int choose(struct xdp_nic *x, const struct xdp_nic_params *params,
 	u->bind_flags = (params->copy ? XDP_COPY : 0) | (params->zero_copy ? XDP_ZEROCOPY : 0);
 	choose_ring(params, u);
 	x->nic.rx_ring = u->ring * u->n_queues;
+	x->nic.rest_ns = u->ring >= REST_RING ? REST_NS : 0;
 	if (!ret)
 		ret = choose_pool(&x->nic, params, u, error);
 	return ret;

@@ -24,10 +24,8 @@ trap 'rm -f "$capture"; clean_up' EXIT
 make_left
 gro m mid-a
 
-# receive TOOL BYTES [RATE]: prints packets received, sent, seconds, the receiver's ticks
-receive() {
-	local got sent cpu
-
+# begin TOOL: start it, and wait until it receives. False: it has ended.
+begin() {
 	case $1 in
 	pagepool) start m taskset -c 1 "$tool" capture -d xdp:mid-a -w "$capture" --hold 50000 --json ;;
 	pagepool-null) start m taskset -c 1 "$tool" capture -d xdp:mid-a -w /dev/null --hold 50000 --json ;;
@@ -42,6 +40,16 @@ receive() {
 	tcpdump) until_true grep -q "listening on" "$dir/err" ;;
 	dumpcap) until_true grep -q "File:" "$dir/err" ;;
 	esac
+}
+# receive TOOL BYTES [RATE]: prints packets received, sent, seconds, the receiver's ticks
+receive() {
+	local got sent cpu try
+
+	# a plain loop doesn't wait until the kernel has freed the last one's queue
+	for try in {1..50}; do
+		begin "$1" && break
+		sleep 0.1
+	done
 	cpu=$(awk '{ print $14 + $15 }' "/proc/$child/stat")
 	# a rate is kept by what sends small lots
 	sent=$(in_a taskset -c 0 "$gen" "$([ -n "${3:-}" ] && echo socket || echo "${GEN:-frames}")" \
