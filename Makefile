@@ -43,6 +43,13 @@ check-xdp: ## AF_XDP on veth pairs in namespaces of its own, beside tcpdump and 
 	@scripts/deps check iproute2 ethtool iputils-ping iperf3 nginx-light curl util-linux
 	@scripts/check xdp
 
+bench-xdp: ## packets a second beside tcpdump, dumpcap and plain loops, at length (root)
+	@scripts/deps check iproute2 ethtool
+	@test -f out/gcc/build.ninja || meson setup out/gcc -Dwerror=true >/dev/null
+	@ninja --quiet -C out/gcc
+	@SECONDS_EACH=$(or $(SECONDS_EACH),2) ROUNDS=$(or $(ROUNDS),5) tests/xdp/bench.sh \
+		out/gcc/tool/pagepool out/gcc/tests/xdp/gen out/gcc/tests/xdp/plain
+
 check-watch: ## telemetry under abuse, the probes by perf and bpftrace, the pages in Chromium (root)
 	@scripts/deps watch
 	@scripts/check watch
@@ -118,4 +125,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp check-watch bench-vm check-kernel
+	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel
