@@ -20,6 +20,7 @@ struct nic_seg {
 	uint32_t wire_len; /* of the whole packet as it was on the wire */
 	uint64_t time_ns;  /* since the epoch; of the packet */
 	bool last;         /* of the packet */
+	uint16_t room;     /* bytes before `offset` that are the holder's to write too */
 };
 
 enum nic_state {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define POLL_SEGS 256u
+#define AHEAD 8u /* segments that are fetched before they are needed */
 
 struct options {
 	const char *device, *file, *page;
@@ -86,6 +87,15 @@ static struct nic_seg *queue_at(struct queue *q, uint64_t i)
 	return &q->seg[(q->first + i) & (q->size - 1)];
 }
 
+/* What was held back is in no cache any more: first its page's descriptor, then its bytes. */
+static void fetch_ahead(struct queue *q)
+{
+	if (q->n <= 2 * AHEAD)
+		return;
+	__builtin_prefetch(queue_at(q, 2 * AHEAD)->page);
+	writer_soon(queue_at(q, AHEAD));
+}
+
 /* Hand over whole packets as long as `keep` pages stay behind. */
 static void release(struct capture *c, uint64_t keep)
 {
@@ -95,6 +105,7 @@ static void release(struct capture *c, uint64_t keep)
 	while (q->n > keep) {
 		unsigned n = 0;
 
+		fetch_ahead(q);
 		while (n < q->n && n < WRITER_SEGS && !queue_at(q, n)->last)
 			n++;
 		if (n == q->n || q->n - (n + 1) < keep)

@@ -81,6 +81,8 @@ int writer_open(struct writer **out, const char *path, uint32_t link_type);
 /* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
 #define WRITER_SEGS 512u
 void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n);
+/* The segment will be handed over soon: fetch what of it will be touched. */
+void writer_soon(const struct nic_seg *seg);
 /* Send what has been handed over on its way, and put the pages of what is written. */
 void writer_poll(struct writer *w);
 /* The same, but wait for at least one write to complete, if any is under way. */

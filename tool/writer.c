@@ -60,7 +60,8 @@ struct writer {
 	char *path;
 	char error[ERROR_BYTES];
 	bool failed;
-	struct batch *batch; /* a ring of BATCHES: [first, first + n) are in use, in order */
+	struct batch *batch; /* BATCHES of them */
+	struct batch *turn[BATCHES]; /* a ring: [first, first + n) are in use, in order */
 	unsigned first, n;
 	unsigned n_busy;
 	struct batch *queued[2 * BATCHES]; /* in the submission queue, in order */
@@ -74,7 +75,7 @@ struct writer {
 
 static struct batch *batch_at(struct writer *w, unsigned i)
 {
-	return &w->batch[(w->first + i) % BATCHES];
+	return w->turn[(w->first + i) % BATCHES];
 }
 
 static void put_pages(struct batch *b)
@@ -129,6 +130,9 @@ static void retire(struct writer *w)
 			w->valid += bytes;
 		}
 		b->state = FREE;
+		/* the next one to be opened: it is in the processor's cache */
+		w->turn[w->first] = batch_at(w, w->n);
+		w->turn[(w->first + w->n) % BATCHES] = b;
 		w->first = (w->first + 1) % BATCHES;
 		w->n--;
 	}
@@ -208,13 +212,17 @@ static void reap(struct writer *w, bool wait)
 	flush_submissions(w);
 }
 
-/* Close the open batch, and send off what may go. */
+/*
+ * Send off what may go. The batch that takes more packets waits for them as long as another one
+ * is under way: few large writes cost less than many small ones.
+ */
 static void dispatch(struct writer *w)
 {
 	for (unsigned i = 0; i < w->n; i++) {
 		struct batch *b = batch_at(w, i);
+		bool may_wait = w->serial || i == w->n - 1;
 
-		if (b->state != OPEN || (w->serial && w->n_busy))
+		if (b->state != OPEN || !b->n_packets || (may_wait && w->n_busy))
 			continue;
 		if (w->failed) {
 			b->state = FAILED;
@@ -248,7 +256,6 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 	if (b && b->state == OPEN && b->n_packets < BATCH_PACKETS &&
 	    b->n_iov + n + 1 <= BATCH_IOV && b->bytes < BATCH_BYTES)
 		return b;
-	dispatch(w);
 	while (w->n == BATCHES)
 		step(w, true);
 	b = batch_at(w, w->n++);
@@ -256,12 +263,24 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 	b->bytes = b->written = 0;
 	b->offset = w->end;
 	b->state = OPEN;
+	dispatch(w); /* the one before it */
 	return b;
 }
 
 static char *bytes_of(const struct nic_seg *seg)
 {
 	return (char *)pp_page_addr(seg->page) + seg->offset;
+}
+
+/* The record goes before the packet, into the page: one vector. */
+static void add_in_place(struct batch *b, struct record *r, const struct nic_seg *seg)
+{
+	char *at = bytes_of(seg) - sizeof *r;
+
+	r->len = seg->len;
+	memcpy(at, r, sizeof *r);
+	b->iov[b->n_iov++] = (struct iovec){ at, sizeof *r + seg->len };
+	b->page[b->n_pages++] = seg->page;
 }
 
 /* The record and the packet's pages, as vectors of their own. */
@@ -307,6 +326,8 @@ static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
 	};
 	if (n == 1 && seg->len <= COPY_BYTES)
 		add_by_copy(w, b, r, seg);
+	else if (n == 1 && seg->room >= sizeof *r)
+		add_in_place(b, r, seg);
 	else
 		add_by_reference(b, r, seg, n);
 	b->bytes += sizeof *r + r->len;
@@ -323,6 +344,13 @@ void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n)
 		add_packet(w, seg + first, i + 1 - first);
 		first = i + 1;
 	}
+}
+
+void writer_soon(const struct nic_seg *seg)
+{
+	const char *packet = bytes_of(seg);
+
+	__builtin_prefetch(seg->len > COPY_BYTES && seg->room ? packet - 1 : packet);
 }
 
 void writer_poll(struct writer *w)
@@ -426,6 +454,8 @@ int writer_open(struct writer **out, const char *path, uint32_t link_type)
 		free(w);
 		return -1;
 	}
+	for (unsigned i = 0; i < BATCHES; i++)
+		w->turn[i] = &w->batch[i];
 	if (open_file(w, path) || write_header(w, link_type)) {
 		writer_free(w);
 		return -1;
