@@ -91,7 +91,7 @@ static uint32_t frame_size(const struct xdp_nic *x)
 	return x->umem->params.frame;
 }
 
-/* By shifting: to divide takes a processor as long as all else that is done for a packet. */
+/* By shifting: a frame's size is a power of two, which the compiler doesn't know. */
 static struct frame *frame_at(const struct xdp_nic *x, uint64_t offset)
 {
 	return &x->frame[offset >> x->shift];
@@ -616,7 +616,7 @@ static int choose(struct xdp_nic *x, const struct xdp_nic_params *params,
 
 	if (!ret)
 		ret = choose_frame(&x->link, params->frame, u, error);
-	x->shift = (unsigned)__builtin_ctz(u->frame);
+	x->shift = ret ? 0 : (unsigned)__builtin_ctz(u->frame);
 	memcpy(u->ifname, x->link.name, sizeof u->ifname);
 	u->bind_flags = (params->copy ? XDP_COPY : 0) | (params->zero_copy ? XDP_ZEROCOPY : 0);
 	choose_ring(params, u);
