@@ -43,10 +43,10 @@ begin() {
 }
 # receive TOOL BYTES [RATE]: prints packets received, sent, seconds, the receiver's ticks
 receive() {
-	local got sent cpu try
+	local got sent cpu
 
 	# a plain loop doesn't wait until the kernel has freed the last one's queue
-	for try in {1..50}; do
+	for _ in {1..50}; do
 		begin "$1" && break
 		sleep 0.1
 	done
