@@ -13,13 +13,16 @@ struct page {
 	char *addr;
 } __attribute__((aligned(64)));
 
-static struct {
+static struct stack {
 	uint64_t owner, room;
 	uint64_t pushed __attribute__((aligned(64))), popped;
 	struct page **page;
 	struct page *all;
 	char *memory;
 } stack;
+
+/* A pool is known by its handle: where it lies must be read anew in each call. */
+static struct stack *volatile handle = &stack;
 
 static __thread struct {
 	uint64_t one, number;
@@ -56,27 +59,29 @@ static void peer_close(void)
 
 static inline void *peer_get(void)
 {
-	uint64_t depth = stack.pushed - stack.popped;
+	struct stack *s = handle;
+	uint64_t depth = s->pushed - s->popped;
 	struct page *page;
 
 	if (__builtin_expect(!depth, 0))
 		fail("an empty stack");
-	page = stack.page[depth - 1];
-	stack.popped++;
+	page = s->page[depth - 1];
+	s->popped++;
 	keep_memory(page);
 	return page;
 }
 
 static inline void peer_put(void *p)
 {
-	uint64_t depth = stack.pushed - stack.popped;
+	struct stack *s = handle;
+	uint64_t depth = s->pushed - s->popped;
 	struct page *page = p;
 
-	if (__builtin_expect(page->refs != self.one || stack.owner != self.number ||
-			     depth == stack.room, 0))
+	if (__builtin_expect(page->refs != self.one || s->owner != self.number ||
+			     depth == s->room, 0))
 		fail("a page that is not the owner's");
-	stack.page[depth] = page;
-	stack.pushed++;
+	s->page[depth] = page;
+	s->pushed++;
 	keep_memory(page);
 }
 
