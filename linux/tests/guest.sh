@@ -46,10 +46,31 @@ faults() {
 
 # pools without their driver that wait for pages, as netlink tells
 zombies() { pptest pools | grep -vc 'detached -$'; }
-# a release is looked for once a second: wait for it, however long it takes
-no_zombie() {
-	while [ "$(zombies)" != 0 ]; do sleep 1; done
+zombies_and_pages() { pptest pools | awk '$NF != "-" { n += 1 + $6 } END { print n + 0 }'; }
+
+# next_look - what is freed but lies about has a way out on each CPU: it receives something, as what
+# another one freed for it lies in its list till then (skb_attempt_defer_free); the timers of a
+# second run out on it, as a pool that was destroyed looks for its pages once a second; and it does
+# the work that these queued, as stat_refresh queues its own behind that and waits for it.
+next_look() {
+	for cpu in 1 2; do
+		taskset $cpu ping -c 1 127.0.0.1 >/dev/null 2>&1
+		taskset $cpu sleep 2
+	done
+	echo 1 >/proc/sys/vm/stat_refresh
 }
+# none_left COUNT - until that command prints 0; false: a pool has looked twice and nothing changed
+none_left() {
+	was=-1
+	same=0
+	while is=$($1) && [ "$is" != 0 ]; do
+		same=$((is == was ? same + 1 : 0))
+		[ $same -lt 2 ] || return 1
+		was=$is
+		next_look
+	done
+}
+no_zombie() { none_left zombies_and_pages || { pptest pools; return 1; }; }
 
 # what is free when caches are empty, KiB; with what CPUs have in lists of their own, which may be
 # tens of MiB and which MemAvailable leaves out
@@ -66,22 +87,16 @@ memory_before() {
 	[ ! -e $debug/kmemleak ] || echo clear >$debug/kmemleak
 	free_before=$(free_kib)
 }
-pool_pages() { # not what the tracking, dma-debug or the IOMMU's driver took on their behalf
-	awk 'BEGIN { RS = "" } /page_pool/ && !/slab|iommu|dma_map|debug_dma/ { for (i = 1; i < NF; i++) if ($i == "nr_base_pages:") n += $(i + 1) }
-		END { print n + 0 }' $debug/page_owner_stacks/show_stacks
+# Whose pages they are says the function that called the page allocator: further out there may be
+# a page_pool's that an interrupt came upon, whose softirq then allocated for somebody else.
+pool_stacks() {
+	awk 'BEGIN { RS = ""; FS = "\n" } {
+		for (i = 1; $i ~ /^ _*(alloc_pages|get_page_from_freelist|post_alloc_hook)/; i++) ;
+		if ($i ~ /^ (_*page_pool_|pool_|chunk_)/) print
+	}' $debug/page_owner_stacks/show_stacks
 }
-# A release is looked for once a second; and what a CPU frees for another one lies in that one's
-# list until it receives something (skb_attempt_defer_free), so each does. 90 looks, then it fails.
-no_pool_page() {
-	for look in $(seq 90); do
-		for cpu in 1 2; do taskset $cpu ping -c 1 127.0.0.1 >/dev/null 2>&1; done
-		is=$(pool_pages)
-		[ "$is" != 0 ] || return 0
-		sleep 1
-	done
-	echo "$is pages are a page_pool's still"
-	return 1
-}
+pool_pages() { pool_stacks | awk '$1 == "nr_base_pages:" { n += $2 } END { print n + 0 }'; }
+no_pool_page() { none_left pool_pages || { pool_stacks; return 1; }; }
 no_leak() {
 	sleep 6 # kmemleak looks at nothing that is younger
 	echo scan >$debug/kmemleak
@@ -97,13 +112,20 @@ memory_is_back() {
 	[ $((free_before - is)) -le 8192 ]
 }
 
-# a network namespace for the peer: at_peer COMMAND ... runs in it, to_peer INTERFACE moves there
+# a network namespace for the peer: at_peer COMMAND ... runs in it, to_peer INTERFACE moves there.
+# What runs beside starts with $peer: nsenter becomes the program, and $! is that. (A function with
+# & behind it is a shell, and the program a child that outlives it.)
 peer_start() {
 	unshare -n sleep 1000000 &
 	there=$!
 	until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do usleep 1000; done
+	peer="nsenter -t $there -n"
 }
-at_peer() { nsenter -t $there -n "$@"; }
+at_peer() { $peer "$@"; }
+no_program() {
+	left=$(pidof pptest)
+	[ -z "$left" ] || { ps; return 1; }
+}
 to_peer() { # it has 10.0.0.2/24
 	ip link set "$1" netns $there && at_peer ip addr add 10.0.0.2/24 dev "$1" && at_peer ip link set "$1" up
 }
@@ -117,7 +139,7 @@ hold_data() {
 	pptest hold 5000 8 262144 /tmp/go >/tmp/hold 2>&1 &
 	hold=$!
 	said waiting /tmp/hold $hold || return 1
-	at_peer pptest send 10.0.0.1 5000 8 262144 >/tmp/sent 2>&1 &
+	$peer pptest send 10.0.0.1 5000 8 262144 >/tmp/sent 2>&1 &
 	send=$!
 	said acked /tmp/sent $send || { cat /tmp/hold /tmp/sent; return 1; }
 }
