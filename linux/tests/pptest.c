@@ -228,27 +228,38 @@ static int xdp(int ifindex)
 
 /* ---- TCP ------------------------------------------------------------------------------------ */
 
-/* What the connection's byte number AT is: no period that a page or a segment has. */
-static uint8_t pattern(unsigned connection, uint64_t at)
+/* What the connection's bytes are from number AT on, eight of them: no period that a page or a
+ * segment has. */
+static uint64_t pattern(unsigned connection, uint64_t at)
 {
 	uint64_t x = (at / 8 + 1) * 0x9e3779b97f4a7c15u + connection * 0xd1342543de82ef95u;
 
-	return (x ^ x >> 29) >> (at % 8 * 8);
+	return x ^ x >> 29;
 }
 
 static uint8_t buf[1 << 16];
 
 static void fill(unsigned connection, uint64_t at, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		buf[i] = pattern(connection, at + i);
+	uint64_t x = pattern(connection, at);
+
+	for (size_t i = 0; i < len; i++, at++) {
+		if (at % 8 == 0)
+			x = pattern(connection, at);
+		buf[i] = x >> (at % 8 * 8);
+	}
 }
 
 static bool same(unsigned connection, uint64_t at, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (buf[i] != pattern(connection, at + i))
+	uint64_t x = pattern(connection, at);
+
+	for (size_t i = 0; i < len; i++, at++) {
+		if (at % 8 == 0)
+			x = pattern(connection, at);
+		if (buf[i] != (uint8_t)(x >> (at % 8 * 8)))
 			return false;
+	}
 	return true;
 }
 
