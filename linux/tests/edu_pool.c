@@ -10,6 +10,8 @@
  *   dma N    let the device write N of the held pages that it has not written yet
  *   check    compare what the device wrote with what the pages hold now
  *   put [N]  give back N of the pages, the last ones first; or all of them
+ *   share N  hold N pages, while somebody else has one that came back: is it kept out of them?
+ *   recycle  does a page that goes through the pool's cache show the device what the CPU wrote?
  * and /sys/kernel/debug/edu_pool/state says what came of it, as "KEY NUMBER" lines.
  *
  * Everything is under one mutex; pages are taken and given back in process context.
@@ -185,6 +187,66 @@ static int do_put(unsigned int n)
 	return 0;
 }
 
+/* As a page that was released while a socket had it: it is the pool's again, but not the pool's only */
+static int do_share(unsigned int n)
+{
+	struct page *page;
+	unsigned int i;
+	int status;
+
+	if (!bound)
+		return -ENODEV;
+	page = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	get_page(page);
+	page_pool_put_full_page(bound->pool, page, false);
+	status = do_hold(n);
+	for (i = 0; i < count; i++)
+		wrong += held[i].page == page;
+	put_page(page);
+	return status;
+}
+
+/*
+ * The pool syncs a page that comes back, so that a driver need not before it gives the page to the
+ * device. With bounce buffers a page that was not synced holds something else after the next
+ * sync for the CPU. The cache gives out first what it took last.
+ */
+static int do_recycle(void)
+{
+	struct device *dev;
+	struct page *page, *again;
+	u64 *at;
+	unsigned int i;
+
+	if (!bound)
+		return -ENODEV;
+	dev = &bound->pdev->dev;
+	page = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	at = page_address(page);
+	last_stamp++;
+	for (i = 0; i < PAGE_SIZE / sizeof(*at); i++)
+		at[i] = word(last_stamp, i);
+	local_bh_disable(); /* direct: we are the pool's consumer */
+	page_pool_put_full_page(bound->pool, page, true);
+	local_bh_enable();
+	again = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
+	if (again != page)
+		wrong++;
+	if (!again)
+		return -ENOMEM;
+	dma_sync_single_for_cpu(dev, page_pool_get_dma_addr(again), PAGE_SIZE, DMA_BIDIRECTIONAL);
+	at = page_address(again);
+	for (i = 0; i < PAGE_SIZE / sizeof(*at) && at[i] == word(last_stamp, i); i++)
+		;
+	wrong += i < PAGE_SIZE / sizeof(*at);
+	page_pool_put_full_page(bound->pool, again, false);
+	return 0;
+}
+
 static ssize_t do_write(struct file *file, const char __user *from, size_t len, loff_t *at)
 {
 	char line[32] = "", what[8];
@@ -206,6 +268,10 @@ static ssize_t do_write(struct file *file, const char __user *from, size_t len, 
 		status = do_check();
 	else if (!strcmp(what, "put"))
 		status = do_put(n);
+	else if (!strcmp(what, "share"))
+		status = do_share(n);
+	else if (!strcmp(what, "recycle"))
+		status = do_recycle();
 	mutex_unlock(&lock);
 	return status ?: len;
 }
