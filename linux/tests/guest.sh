@@ -96,6 +96,12 @@ pool_stacks() {
 	}' $debug/page_owner_stacks/show_stacks
 }
 pool_pages() { pool_stacks | awk '$1 == "nr_base_pages:" { n += $2 } END { print n + 0 }'; }
+# the large ones only: much faster
+pool_pages_about() {
+	echo 64 >$debug/page_owner_stacks/count_threshold
+	pool_pages
+	echo 0 >$debug/page_owner_stacks/count_threshold
+}
 no_pool_page() { none_left pool_pages || { pool_stacks; return 1; }; }
 no_leak() {
 	sleep 6 # kmemleak looks at nothing that is younger
@@ -135,13 +141,14 @@ to_peer() { # it has 10.0.0.2/24
 said() {
 	until grep -q "$1" "$2"; do kill -0 "$3" && usleep 10000 || return 1; done 2>/dev/null
 }
-# hold_data - 8 connections from the peer, 256 KiB each, lie unread here; read_data: until now
+# hold_data KIB - 8 connections from the peer, so much each, lie unread here; read_data: until now
 hold_data() {
+	bytes=$(($1 * 1024))
 	rm -f /tmp/go /tmp/hold /tmp/sent
-	pptest hold 5000 8 262144 /tmp/go >/tmp/hold 2>&1 &
+	pptest hold 5000 8 $bytes /tmp/go >/tmp/hold 2>&1 &
 	hold=$!
 	said waiting /tmp/hold $hold || return 1
-	$peer pptest send 10.0.0.1 5000 8 262144 >/tmp/sent 2>&1 &
+	$peer pptest send 10.0.0.1 5000 8 $bytes >/tmp/sent 2>&1 &
 	send=$!
 	said acked /tmp/sent $send || { cat /tmp/hold /tmp/sent; return 1; }
 }
@@ -153,4 +160,103 @@ read_data() { # and compare
 	{ wait $send; } 2>/dev/null # "Killed"
 	[ $status = 0 ] || cat /tmp/hold
 	return $status
+}
+
+# ---- vmxnet3 at $nic with an XDP program, peer at its other end ----------------------------------
+nic_up() {
+	eth=$(basename "/sys/bus/pci/devices/$nic/net"/*)
+	pptest xdp "$(cat "/sys/class/net/$eth/ifindex")" && ip addr add 10.0.0.1/24 dev "$eth" &&
+		ip link set "$eth" up
+}
+# the driver leaves for good; memory is compared then, as it holds 10 MiB. And virtio-net frees
+# what it has sent when it sends the next: up to a ring of the stream's data.
+nic_down() {
+	at_peer ping -c 2 -W 1 10.0.0.1 >/dev/null 2>&1
+	ip link set "$eth" down
+	unbind "$nic"
+	no_pool_page
+}
+# unplug, plug - the host does it, see the case
+unplug() {
+	echo "# unplug"
+	while [ -e "/sys/bus/pci/devices/$1" ]; do usleep 10000; done
+}
+plug() {
+	echo "# plug"
+	until [ "$(driver "$1")" = vmxnet3 ]; do usleep 10000; done
+}
+# what takes it away, from under two kinds of connections; and what brings it back
+away() {
+	hold_data 64 || return 1
+	rm -f /tmp/sink
+	pptest sink 5001 >/tmp/sink 2>&1 &
+	sink=$!
+	said waiting /tmp/sink $sink || return 1
+	$peer pptest stream 10.0.0.1 5001 >/dev/null 2>&1 &
+	stream=$!
+	read -r was <"/sys/class/net/$eth/statistics/rx_packets"
+	is=$was
+	until [ $((is - was)) -gt 100 ]; do
+		kill -0 $stream || return 1
+		read -r is <"/sys/class/net/$eth/statistics/rx_packets"
+	done
+	$1 "$nic"
+	[ "$(driver "$nic")" = none ]
+}
+back() {
+	case $1 in
+	unbind) bind "$nic" vmxnet3 ;;
+	remove) rescan ;;
+	unplug) plug "$nic" ;;
+	esac
+	[ "$(driver "$nic")" = vmxnet3 ] && nic_up
+}
+nic_round() {
+	away "$1" || return 1
+	held=$(pool_pages_about)
+	[ $((i % 3)) = 0 ] || read_data || return 1
+	kill -TERM $sink
+	wait $sink || { cat /tmp/sink; return 1; }
+	kill -9 $stream 2>/dev/null
+	{ wait $stream; } 2>/dev/null
+	back "$1" || return 1
+	[ $((i % 3)) != 0 ] || read_data # each third time late
+}
+# nic_rounds N WAY ... - so often, the ways in turn; then all that must hold
+nic_rounds() {
+	all_errors
+	faults_before=$(fault_interrupts)
+	nic=$(pci 15ad:07b0)
+	peer_start
+	to_peer "$(basename /sys/bus/pci/devices/0000:00:05.0/virtio*/net/*)"
+	check "the NIC is up, with an XDP program" nic_up
+	eth=$(basename "/sys/bus/pci/devices/$nic/net"/*)
+	i=0
+	least=1000000
+	n=$1
+	shift
+	while [ $i -lt "$n" ]; do
+		[ $i != $# ] || { # each way once: caches are warm
+			nic_down
+			memory_before
+			bind "$nic" vmxnet3
+			nic_up
+		}
+		i=$((i + 1))
+		way=$1
+		shift
+		set -- "$@" "$way"
+		nic_round "$way" || { echo "round $i, $way: failed"; i=-$i; break; }
+		least=$((held < least ? held : least))
+		[ $((i % 100)) != 0 ] || echo "# round $i: $least pages and more were in flight, $(free_kib) KiB are free"
+	done
+	check "$n rounds, all data right" [ $i = "$n" ]
+	check "pages were in flight in all" [ $least -ge 300 ]
+	check "the DMA API has no complaint" no_dma_error
+	check "the IOMMU saw no fault" faults 0
+	check "no program of the test is left" no_program
+	check "no page is left" nic_down
+	check "the memory is back" memory_is_back
+	kill $there
+	[ -z "$failed" ]
 }
