@@ -86,6 +86,11 @@ free_kib() {
 memory_before() {
 	[ ! -e $debug/kmemleak ] || echo clear >$debug/kmemleak
 	free_before=$(free_kib)
+	cat /proc/slabinfo >/tmp/slabs
+}
+grown_slabs() { # KiB, the ten that grew most
+	awk 'NR == FNR { was[$1] = $15 * $6; next } $15 * $6 > was[$1] && $1 in was {
+		print ($15 * $6 - was[$1]) * 4, $1, $2 " objects of " $4 }' /tmp/slabs /proc/slabinfo | sort -rn | head
 }
 # Whose pages they are says the function that called the page allocator: further out there may be
 # a page_pool's that an interrupt came upon, whose softirq then allocated for somebody else.
@@ -115,7 +120,7 @@ memory_is_back() {
 	no_leak || return 1
 	is=$(free_kib)
 	echo "$free_before KiB were free, $is are"
-	[ $((free_before - is)) -le 8192 ]
+	[ $((free_before - is)) -le 8192 ] || { grown_slabs; return 1; }
 }
 
 # a network namespace for the peer: at_peer COMMAND ... runs in it, to_peer INTERFACE moves there.
