@@ -395,22 +395,26 @@ static int stream(const char *address, int port)
 	return 0;
 }
 
+static int sinking = -1;
+
+/* Not by EINTR alone: the signal may come between two calls of recv(). */
 static void enough(int signal)
 {
 	(void)signal;
+	shutdown(sinking, SHUT_RD);
 }
 
 /* Until it is told to end by SIGTERM: what came before must have been right. */
 static int sink(int port)
 {
 	struct sigaction end = {.sa_handler = enough};
-	int s, listener = listening(port, 1 << 18);
+	int listener = listening(port, 1 << 18);
 	uint64_t at = 0;
 	ssize_t got;
 
 	sigaction(SIGTERM, &end, NULL);
-	s = accept(listener, NULL, NULL);
-	while ((got = recv(s, buf, sizeof(buf), 0)) > 0) {
+	sinking = accept(listener, NULL, NULL);
+	while ((got = recv(sinking, buf, sizeof(buf), 0)) > 0) {
 		if (!same(0, at, got)) {
 			printf("wrong within %zd bytes at %ju\n", got, at);
 			return 1;
