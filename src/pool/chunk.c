@@ -144,6 +144,11 @@ static struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 	return c;
 }
 
+static void *page_addr(const struct pp_chunk *c, uint32_t index)
+{
+	return c->addr + (size_t)index * c->pool->page_size;
+}
+
 /* Give it its memory. */
 static void chunk_place(struct pp_chunk *c, struct span *span, uint32_t slot)
 {
@@ -154,7 +159,7 @@ static void chunk_place(struct pp_chunk *c, struct span *span, uint32_t slot)
 	c->slot = slot;
 	c->addr = span->addr + offset;
 	for (uint32_t i = 0; i < c->n_pages; i++) {
-		c->page[i].addr = c->addr + (size_t)i * pool->page_size;
+		c->page[i].addr = page_addr(c, i);
 		c->page[i].iova = span->iova->addr + offset + (size_t)i * pool->page_size;
 	}
 }
@@ -596,11 +601,6 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 		return;
 	kick(pool);
 	pool_unref(pool);
-}
-
-static void *page_addr(const struct pp_chunk *c, uint32_t index)
-{
-	return c->addr + (size_t)index * c->pool->page_size;
 }
 
 static bool can_discard(const struct pp_chunk *c)

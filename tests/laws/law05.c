@@ -4,9 +4,9 @@
  * than the last put of its chunk; the pool itself goes with its last page. No polling, no
  * timer, no helper thread. A live pool keeps idle chunks up to a limit that it states.
  *
- * The test stands in front of the library's munmap(2), madvise(2) and process_madvise(2): at the very moment
- * when memory goes, it asks the device whether it can reach it, and the test whether
- * somebody holds it.
+ * The test stands in front of the library's munmap(2), madvise(2) and process_madvise(2): at
+ * the very moment when memory goes, it asks the device whether it can reach it, and the test
+ * whether somebody holds it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

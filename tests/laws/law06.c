@@ -88,7 +88,7 @@ static void nothing_is_lost(void)
 		b = everything(pool, round % 2 ? "after threads of mixed pages" : "after threads");
 	}
 	ring_full = pool_stats(pool).recycle_ring_full;
-	/* a lane of 1024 pages for each putter, if they run at the same time; else the next has it, full */
+	/* a lane of 1024 pages for each putter that runs at the same time; the next has it, full */
 	check(ring_full >= 20 * (PAGES - PUTTERS * 1024), "there was no room for most (%llu)",
 	      (unsigned long long)ring_full);
 	put_all(&b); /* the owner: cache, and past it */
