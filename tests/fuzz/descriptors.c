@@ -1,6 +1,6 @@
 /*
  * descriptors.c - fuzzes the software NIC's driver with a device that is not to be trusted:
- * the real driver (nic/soft/driver.c), and in place of the device model this file. The
+ * the real driver (net/soft/driver.c), and in place of the device model this file. The
  * input says what the device writes into the rings, its registers and its word, and what
  * the program polls, sends, and does to the binding in between.
  *

@@ -24,7 +24,7 @@ may src/pool 'env|iommu|device|dma|pool' "pool uses the floors below it"
 may src/iommu/soft 'env|iommu/soft' "the software IOMMU sees the contract and env only"
 may src/iommu/vfio 'env|iommu/vfio' "the VFIO back end sees the contract and env only"
 
-bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' nic tool telemetry examples bench integrations \
+bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' net tool telemetry examples bench integrations \
 	--include='*.[ch]')
 [ -z "$bad" ]
 ok $? "drivers, command, examples, benchmark and integrations use public headers only"

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../nic/e1000e/driver.h"
-#include "../../nic/e1000e/sheet.h"
+#include "../../net/e1000e/driver.h"
+#include "../../net/e1000e/sheet.h"
 #include "unit.h"
 
 #define RING 512u
