@@ -1,0 +1,41 @@
+#!/bin/bash
+# count.sh ROOT - the last line of the checks counts what happened: a program that hangs, dies or
+# fails is a failure, whatever its cases said. A project of six programs is the judge. TAP.
+set -u
+. "$(dirname "$0")/../tap.sh"
+count=$1/scripts/count
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+program() { # NAME SCRIPT
+	printf '#!/bin/sh\n%s\n' "$2" >"$dir/$1.sh"
+	chmod +x "$dir/$1.sh"
+	echo "test('$1', find_program('./$1.sh')${3:-})" >>"$dir/meson.build"
+}
+tap=", protocol : 'tap'"
+run() { meson setup "$dir/build" "$dir" && meson test -C "$dir/build"; }
+counted() { # STATUS LINE: of scripts/count
+	local said status
+	said=$(python3 "$count" "$dir/build/meson-logs/testlog.junit.xml")
+	status=$?
+	[ "$status" = "$1" ] && [ "$(tail -1 <<<"$said")" = "$2" ] && return
+	sed 's/^/# /' <<<"$said"
+	return 1
+}
+
+echo "project('six')" >"$dir/meson.build"
+program good 'echo 1..2; echo ok 1; echo "ok 2 # SKIP no reason"' "$tap"
+run >"$dir/log" 2>&1
+counted 0 "1 passed, 0 failed, 1 skipped"
+ok $? "what passed and what was skipped is counted"
+rm -rf "$dir/build"
+program hangs 'echo 1..2; echo ok 1; sleep 1000; echo ok 2' "$tap, timeout : 1"
+program dies 'echo 1..2; echo ok 1; echo ok 2; kill -9 $$' "$tap, suite : 'some'"
+program fails 'echo 1..2; echo ok 1; echo not ok 2; exit 1' "$tap"
+program plain 'exit 1'
+program silent 'sleep 1000' ', timeout : 1'
+run >"$dir/log" 2>&1
+counted 1 "5 passed, 5 failed, 1 skipped"
+ok $? "so is, once each, what hangs, dies or fails"
+echo "1..$n"
+exit $failed
