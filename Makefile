@@ -35,9 +35,15 @@ check-kernel: ## the kernel's page_pool, stock and ours, in QEMU; builds three k
 	@scripts/deps vm linux-source-6.1 iproute2 ethtool python3-yaml
 	@scripts/check-kernel $(CASES)
 
-check-dpdk: ## DPDK's own tests on the mempool handler, and a table of its performance test
+check-dpdk: ## DPDK's own tests on the mempool handler
 	@scripts/deps check libdpdk-dev dpdk-dev
 	@scripts/check dpdk
+
+bench-dpdk: ## DPDK's performance test on the mempool handler beside its own, on a quiet machine
+	@scripts/deps check libdpdk-dev dpdk-dev
+	@test -f out/dpdk/build.ninja || \
+		meson setup out/dpdk -Dwerror=true -Ddpdk=enabled -Dtool=disabled >/dev/null
+	@meson test -C out/dpdk --benchmark --verbose dpdk-perf
 
 check-xdp: ## AF_XDP on veth pairs in namespaces of its own, beside tcpdump and others (root)
 	@scripts/deps check iproute2 ethtool iputils-ping iperf3 nginx-light curl util-linux
@@ -125,4 +131,4 @@ help: ## this menu
 
 .PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel
+	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""perf.py INSTEAD.so [ROUNDS [MS]] - DPDK's mempool_perf_autotest on ring_mp_mc, stack and our
-handler, in turn, at least ROUNDS times, MS milliseconds a row; a table, and what it must show.
+"""perf.py [--judge] INSTEAD.so [ROUNDS [MS]] - DPDK's mempool_perf_autotest on ring_mp_mc, stack
+and our handler, in turn, ROUNDS times or more, MS milliseconds a row. The test must pass; with
+--judge there is a table, and what it must show, which holds on a quiet machine only.
 
 SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """
@@ -85,18 +86,23 @@ def measure(rates, instead, ms):
 
 
 tap = dpdk.Tap()
-rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 4
-ms = int(sys.argv[3]) if len(sys.argv) > 3 else 40
+args = sys.argv[1:]
+judge = args[0] == "--judge"
+if judge:
+    args.pop(0)
+instead, rounds, ms = args[0], *(int(a) for a in args[1:] + ["4", "40"][len(args) - 1:])
 rates = {turn: {} for turn in TURNS}
 done = 0
 # What disturbs a measurement makes it slower, so the best of many tells; where that may not
 # be the best yet, more rounds do, up to three times as many.
-while done < rounds or done < 3 * rounds and behind(rates):
-    if not measure(rates, sys.argv[1], ms):
+while done < rounds or judge and done < 3 * rounds and behind(rates):
+    if not measure(rates, instead, ms):
         tap.check(False, "mempool_perf_autotest passes")
         tap.end()
     done += 1
 tap.check(True, f"mempool_perf_autotest passes {done} times on each of {', '.join(HANDLERS)}")
+if not judge:
+    tap.end()
 print(f"# Millions of objects a second, got and put; best of {done} rounds, {ms} ms a row.")
 table(rates)
 late = behind(rates)

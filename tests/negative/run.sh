@@ -174,7 +174,7 @@ said() {
 
 # bash tells of a child's signal on its own standard error
 commit() { # CASE; returns its status
-	{ timeout 60 "$program" "$1" >"$dir/out" 2>"$dir/err"; } 2>/dev/null
+	{ timeout 1200 "$program" "$1" >"$dir/out" 2>"$dir/err"; } 2>/dev/null
 }
 
 fatal="pagepool: PAGEPOOL_DEBUG has \`fatal\`: this was the first report"
