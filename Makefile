@@ -1,13 +1,20 @@
-# The menu. Meson does the work; each target sets up what it needs on a fresh Debian 12.
+# The menu. Meson does the work. Plain `make` and `make install` say which packages are missing;
+# every other target installs what it needs on a fresh Debian 12, and says so first.
+SHELL = /bin/bash
+.SHELLFLAGS = -o pipefail -c
 BUILD ?= build
 PREFIX ?= /usr/local
 
-all: deps-run ## build the library and the command into build/
+all: ## build the library and the command into build/
+	@scripts/deps --needed run
+	@$(MAKE) --no-print-directory build
+
+build:
 	@test -f $(BUILD)/build.ninja || \
 		meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=false >/dev/null
-	@ninja --quiet -C $(BUILD)
+	@ninja --quiet -C $(BUILD) | grep -v 'no work to do' || test $${PIPESTATUS[0]} = 0
 
-run: all ## the main job: real packets through a device that vanishes, with proof
+run: deps-run build ## the main job: real packets through a device that vanishes, with proof
 	@scripts/run $(BUILD)/tool/pagepool
 
 check: ## all tests: gcc, clang, AddressSanitizer and UBSan, ThreadSanitizer
@@ -81,7 +88,7 @@ bench-counts: bench-build ## the same by instructions: holds on a noisy machine
 	@scripts/deps run valgrind
 	@bench/counts --json out/bench/counts.json
 
-asm: all ## the machine code of get and put, as released
+asm: deps-run build ## the machine code of get and put, as released
 	@scripts/deps run binutils
 	@scripts/asm $(BUILD)/libpagepool.so
 
@@ -99,18 +106,20 @@ sample: ## make tests/data/real.pcap anew from real clients (root, network names
 	@tests/data/make-sample.sh
 
 install: all ## install under PREFIX (/usr/local) and DESTDIR
-	@meson install -C $(BUILD) --no-rebuild
+	@meson install -C $(BUILD) --no-rebuild --quiet
+	@test -n "$(DESTDIR)" || ! test -w /etc/ld.so.cache || PATH=$$PATH:/sbin:/usr/sbin ldconfig
+	@echo "Installed under $(DESTDIR)$(PREFIX)."
 
 site: ## the documentation as static pages, into out/site/
 	@scripts/deps check python3-markdown
 	@scripts/site out/site && echo "out/site/index.html"
 
-abi: all ## store the libraries' ABI in tests/abi/, after a change that is meant
+abi: deps-run build ## store the libraries' ABI in tests/abi/, after a change that is meant
 	@scripts/deps check abigail-tools
 	@scripts/abi $(BUILD)
 
 deb: ## Debian packages of the working tree, into out/deb/
-	@scripts/deps check debhelper dpkg-dev fakeroot lintian
+	@scripts/deps check build-essential debhelper dpkg-dev fakeroot lintian
 	@scripts/deb
 
 deb-test: deb ## install them in a clean Debian, build the examples there, run all (root)
@@ -129,6 +138,6 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all run check check-quick model soak coverage bench bench-counts asm budget \
+.PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk
