@@ -29,18 +29,20 @@ struct options {
 
 /* Segments received and not yet handed to the writer, oldest first: a ring. */
 struct queue {
-	struct nic_seg *seg;
+	struct pp_net_seg *seg;
 	uint64_t first, n, size; /* size: a power of two */
 };
 
 struct capture {
 	struct options opt;
-	struct nic *nic;
+	struct pp_net *nic;
+	struct pp_net_info info;
 	struct writer *writer;
 	struct timeline *timeline; /* NULL: no --report */
 	int stop_fd;
 	struct queue queue;
 	struct report report;
+	uint64_t no_page; /* times that no page could be had, when nothing came last */
 	uint64_t begun, shown; /* ns: the start, and the last progress line */
 	bool progress;
 	bool done;
@@ -71,7 +73,7 @@ static void end(struct capture *c, const char *why, int status)
 static bool queue_grow(struct queue *q)
 {
 	uint64_t size = q->size ? 2 * q->size : 4096;
-	struct nic_seg *seg = malloc(size * sizeof *seg);
+	struct pp_net_seg *seg = malloc(size * sizeof *seg);
 
 	if (!seg)
 		return false;
@@ -82,7 +84,7 @@ static bool queue_grow(struct queue *q)
 	return true;
 }
 
-static struct nic_seg *queue_at(struct queue *q, uint64_t i)
+static struct pp_net_seg *queue_at(struct queue *q, uint64_t i)
 {
 	return &q->seg[(q->first + i) & (q->size - 1)];
 }
@@ -99,14 +101,14 @@ static void fetch_ahead(struct queue *q)
 /* Hand over whole packets as long as `keep` pages stay behind. */
 static void release(struct capture *c, uint64_t keep)
 {
-	struct nic_seg packet[WRITER_SEGS];
+	struct pp_net_seg packet[WRITER_SEGS];
 	struct queue *q = &c->queue;
 
 	while (q->n > keep) {
 		unsigned n = 0;
 
 		fetch_ahead(q);
-		while (n < q->n && n < WRITER_SEGS && !queue_at(q, n)->last)
+		while (n < q->n && n < WRITER_SEGS && !(queue_at(q, n)->flags & PP_NET_LAST))
 			n++;
 		if (n == q->n || q->n - (n + 1) < keep)
 			break;
@@ -119,7 +121,7 @@ static void release(struct capture *c, uint64_t keep)
 }
 
 /* Take segments in; once closed, they go back unseen. */
-static void receive(struct capture *c, const struct nic_seg *seg, unsigned n)
+static void receive(struct capture *c, const struct pp_net_seg *seg, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (!c->closed && c->queue.n == c->queue.size && !queue_grow(&c->queue)) {
@@ -133,8 +135,10 @@ static void receive(struct capture *c, const struct nic_seg *seg, unsigned n)
 			continue;
 		}
 		*queue_at(&c->queue, c->queue.n++) = seg[i];
-		c->report.packets_received += seg[i].last;
-		if (seg[i].last && c->report.packets_received == c->opt.count) {
+		if (!(seg[i].flags & PP_NET_LAST))
+			continue;
+		c->report.packets_received++;
+		if (c->report.packets_received == c->opt.count) {
 			end(c, "as many packets as asked for", EXIT_OK);
 			c->closed = true;
 		}
@@ -151,7 +155,7 @@ static void look(struct capture *c, bool now)
 
 static bool bind_device(struct capture *c)
 {
-	if (!device_bind(c->nic, c->opt.device)) {
+	if (!device_bind(c->nic)) {
 		timeline_mark(c->timeline, c->report.bindings ? "bound again" : "bound");
 		look(c, true);
 		c->report.bindings++;
@@ -163,11 +167,12 @@ static bool bind_device(struct capture *c)
 
 static void note_pool(struct capture *c)
 {
+	struct pp_pool *pool = pp_net_pool(c->nic, 0);
 	struct pp_pool_stats s;
 
-	if (!c->nic->rx_pool)
+	if (!pool)
 		return;
-	pp_pool_stats(c->nic->rx_pool, &s, sizeof s);
+	pp_pool_stats(pool, &s, sizeof s);
 	if (s.chunks < c->report.chunks)
 		return;
 	c->report.chunks = s.chunks;
@@ -183,20 +188,21 @@ static void note_pool(struct capture *c)
 static void end_binding(struct capture *c, bool gone)
 {
 	struct pp_domain_stats domain;
+	struct pp_device *dev = pp_net_device(c->nic, 0);
 	struct pp_device_stats stats;
 	bool first = !c->report.unbind_asked;
 
 	note_pool(c);
 	look(c, true);
-	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
+	pp_domain_stats(dev, &domain, sizeof domain);
 	if (gone)
-		pp_device_remove(c->nic->dev, PP_REMOVAL_SURPRISE);
+		pp_net_remove(c->nic);
 	else
-		pp_device_unbind(c->nic->dev);
+		pp_net_unbind(c->nic);
 	look(c, true);
 	timeline_mark(c->timeline, gone ? "removed by surprise" : c->done ? "end: unbound" : "unbound");
-	report_left(&c->report, c->nic->dev);
-	pp_device_stats(c->nic->dev, &stats, sizeof stats);
+	report_left(&c->report, dev);
+	pp_device_stats(dev, &stats, sizeof stats);
 	if (!first)
 		return;
 	c->report.faults_before_unbind = domain.faults;
@@ -207,8 +213,8 @@ static void end_binding(struct capture *c, bool gone)
 
 static void poll_device(struct capture *c, unsigned *got)
 {
-	struct nic_seg seg[POLL_SEGS];
-	unsigned n = c->nic->ops->rx(c->nic, seg, POLL_SEGS);
+	struct pp_net_seg seg[POLL_SEGS];
+	unsigned n = pp_net_receive(c->nic, 0, seg, POLL_SEGS);
 
 	receive(c, seg, n);
 	*got += n;
@@ -246,20 +252,20 @@ static void asked_for(struct capture *c)
 }
 
 /* The device's own doing. Everything that came has been polled. */
-static void look_at_device(struct capture *c, enum nic_state state)
+static void look_at_device(struct capture *c, enum pp_net_state state)
 {
 	switch (state) {
-	case NIC_RUNNING:
+	case PP_NET_RUNNING:
 		break;
-	case NIC_END:
+	case PP_NET_END:
 		end(c, "end of input", EXIT_OK);
 		break;
-	case NIC_FAILED:
-		say("%s", c->nic->ops->error(c->nic));
+	case PP_NET_FAILED:
+		say("%s", pp_net_error(c->nic));
 		end(c, "the input is broken", EXIT_ERROR);
 		break;
-	case NIC_GONE:
-		say("the device has gone");
+	case PP_NET_GONE:
+		say("%s", pp_net_error(c->nic));
 		end_binding(c, true);
 		c->report.unbind_asked = true;
 		drain_driver(c);
@@ -284,16 +290,20 @@ static void show_progress(struct capture *c, bool last)
 }
 
 /* No page can be had, and none will come back: what is held is what there is. */
-static bool starving(struct capture *c, uint64_t failed_before, bool was_busy)
+static bool starving(struct capture *c, bool was_busy)
 {
-	return c->nic->stats.rx_no_page != failed_before &&
-	       c->nic->stats.rx_posted < c->nic->rx_ring / 4 && !was_busy;
+	uint64_t before = c->no_page;
+	struct pp_net_stats s;
+
+	pp_net_stats(c->nic, 0, &s, sizeof s);
+	c->no_page = s.rx_no_page;
+	return s.rx_no_page != before && s.rx_posted < c->info.ring / 4 && !was_busy;
 }
 
 static void wait_for_work(struct capture *c)
 {
 	struct pollfd fd[] = {
-		{ .fd = c->nic->ops->event_fd(c->nic), .events = POLLIN },
+		{ .fd = pp_net_event_fd(c->nic, 0), .events = POLLIN },
 		{ .fd = c->stop_fd, .events = POLLIN },
 		{ .fd = writer_event_fd(c->writer), .events = POLLIN },
 	};
@@ -311,17 +321,16 @@ static void wait_for_work(struct capture *c)
  */
 static void rest(struct capture *c)
 {
-	const struct timespec t = { .tv_nsec = c->nic->rest_ns };
+	const struct timespec t = { .tv_nsec = c->info.rest_ns };
 	struct pollfd stop = { .fd = c->stop_fd, .events = POLLIN };
 
-	if (c->nic->rest_ns)
+	if (c->info.rest_ns)
 		ppoll(&stop, 1, &t, NULL);
 }
 
 static void turn(struct capture *c)
 {
-	enum nic_state state = c->nic->ops->state(c->nic); /* before the poll that finds nothing */
-	uint64_t no_page = c->nic->stats.rx_no_page;
+	enum pp_net_state state = pp_net_state(c->nic); /* before the poll that finds nothing */
 	bool busy = writer_busy(c->writer); /* then pages will come back */
 	unsigned got = 0;
 
@@ -340,8 +349,8 @@ static void turn(struct capture *c)
 			rest(c);
 		return;
 	}
-	if (starving(c, no_page, busy)) {
-		const char *why = c->nic->ops->error(c->nic);
+	if (starving(c, busy)) {
+		const char *why = pp_net_error(c->nic);
 
 		if (*why)
 			say("%s", why);
@@ -351,21 +360,23 @@ static void turn(struct capture *c)
 	look_at_device(c, state);
 	if (c->done)
 		return;
-	c->nic->ops->arm(c->nic);
+	pp_net_arm(c->nic, 0);
 	poll_device(c, &got); /* what came before the arm makes no event */
-	if (!got && state == c->nic->ops->state(c->nic))
+	if (!got && state == pp_net_state(c->nic))
 		wait_for_work(c);
 }
 
 /* After the loop: the rest is written, the device let go, the accounts settled. */
 static int settle(struct capture *c)
 {
+	struct pp_device *dev = pp_net_device(c->nic, 0);
 	struct report *r = &c->report;
 	struct pp_device_stats stats;
+	struct pp_net_stats counts;
 	struct pp_domain_stats domain;
 	struct pp_totals totals;
 
-	if (pp_device_state(c->nic->dev) == PP_DEVICE_BOUND)
+	if (pp_device_state(dev) == PP_DEVICE_BOUND)
 		end_binding(c, false);
 	drain_driver(c);
 	release(c, 0);
@@ -380,13 +391,14 @@ static int settle(struct capture *c)
 	}
 	look(c, true);
 	show_progress(c, true);
-	pp_device_stats(c->nic->dev, &stats, sizeof stats);
+	pp_device_stats(dev, &stats, sizeof stats);
 	r->late_calls_refused = stats.late_calls_refused;
-	r->packets_refused = c->nic->stats.rx_refused;
-	r->packets_missed = c->nic->stats.rx_missed;
-	if (!c->nic->ops->quiet(c->nic))
-		say("%s", c->nic->ops->error(c->nic));
-	pp_domain_stats(c->nic->dev, &domain, sizeof domain);
+	pp_net_stats(c->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
+	r->packets_refused = counts.rx_refused;
+	r->packets_missed = counts.rx_missed;
+	if (pp_net_quiet(c->nic))
+		say("%s", pp_net_error(c->nic));
+	pp_domain_stats(dev, &domain, sizeof domain);
 	r->faults_after_unbind = domain.faults - r->faults_before_unbind;
 	r->packets_written = writer_packets(c->writer);
 	r->bytes_written = writer_bytes(c->writer);
@@ -408,7 +420,7 @@ static int run(struct capture *c)
 	c->report.file = c->opt.file;
 	if (c->opt.page && timeline_open(&c->timeline, c->opt.page, c->opt.file))
 		return EXIT_ERROR;
-	if (writer_open(&c->writer, c->opt.file, capfile_link_type(c->nic->ops->dlt(c->nic)))) {
+	if (writer_open(&c->writer, c->opt.file, capfile_link_type(c->info.link_type))) {
 		timeline_close(c->timeline, NULL);
 		return EXIT_ERROR;
 	}
@@ -491,18 +503,19 @@ int capture_main(int argc, char **argv)
 		return EXIT_USAGE;
 	wish.max_pages = c.opt.max_pages;
 	wish.hold = c.opt.hold;
-	wish.dlt = NIC_DLT_ETHERNET;
+	wish.dlt = DLT_ETHERNET;
 	wish.writes = c.opt.file;
 	if (device_open(&c.nic, c.opt.device, &wish, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;
+	pp_net_info(c.nic, &c.info, sizeof c.info);
 	c.stop_fd = stop_fd_open();
 	telemetry = offer_telemetry(!c.opt.unwatched);
-	if (!enough_pages(&c.opt, c.nic->rx_ring))
+	if (!enough_pages(&c.opt, c.info.ring))
 		status = EXIT_USAGE;
 	else if (c.stop_fd >= 0)
 		status = run(&c);
 	pp_telemetry_stop(telemetry);
-	c.nic->ops->close(c.nic);
+	pp_net_close(c.nic);
 	free(c.queue.seg);
 	return status;
 }

@@ -44,11 +44,11 @@
 struct side {
 	const char *spec;
 	char name;
-	struct nic *nic; /* NULL: lost, and not back yet */
+	struct pp_net *nic; /* NULL: lost, and not back yet */
 	bool bound, ended, lost;
 	uint64_t unbind_after, remove_after; /* packets received from both; 0: never */
 	/* packets received here, on their way to the other side */
-	struct nic_seg queue[QUEUE];
+	struct pp_net_seg queue[QUEUE];
 	unsigned n;
 	bool skip; /* the rest of a packet that isn't forwarded */
 	uint64_t packets, bytes, dropped, filtered;
@@ -126,7 +126,7 @@ static struct mac *mac_find(struct forward *f, uint64_t address)
 }
 
 /* Note where the sender is. False: the receiver is on the same side. */
-static bool should_cross(struct forward *f, const struct side *from, const struct nic_seg *seg)
+static bool should_cross(struct forward *f, const struct side *from, const struct pp_net_seg *seg)
 {
 	const uint8_t *frame = (const uint8_t *)pp_page_addr(seg->page) + seg->offset;
 	uint8_t side = from == &f->side[1];
@@ -150,39 +150,44 @@ static bool takes_packets(const struct side *s)
 }
 
 /* One segment, copied into the other device's own pages. False: there are none. */
-static bool copy(struct forward *f, struct side *from, struct side *to, const struct nic_seg *seg)
+static bool copy(struct forward *f, struct side *from, struct side *to, const struct pp_net_seg *seg)
 {
 	unsigned begun = from->n;
 	uint32_t done = 0;
 
 	do {
-		struct nic_seg *out = &from->queue[from->n];
+		struct pp_net_seg *out = &from->queue[from->n];
 		uint32_t left = seg->len - done, size;
 
-		if (pp_page_get(&out->page, to->nic->tx_pool)) {
+		if (pp_page_get(&out->page, pp_net_send_pool(to->nic, 0))) {
 			while (from->n > begun)
 				pp_page_put(from->queue[--from->n].page);
 			return false;
 		}
 		size = pp_page_size(out->page);
-		out->offset = 0;
-		out->len = left < size ? left : size;
-		out->wire_len = seg->wire_len;
-		out->time_ns = seg->time_ns;
+		*out = (struct pp_net_seg){
+			.page = out->page, .len = left < size ? left : size,
+			.wire_len = seg->wire_len, .time_ns = seg->time_ns,
+			.time_source = seg->time_source, .flags = seg->flags & ~PP_NET_LAST,
+			.vlan_tci = seg->vlan_tci, .vlan_tpid = seg->vlan_tpid,
+			.csum_start = seg->csum_start, .csum_offset = seg->csum_offset,
+			.hash = seg->hash, .queue = seg->queue,
+		};
 		memcpy(pp_page_addr(out->page), (char *)pp_page_addr(seg->page) + seg->offset + done,
 		       out->len);
 		done += out->len;
-		out->last = seg->last && done == seg->len;
+		if (done == seg->len)
+			out->flags = seg->flags;
 		from->n++;
 	} while (done < seg->len);
-	f->packets_copied += seg->last;
+	f->packets_copied += seg->flags & PP_NET_LAST;
 	return true;
 }
 
 /* Take the unfinished packet out of the queue. */
 static void drop_tail(struct side *from)
 {
-	while (from->n && !from->queue[from->n - 1].last)
+	while (from->n && !(from->queue[from->n - 1].flags & PP_NET_LAST))
 		pp_page_put(from->queue[--from->n].page);
 }
 
@@ -191,16 +196,16 @@ static void drop_queue(struct side *from)
 {
 	while (from->n) {
 		from->n--;
-		from->dropped += from->queue[from->n].last;
+		from->dropped += from->queue[from->n].flags & PP_NET_LAST;
 		pp_page_put(from->queue[from->n].page);
 	}
 }
 
 /* Queue a segment, or put it. */
-static void take(struct forward *f, struct side *from, const struct nic_seg *seg, bool first)
+static void take(struct forward *f, struct side *from, const struct pp_net_seg *seg, bool first)
 {
 	struct side *to = other(f, from);
-	bool shared = to->nic && to->nic->tx_pool == f->pool && f->pool;
+	bool shared = to->nic && pp_net_send_pool(to->nic, 0) == f->pool && f->pool;
 
 	if (first)
 		from->skip = false;
@@ -230,10 +235,10 @@ static void flush(struct forward *f, struct side *from)
 		drop_queue(from);
 		return;
 	}
-	sent = to->nic->ops->tx(to->nic, from->queue, from->n);
+	sent = pp_net_send(to->nic, 0, from->queue, from->n);
 	for (unsigned i = 0; i < sent; i++) {
 		/* the page is the device's: only the descriptor is still ours */
-		from->packets += from->queue[i].last;
+		from->packets += from->queue[i].flags & PP_NET_LAST;
 		from->bytes += from->queue[i].len;
 	}
 	from->n -= sent;
@@ -243,7 +248,7 @@ static void flush(struct forward *f, struct side *from)
 /* Receive on a side, send on the other. Returns segments that moved. */
 static unsigned pump(struct forward *f, struct side *from)
 {
-	struct nic_seg seg[BURST];
+	struct pp_net_seg seg[BURST];
 	unsigned got, before;
 
 	if (!from->nic)
@@ -253,15 +258,15 @@ static unsigned pump(struct forward *f, struct side *from)
 	before -= from->n;
 	if (from->n > QUEUE - ROOM)
 		return before; /* the other device is behind: what comes waits in this one's ring */
-	got = from->nic->ops->rx(from->nic, seg, BURST);
+	got = pp_net_receive(from->nic, 0, seg, BURST);
 	for (unsigned i = 0; i < got; i++) {
-		static const struct nic_seg none = { .last = true };
-		const struct nic_seg *prev = i ? &seg[i - 1] : &none;
+		static const struct pp_net_seg none = { .flags = PP_NET_LAST };
+		const struct pp_net_seg *prev = i ? &seg[i - 1] : &none;
 
 		/* a packet that goes on from the last call has its head in the queue */
-		take(f, from, &seg[i], i ? prev->last : !from->skip &&
-		     (!from->n || from->queue[from->n - 1].last));
-		if (seg[i].last)
+		take(f, from, &seg[i], i ? prev->flags & PP_NET_LAST : !from->skip &&
+		     (!from->n || from->queue[from->n - 1].flags & PP_NET_LAST));
+		if (seg[i].flags & PP_NET_LAST)
 			from->skip = false;
 	}
 	flush(f, from);
@@ -273,18 +278,10 @@ static unsigned pump(struct forward *f, struct side *from)
 /* A pool that both can have, if there is one; that the one which is there can have. */
 static int make_pool(struct forward *f)
 {
-	struct nic *a = f->side[0].nic, *b = f->side[1].nic;
-	struct nic *first = a && (a->one_chunk || !b) ? a : b;
-	struct nic *rest = first == a ? b : a;
-	struct pp_pool_params p = first->wants;
+	struct pp_net *both[2] = { f->side[0].nic, f->side[1].nic };
+	int ret = pp_net_share_pool(&f->pool, both, 2, 0);
 
-	if (rest && rest->one_chunk && rest->wants.page_size != p.page_size)
-		return 0;
-	if (rest && rest->one_chunk && rest->wants.chunk_size > p.chunk_size)
-		p = rest->wants;
-	p.name = "forward";
-	p.dir = PP_DMA_BIDIRECTIONAL;
-	return pp_pool_create(&f->pool, pp_binding_none(), &p);
+	return ret == -EXDEV ? 0 : ret;
 }
 
 static void note_pages(struct forward *f, struct side *s)
@@ -292,8 +289,8 @@ static void note_pages(struct forward *f, struct side *s)
 	struct pp_device_stats stats;
 	struct pp_domain_stats domain;
 
-	pp_device_stats(s->nic->dev, &stats, sizeof stats);
-	pp_domain_stats(s->nic->dev, &domain, sizeof domain);
+	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
+	pp_domain_stats(pp_net_device(s->nic, 0), &domain, sizeof domain);
 	worst(&f->mappings_left, domain.mappings);
 	worst(&f->in_flight_at_unbind, stats.in_flight_at_unbind);
 	worst(&f->unbind_ns, stats.unbind_ns);
@@ -307,23 +304,25 @@ static void let_go(struct forward *f, struct side *s, bool gone)
 	s->bound = false;
 	drop_queue(other(f, s));
 	if (gone)
-		pp_device_remove(s->nic->dev, PP_REMOVAL_SURPRISE);
+		pp_net_remove(s->nic);
 	else
-		pp_device_unbind(s->nic->dev);
+		pp_net_unbind(s->nic);
 	note_pages(f, s);
 }
 
 static void close_side(struct forward *f, struct side *s)
 {
 	struct pp_device_stats stats;
+	struct pp_net_stats counts;
 
 	if (!s->nic)
 		return;
 	let_go(f, s, false);
-	f->packets_missed += s->nic->stats.rx_missed;
-	pp_device_stats(s->nic->dev, &stats, sizeof stats);
+	pp_net_stats(s->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
+	f->packets_missed += counts.rx_missed;
+	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
 	f->late_calls_refused += stats.late_calls_refused;
-	s->nic->ops->close(s->nic);
+	pp_net_close(s->nic);
 	s->nic = NULL;
 }
 
@@ -332,19 +331,20 @@ static int bind_side(struct forward *f, struct side *s)
 {
 	int ret;
 
-	s->nic->given = f->pool;
-	ret = pp_device_bind(s->nic->dev, &s->nic->drv);
+	pp_net_use_pool(s->nic, 0, f->pool);
+	ret = pp_net_bind(s->nic);
 	if (f->pool && (ret == -ERANGE || ret == -EINVAL || ret == -ENOSPC)) {
-		s->nic->given = NULL;
-		ret = pp_device_bind(s->nic->dev, &s->nic->drv);
+		pp_net_use_pool(s->nic, 0, NULL);
+		ret = pp_net_bind(s->nic);
 	}
+	device_notices(s->nic);
 	s->bound = !ret;
 	return ret;
 }
 
 static int open_side(struct side *s, bool quiet, bool *usage)
 {
-	struct device_wish wish = { .dlt = NIC_DLT_ETHERNET, .quiet = quiet };
+	struct device_wish wish = { .dlt = DLT_ETHERNET, .quiet = quiet };
 
 	return device_open(&s->nic, s->spec, &wish, usage);
 }
@@ -362,7 +362,7 @@ static void look_for(struct forward *f, struct side *s)
 		make_pool(f); /* without one, packets are copied */
 	}
 	if (bind_side(f, s)) {
-		s->nic->ops->close(s->nic);
+		pp_net_close(s->nic);
 		s->nic = NULL;
 		return;
 	}
@@ -385,18 +385,18 @@ static void look_at(struct forward *f, struct side *s)
 		let_go(f, s, !s->unbind_after);
 		return;
 	}
-	switch (s->nic->ops->state(s->nic)) {
-	case NIC_RUNNING:
+	switch (pp_net_state(s->nic)) {
+	case PP_NET_RUNNING:
 		break;
-	case NIC_FAILED:
-		say("%s", s->nic->ops->error(s->nic));
+	case PP_NET_FAILED:
+		say("%s", pp_net_error(s->nic));
 		f->status = EXIT_ERROR;
 		s->ended = true;
 		break;
-	case NIC_END:
+	case PP_NET_END:
 		s->ended = true;
 		break;
-	case NIC_GONE:
+	case PP_NET_GONE:
 		say("%c: %s has gone; the other goes on", s->name, s->spec);
 		let_go(f, s, true);
 		s->lost = true;
@@ -411,7 +411,7 @@ static void look_at(struct forward *f, struct side *s)
 
 static unsigned under_way(struct side *s)
 {
-	return s->nic && s->bound ? s->nic->ops->tx_reap(s->nic) : 0;
+	return s->nic && s->bound ? pp_net_reap(s->nic, 0) : 0;
 }
 
 /* Nothing will come from this side any more. */
@@ -432,7 +432,7 @@ static void sleep_until_work(struct forward *f)
 
 		absent = absent || !s->nic;
 		if (s->nic && s->bound)
-			fd[n++] = (struct pollfd){ .fd = s->nic->ops->event_fd(s->nic),
+			fd[n++] = (struct pollfd){ .fd = pp_net_event_fd(s->nic, 0),
 						   .events = POLLIN };
 	}
 	if (poll(fd, n, absent ? AGAIN_MS : -1) <= 0)
@@ -471,7 +471,7 @@ static void turn(struct forward *f)
 	}
 	for (unsigned i = 0; i < 2; i++)
 		if (f->side[i].nic && f->side[i].bound)
-			f->side[i].nic->ops->arm(f->side[i].nic);
+			pp_net_arm(f->side[i].nic, 0);
 	if (!both_ways(f)) /* what came before the arm makes no event */
 		sleep_until_work(f);
 }
@@ -490,14 +490,13 @@ static bool start(struct forward *f, bool *usage)
 		say("can't make a pool: %s", strerror(-ret));
 		return false;
 	}
-	swap = pp_device_address_bits(f->side[1].nic->dev) <
-	       pp_device_address_bits(f->side[0].nic->dev);
+	swap = pp_device_address_bits(pp_net_device(f->side[1].nic, 0)) <
+	       pp_device_address_bits(pp_net_device(f->side[0].nic, 0));
 	for (unsigned i = 0; i < 2; i++) {
 		struct side *s = &f->side[i ^ swap];
 
-		ret = bind_side(f, s);
-		if (ret) {
-			device_bind_failed(s->nic, s->spec, ret);
+		if (bind_side(f, s)) {
+			say("%s", pp_net_error(s->nic));
 			return false;
 		}
 	}

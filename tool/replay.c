@@ -19,7 +19,7 @@ struct replay {
 	const char *device, *path;
 	uint64_t count, loops;
 	bool json, unwatched;
-	struct nic *nic;
+	struct pp_net *nic;
 	struct capfile *file;
 	int stop_fd;
 	char error[CAPFILE_ERROR];
@@ -27,7 +27,7 @@ struct replay {
 };
 
 /* Copy a packet into pages of the driver's. Segments, or a negative errno. */
-static int fill(struct replay *r, const struct capfile_packet *p, struct nic_seg *seg)
+static int fill(struct replay *r, const struct capfile_packet *p, struct pp_net_seg *seg)
 {
 	uint32_t done = 0;
 	int n = 0, ret = 0;
@@ -35,17 +35,18 @@ static int fill(struct replay *r, const struct capfile_packet *p, struct nic_seg
 	do {
 		uint32_t size, left = p->len - done;
 
-		ret = n == PACKET_SEGS ? -EMSGSIZE : pp_page_get(&seg[n].page, r->nic->tx_pool);
+		ret = n == PACKET_SEGS ? -EMSGSIZE : pp_page_get(&seg[n].page, pp_net_send_pool(r->nic, 0));
 		if (ret)
 			break;
 		size = pp_page_size(seg[n].page);
-		seg[n].len = left < size ? left : size;
-		seg[n].offset = 0;
+		seg[n] = (struct pp_net_seg){
+			.page = seg[n].page, .len = left < size ? left : size,
+			.wire_len = p->wire_len, .time_ns = p->time_ns,
+			.time_source = PP_NET_TIME_FILE,
+		};
 		memcpy(pp_page_addr(seg[n].page), p->bytes + done, seg[n].len);
 		done += seg[n].len;
-		seg[n].wire_len = p->wire_len;
-		seg[n].time_ns = p->time_ns;
-		seg[n].last = done == p->len;
+		seg[n].flags = done == p->len ? PP_NET_LAST : 0;
 		n++;
 	} while (done < p->len);
 	while (ret && n)
@@ -57,7 +58,7 @@ static int fill(struct replay *r, const struct capfile_packet *p, struct nic_seg
 static void wait_device(struct replay *r)
 {
 	struct pollfd fd[] = {
-		{ .fd = r->nic->ops->event_fd(r->nic), .events = POLLIN },
+		{ .fd = pp_net_event_fd(r->nic, 0), .events = POLLIN },
 		{ .fd = r->stop_fd, .events = POLLIN },
 	};
 	uint64_t drop;
@@ -66,34 +67,48 @@ static void wait_device(struct replay *r)
 		return;
 }
 
+static struct pp_net_stats counts(struct replay *r)
+{
+	struct pp_net_stats s;
+
+	pp_net_stats(r->nic, PP_NET_ALL_QUEUES, &s, sizeof s);
+	return s;
+}
+
+/* Packets that the device could not send. */
+static uint64_t left_out(const struct pp_net_stats *s)
+{
+	return s->tx_too_long + s->tx_too_short + s->tx_malformed + s->tx_no_carrier;
+}
+
 /* True if it makes no sense to wait for the device. */
 static bool hopeless(struct replay *r)
 {
-	enum nic_state state = r->nic->ops->state(r->nic);
+	enum pp_net_state state = pp_net_state(r->nic);
 
-	return stop_asked() || r->nic->stats.tx_refused || state == NIC_FAILED || state == NIC_GONE;
+	return stop_asked() || state == PP_NET_FAILED || state == PP_NET_GONE;
 }
 
 /* Until at most `left` descriptors are under way. False: they stay, there is no hope. */
 static bool reap(struct replay *r, unsigned left)
 {
-	unsigned before = r->nic->ops->tx_reap(r->nic);
+	unsigned before = pp_net_reap(r->nic, 0);
 
-	while (before > left && !hopeless(r)) {
+	while (before > left && !hopeless(r) && !counts(r).tx_refused) {
 		unsigned now;
 
-		r->nic->ops->arm(r->nic);
-		now = r->nic->ops->tx_reap(r->nic); /* what came before the arm makes no event */
+		pp_net_arm(r->nic, 0);
+		now = pp_net_reap(r->nic, 0); /* what came before the arm makes no event */
 		if (now == before)
 			wait_device(r);
-		before = r->nic->ops->tx_reap(r->nic);
+		before = pp_net_reap(r->nic, 0);
 	}
 	return before <= left;
 }
 
 static int send_packet(struct replay *r, const struct capfile_packet *p)
 {
-	struct nic_seg seg[PACKET_SEGS];
+	struct pp_net_seg seg[PACKET_SEGS];
 	int n = fill(r, p, seg);
 
 	if (n < 0) {
@@ -101,7 +116,7 @@ static int send_packet(struct replay *r, const struct capfile_packet *p)
 		    (unsigned long long)r->report.packets_received + 1, p->len, strerror(-n));
 		return EXIT_ERROR;
 	}
-	while (!r->nic->ops->tx(r->nic, seg, (unsigned)n)) {
+	while (!pp_net_send(r->nic, 0, seg, (unsigned)n)) {
 		if (reap(r, 64))
 			continue;
 		while (n)
@@ -124,7 +139,7 @@ static int play(struct replay *r)
 		if (ret != 1)
 			break;
 		status = send_packet(r, &p);
-		r->nic->ops->tx_reap(r->nic);
+		pp_net_reap(r->nic, 0);
 	}
 	if (ret < 0) {
 		say("%s", r->error);
@@ -158,60 +173,63 @@ static uint64_t now_ns(void)
 
 static void settle(struct replay *r)
 {
+	struct pp_device *device = pp_net_device(r->nic, 0);
 	struct pp_domain_stats domain;
 	struct pp_device_stats dev;
 	struct pp_pool_stats pool;
 	struct pp_totals totals;
 
 	reap(r, 0);
-	pp_pool_stats(r->nic->tx_pool, &pool, sizeof pool);
-	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
+	pp_pool_stats(pp_net_send_pool(r->nic, 0), &pool, sizeof pool);
+	pp_domain_stats(device, &domain, sizeof domain);
 	r->report.faults_before_unbind = domain.faults;
 	r->report.chunks = pool.chunks;
 	r->report.page_bytes_mapped = pool.bytes_mapped;
-	if (r->nic->ops->state(r->nic) == NIC_GONE)
-		pp_device_remove(r->nic->dev, PP_REMOVAL_SURPRISE);
+	if (pp_net_state(r->nic) == PP_NET_GONE)
+		pp_net_remove(r->nic);
 	else
-		pp_device_unbind(r->nic->dev);
-	report_left(&r->report, r->nic->dev);
-	if (!r->nic->ops->quiet(r->nic))
-		say("%s", r->nic->ops->error(r->nic));
-	pp_domain_stats(r->nic->dev, &domain, sizeof domain);
-	pp_device_stats(r->nic->dev, &dev, sizeof dev);
+		pp_net_unbind(r->nic);
+	report_left(&r->report, device);
+	if (pp_net_quiet(r->nic))
+		say("%s", pp_net_error(r->nic));
+	pp_domain_stats(device, &domain, sizeof domain);
+	pp_device_stats(device, &dev, sizeof dev);
 	pp_totals(&totals, sizeof totals);
 	r->report.faults_after_unbind = domain.faults - r->report.faults_before_unbind;
 	r->report.unbind_ns = dev.unbind_ns;
 	r->report.in_flight_at_unbind = dev.in_flight_at_unbind;
 	r->report.late_calls_refused = dev.late_calls_refused;
 	r->report.pages_leaked = totals.zombie_pages;
-	r->report.packets_written = r->nic->stats.tx_packets;
-	r->report.bytes_written = r->nic->stats.tx_bytes;
+	r->report.packets_written = counts(r).tx_packets;
+	r->report.bytes_written = counts(r).tx_bytes;
 	r->report.bindings = dev.bindings;
 }
 
 static int run(struct replay *r)
 {
 	uint64_t begun = now_ns();
+	struct pp_net_stats s;
 	int status;
 
-	if (device_bind(r->nic, r->device))
+	if (device_bind(r->nic))
 		return EXIT_ERROR;
 	status = play_all(r);
 	settle(r);
-	if (r->nic->ops->state(r->nic) == NIC_GONE) {
-		say("the device has gone");
+	s = counts(r);
+	if (pp_net_state(r->nic) == PP_NET_GONE) {
+		say("%s", pp_net_error(r->nic));
 		status = EXIT_LOST;
-	} else if (r->nic->ops->state(r->nic) == NIC_FAILED) {
-		say("%s", r->nic->ops->error(r->nic));
+	} else if (pp_net_state(r->nic) == PP_NET_FAILED) {
+		say("%s", pp_net_error(r->nic));
 		status = EXIT_ERROR;
-	} else if (r->nic->stats.tx_refused) {
+	} else if (counts(r).tx_refused) {
 		say("the device confirmed what it was never given to send: %llu of %llu packets are sure",
 		    (unsigned long long)r->report.packets_written,
 		    (unsigned long long)r->report.packets_received);
 		status = EXIT_ERROR;
-	} else if (r->nic->stats.tx_dropped) {
+	} else if (left_out(&s)) {
 		say("%llu packets were left out: the device can't send ones so short or so long",
-		    (unsigned long long)r->nic->stats.tx_dropped);
+		    (unsigned long long)left_out(&s));
 		status = EXIT_ERROR;
 	}
 	r->report.end = status == EXIT_LOST ? "device lost" :
@@ -273,7 +291,7 @@ int replay_main(int argc, char **argv)
 	if (r.stop_fd >= 0)
 		status = run(&r);
 	pp_telemetry_stop(telemetry);
-	r.nic->ops->close(r.nic);
+	pp_net_close(r.nic);
 	capfile_close(r.file);
 	return status;
 }

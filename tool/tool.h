@@ -6,7 +6,8 @@
 #ifndef TOOL_TOOL_H
 #define TOOL_TOOL_H
 
-#include <nic.h>
+#include <pagepool/net.h>
+#include <pagepool/pagepool.h>
 #include <pagepool/telemetry.h>
 #include <stdio.h>
 
@@ -14,6 +15,7 @@
 enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_LOST = 3 };
 
 #define ERROR_BYTES 600
+#define DLT_ETHERNET 1 /* libpcap's DLT_EN10MB */
 
 /* say.c: one sentence on standard error, begun with the program's name */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -58,12 +60,12 @@ struct device_wish {
 	/* The run's own files: what is written must be no other one's. */
 	const char *reads, *writes;
 };
-/* Bind its driver; `name` is what the user calls it. 0, or -1: said what is wrong. */
-int device_bind(struct nic *nic, const char *name);
-/* Say why pp_device_bind failed. */
-void device_bind_failed(struct nic *nic, const char *name, int ret);
+/* Bind its driver. 0, or -1: said what is wrong. */
+int device_bind(struct pp_net *nic);
 /* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
-int device_open(struct nic **out, const char *spec, const struct device_wish *wish, bool *usage);
+int device_open(struct pp_net **out, const char *spec, const struct device_wish *wish, bool *usage);
+/* Say what the device has to say. */
+void device_notices(struct pp_net *nic);
 
 /* signal.c: SIGINT and SIGTERM become a readable descriptor */
 int stop_fd_open(void);
@@ -80,9 +82,9 @@ struct writer;
 int writer_open(struct writer **out, const char *path, uint32_t link_type);
 /* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
 #define WRITER_SEGS 512u
-void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n);
+void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n);
 /* The segment will be handed over soon: fetch what of it will be touched. */
-void writer_soon(const struct nic_seg *seg);
+void writer_soon(const struct pp_net_seg *seg);
 /* Send what has been handed over on its way, and put the pages of what is written. */
 void writer_poll(struct writer *w);
 /* The same, but wait for at least one write to complete, if any is under way. */

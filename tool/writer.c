@@ -267,13 +267,13 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 	return b;
 }
 
-static char *bytes_of(const struct nic_seg *seg)
+static char *bytes_of(const struct pp_net_seg *seg)
 {
 	return (char *)pp_page_addr(seg->page) + seg->offset;
 }
 
 /* The record goes before the packet, into the page: one vector. */
-static void add_in_place(struct batch *b, struct record *r, const struct nic_seg *seg)
+static void add_in_place(struct batch *b, struct record *r, const struct pp_net_seg *seg)
 {
 	char *at = bytes_of(seg) - sizeof *r;
 
@@ -284,7 +284,7 @@ static void add_in_place(struct batch *b, struct record *r, const struct nic_seg
 }
 
 /* The record and the packet's pages, as vectors of their own. */
-static void add_by_reference(struct batch *b, struct record *r, const struct nic_seg *seg, unsigned n)
+static void add_by_reference(struct batch *b, struct record *r, const struct pp_net_seg *seg, unsigned n)
 {
 	b->iov[b->n_iov++] = (struct iovec){ r, sizeof *r };
 	for (unsigned i = 0; i < n; i++) {
@@ -296,7 +296,7 @@ static void add_by_reference(struct batch *b, struct record *r, const struct nic
 }
 
 /* Both copied, behind what was copied last: if nothing came in between it is the same vector. */
-static void add_by_copy(struct writer *w, struct batch *b, struct record *r, const struct nic_seg *seg)
+static void add_by_copy(struct writer *w, struct batch *b, struct record *r, const struct pp_net_seg *seg)
 {
 	char *at = b->copy + b->copied;
 	struct iovec *last = b->n_iov ? &b->iov[b->n_iov - 1] : NULL;
@@ -314,7 +314,7 @@ static void add_by_copy(struct writer *w, struct batch *b, struct record *r, con
 		put_copied(w);
 }
 
-static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
+static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned n)
 {
 	struct batch *b = open_batch(w, n);
 	struct record *r = &b->record[b->n_packets++];
@@ -334,19 +334,19 @@ static void add_packet(struct writer *w, const struct nic_seg *seg, unsigned n)
 	w->end += sizeof *r + r->len;
 }
 
-void writer_add(struct writer *w, const struct nic_seg *seg, unsigned n)
+void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n)
 {
 	unsigned first = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (!seg[i].last)
+		if (!(seg[i].flags & PP_NET_LAST))
 			continue;
 		add_packet(w, seg + first, i + 1 - first);
 		first = i + 1;
 	}
 }
 
-void writer_soon(const struct nic_seg *seg)
+void writer_soon(const struct pp_net_seg *seg)
 {
 	const char *packet = bytes_of(seg);
 

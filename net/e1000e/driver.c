@@ -54,8 +54,9 @@ struct tx_slot {
 };
 
 struct e1000e {
-	struct nic nic; /* the base: first */
-	struct e1000e_params params;
+	struct pp_net net; /* the base: first */
+	struct port_queue queue;
+	bool poll, rogue;
 	struct pp_vfio *vfio;
 	volatile void *regs;
 	int irq_fd;   /* counts interrupts */
@@ -84,9 +85,14 @@ struct e1000e {
 	uint64_t tx_done, tx_posted;
 };
 
-static struct e1000e *e1000e_of(struct nic *nic)
+static struct e1000e *e1000e_at(struct pp_net *net)
 {
-	return (struct e1000e *)nic;
+	return (struct e1000e *)net;
+}
+
+static struct e1000e *e1000e_of(struct port_queue *q)
+{
+	return e1000e_at(q->net);
 }
 
 static uint32_t reg_read(const struct e1000e *e, enum e1000e_reg reg)
@@ -99,7 +105,7 @@ static void reg_write(const struct e1000e *e, enum e1000e_reg reg, uint32_t valu
 	pp_vfio_write32(e->regs, reg, value);
 }
 
-/* What goes wrong is kept as a sentence, for nic_ops.error, until the next bind or unbind. */
+/* What goes wrong is kept as a sentence, for port_ops.error, until the next bind or unbind. */
 static int fail(struct e1000e *e, int ret, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -146,8 +152,8 @@ static void rx_post(struct e1000e *e)
 	while (e->rx_posted - e->rx_seen < RING - 1 && e->rx_posted - e->rx_next < SLOTS) {
 		struct e1000e_rx_desc *d = &e->rx[(e->rx_posted - e->rx_base) % RING];
 
-		if (pp_page_get(&page, e->nic.rx_pool)) {
-			e->nic.stats.rx_no_page++;
+		if (pp_page_get(&page, e->queue.rx_pool)) {
+			port_count(&e->queue.stats.rx_no_page, 1);
 			break; /* some will be put; the next poll tries again */
 		}
 		pp_dma_sync_for_device(e->binding, pp_page_iova(page), E1000E_RX_BUFFER,
@@ -156,7 +162,7 @@ static void rx_post(struct e1000e *e)
 		d->done = 0;
 		e->rx_slot[e->rx_posted++ % SLOTS].page = page;
 	}
-	e->nic.stats.rx_posted = e->rx_posted - e->rx_seen;
+	port_set(&e->queue.stats.rx_posted, e->rx_posted - e->rx_seen);
 	if (e->rx_posted != begun) /* ordered after the descriptors */
 		reg_write(e, E1000E_RDT, (uint32_t)((e->rx_posted - e->rx_base) % RING));
 }
@@ -207,15 +213,17 @@ static void rx_look(struct e1000e *e)
 		if (s->last || e->rx_bad) /* a bad one's pages are free again at once */
 			rx_close(e, e->rx_seen, now_ns);
 		if (s->last) {
-			e->nic.stats.rx_refused += e->rx_slot[(e->rx_seen - 1) % SLOTS].bad;
+			port_count(&e->queue.stats.rx_refused,
+				   e->rx_slot[(e->rx_seen - 1) % SLOTS].bad);
 			e->rx_bad = false;
 		}
 	}
 }
 
 /* Whole packets out of the slots, which the device can't change any more. */
-static unsigned rx_take(struct e1000e *e, struct nic_seg *seg, unsigned n)
+static unsigned rx_take(struct e1000e *e, struct pp_net_seg *seg, unsigned n)
 {
+	uint64_t packets = 0, bytes = 0;
 	unsigned got = 0;
 
 	while (got < n && e->rx_next < e->rx_whole) {
@@ -225,22 +233,25 @@ static unsigned rx_take(struct e1000e *e, struct nic_seg *seg, unsigned n)
 			pp_page_put(s->page);
 			continue;
 		}
-		seg[got++] = (struct nic_seg){
+		seg[got++] = (struct pp_net_seg){
 			.page = s->page,
 			.len = s->len,
 			.wire_len = s->wire_len,
 			.time_ns = s->time_ns,
-			.last = s->last,
+			.flags = s->last ? PP_NET_LAST : 0,
+			.time_source = PP_NET_TIME_POLL,
 		};
-		e->nic.stats.rx_packets += s->last;
-		e->nic.stats.rx_bytes += s->len;
+		packets += s->last;
+		bytes += s->len;
 	}
+	port_count(&e->queue.stats.rx_packets, packets);
+	port_count(&e->queue.stats.rx_bytes, bytes);
 	return got;
 }
 
-static unsigned e1000e_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
+static unsigned e1000e_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
 {
-	struct e1000e *e = e1000e_of(nic);
+	struct e1000e *e = e1000e_of(q);
 	unsigned got;
 
 	if (!e->rx)
@@ -255,49 +266,59 @@ static unsigned e1000e_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
 /* ---- send ------------------------------------------------------------------------------------ */
 
 /* Segments of the first packet, or 0 if its end isn't there; its bytes. */
-static unsigned tx_packet(const struct nic_seg *seg, unsigned n, uint64_t *bytes)
+static unsigned tx_packet(const struct pp_net_seg *seg, unsigned n, uint64_t *bytes)
 {
 	*bytes = 0;
 	for (unsigned i = 0; i < n; i++) {
 		*bytes += seg[i].len;
-		if (seg[i].last)
+		if (seg[i].flags & PP_NET_LAST)
 			return i + 1;
 	}
 	return 0;
 }
 
-static void tx_post(struct e1000e *e, const struct nic_seg *seg)
+static void tx_post(struct e1000e *e, const struct pp_net_seg *seg)
 {
 	struct e1000e_tx_desc *d = &e->tx[e->tx_posted % RING];
 	uint64_t ctrl = seg->len | E1000E_TX_IFCS;
+	bool last = seg->flags & PP_NET_LAST;
 
 	pp_dma_sync_for_device(e->binding, pp_page_iova(seg->page) + seg->offset, seg->len,
 			       e->tx_dir);
 	d->addr = htole64(pp_page_iova(seg->page) + seg->offset);
-	d->ctrl = htole64(seg->last ? ctrl | E1000E_TX_EOP | E1000E_TX_RS : ctrl);
-	e->tx_slot[e->tx_posted++ % RING] = (struct tx_slot){ seg->page, seg->len, seg->last };
+	d->ctrl = htole64(last ? ctrl | E1000E_TX_EOP | E1000E_TX_RS : ctrl);
+	e->tx_slot[e->tx_posted++ % RING] = (struct tx_slot){ seg->page, seg->len, last };
 }
 
-static unsigned e1000e_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
+/* Why the device can't send a packet, or NULL. */
+static uint64_t *unfit(struct pp_net_stats *stats, unsigned pieces, uint64_t bytes)
 {
-	struct e1000e *e = e1000e_of(nic);
+	if (bytes < E1000E_TX_SHORTEST)
+		return &stats->tx_too_short;
+	if (bytes > E1000E_TX_LONGEST)
+		return &stats->tx_too_long;
+	return pieces > E1000E_TX_PIECES ? &stats->tx_malformed : NULL;
+}
+
+static unsigned e1000e_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
+{
+	struct e1000e *e = e1000e_of(q);
 	uint64_t begun = e->tx_posted, bytes;
-	unsigned taken = 0, k;
+	unsigned taken = 0, packets = 0, k;
 
 	while (e->tx && (k = tx_packet(seg + taken, n - taken, &bytes))) {
-		bool fits = bytes >= E1000E_TX_SHORTEST && bytes <= E1000E_TX_LONGEST &&
-			    k <= E1000E_TX_PIECES;
+		uint64_t *why = unfit(&q->stats, k, bytes);
 
-		if (fits && e->tx_posted + k - e->tx_done > RING - 1)
+		if (!why && e->tx_posted + k - e->tx_done > RING - 1)
 			break;
-		for (unsigned i = taken; i < taken + k; i++)
-			if (fits)
-				tx_post(e, &seg[i]);
-			else
-				pp_page_put(seg[i].page);
-		nic->stats.tx_dropped += !fits;
+		if (why)
+			port_refuse(seg + taken, k, why);
+		for (unsigned i = taken; i < taken + k && !why; i++)
+			tx_post(e, &seg[i]);
+		packets += !why;
 		taken += k;
 	}
+	port_count(&q->stats.tx_taken, packets);
 	if (e->tx_posted != begun) /* ordered after the descriptors */
 		reg_write(e, E1000E_TDT, (uint32_t)(e->tx_posted % RING));
 	return taken;
@@ -316,17 +337,17 @@ static bool tx_sent(const struct e1000e *e, uint64_t *end)
 	return le64toh(__atomic_load_n(&e->tx[i % RING].ctrl, __ATOMIC_ACQUIRE)) & E1000E_TX_DD;
 }
 
-static unsigned e1000e_tx_reap(struct nic *nic)
+static unsigned e1000e_reap(struct port_queue *q)
 {
-	struct e1000e *e = e1000e_of(nic);
+	struct e1000e *e = e1000e_of(q);
 	uint64_t end;
 
 	while (e->tx && tx_sent(e, &end)) {
 		for (; e->tx_done < end; e->tx_done++) {
-			nic->stats.tx_bytes += e->tx_slot[e->tx_done % RING].len;
+			port_count(&q->stats.tx_bytes, e->tx_slot[e->tx_done % RING].len);
 			pp_page_put(e->tx_slot[e->tx_done % RING].page);
 		}
-		nic->stats.tx_packets++;
+		port_count(&q->stats.tx_packets, 1);
 	}
 	return (unsigned)(e->tx_posted - e->tx_done);
 }
@@ -386,7 +407,7 @@ static void start(struct e1000e *e)
 		  E1000E_RCTL_EN | E1000E_RCTL_UPE | E1000E_RCTL_MPE | E1000E_RCTL_LPE |
 			  E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 | E1000E_RCTL_SECRC);
 	rx_post(e);
-	if (!e->params.poll)
+	if (!e->poll)
 		reg_write(e, E1000E_IMS, CAUSES);
 }
 
@@ -396,13 +417,13 @@ static void start(struct e1000e *e)
 static int take_pool(struct e1000e *e)
 {
 	struct pp_page *page;
-	int ret = pp_pool_attach(e->nic.given, e->binding);
+	int ret = pp_pool_attach(e->queue.given, e->binding);
 
 	if (ret)
 		return ret;
-	e->nic.rx_pool = e->nic.tx_pool = e->nic.given;
+	e->queue.rx_pool = e->queue.tx_pool = e->queue.given;
 	e->rx_dir = e->tx_dir = PP_DMA_BIDIRECTIONAL;
-	ret = pp_page_get(&page, e->nic.given);
+	ret = pp_page_get(&page, e->queue.given);
 	if (ret)
 		return ret;
 	if (pp_page_size(page) < E1000E_RX_BUFFER)
@@ -413,20 +434,20 @@ static int take_pool(struct e1000e *e)
 
 static int make_pools(struct e1000e *e)
 {
-	struct pp_pool_params p = e->nic.wants;
+	struct pp_pool_params p = e->queue.wants;
 	int ret;
 
-	if (e->nic.given)
+	if (e->queue.given)
 		return take_pool(e);
 	p.name = "e1000e rx";
 	p.dir = e->rx_dir = PP_DMA_FROM_DEVICE;
-	ret = pp_pool_create(&e->nic.rx_pool, e->binding, &p);
+	ret = pp_pool_create(&e->queue.rx_pool, e->binding, &p);
 	if (ret)
 		return ret;
 	p.name = "e1000e tx";
 	p.dir = e->tx_dir = PP_DMA_TO_DEVICE;
 	p.max_pages = 0;
-	return pp_pool_create(&e->nic.tx_pool, e->binding, &p);
+	return pp_pool_create(&e->queue.tx_pool, e->binding, &p);
 }
 
 static int make_rings(struct e1000e *e)
@@ -456,15 +477,17 @@ static void forget(struct e1000e *e)
 	e->rx_seen = e->rx_base = e->rx_posted;
 	e->rx_len = 0;
 	e->rx_bad = false;
-	e->nic.stats.rx_posted = 0;
-	while (e->tx_done < e->tx_posted)
+	port_set(&e->queue.stats.rx_posted, 0);
+	while (e->tx_done < e->tx_posted) {
+		port_count(&e->queue.stats.tx_unsent, e->tx_slot[e->tx_done % RING].last);
 		pp_page_put(e->tx_slot[e->tx_done++ % RING].page);
-	e->tx_done = e->tx_posted = 0;
-	if (e->nic.rx_pool != e->nic.given) { /* that one is the caller's */
-		pp_pool_destroy(e->nic.rx_pool);
-		pp_pool_destroy(e->nic.tx_pool);
 	}
-	e->nic.rx_pool = e->nic.tx_pool = NULL;
+	e->tx_done = e->tx_posted = 0;
+	if (e->queue.rx_pool != e->queue.given) { /* that one is the caller's */
+		pp_pool_destroy(e->queue.rx_pool);
+		pp_pool_destroy(e->queue.tx_pool);
+	}
+	e->queue.rx_pool = e->queue.tx_pool = NULL;
 	e->rx = NULL;
 	e->tx = NULL;
 	e->binding = pp_binding_none();
@@ -489,7 +512,7 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 		ret = make_pools(e);
 	if (!ret)
 		ret = make_rings(e);
-	if (!ret && !e->params.poll)
+	if (!ret && !e->poll)
 		ret = pp_vfio_irq_enable(e->vfio, PP_VFIO_MSI, 1, &e->irq_fd);
 	if (!ret)
 		ret = pp_vfio_bus_master(e->vfio, true);
@@ -518,67 +541,63 @@ static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 	(void)dev, (void)binding;
 	e->error[0] = 0;
 	if (why == PP_REMOVE_UNBIND) {
-		if (!e->params.rogue) {
+		if (!e->rogue) {
 			stop(e); /* if it won't: what it does from now on faults */
 			pp_vfio_bus_master(e->vfio, false);
-			e->nic.stats.rx_missed += e->gone ? 0 : reg_read(e, E1000E_MPC);
+			port_count(&e->queue.stats.rx_missed, e->gone ? 0 : reg_read(e, E1000E_MPC));
 		}
 		rx_look(e);
-		e1000e_tx_reap(&e->nic);
+		e1000e_reap(&e->queue);
 		free_rings(e);
-		if (e->params.rogue) /* and it goes on with all of the ring, which isn't there */
+		if (e->rogue) /* and it goes on with all of the ring, which isn't there */
 			reg_write(e, E1000E_RDT, (reg_read(e, E1000E_RDH) + RING - 1) % RING);
 	}
 	pp_vfio_irq_disable(e->vfio, PP_VFIO_MSI);
 	forget(e);
 }
 
-/* ---- the rest of nic.h ----------------------------------------------------------------------- */
+/* ---- the rest of port.h ---------------------------------------------------------------------- */
 
-static int e1000e_event_fd(struct nic *nic)
+static int e1000e_event_fd(struct port_queue *q)
 {
-	return e1000e_of(nic)->event_fd;
+	return e1000e_of(q)->event_fd;
 }
 
 /* The read sees to it that the clearing has arrived: what comes later interrupts. */
-static void e1000e_arm(struct nic *nic)
+static void e1000e_arm(struct port_queue *q)
 {
-	struct e1000e *e = e1000e_of(nic);
+	struct e1000e *e = e1000e_of(q);
 	eventfd_t drop;
 
-	if (!e->rx || e->params.poll)
+	if (!e->rx || e->poll)
 		return;
 	eventfd_read(e->irq_fd, &drop); /* fails if there is nothing to take back */
 	reg_write(e, E1000E_ICR, UINT32_MAX);
 	reg_read(e, E1000E_STATUS);
 }
 
-static enum nic_state e1000e_state(struct nic *nic)
+static enum pp_net_state e1000e_state(struct pp_net *net)
 {
-	struct e1000e *e = e1000e_of(nic);
+	struct e1000e *e = e1000e_at(net);
 
 	if (!e->gone)
 		e->gone = pp_vfio_requested(e->vfio) || reg_read(e, E1000E_STATUS) == GONE;
-	return e->gone ? NIC_GONE : NIC_RUNNING;
+	return e->gone ? PP_NET_GONE : PP_NET_RUNNING;
 }
 
-static const char *e1000e_error(struct nic *nic)
+static const char *e1000e_error(struct pp_net *net)
 {
-	struct e1000e *e = e1000e_of(nic);
+	struct e1000e *e = e1000e_at(net);
 
+	if (e->gone && !*e->error)
+		return "the device has gone";
 	/* while it is bound, what may have gone wrong is a mapping: a limit of the kernel's */
 	return e->rx && !*e->error ? pp_vfio_error(e->vfio) : e->error;
 }
 
-static int e1000e_dlt(struct nic *nic)
+static bool e1000e_quiet(struct pp_net *net)
 {
-	(void)nic;
-	return NIC_DLT_ETHERNET;
-}
-
-static bool e1000e_quiet(struct nic *nic)
-{
-	struct e1000e *e = e1000e_of(nic);
+	struct e1000e *e = e1000e_at(net);
 	int ret;
 
 	if (e->gone || e->rx)
@@ -588,30 +607,36 @@ static bool e1000e_quiet(struct nic *nic)
 	return !ret || e->gone;
 }
 
-static void e1000e_close(struct nic *nic)
+static void close_files(struct e1000e *e)
 {
-	struct e1000e *e = e1000e_of(nic);
-	struct nic_seg seg;
+	if (e->irq_fd >= 0)
+		close(e->irq_fd);
+	if (e->event_fd >= 0)
+		close(e->event_fd);
+}
 
-	pp_device_unregister(nic->dev);
-	pp_driver_unregister(&nic->drv);
+static void e1000e_close(struct pp_net *net)
+{
+	struct e1000e *e = e1000e_at(net);
+	struct pp_net_seg seg;
+
+	pp_device_unregister(e->queue.dev);
+	pp_driver_unregister(&net->drv);
 	while (rx_take(e, &seg, 1))
 		pp_page_put(seg.page);
 	pp_vfio_close(e->vfio);
-	close(e->event_fd);
-	close(e->irq_fd);
+	close_files(e);
 	free(e);
 }
 
-static const struct nic_ops e1000e_ops = {
-	.rx = e1000e_rx,
-	.tx = e1000e_tx,
-	.tx_reap = e1000e_tx_reap,
+static const struct port_ops e1000e_ops = {
+	.receive = e1000e_receive,
+	.send = e1000e_send,
+	.reap = e1000e_reap,
 	.event_fd = e1000e_event_fd,
 	.arm = e1000e_arm,
 	.state = e1000e_state,
 	.error = e1000e_error,
-	.dlt = e1000e_dlt,
 	.quiet = e1000e_quiet,
 	.close = e1000e_close,
 };
@@ -633,7 +658,7 @@ static int make_events(struct e1000e *e)
 {
 	int request = pp_vfio_request_fd(e->vfio), ret;
 
-	e->irq_fd = eventfd(e->params.poll, EFD_NONBLOCK | EFD_CLOEXEC);
+	e->irq_fd = eventfd(e->poll, EFD_NONBLOCK | EFD_CLOEXEC);
 	e->event_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (e->irq_fd < 0 || e->event_fd < 0)
 		return -errno;
@@ -649,55 +674,72 @@ static int map_registers(struct e1000e *e)
 	return ret ? ret : size < E1000E_BAR_BYTES ? -ENXIO : 0;
 }
 
-int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params,
-		    char *error)
+static void describe(struct e1000e *e, uint64_t max_pages)
+{
+	struct pp_net *net = &e->net;
+
+	snprintf(net->name, sizeof net->name, "vfio:%s", pp_vfio_address(e->vfio));
+	net->ops = &e1000e_ops;
+	net->queue[0] = &e->queue;
+	net->n_queues = 1;
+	net->drv = (struct pp_driver){
+		.name = "e1000e", .probe = probe, .remove = e1000e_remove, .ctx = e
+	};
+	net->info = (struct pp_net_info){
+		.name = net->name, .link_type = PORT_LINK_ETHERNET, .ring = RING,
+		.shortest = E1000E_TX_SHORTEST, .longest = E1000E_TX_LONGEST,
+		.pieces = E1000E_TX_PIECES,
+		.time_source = PP_NET_TIME_POLL, .time_precision_ns = 1,
+	};
+	e->queue.net = net;
+	e->queue.wants = pp_pool_defaults();
+	e->queue.wants.page_size = E1000E_RX_BUFFER;
+	e->queue.wants.max_pages = max_pages;
+}
+
+static int register_device(struct e1000e *e)
 {
 	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
+	int ret = pp_driver_register(&e->net.drv);
+
+	if (ret)
+		return ret;
+	dev.name = pp_vfio_address(e->vfio);
+	dev.iommu = pp_vfio_iommu(e->vfio);
+	dev.resource = e->vfio;
+	ret = pp_device_register(&e->queue.dev, &dev);
+	if (ret)
+		pp_driver_unregister(&e->net.drv);
+	return ret;
+}
+
+int e1000e_net_open(struct pp_net **out, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,
+		    const struct pp_net_params *params, char *error)
+{
 	struct e1000e *e = calloc(1, sizeof *e);
 	int ret = e ? 0 : -ENOMEM;
 
 	*out = NULL;
 	if (ret)
 		goto sentence;
-	e->params = *params;
+	e->poll = set->poll || !pp_vfio_irq_count(vfio, PP_VFIO_MSI);
+	e->rogue = set->rogue;
 	e->vfio = vfio;
 	e->irq_fd = e->event_fd = -1;
-	e->nic.ops = &e1000e_ops;
-	e->nic.wants = pp_pool_defaults();
-	e->nic.wants.page_size = E1000E_RX_BUFFER;
-	e->nic.wants.max_pages = params->max_pages;
-	e->nic.rx_ring = RING;
-	e->nic.drv = (struct pp_driver){
-		.name = "e1000e", .probe = probe, .remove = e1000e_remove, .ctx = e
-	};
-	if (!pp_vfio_irq_count(vfio, PP_VFIO_MSI))
-		e->params.poll = true;
+	describe(e, params->max_pages);
 	ret = map_registers(e);
 	if (!ret)
 		ret = make_events(e);
-	if (ret)
-		goto free;
-	dev.name = pp_vfio_address(vfio);
-	dev.iommu = pp_vfio_iommu(vfio);
-	dev.resource = vfio;
-	ret = pp_driver_register(&e->nic.drv);
-	if (ret)
-		goto free;
-	ret = pp_device_register(&e->nic.dev, &dev);
-	if (ret)
-		goto unregister;
-	*out = &e->nic;
-	return 0;
-unregister:
-	pp_driver_unregister(&e->nic.drv);
-free:
-	if (e->irq_fd >= 0)
-		close(e->irq_fd);
-	if (e->event_fd >= 0)
-		close(e->event_fd);
+	if (!ret)
+		ret = register_device(e);
+	if (!ret) {
+		*out = &e->net;
+		return 0;
+	}
+	close_files(e);
 	free(e);
 sentence:
-	snprintf(error, E1000E_ERROR, "%s can't be set up: %s", pp_vfio_address(vfio),
+	snprintf(error, PP_NET_ERROR, "%s can't be set up: %s", pp_vfio_address(vfio),
 		 strerror(-ret));
 	return ret;
 }

@@ -1,29 +1,21 @@
 /*
- * driver.h - the driver of Intel's 82574L: see nic.h for what it offers.
+ * driver.h - the driver of Intel's 82574L: see port.h for what it offers.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NIC_E1000E_DRIVER_H
-#define NIC_E1000E_DRIVER_H
+#ifndef NET_E1000E_DRIVER_H
+#define NET_E1000E_DRIVER_H
 
-#include "../nic.h"
-
-struct e1000e_params {
-	uint64_t max_pages; /* of the receive pool; 0: no limit */
-	bool poll;          /* no interrupt: the event descriptor is always readable */
-	bool rogue;         /* for tests: leave the device running when it is unbound */
-};
-
-#define E1000E_ERROR 200
+#include "../port.h"
 
 /* True if the device is one that the driver knows; its PCI device and vendor go to id. */
 bool e1000e_knows(struct pp_vfio *vfio, uint32_t *id);
 
 /*
- * Take a device of VFIO's and register it, not bound: bind nic->dev to &nic->drv. 0, and
- * close closes vfio too; or an errno with a sentence in error (E1000E_ERROR bytes).
+ * Take a device of VFIO's and register it, not bound. 0, and close closes vfio too; or an
+ * errno with a sentence in error (PP_NET_ERROR bytes).
  */
-int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params,
-		    char *error);
+int e1000e_net_open(struct pp_net **out, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,
+		    const struct pp_net_params *params, char *error);
 
 #endif

@@ -14,7 +14,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "driver.h"
+#include "../port.h"
+#include "model.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -26,10 +27,11 @@
 #define MAX_SEGS 512u  /* of one packet */
 #define STOP_SPINS 200000 /* looks at a device that was told to stop, before giving it up */
 
-struct soft_nic {
-	struct nic nic; /* the base: first */
+struct soft_net {
+	struct pp_net net; /* the base: first */
+	struct port_queue queue;
 	struct soft_model *hw; /* the device's registers */
-	char error[SOFT_MODEL_ERROR];
+	char *output;          /* the name of the file that it writes, or NULL */
 
 	/* while bound */
 	pp_binding_t binding;
@@ -46,20 +48,25 @@ struct soft_nic {
 
 	/* segments taken from the ring and not yet polled: the packet that is being taken
 	 * together, or what was in the ring when the binding ended */
-	struct nic_seg held[RING + MAX_SEGS];
+	struct pp_net_seg held[RING + MAX_SEGS];
 	unsigned held_at, held_n;
 	bool bad_packet; /* the rest of a packet that is being dropped */
 };
 
-static struct soft_nic *soft_of(struct nic *nic)
+static struct soft_net *soft_at(struct pp_net *net)
 {
-	return (struct soft_nic *)nic;
+	return (struct soft_net *)net;
+}
+
+static struct soft_net *soft_of(struct port_queue *q)
+{
+	return soft_at(q->net);
 }
 
 /* ---- receive ---------------------------------------------------------------------------- */
 
 /* Post pages in the free slots, and tell the device. */
-static void rx_post(struct soft_nic *s)
+static void rx_post(struct soft_net *s)
 {
 	uint64_t begun = s->rx_posted;
 	struct pp_page *page;
@@ -67,8 +74,8 @@ static void rx_post(struct soft_nic *s)
 	while (s->rx_posted - s->rx_next < RING) {
 		struct soft_rx_desc *d = &s->rx[s->rx_posted % RING];
 
-		if (pp_page_get(&page, s->nic.rx_pool)) {
-			s->nic.stats.rx_no_page++;
+		if (pp_page_get(&page, s->queue.rx_pool)) {
+			port_count(&s->queue.stats.rx_no_page, 1);
 			break; /* some will be put; the next poll tries again */
 		}
 		/* the device is going to write: give the page to it */
@@ -80,13 +87,13 @@ static void rx_post(struct soft_nic *s)
 		__atomic_store_n(&d->status, 0, __ATOMIC_RELAXED);
 		s->rx_page[s->rx_posted++ % RING] = page;
 	}
-	s->nic.stats.rx_posted = s->rx_posted - s->rx_next;
+	port_set(&s->queue.stats.rx_posted, s->rx_posted - s->rx_next);
 	if (s->rx_posted != begun)
 		soft_reg_write(s->hw, SOFT_RX_TAIL, s->rx_posted); /* release: after the above */
 }
 
 /* Forget the segments of an unfinished packet. */
-static void rx_drop(struct soft_nic *s, unsigned from)
+static void rx_drop(struct soft_net *s, unsigned from)
 {
 	while (s->held_n > from)
 		pp_page_put(s->held[--s->held_n].page);
@@ -97,7 +104,7 @@ static void rx_drop(struct soft_nic *s, unsigned from)
  * `held`. The length is the device's word: a longer one than we posted is a lie, and the
  * packet is dropped whole.
  */
-static bool rx_take(struct soft_nic *s, unsigned *packet)
+static bool rx_take(struct soft_net *s, unsigned *packet)
 {
 	struct soft_rx_desc *d = &s->rx[s->rx_next % RING];
 	struct pp_page *page = s->rx_page[s->rx_next % RING];
@@ -120,22 +127,22 @@ static bool rx_take(struct soft_nic *s, unsigned *packet)
 		rx_drop(s, *packet);
 	} else {
 		pp_dma_sync_for_cpu(s->binding, pp_page_iova(page), len, s->rx_dir);
-		s->held[s->held_n++] = (struct nic_seg){
-			.page = page, .len = len, .last = last,
+		s->held[s->held_n++] = (struct pp_net_seg){
+			.page = page, .len = len, .flags = last ? PP_NET_LAST : 0,
 			.wire_len = (uint32_t)d->size, .time_ns = d->time,
+			.time_source = PP_NET_TIME_FILE,
 		};
 	}
 	if (!last)
 		return true;
-	s->nic.stats.rx_refused += s->bad_packet;
-	s->nic.stats.rx_packets += !s->bad_packet;
+	port_count(&s->queue.stats.rx_refused, s->bad_packet);
 	s->bad_packet = false;
 	*packet = s->held_n;
 	return true;
 }
 
 /* Everything that is complete in the ring, into `held`. */
-static void rx_fill(struct soft_nic *s)
+static void rx_fill(struct soft_net *s)
 {
 	unsigned packet = s->held_n = s->held_at = 0;
 
@@ -149,9 +156,10 @@ static void rx_fill(struct soft_nic *s)
 	s->held_n = packet;
 }
 
-static unsigned soft_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
+static unsigned soft_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
 {
-	struct soft_nic *s = soft_of(nic);
+	struct soft_net *s = soft_of(q);
+	uint64_t bytes = 0, packets = 0;
 	unsigned k;
 
 	if (s->held_at == s->held_n && s->rx) {
@@ -161,89 +169,108 @@ static unsigned soft_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
 	k = s->held_n - s->held_at < n ? s->held_n - s->held_at : n;
 	memcpy(seg, s->held + s->held_at, k * sizeof *seg);
 	s->held_at += k;
-	for (unsigned i = 0; i < k; i++)
-		nic->stats.rx_bytes += seg[i].len;
+	for (unsigned i = 0; i < k; i++) {
+		bytes += seg[i].len;
+		packets += seg[i].flags & PP_NET_LAST;
+	}
+	port_count(&q->stats.rx_bytes, bytes);
+	port_count(&q->stats.rx_packets, packets);
 	return k;
 }
 
 /* ---- send ---------------------------------------------------------------------------------- */
 
-static unsigned soft_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
+static void tx_post(struct soft_net *s, const struct pp_net_seg *seg)
 {
-	struct soft_nic *s = soft_of(nic);
-	unsigned taken = 0, i = 0;
+	struct soft_tx_desc *d = &s->tx[s->tx_posted % RING];
+	bool last = seg->flags & PP_NET_LAST;
+	pp_iova_t iova = pp_page_iova(seg->page) + seg->offset;
 
-	/* whole packets only: a slot is taken when there is room for its packet's last one */
-	for (unsigned k = 0; s->tx && k < n && s->tx_posted + k - s->tx_done < RING; k++)
-		if (seg[k].last)
-			taken = k + 1;
-	for (; i < taken; i++) {
-		struct soft_tx_desc *d = &s->tx[s->tx_posted % RING];
+	pp_dma_sync_for_device(s->binding, iova, seg->len, s->tx_dir);
+	d->addr = iova;
+	s->tx_ctrl[s->tx_posted % RING] = (uint64_t)seg->len << 32 | (last ? SOFT_TX_END : 0);
+	d->ctrl = s->tx_ctrl[s->tx_posted % RING];
+	d->time = seg->time_ns;
+	d->length = seg->wire_len;
+	s->tx_page[s->tx_posted++ % RING] = seg->page;
+}
 
-		pp_iova_t iova = pp_page_iova(seg[i].page) + seg[i].offset;
+static unsigned soft_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
+{
+	struct soft_net *s = soft_of(q);
+	uint64_t begun = s->tx_posted;
+	unsigned taken = 0, packets = 0, k;
 
-		pp_dma_sync_for_device(s->binding, iova, seg[i].len, s->tx_dir);
-		d->addr = iova;
-		s->tx_ctrl[s->tx_posted % RING] = (uint64_t)seg[i].len << 32 | (seg[i].last ? SOFT_TX_END : 0);
-		d->ctrl = s->tx_ctrl[s->tx_posted % RING];
-		d->time = seg[i].time_ns;
-		d->length = seg[i].wire_len;
-		s->tx_page[s->tx_posted++ % RING] = seg[i].page;
+	/* whole packets only: when there is room for the last piece */
+	while (s->tx && (k = port_packet(seg + taken, n - taken))) {
+		if (k > RING) {
+			port_refuse(seg + taken, k, &q->stats.tx_malformed);
+			taken += k;
+			continue;
+		}
+		if (s->tx_posted + k - s->tx_done > RING)
+			break;
+		while (k--)
+			tx_post(s, &seg[taken++]);
+		packets++;
 	}
-	if (taken)
+	port_count(&q->stats.tx_taken, packets);
+	if (s->tx_posted != begun)
 		soft_reg_write(s->hw, SOFT_TX_TAIL, s->tx_posted);
 	return taken;
 }
 
 /* The head is the device's word: one that isn't between done and posted is a lie. */
-static unsigned soft_tx_reap(struct nic *nic)
+static unsigned soft_reap(struct port_queue *q)
 {
-	struct soft_nic *s = soft_of(nic);
-	uint64_t head;
+	struct soft_net *s = soft_of(q);
+	uint64_t head, bytes = 0, packets = 0;
 
 	if (!s->tx)
 		return 0;
 	head = __atomic_load_n(s->tx_head, __ATOMIC_ACQUIRE);
 	if (head - s->tx_done > s->tx_posted - s->tx_done) {
-		nic->stats.tx_refused++;
+		port_count(&q->stats.tx_refused, 1);
 		head = s->tx_done;
 	}
 	while (s->tx_done < head) {
 		uint64_t ctrl = s->tx_ctrl[s->tx_done % RING];
 
-		nic->stats.tx_packets += (ctrl & SOFT_TX_END) != 0;
-		nic->stats.tx_bytes += ctrl >> 32;
+		packets += (ctrl & SOFT_TX_END) != 0;
+		bytes += ctrl >> 32;
 		pp_page_put(s->tx_page[s->tx_done++ % RING]);
 	}
+	port_count(&q->stats.tx_packets, packets);
+	port_count(&q->stats.tx_bytes, bytes);
 	return (unsigned)(s->tx_posted - s->tx_done);
 }
 
 /* ---- the binding ------------------------------------------------------------------------------ */
 
-static int make_pools(struct soft_nic *s, pp_binding_t binding)
+static int make_pools(struct soft_net *s, pp_binding_t binding)
 {
-	struct pp_pool_params p = s->nic.wants;
+	struct pp_pool_params p = s->queue.wants;
 	int ret;
 
 	s->rx_dir = s->tx_dir = PP_DMA_BIDIRECTIONAL;
-	if (s->nic.given) {
-		ret = pp_pool_attach(s->nic.given, binding);
+	if (s->queue.given) {
+		ret = pp_pool_attach(s->queue.given, binding);
 		if (!ret)
-			s->nic.rx_pool = s->nic.tx_pool = s->nic.given;
+			s->queue.rx_pool = s->queue.tx_pool = s->queue.given;
 		return ret;
 	}
 	p.name = "soft rx";
 	p.dir = s->rx_dir = PP_DMA_FROM_DEVICE;
-	ret = pp_pool_create(&s->nic.rx_pool, binding, &p);
+	ret = pp_pool_create(&s->queue.rx_pool, binding, &p);
 	if (ret)
 		return ret;
 	p.name = "soft tx";
 	p.dir = s->tx_dir = PP_DMA_TO_DEVICE;
 	p.max_pages = 0;
-	return pp_pool_create(&s->nic.tx_pool, binding, &p);
+	return pp_pool_create(&s->queue.tx_pool, binding, &p);
 }
 
-static int make_rings(struct soft_nic *s, pp_binding_t binding)
+static int make_rings(struct soft_net *s, pp_binding_t binding)
 {
 	int ret = pp_dma_alloc_coherent(binding, RING * sizeof *s->rx, (void **)&s->rx, &s->rx_iova);
 
@@ -256,7 +283,7 @@ static int make_rings(struct soft_nic *s, pp_binding_t binding)
 	return ret;
 }
 
-static void free_rings(struct soft_nic *s)
+static void free_rings(struct soft_net *s)
 {
 	if (s->rx)
 		pp_dma_free_coherent(s->binding, RING * sizeof *s->rx, s->rx, s->rx_iova);
@@ -266,13 +293,13 @@ static void free_rings(struct soft_nic *s)
 		pp_dma_free_coherent(s->binding, sizeof *s->tx_head, s->tx_head, s->tx_head_iova);
 }
 
-static void forget(struct soft_nic *s)
+static void forget(struct soft_net *s)
 {
-	if (s->nic.rx_pool != s->nic.given) { /* that one is the caller's */
-		pp_pool_destroy(s->nic.rx_pool);
-		pp_pool_destroy(s->nic.tx_pool);
+	if (s->queue.rx_pool != s->queue.given) { /* that one is the caller's */
+		pp_pool_destroy(s->queue.rx_pool);
+		pp_pool_destroy(s->queue.tx_pool);
 	}
-	s->nic.rx_pool = s->nic.tx_pool = NULL;
+	s->queue.rx_pool = s->queue.tx_pool = NULL;
 	s->rx = NULL;
 	s->tx = NULL;
 	s->tx_head = NULL;
@@ -282,7 +309,7 @@ static void forget(struct soft_nic *s)
 }
 
 /* Write CTRL and wait until the device has seen it; one that won't is left to the IOMMU. */
-static void command(struct soft_nic *s, uint64_t ctrl)
+static void command(struct soft_net *s, uint64_t ctrl)
 {
 	soft_reg_write(s->hw, SOFT_CTRL, ctrl);
 	for (int i = 0; i < STOP_SPINS; i++) {
@@ -294,7 +321,7 @@ static void command(struct soft_nic *s, uint64_t ctrl)
 
 static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 {
-	struct soft_nic *s = ctx;
+	struct soft_net *s = ctx;
 	int ret;
 
 	(void)dev;
@@ -322,7 +349,7 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 
 /* What had arrived, behind what is held already, as far as there is room: who binds again
  * and again and never polls loses the rest. */
-static void rx_keep(struct soft_nic *s)
+static void rx_keep(struct soft_net *s)
 {
 	unsigned packet;
 
@@ -336,25 +363,28 @@ static void rx_keep(struct soft_nic *s)
 }
 
 /* The pages that are posted were never anybody else's. */
-static void empty_rings(struct soft_nic *s)
+static void empty_rings(struct soft_net *s)
 {
 	while (s->rx_next < s->rx_posted)
 		pp_page_put(s->rx_page[s->rx_next++ % RING]);
-	while (s->tx_done < s->tx_posted)
+	while (s->tx_done < s->tx_posted) {
+		port_count(&s->queue.stats.tx_unsent,
+			   s->tx_ctrl[s->tx_done % RING] & SOFT_TX_END);
 		pp_page_put(s->tx_page[s->tx_done++ % RING]);
+	}
 }
 
 static void soft_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
 			void *ctx)
 {
-	struct soft_nic *s = ctx;
+	struct soft_net *s = ctx;
 
 	(void)dev;
 	(void)binding;
 	if (why == PP_REMOVE_UNBIND) {
 		command(s, 0);
 		rx_keep(s);
-		soft_tx_reap(&s->nic);
+		soft_reap(&s->queue);
 	}
 	empty_rings(s);
 	if (why == PP_REMOVE_UNBIND)
@@ -362,113 +392,146 @@ static void soft_remove(struct pp_device *dev, pp_binding_t binding, enum pp_rem
 	forget(s);
 }
 
-/* ---- the rest of nic.h ------------------------------------------------------------------------ */
+/* ---- the rest of port.h ----------------------------------------------------------------------- */
 
-static int soft_event_fd(struct nic *nic)
+static int soft_event_fd(struct port_queue *q)
 {
-	return soft_model_event_fd(soft_of(nic)->hw);
+	return soft_model_event_fd(soft_of(q)->hw);
 }
 
-static void soft_arm(struct nic *nic)
+static void soft_arm(struct port_queue *q)
 {
-	soft_reg_write(soft_of(nic)->hw, SOFT_IRQ_ARM, 1);
+	soft_reg_write(soft_of(q)->hw, SOFT_IRQ_ARM, 1);
 }
 
-static enum nic_state soft_state(struct nic *nic)
+static enum pp_net_state soft_state(struct pp_net *net)
 {
-	uint64_t status = soft_reg_read(soft_of(nic)->hw, SOFT_STATUS);
+	uint64_t status = soft_reg_read(soft_at(net)->hw, SOFT_STATUS);
 
 	if (status & SOFT_STATUS_GONE)
-		return NIC_GONE;
+		return PP_NET_GONE;
 	if (status & SOFT_STATUS_FAILED)
-		return NIC_FAILED;
-	return status & SOFT_STATUS_END ? NIC_END : NIC_RUNNING;
+		return PP_NET_FAILED;
+	return status & SOFT_STATUS_END ? PP_NET_END : PP_NET_RUNNING;
 }
 
-static const char *soft_error(struct nic *nic)
+static const char *soft_error(struct pp_net *net)
 {
-	return soft_model_error(soft_of(nic)->hw);
+	enum pp_net_state state = soft_state(net);
+
+	return state == PP_NET_GONE ? "the device has gone" : soft_model_error(soft_at(net)->hw);
 }
 
-static int soft_dlt(struct nic *nic)
+static bool soft_quiet(struct pp_net *net)
 {
-	return (int)soft_reg_read(soft_of(nic)->hw, SOFT_LINK_TYPE);
-}
-
-static bool soft_quiet(struct nic *nic)
-{
-	soft_model_stop(soft_of(nic)->hw);
+	soft_model_stop(soft_at(net)->hw);
 	return true;
 }
 
-static void soft_close(struct nic *nic)
+static void soft_close(struct pp_net *net)
 {
-	struct soft_nic *s = soft_of(nic);
+	struct soft_net *s = soft_at(net);
 
 	while (s->held_at < s->held_n)
 		pp_page_put(s->held[s->held_at++].page);
 	soft_model_stop(s->hw);
-	pp_device_unregister(nic->dev); /* its domain goes: after the model's last access */
-	pp_driver_unregister(&nic->drv);
+	pp_device_unregister(s->queue.dev); /* its domain goes: after the model's last access */
+	pp_driver_unregister(&net->drv);
 	soft_model_destroy(s->hw);
+	free(s->output);
 	free(s);
 }
 
-static const struct nic_ops soft_nic_ops = {
-	.rx = soft_rx,
-	.tx = soft_tx,
-	.tx_reap = soft_tx_reap,
+static const struct port_ops soft_ops = {
+	.receive = soft_receive,
+	.send = soft_send,
+	.reap = soft_reap,
 	.event_fd = soft_event_fd,
 	.arm = soft_arm,
 	.state = soft_state,
 	.error = soft_error,
-	.dlt = soft_dlt,
 	.quiet = soft_quiet,
 	.close = soft_close,
 };
 
-int soft_nic_open(struct nic **out, const struct soft_model_params *model,
-		  const struct soft_driver_params *params, char *error)
+static void describe(struct soft_net *s, const struct pp_net_params *params)
 {
-	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
-	struct soft_nic *s = calloc(1, sizeof *s);
-	int ret = s ? 0 : -ENOMEM;
+	struct pp_net *net = &s->net;
 
-	*out = NULL;
-	if (ret)
-		goto sentence;
-	s->nic.wants = pp_pool_defaults();
-	s->nic.wants.max_pages = params->max_pages;
-	s->nic.ops = &soft_nic_ops;
-	s->nic.rx_ring = RING;
-	s->nic.drv = (struct pp_driver){
+	strcpy(net->name, "soft");
+	net->ops = &soft_ops;
+	net->queue[0] = &s->queue;
+	net->n_queues = 1;
+	net->drv = (struct pp_driver){
 		.name = "soft", .probe = probe, .remove = soft_remove, .ctx = s
 	};
-	ret = soft_model_create(&s->hw, model, error);
-	if (ret)
-		goto free;
+	net->info = (struct pp_net_info){
+		.name = net->name, .output = s->output, .ring = RING, .pieces = RING,
+		.time_source = PP_NET_TIME_FILE, .time_precision_ns = 1,
+	};
+	s->queue.net = net;
+	s->queue.wants = pp_pool_defaults();
+	s->queue.wants.max_pages = params->max_pages;
+}
+
+static int register_device(struct soft_net *s, unsigned address_bits)
+{
+	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
+	int ret;
+
 	dev.name = "soft";
 	dev.iommu = soft_model_iommu(s->hw);
-	dev.address_bits = model->address_bits;
-	ret = pp_device_register(&s->nic.dev, &dev);
-	if (ret)
-		goto stop;
-	ret = pp_driver_register(&s->nic.drv);
-	if (ret)
-		goto unregister;
-	*out = &s->nic;
-	return 0;
-unregister:
-	pp_device_unregister(s->nic.dev);
-	dev.iommu = NULL;
-stop:
+	dev.address_bits = address_bits;
+	ret = pp_device_register(&s->queue.dev, &dev);
+	if (ret) {
+		soft_model_stop(s->hw); /* before its domain goes */
+		pp_soft_destroy(dev.iommu);
+		return ret;
+	}
+	ret = pp_driver_register(&s->net.drv);
+	if (!ret)
+		return 0;
 	soft_model_stop(s->hw);
-	pp_soft_destroy(dev.iommu);
-	soft_model_destroy(s->hw);
-free:
-	free(s);
-sentence:
-	if (ret && !*error)
+	pp_device_unregister(s->queue.dev);
+	return ret;
+}
+
+int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
+		  const struct pp_net_params *params, char *error)
+{
+	struct soft_model_params model = {
+		.pcap = soft->pcap, .wire = soft->wire, .rate = soft->rate, .lies = soft->lies,
+		.dlt = params->link_type ? params->link_type - 1 : PORT_LINK_ETHERNET,
+		.loops = !soft->loops ? 1 : soft->loops == UINT64_MAX ? 0 : soft->loops,
+		.address_bits = soft->address_bits ? soft->address_bits : 64,
+		.incoherent = soft->incoherent, .deferred = soft->deferred,
+		.rogue = soft->rogue, .gone_after = soft->gone_after,
+	};
+	struct soft_net *s = NULL;
+	int ret = 0;
+
+	*out = NULL;
+	if (!(s = calloc(1, sizeof *s)))
+		ret = -ENOMEM;
+	if (!ret && model.wire && !(s->output = strdup(model.wire)))
+		ret = -ENOMEM;
+	if (!ret) {
+		describe(s, params);
+		ret = soft_model_create(&s->hw, &model, error);
+	}
+	if (!ret)
+		ret = register_device(s, model.address_bits);
+	if (!ret) {
+		s->net.info.link_type = (int)soft_reg_read(s->hw, SOFT_LINK_TYPE);
+		*out = &s->net;
+		return 0;
+	}
+	if (!*error)
 		snprintf(error, SOFT_MODEL_ERROR, "can't set up the software NIC: %s", strerror(-ret));
+	if (s) {
+		soft_model_destroy(s->hw);
+		free(s->output);
+	}
+	free(s);
 	return ret;
 }

@@ -26,7 +26,7 @@ struct soft_model_params {
 	uint64_t gone_after; /* vanishes after so many packets; 0: never */
 };
 
-#define SOFT_MODEL_ERROR 500
+#define SOFT_MODEL_ERROR 500 /* at most PP_NET_ERROR */
 
 /*
  * Build the device and its IOMMU domain, which pp_device_register then owns. Its thread

@@ -11,7 +11,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "driver.h"
+#include "../port.h"
 
 #include <errno.h>
 #include <linux/if_xdp.h>
@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "umem.h"
 
 #define BATCH 64u          /* pages got, or put, at a time */
 #define HEADROOM 256u      /* XDP_PACKET_HEADROOM: the kernel begins a packet behind it */
@@ -49,8 +50,9 @@ struct frame {
 	uint16_t tx;  /* times posted to send */
 };
 
-struct xdp_nic {
-	struct nic nic; /* the base: first */
+struct xdp_net {
+	struct pp_net net; /* the base: first */
+	struct port_queue queue;
 	struct xdp_link link;
 	struct xdp_umem *umem; /* the device's domain */
 	bool send_only;
@@ -67,32 +69,37 @@ struct xdp_nic {
 	unsigned tx_posted;
 
 	/* what was in the rings when the binding ended */
-	struct nic_seg *held;
+	struct pp_net_seg *held;
 	unsigned held_at, held_n;
 };
 
-static struct xdp_nic *xdp_of(struct nic *nic)
+static struct xdp_net *xdp_at(struct pp_net *net)
 {
-	return (struct xdp_nic *)nic;
+	return (struct xdp_net *)net;
 }
 
-static unsigned n_queues(const struct xdp_nic *x)
+static struct xdp_net *xdp_of(struct port_queue *q)
+{
+	return xdp_at(q->net);
+}
+
+static unsigned n_queues(const struct xdp_net *x)
 {
 	return x->umem->params.n_queues;
 }
 
-static unsigned ring(const struct xdp_nic *x)
+static unsigned ring(const struct xdp_net *x)
 {
 	return x->umem->params.ring;
 }
 
-static uint32_t frame_size(const struct xdp_nic *x)
+static uint32_t frame_size(const struct xdp_net *x)
 {
 	return x->umem->params.frame;
 }
 
 /* By shifting: a frame's size is a power of two, which the compiler doesn't know. */
-static struct frame *frame_at(const struct xdp_nic *x, uint64_t offset)
+static struct frame *frame_at(const struct xdp_net *x, uint64_t offset)
 {
 	return &x->frame[offset >> x->shift];
 }
@@ -108,7 +115,7 @@ static uint64_t now_ns(void)
 /* ---- receive ---------------------------------------------------------------------------- */
 
 /* Post a page. There is room for it in the ring, at idx. */
-static void post(struct xdp_nic *x, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
+static void post(struct xdp_net *x, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
 {
 	uint64_t offset = pp_page_iova(page) - x->umem->iova;
 	struct frame *f = frame_at(x, offset);
@@ -119,17 +126,17 @@ static void post(struct xdp_nic *x, struct xdp_queue *q, uint32_t idx, struct pp
 }
 
 /* Keep the queue supplied with all that its ring takes. */
-static void rx_post(struct xdp_nic *x, unsigned i)
+static void rx_post(struct xdp_net *x, unsigned i)
 {
 	struct xdp_queue *q = &x->umem->queue[i];
 	struct pp_page *page[BATCH];
 
 	while (ring(x) - x->rx_posted[i] >= BATCH) {
-		int n = pp_page_get_batch(page, BATCH, x->nic.rx_pool);
+		int n = pp_page_get_batch(page, BATCH, x->queue.rx_pool);
 		uint32_t idx = 0;
 
 		if (n <= 0) {
-			x->nic.stats.rx_no_page++;
+			port_count(&x->queue.stats.rx_no_page, 1);
 			break; /* some will be put; the next poll tries again */
 		}
 		/* never more is posted than the ring has entries */
@@ -138,14 +145,14 @@ static void rx_post(struct xdp_nic *x, unsigned i)
 			post(x, q, idx + (uint32_t)k, page[k]);
 		xsk_ring_prod__submit(&q->fill, (uint32_t)n);
 		x->rx_posted[i] += (unsigned)n;
-		x->nic.stats.rx_posted += (unsigned)n;
+		port_count(&x->queue.stats.rx_posted, (unsigned)n);
 	}
 	if (xsk_ring_prod__needs_wakeup(&q->fill))
 		recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
 }
 
 /* Take a descriptor: false if it makes no sense. */
-static bool rx_take(struct xdp_nic *x, const struct xdp_desc *d, uint64_t time, struct nic_seg *seg)
+static bool rx_take(struct xdp_net *x, const struct xdp_desc *d, uint64_t time, struct pp_net_seg *seg)
 {
 	uint32_t offset = (uint32_t)d->addr & (frame_size(x) - 1), len = d->len;
 	struct frame *f = d->addr < x->umem->len ? frame_at(x, d->addr) : NULL;
@@ -157,17 +164,25 @@ static bool rx_take(struct xdp_nic *x, const struct xdp_desc *d, uint64_t time, 
 		pp_page_put(f->page);
 		return false;
 	}
-	*seg = (struct nic_seg){
+	*seg = (struct pp_net_seg){
 		.page = f->page, .offset = offset, .len = len,
-		.wire_len = len, .time_ns = time, .last = true,
+		.wire_len = len, .time_ns = time, .time_source = PP_NET_TIME_POLL,
+		.flags = PP_NET_LAST,
 		.room = (uint16_t)(offset < HEADROOM ? offset : HEADROOM),
 	};
-	x->nic.stats.rx_packets++;
-	x->nic.stats.rx_bytes += len;
 	return true;
 }
 
-static unsigned rx_queue(struct xdp_nic *x, unsigned i, struct nic_seg *seg, unsigned n)
+static unsigned posted_in_all(const struct xdp_net *x)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < n_queues(x); i++)
+		n += x->rx_posted[i];
+	return n;
+}
+
+static unsigned rx_queue(struct xdp_net *x, unsigned i, struct pp_net_seg *seg, unsigned n)
 {
 	struct xdp_queue *q = &x->umem->queue[i];
 	uint32_t idx = 0, got = xsk_ring_cons__peek(&q->rx, n, &idx);
@@ -178,14 +193,14 @@ static unsigned rx_queue(struct xdp_nic *x, unsigned i, struct nic_seg *seg, uns
 		if (rx_take(x, xsk_ring_cons__rx_desc(&q->rx, idx + k), time, &seg[taken]))
 			taken++;
 		else
-			x->nic.stats.rx_refused++;
+			port_count(&x->queue.stats.rx_refused, 1);
 	xsk_ring_cons__release(&q->rx, got);
 	x->rx_posted[i] -= got < x->rx_posted[i] ? got : x->rx_posted[i];
-	x->nic.stats.rx_posted -= got < x->nic.stats.rx_posted ? got : x->nic.stats.rx_posted;
+	port_set(&x->queue.stats.rx_posted, posted_in_all(x));
 	return taken;
 }
 
-static unsigned take_held(struct xdp_nic *x, struct nic_seg *seg, unsigned n)
+static unsigned take_held(struct xdp_net *x, struct pp_net_seg *seg, unsigned n)
 {
 	unsigned k = x->held_n - x->held_at < n ? x->held_n - x->held_at : n;
 
@@ -194,15 +209,10 @@ static unsigned take_held(struct xdp_nic *x, struct nic_seg *seg, unsigned n)
 	return k;
 }
 
-static unsigned xdp_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
+static unsigned poll_queues(struct xdp_net *x, struct pp_net_seg *seg, unsigned n)
 {
-	struct xdp_nic *x = xdp_of(nic);
 	unsigned got = 0;
 
-	if (x->held_at < x->held_n)
-		return take_held(x, seg, n);
-	if (!xdp_umem_is_open(x->umem) || x->send_only)
-		return 0;
 	for (unsigned k = 0; k < n_queues(x); k++) {
 		unsigned i = (x->turn + k) % n_queues(x);
 
@@ -215,10 +225,29 @@ static unsigned xdp_rx(struct nic *nic, struct nic_seg *seg, unsigned n)
 	return got;
 }
 
+static unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
+{
+	struct xdp_net *x = xdp_of(q);
+	uint64_t bytes = 0, packets = 0;
+	unsigned got = 0;
+
+	if (x->held_at < x->held_n)
+		got = take_held(x, seg, n);
+	else if (xdp_umem_is_open(x->umem) && !x->send_only)
+		got = poll_queues(x, seg, n);
+	for (unsigned i = 0; i < got; i++) {
+		bytes += seg[i].len;
+		packets += seg[i].flags & PP_NET_LAST;
+	}
+	port_count(&q->stats.rx_bytes, bytes);
+	port_count(&q->stats.rx_packets, packets);
+	return got;
+}
+
 /* ---- send ---------------------------------------------------------------------------------- */
 
 /* Have the kernel send what is in the ring, as far as it gets. */
-static void tx_kick(struct xdp_nic *x)
+static void tx_kick(struct xdp_net *x)
 {
 	struct xdp_queue *q = &x->umem->queue[0];
 
@@ -230,17 +259,8 @@ static void tx_kick(struct xdp_nic *x)
 			break;
 }
 
-/* Segments of the packet at the front; 0: it isn't all there. */
-static unsigned packet_len(const struct nic_seg *seg, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (seg[i].last)
-			return i + 1;
-	return 0;
-}
-
 /* Post a packet. False: no room. */
-static bool tx_post(struct xdp_nic *x, const struct nic_seg *seg)
+static bool tx_post(struct xdp_net *x, const struct pp_net_seg *seg)
 {
 	struct xdp_queue *q = &x->umem->queue[0];
 	uint64_t offset = pp_page_iova(seg->page) - x->umem->iova;
@@ -263,7 +283,7 @@ static bool tx_post(struct xdp_nic *x, const struct nic_seg *seg)
 }
 
 /* A packet goes out in one frame of the UMEM. */
-static bool can_send(const struct xdp_nic *x, const struct nic_seg *seg, unsigned n)
+static bool can_send(const struct xdp_net *x, const struct pp_net_seg *seg, unsigned n)
 {
 	uint64_t offset = pp_page_iova(seg->page) - x->umem->iova;
 
@@ -271,18 +291,16 @@ static bool can_send(const struct xdp_nic *x, const struct nic_seg *seg, unsigne
 	       seg->len <= frame_size(x) - seg->offset;
 }
 
-static unsigned xdp_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
+static unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
 {
-	struct xdp_nic *x = xdp_of(nic);
+	struct xdp_net *x = xdp_of(q);
 	unsigned taken = 0, posted = 0, k;
 
 	if (!xdp_umem_is_open(x->umem))
 		return 0;
-	while ((k = packet_len(seg + taken, n - taken))) {
+	while ((k = port_packet(seg + taken, n - taken))) {
 		if (!can_send(x, seg + taken, k)) {
-			for (unsigned i = 0; i < k; i++)
-				pp_page_put(seg[taken + i].page);
-			nic->stats.tx_dropped++;
+			port_refuse(seg + taken, k, &q->stats.tx_malformed);
 		} else if (tx_post(x, seg + taken)) {
 			posted++;
 		} else {
@@ -290,6 +308,7 @@ static unsigned xdp_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
 		}
 		taken += k;
 	}
+	port_count(&q->stats.tx_taken, posted);
 	if (posted) {
 		xsk_ring_prod__submit(&x->umem->queue[0].tx, posted);
 		tx_kick(x);
@@ -298,9 +317,9 @@ static unsigned xdp_tx(struct nic *nic, const struct nic_seg *seg, unsigned n)
 }
 
 /* The completion ring's addresses are the kernel's word: what was not posted isn't done. */
-static unsigned xdp_tx_reap(struct nic *nic)
+static unsigned xdp_reap(struct port_queue *port)
 {
-	struct xdp_nic *x = xdp_of(nic);
+	struct xdp_net *x = xdp_of(port);
 	struct xdp_queue *q = &x->umem->queue[0];
 	struct pp_page *page[BATCH];
 	uint32_t idx = 0, n;
@@ -315,14 +334,14 @@ static unsigned xdp_tx_reap(struct nic *nic)
 			struct frame *f = addr < x->umem->len ? frame_at(x, addr) : NULL;
 
 			if (!f || !f->tx) {
-				nic->stats.tx_refused++;
+				port_count(&port->stats.tx_refused, 1);
 				continue;
 			}
 			f->tx--;
 			x->tx_posted--;
 			page[k++] = f->page;
-			nic->stats.tx_packets++;
-			nic->stats.tx_bytes += f->len;
+			port_count(&port->stats.tx_packets, 1);
+			port_count(&port->stats.tx_bytes, f->len);
 		}
 		xsk_ring_cons__release(&q->comp, n);
 		pp_page_put_batch(page, k);
@@ -333,21 +352,21 @@ static unsigned xdp_tx_reap(struct nic *nic)
 /* ---- the binding ------------------------------------------------------------------------------ */
 
 /* The pool, and its memory: the first page makes it grow, whole, and so registers the UMEM. */
-static int make_pool(struct xdp_nic *x, pp_binding_t binding)
+static int make_pool(struct xdp_net *x, pp_binding_t binding)
 {
 	struct pp_page *page;
 	int ret;
 
-	if (x->nic.given) {
-		ret = pp_pool_attach(x->nic.given, binding);
-		x->nic.rx_pool = ret ? NULL : x->nic.given;
+	if (x->queue.given) {
+		ret = pp_pool_attach(x->queue.given, binding);
+		x->queue.rx_pool = ret ? NULL : x->queue.given;
 	} else {
-		ret = pp_pool_create(&x->nic.rx_pool, binding, &x->nic.wants);
+		ret = pp_pool_create(&x->queue.rx_pool, binding, &x->queue.wants);
 	}
 	if (ret)
 		return ret;
-	x->nic.tx_pool = x->nic.rx_pool;
-	ret = pp_page_get(&page, x->nic.rx_pool);
+	x->queue.tx_pool = x->queue.rx_pool;
+	ret = pp_page_get(&page, x->queue.rx_pool);
 	if (ret)
 		return ret;
 	if (pp_page_size(page) != frame_size(x))
@@ -356,7 +375,7 @@ static int make_pool(struct xdp_nic *x, pp_binding_t binding)
 	return ret;
 }
 
-static int make_tables(struct xdp_nic *x)
+static int make_tables(struct xdp_net *x)
 {
 	x->n_frames = x->umem->len / frame_size(x);
 	x->frame = calloc(x->n_frames, sizeof *x->frame);
@@ -365,7 +384,7 @@ static int make_tables(struct xdp_nic *x)
 }
 
 /* Sockets on all queues, supplied with frames; only then packets are steered there. */
-static int start(struct xdp_nic *x)
+static int start(struct xdp_net *x)
 {
 	int ret = xdp_umem_open(x->umem);
 
@@ -385,7 +404,7 @@ static int start(struct xdp_nic *x)
 }
 
 /* The sockets are closed: what was posted to them is nobody's. */
-static void bring_home(struct xdp_nic *x)
+static void bring_home(struct xdp_net *x)
 {
 	for (uint64_t i = 0; x->frame && i < x->n_frames; i++)
 		for (struct frame *f = &x->frame[i]; f->rx || f->tx; pp_page_put(f->page))
@@ -395,23 +414,23 @@ static void bring_home(struct xdp_nic *x)
 				f->tx--;
 }
 
-static void forget(struct xdp_nic *x)
+static void forget(struct xdp_net *x)
 {
 	bring_home(x);
-	if (x->nic.rx_pool != x->nic.given) /* that one is the caller's */
-		pp_pool_destroy(x->nic.rx_pool);
-	x->nic.rx_pool = x->nic.tx_pool = NULL;
+	if (x->queue.rx_pool != x->queue.given) /* that one is the caller's */
+		pp_pool_destroy(x->queue.rx_pool);
+	x->queue.rx_pool = x->queue.tx_pool = NULL;
 	free(x->frame);
 	x->frame = NULL;
 	x->n_frames = 0;
 	memset(x->rx_posted, 0, sizeof x->rx_posted);
-	x->nic.stats.rx_posted = 0;
+	port_set(&x->queue.stats.rx_posted, 0);
+	port_count(&x->queue.stats.tx_unsent, x->tx_posted);
 	x->tx_posted = 0;
-	x->nic.stats.rx_missed = xdp_umem_missed(x->umem);
 	x->binding = pp_binding_none();
 }
 
-static void drop_held(struct xdp_nic *x)
+static void drop_held(struct xdp_net *x)
 {
 	while (x->held_at < x->held_n)
 		pp_page_put(x->held[x->held_at++].page);
@@ -422,7 +441,7 @@ static void drop_held(struct xdp_nic *x)
 
 static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 {
-	struct xdp_nic *x = ctx;
+	struct xdp_net *x = ctx;
 	int ret;
 
 	(void)dev;
@@ -444,7 +463,7 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 }
 
 /* What had arrived. */
-static void rx_keep(struct xdp_nic *x)
+static void rx_keep(struct xdp_net *x)
 {
 	for (unsigned i = 0; i < n_queues(x) && !x->send_only; i++)
 		x->held_n += rx_queue(x, i, x->held + x->held_n, ring(x));
@@ -453,7 +472,7 @@ static void rx_keep(struct xdp_nic *x)
 static void xdp_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
 		       void *ctx)
 {
-	struct xdp_nic *x = ctx;
+	struct xdp_net *x = ctx;
 
 	(void)dev;
 	(void)binding;
@@ -461,24 +480,24 @@ static void xdp_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remo
 		for (unsigned i = 0; i < n_queues(x); i++)
 			xdp_link_leave(&x->link, x->umem->queue[i].id);
 		rx_keep(x);
-		xdp_tx_reap(&x->nic);
+		xdp_reap(&x->queue);
 		xdp_umem_close(x->umem);
 	}
 	/* if it has gone, the domain has closed the sockets already */
 	forget(x);
 }
 
-/* ---- the rest of nic.h ------------------------------------------------------------------------ */
+/* ---- the rest of port.h ----------------------------------------------------------------------- */
 
-static int xdp_event_fd(struct nic *nic)
+static int xdp_event_fd(struct port_queue *q)
 {
-	return xdp_of(nic)->epoll;
+	return xdp_of(q)->epoll;
 }
 
 /* The sockets are readable when there are packets; of what is sent there is no event. */
-static void xdp_arm(struct nic *nic)
+static void xdp_arm(struct port_queue *q)
 {
-	struct xdp_nic *x = xdp_of(nic);
+	struct xdp_net *x = xdp_of(q);
 	struct itimerspec soon = { .it_value.tv_nsec = 1000000 }, never = { 0 };
 
 	if (xdp_umem_is_open(x->umem) && x->tx_posted)
@@ -486,74 +505,84 @@ static void xdp_arm(struct nic *nic)
 	timerfd_settime(x->timer, 0, x->tx_posted ? &soon : &never, NULL);
 }
 
-static enum nic_state xdp_state(struct nic *nic)
+static enum pp_net_state xdp_state(struct pp_net *net)
 {
-	struct xdp_nic *x = xdp_of(nic);
+	struct xdp_net *x = xdp_at(net);
 
 	if (!x->link.gone && ++x->polls < LOOK_AGAIN)
-		return NIC_RUNNING;
+		return PP_NET_RUNNING;
 	x->polls = 0;
-	return xdp_link_gone(&x->link) ? NIC_GONE : NIC_RUNNING;
+	return xdp_link_gone(&x->link) ? PP_NET_GONE : PP_NET_RUNNING;
 }
 
-static const char *xdp_error(struct nic *nic)
+static const char *xdp_error(struct pp_net *net)
 {
-	return xdp_of(nic)->umem->error;
+	const struct xdp_net *x = xdp_at(net);
+
+	return x->link.gone && !x->umem->error[0] ? "the device has gone" : x->umem->error;
 }
 
-static int xdp_dlt(struct nic *nic)
+static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
 {
-	(void)nic;
-	return NIC_DLT_ETHERNET;
+	stats->rx_missed = xdp_umem_missed(xdp_of(q)->umem);
 }
 
-static bool xdp_quiet(struct nic *nic)
+static void xdp_info(struct pp_net *net, struct pp_net_info *info)
 {
-	(void)nic;
+	info->zero_copy = xdp_umem_zero_copy(xdp_at(net)->umem);
+}
+
+static bool xdp_quiet(struct pp_net *net)
+{
+	(void)net;
 	return true; /* a closed socket is quiet */
 }
 
-static void xdp_close(struct nic *nic)
+static void xdp_close(struct pp_net *net)
 {
-	struct xdp_nic *x = xdp_of(nic);
+	struct xdp_net *x = xdp_at(net);
 
 	xdp_link_close(&x->link);
-	pp_device_unregister(nic->dev); /* and the domain */
-	pp_driver_unregister(&nic->drv);
+	pp_device_unregister(x->queue.dev); /* and the domain */
+	pp_driver_unregister(&net->drv);
 	drop_held(x);
 	close(x->timer);
 	close(x->epoll);
 	free(x);
 }
 
-static const struct nic_ops xdp_nic_ops = {
-	.rx = xdp_rx,
-	.tx = xdp_tx,
-	.tx_reap = xdp_tx_reap,
+static const struct port_ops xdp_ops = {
+	.receive = xdp_receive,
+	.send = xdp_send,
+	.reap = xdp_reap,
 	.event_fd = xdp_event_fd,
 	.arm = xdp_arm,
 	.state = xdp_state,
 	.error = xdp_error,
-	.dlt = xdp_dlt,
+	.stats = xdp_stats,
+	.info = xdp_info,
 	.quiet = xdp_quiet,
 	.close = xdp_close,
 };
 
 /* ---- open --------------------------------------------------------------------------------------- */
 
-static int choose_queues(const struct xdp_link *l, int queue, struct xdp_umem_params *u, char *error)
+static int choose_queues(const struct xdp_link *l, const struct pp_net_xdp_params *xdp,
+			 struct xdp_umem_params *u, char *error)
 {
-	u->first_queue = queue < 0 ? 0 : (unsigned)queue;
-	u->n_queues = queue < 0 ? l->n_queues : 1;
-	if (queue >= 0 && u->first_queue >= l->n_queues)
+	unsigned last = xdp->first_queue + (xdp->queue_count ? xdp->queue_count - 1 : 0);
+
+	u->first_queue = xdp->first_queue;
+	u->n_queues = xdp->queue_count ? xdp->queue_count : l->n_queues - xdp->first_queue;
+	if (last >= l->n_queues)
 		snprintf(error, XDP_ERROR, "%s has %u receive queue%s, numbered from 0: there is no "
-			 "queue %d", l->name, l->n_queues, l->n_queues == 1 ? "" : "s", queue);
+			 "queue %u", l->name, l->n_queues, l->n_queues == 1 ? "" : "s", last);
 	else if (u->first_queue + u->n_queues > XDP_QUEUES)
 		snprintf(error, XDP_ERROR, "%s has %u receive queues, of which %u can be served: "
 			 "name one, as in xdp:%s:0", l->name, l->n_queues, XDP_QUEUES, l->name);
 	else
 		return 0;
-	return -EINVAL;
+	return -ENXIO;
 }
 
 static int choose_frame(const struct xdp_link *l, uint32_t wish, struct xdp_umem_params *u,
@@ -571,7 +600,7 @@ static int choose_frame(const struct xdp_link *l, uint32_t wish, struct xdp_umem
 	return -EMSGSIZE;
 }
 
-static void choose_ring(const struct xdp_nic_params *params, struct xdp_umem_params *u)
+static void choose_ring(const struct pp_net_params *params, struct xdp_umem_params *u)
 {
 	uint64_t pages = params->max_pages ? params->max_pages : UINT64_MAX;
 	uint64_t spare = pages > params->keep ? (pages - params->keep) / 2 : 0;
@@ -582,20 +611,20 @@ static void choose_ring(const struct xdp_nic_params *params, struct xdp_umem_par
 }
 
 /* The pool: one chunk, as big as it will ever be. */
-static int choose_pool(struct nic *nic, const struct xdp_nic_params *params,
+static int choose_pool(struct xdp_net *x, const struct pp_net_params *params,
 		       const struct xdp_umem_params *u, char *error)
 {
-	struct pp_pool_params *p = &nic->wants;
+	struct pp_pool_params *p = &x->queue.wants;
 	uint64_t pages = params->max_pages;
 	uint64_t bytes = 2u << 20;
 
 	if (!pages)
-		pages = params->keep + 2 * nic->rx_ring + WRITER_PAGES;
+		pages = params->keep + 2 * x->net.info.ring + WRITER_PAGES;
 	if (pages > MAX_BYTES / u->frame) {
 		snprintf(error, XDP_ERROR, "%llu pages are too many for AF_XDP, whose memory is one "
 			 "area: %llu of %u bytes at most", (unsigned long long)pages,
 			 MAX_BYTES / u->frame, u->frame);
-		return -EINVAL;
+		return -E2BIG;
 	}
 	while (bytes < pages * u->frame)
 		bytes *= 2;
@@ -605,29 +634,31 @@ static int choose_pool(struct nic *nic, const struct xdp_nic_params *params,
 	p->chunk_size = (uint32_t)bytes;
 	p->max_pages = params->max_pages ? params->max_pages : bytes / u->frame;
 	p->memory = PP_MEMORY_THP;
-	nic->one_chunk = true;
+	x->queue.one_chunk = true;
 	return 0;
 }
 
-static int choose(struct xdp_nic *x, const struct xdp_nic_params *params,
-		  struct xdp_umem_params *u, char *error)
+static int choose(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
+		  const struct pp_net_params *params, struct xdp_umem_params *u, char *error)
 {
-	int ret = choose_queues(&x->link, params->queue, u, error);
+	struct pp_net_info *info = &x->net.info;
+	int ret = choose_queues(&x->link, xdp, u, error);
 
 	if (!ret)
-		ret = choose_frame(&x->link, params->frame, u, error);
+		ret = choose_frame(&x->link, xdp->frame, u, error);
 	x->shift = ret ? 0 : (unsigned)__builtin_ctz(u->frame);
 	memcpy(u->ifname, x->link.name, sizeof u->ifname);
-	u->bind_flags = (params->copy ? XDP_COPY : 0) | (params->zero_copy ? XDP_ZEROCOPY : 0);
+	u->bind_flags = (xdp->copy ? XDP_COPY : 0) | (xdp->zero_copy ? XDP_ZEROCOPY : 0);
 	choose_ring(params, u);
-	x->nic.rx_ring = u->ring * u->n_queues;
-	x->nic.rest_ns = u->ring >= REST_RING ? REST_NS : 0;
+	info->ring = u->ring * u->n_queues;
+	info->rest_ns = u->ring >= REST_RING ? REST_NS : 0;
+	info->pieces = 1;
 	if (!ret)
-		ret = choose_pool(&x->nic, params, u, error);
+		ret = choose_pool(x, params, u, error);
 	return ret;
 }
 
-static int open_events(struct xdp_nic *x)
+static int open_events(struct xdp_net *x)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
@@ -640,7 +671,7 @@ static int open_events(struct xdp_nic *x)
 	return 0;
 }
 
-static int register_device(struct xdp_nic *x, const struct xdp_umem_params *u)
+static int register_device(struct xdp_net *x, const struct xdp_umem_params *u)
 {
 	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
 	char name[32];
@@ -651,58 +682,86 @@ static int register_device(struct xdp_nic *x, const struct xdp_umem_params *u)
 	snprintf(name, sizeof name, "xdp:%s", x->link.name);
 	dev.name = name;
 	dev.iommu = &x->umem->iommu;
-	ret = pp_device_register(&x->nic.dev, &dev);
+	ret = pp_device_register(&x->queue.dev, &dev);
 	if (ret) {
 		x->umem->iommu.ops->destroy(&x->umem->iommu);
 		return ret;
 	}
-	ret = pp_driver_register(&x->nic.drv);
+	ret = pp_driver_register(&x->net.drv);
 	if (ret)
-		pp_device_unregister(x->nic.dev);
+		pp_device_unregister(x->queue.dev);
 	return ret;
 }
 
-int xdp_nic_open(struct nic **out, const struct xdp_nic_params *params, char *error)
+static void describe(struct xdp_net *x, const char *ifname)
 {
-	struct xdp_nic *x = calloc(1, sizeof *x);
-	struct xdp_umem_params u = { 0 };
-	int ret = x ? 0 : -ENOMEM;
+	struct pp_net *net = &x->net;
 
-	*out = NULL;
-	if (ret)
-		goto sentence;
-	x->epoll = x->timer = -1;
-	x->send_only = params->send_only;
-	x->nic.ops = &xdp_nic_ops;
-	x->nic.drv = (struct pp_driver){
+	snprintf(net->name, sizeof net->name, "xdp:%s", ifname);
+	net->ops = &xdp_ops;
+	net->queue[0] = &x->queue;
+	net->n_queues = 1;
+	net->drv = (struct pp_driver){
 		.name = "xdp", .probe = probe, .remove = xdp_remove, .ctx = x
 	};
-	ret = xdp_link_open(&x->link, params->ifname,
+	net->info = (struct pp_net_info){
+		.name = net->name, .link_type = PORT_LINK_ETHERNET,
+		.time_source = PP_NET_TIME_POLL, .time_precision_ns = 1,
+	};
+	x->queue.net = net;
+	x->epoll = x->timer = -1;
+}
+
+static int open_link(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
+		     const struct pp_net_params *params, char *error)
+{
+	struct xdp_umem_params u = { 0 };
+	int ret;
+
+	if (params->link_type && params->link_type != PP_NET_LINK_TYPE(PORT_LINK_ETHERNET)) {
+		snprintf(error, XDP_ERROR, "%s has Ethernet frames: it can't send packets of another "
+			 "link type", xdp->ifname);
+		return -EOPNOTSUPP;
+	}
+	ret = xdp_link_open(&x->link, xdp->ifname,
 			    params->send_only ? XDP_NO_PROGRAM :
-			    params->generic   ? XDP_GENERIC :
+			    xdp->generic      ? XDP_GENERIC :
 						XDP_BEST, error);
 	if (ret)
-		goto free;
-	ret = choose(x, params, &u, error);
+		return ret;
+	ret = choose(x, xdp, params, &u, error);
 	if (!ret)
 		ret = open_events(x);
 	if (!ret)
 		ret = register_device(x, &u);
 	if (ret)
-		goto close;
-	*out = &x->nic;
-	return 0;
-close:
-	xdp_link_close(&x->link);
-	if (x->timer >= 0)
-		close(x->timer);
-	if (x->epoll >= 0)
-		close(x->epoll);
-free:
-	free(x);
-sentence:
+		xdp_link_close(&x->link);
+	return ret;
+}
+
+int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
+		 const struct pp_net_params *params, char *error)
+{
+	struct xdp_net *x = calloc(1, sizeof *x);
+	int ret = x ? 0 : -ENOMEM;
+
+	*out = NULL;
+	if (x) {
+		x->send_only = params->send_only;
+		describe(x, xdp->ifname);
+		ret = open_link(x, xdp, params, error);
+	}
+	if (!ret) {
+		*out = &x->net;
+		return 0;
+	}
 	if (!*error)
-		snprintf(error, XDP_ERROR, "can't set up AF_XDP on %s: %s", params->ifname,
+		snprintf(error, XDP_ERROR, "can't set up AF_XDP on %s: %s", xdp->ifname,
 			 strerror(-ret));
+	if (x && x->timer >= 0)
+		close(x->timer);
+	if (x && x->epoll >= 0)
+		close(x->epoll);
+	free(x);
 	return ret;
 }

@@ -21,7 +21,7 @@
 #include <pagepool/pagepool.h>
 #include <xdp/xsk.h>
 
-#define XDP_ERROR 500 /* bytes of a sentence; as in driver.h */
+#define XDP_ERROR 500 /* bytes of a sentence; fewer than PP_NET_ERROR */
 #define XDP_QUEUES 64u
 
 /* A socket on one queue of the interface. */

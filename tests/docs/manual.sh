@@ -17,7 +17,7 @@ none() { # WHAT LINES: there are none
 }
 # declarations, each on one line, without comments; pp_ functions only
 declared() {
-	cat "$root"/include/pagepool/*.h "$root"/telemetry/include/pagepool/*.h |
+	cat "$root"/include/pagepool/*.h "$root"/telemetry/include/pagepool/*.h "$root"/net/include/pagepool/*.h |
 		sed -e 's,/\*[^*]*\*/,,g' -e '/^[[:space:]]*\/*\*/d' | tr '\n\t' '  ' |
 		grep -oE '(PP_API|static inline|PP_INLINE) [^;{}()]*\bpp_[a-z0-9_]+\([^()]*(\([^()]*\)[^()]*)*\)' |
 		sed -E 's/ +/ /g'
@@ -71,7 +71,7 @@ for f; do
 	none "all of --help is in pagepool(1)" "$missing"
 done
 # what is read from the environment
-read_here=$(grep -rhoE 'secure_getenv\("[A-Z_]+"|env_setting\("[A-Z_]+"' "$root/src" "$root/telemetry" "$root/tool" "$root/nic" |
+read_here=$(grep -rhoE 'secure_getenv\("[A-Z_]+"|env_setting\("[A-Z_]+"' "$root/src" "$root/telemetry" "$root/tool" "$root/net" |
 	grep -oE '"[A-Z_]+"' | tr -d '"' | sort -u)
 none "what is read from the environment is in pagepool(7)" \
 	"$(for v in $read_here; do grep -q "^\.It Ev $v\$" "$man/pagepool.7" || echo "$v"; done)"

@@ -11,7 +11,9 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <errno.h>
-#include <soft/driver.h>
+#include <pagepool/net.h>
+#include <port.h>
+#include <soft/model.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,11 +144,19 @@ static void write_head(uint64_t last)
 	pp_soft_write(device.iommu, device.reg[SOFT_TX_WRITEBACK], &head, sizeof head);
 }
 
+/* The other kinds of device are not in this program. */
+int vfio_net_open(struct pp_net **out, const struct pp_net_vfio_params *vfio,
+		  const struct pp_net_params *params, char *error)
+{
+	(void)out, (void)vfio, (void)params, (void)error;
+	abort();
+}
+
 /* ---- the program -------------------------------------------------------------------------------
  */
 
 static struct {
-	struct nic *nic;
+	struct pp_net *nic;
 	struct pp_page *held[HELD];
 	unsigned n_held;
 	uint64_t given_packets, given_bytes, given; /* sent: segments, in this binding */
@@ -170,8 +180,8 @@ static void drop(unsigned n)
 
 static void poll_rx(void)
 {
-	struct nic_seg seg[64];
-	unsigned n = run.nic->ops->rx(run.nic, seg, 1 + input_below(&in, 64));
+	struct pp_net_seg seg[64];
+	unsigned n = pp_net_receive(run.nic, 0, seg, 1 + input_below(&in, 64));
 
 	for (unsigned i = 0; i < n; i++) {
 		must(seg[i].len <= pp_page_size(seg[i].page), "a segment is longer than its page");
@@ -185,23 +195,23 @@ static void poll_rx(void)
 
 static void send(void)
 {
-	struct nic_seg seg[16];
+	struct pp_net_seg seg[16];
 	unsigned n = 1 + input_below(&in, 16), taken;
 
-	if (!run.nic->tx_pool)
+	if (!pp_net_send_pool(run.nic, 0))
 		return;
 	for (unsigned i = 0; i < n; i++) {
-		if (pp_page_get(&seg[i].page, run.nic->tx_pool))
+		if (pp_page_get(&seg[i].page, pp_net_send_pool(run.nic, 0)))
 			abort();
-		seg[i] = (struct nic_seg){ .page = seg[i].page,
+		seg[i] = (struct pp_net_seg){ .page = seg[i].page,
 					   .len = input_byte(&in),
 					   .wire_len = 1,
-					   .last = input_byte(&in) & 1 };
+					   .flags = input_byte(&in) & PP_NET_LAST };
 	}
-	taken = run.nic->ops->tx(run.nic, seg, n);
-	must(taken <= n && (!taken || seg[taken - 1].last), "half a packet was taken");
+	taken = pp_net_send(run.nic, 0, seg, n);
+	must(taken <= n && (!taken || seg[taken - 1].flags & PP_NET_LAST), "half a packet was taken");
 	for (unsigned i = 0; i < n; i++) {
-		run.given_packets += i < taken && seg[i].last;
+		run.given_packets += i < taken && seg[i].flags & PP_NET_LAST;
 		run.given_bytes += i < taken ? seg[i].len : 0;
 		run.given += i < taken;
 		if (i >= taken)
@@ -212,32 +222,36 @@ static void send(void)
 static void change_binding(unsigned how)
 {
 	switch (how % 4) {
-	case 0: pp_device_unbind(run.nic->dev); break;
-	case 1: pp_device_remove(run.nic->dev, PP_REMOVAL_SURPRISE); break;
-	case 2: pp_device_bind(run.nic->dev, &run.nic->drv); break;
+	case 0: pp_net_unbind(run.nic); break;
+	case 1: pp_net_remove(run.nic); break;
+	case 2: pp_net_bind(run.nic); break;
 	default: device.reg[SOFT_ADDRESS_BITS] = number(); break; /* when it is asked next */
 	}
-	if (!run.nic->tx_pool)
+	if (!pp_net_send_pool(run.nic, 0))
 		run.given = 0;
 }
 
 /* Before the first step there may be as many pages as the ring takes: few of them is a case too. */
 static void open_nic(unsigned how)
 {
-	struct soft_model_params model = { .address_bits = how & 1 ? 32 : 64,
-					   .incoherent = how & 2,
-					   .deferred = how & 4 };
-	struct soft_driver_params params = { .max_pages = how & 8 ? 600 : how & 16 ? 10 : 0 };
-	char error[SOFT_MODEL_ERROR] = "";
+	struct pp_net_soft_params soft = PP_PARAMS(struct pp_net_soft_params);
+	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
+	char error[PP_NET_ERROR] = "";
 
 	memset(&run, 0, sizeof run);
-	must(!soft_nic_open(&run.nic, &model, &params, error), error);
-	must(!pp_device_bind(run.nic->dev, &run.nic->drv), "the NIC can't be bound");
+	soft.address_bits = how & 1 ? 32 : 64;
+	soft.incoherent = how & 2;
+	soft.deferred = how & 4;
+	params.soft = &soft;
+	params.max_pages = how & 8 ? 600 : how & 16 ? 10 : 0;
+	must(!pp_net_open(&run.nic, &params, error), error);
+	must(!pp_net_bind(run.nic), "the NIC can't be bound");
 }
 
 static void step(void)
 {
 	unsigned what = input_byte(&in);
+	struct pp_net_stats stats;
 
 	switch (what % 8) {
 	case 0:
@@ -246,7 +260,7 @@ static void step(void)
 	case 3: write_head(run.given); break;
 	case 4: poll_rx(); break;
 	case 5: send(); break;
-	case 6: must(run.nic->ops->tx_reap(run.nic) <= RING, "more is under way than fits"); break;
+	case 6: must(pp_net_reap(run.nic, 0) <= RING, "more is under way than fits"); break;
 	default:
 		if (what & 0x80)
 			change_binding(what >> 3);
@@ -255,9 +269,9 @@ static void step(void)
 		else
 			device.reg[SOFT_STATUS] = number();
 	}
-	run.nic->ops->state(run.nic);
-	must(run.nic->stats.tx_packets <= run.given_packets &&
-		     run.nic->stats.tx_bytes <= run.given_bytes,
+	pp_net_state(run.nic);
+	pp_net_stats(run.nic, 0, &stats, sizeof stats);
+	must(stats.tx_packets <= run.given_packets && stats.tx_bytes <= run.given_bytes,
 	     "more is told as sent than was given to send");
 }
 
@@ -269,10 +283,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	open_nic(input_byte(&in));
 	while (!input_ended(&in))
 		step();
-	pp_device_unbind(run.nic->dev);
+	pp_net_unbind(run.nic);
 	while (run.n_held)
 		drop(HELD);
-	run.nic->ops->close(run.nic);
+	pp_net_close(run.nic);
 	pp_totals(&t, sizeof t);
 	must(!t.pools && !t.chunk_bytes && !t.iova_bytes, "something is left");
 	return 0;

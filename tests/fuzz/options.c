@@ -1,7 +1,7 @@
 /*
  * options.c - fuzzes the command line, up to where a device would be opened: the input is
  * the arguments, each ended by a 0. The first byte chooses the table: capture's or replay's
- * options, or a device's settings (tool/device.c), which are one argument.
+ * options, or a device's settings (net/words.c), which are one argument.
  *
  * What is taken must be what was written: the values are compared with what a reader of
  * three lines makes of the same words. What is refused is told in one sentence.
@@ -16,8 +16,7 @@
 #include <string.h>
 #include <tool.h>
 
-#include <e1000e/driver.h>
-#include <soft/driver.h>
+#include <port.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,50 +43,49 @@ void fuzz_exit(int status)
 	longjmp(asked_for_help, status == EXIT_OK ? 1 : 2);
 }
 
-/* device_open goes as far as this: the device is not made. */
-static struct soft_model_params opened;
-static struct soft_driver_params opened_driver;
+/* device_open goes as far as these: the device is not made. */
+static struct pp_net_soft_params opened;
+static struct pp_net_params opened_with;
 static char opened_files[2][4096];
+static char opened_name[64];
 
-int soft_nic_open(struct nic **out, const struct soft_model_params *model,
-		  const struct soft_driver_params *params, char *error)
+int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
+		  const struct pp_net_params *params, char *error)
 {
 	*out = NULL;
-	opened = *model;
-	opened_driver = *params;
-	snprintf(opened_files[0], sizeof opened_files[0], "%s", model->pcap ? model->pcap : "");
-	snprintf(opened_files[1], sizeof opened_files[1], "%s", model->wire ? model->wire : "");
+	opened = *soft;
+	opened_with = *params;
+	snprintf(opened_files[0], sizeof opened_files[0], "%s", soft->pcap ? soft->pcap : "");
+	snprintf(opened_files[1], sizeof opened_files[1], "%s", soft->wire ? soft->wire : "");
 	strcpy(error, "not opened");
 	return -EIO;
 }
 
-/* Nor is a real device looked for, whatever address the input makes up (meson.build). */
-int fuzz_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char *error)
+/* Nor is a real device looked for, whatever address the input makes up. */
+int vfio_net_open(struct pp_net **out, const struct pp_net_vfio_params *vfio,
+		  const struct pp_net_params *params, char *error)
 {
 	char full[PP_VFIO_ADDRESS];
 
+	(void)params;
 	*out = NULL;
-	if (!pp_vfio_parse_address(full, params->address) || strcmp(full, params->address))
+	if (!pp_vfio_parse_address(full, vfio->address))
 		abort();
 	strcpy(error, "not opened");
 	return -EIO;
 }
 
-bool e1000e_knows(struct pp_vfio *vfio, uint32_t *id)
+int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
+		 const struct pp_net_params *params, char *error)
 {
-	(void)vfio;
-	(void)id;
-	abort();
-}
-
-int e1000e_nic_open(struct nic **out, struct pp_vfio *vfio, const struct e1000e_params *params,
-		    char *error)
-{
-	(void)out;
-	(void)vfio;
 	(void)params;
-	(void)error;
-	abort();
+	*out = NULL;
+	if (!*xdp->ifname || strlen(xdp->ifname) > 15 || xdp->queue_count > 1 ||
+	    (xdp->frame && xdp->frame != 2048 && xdp->frame != 4096))
+		abort();
+	snprintf(opened_name, sizeof opened_name, "%s", xdp->ifname);
+	strcpy(error, "not opened");
+	return -EIO;
 }
 
 /* ---- the options of a command ---------------------------------------------------------------- */
@@ -228,23 +226,28 @@ static void command(int argc, char **argv)
 static void device(const char *spec)
 {
 	struct device_wish wish = { .max_pages = 7, .dlt = 1 };
-	struct nic *nic = (struct nic *)1;
+	struct pp_net *net = (struct pp_net *)1;
 	bool usage = true;
 
-	opened = (struct soft_model_params){ 0 };
-	must(device_open(&nic, spec, &wish, &usage) == -1 && !nic, "a device was opened");
+	opened = (struct pp_net_soft_params){ 0 };
+	must(device_open(&net, spec, &wish, &usage) == -1 && !net, "a device was opened");
 	must(said == 1, "not one sentence");
-	if (usage)
+	if (usage || !strncmp(spec, "vfio:", 5))
 		return;
-	if (!strncmp(spec, "vfio:", 5))
+	if (!strncmp(spec, "xdp:", 4)) {
+		must(!strncmp(spec + 4, opened_name, strlen(opened_name)) || strchr(spec, '\\'),
+		     "another interface");
 		return;
+	}
 	must(!strncmp(spec, "soft", 4) && (!spec[4] || spec[4] == ':'),
 	     "another device was opened");
-	if (!opened.address_bits)
+	if (!opened.size)
 		return; /* its files are one: refused before */
-	must(opened.address_bits >= 32 && opened.address_bits <= 64, "a width that is none");
-	must(opened_driver.max_pages == 7, "another limit of pages");
-	must(!opened_files[0][0] || strstr(spec, opened_files[0]), "another file");
+	must(!opened.address_bits || (opened.address_bits >= 32 && opened.address_bits <= 64),
+	     "a width that is none");
+	must(opened_with.max_pages == 7, "another limit of pages");
+	must(!opened_files[0][0] || strchr(spec, '\\') || strstr(spec, opened_files[0]),
+	     "another file");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

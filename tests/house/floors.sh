@@ -29,6 +29,13 @@ bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' net tool telemetry e
 [ -z "$bad" ]
 ok $? "drivers, command, examples, benchmark and integrations use public headers only"
 
+# of net/ the command and the examples see what programs see; the file reader is shared
+bad=$(grep -rnE '#include [<"](\.\./)*(net/)?(port|e1000e/|soft/|virtio/|xdp/(driver|link|umem))' tool telemetry examples \
+	--include='*.[ch]')
+[ -z "$bad" ]
+ok $? "the command and the examples use of the network drivers their public header only"
+[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+
 bad=$(grep -rnE '__atomic_|pthread_(mutex|create)|malloc\(|mmap\(' src --include='*.[ch]' |
 	grep -v '^src/env/\|^src/iommu/vfio/pci.c:.*mmap(') # registers are no memory
 [ -z "$bad" ]
@@ -41,6 +48,16 @@ exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBR]/ { sub(/@.*/, "",
 [ "$declared" = "$exported" ]
 ok $? "the library exports what the headers declare, and nothing else"
 [ "$declared" = "$exported" ] || diff <(echo "$declared") <(echo "$exported") | sed 's/^/# /'
+
+if [ -n "${3:-}" ]; then
+	declared=$(awk '/^PP_API/ { on = 1 } on { print } /;/ { on = 0 }' net/include/pagepool/net.h | grep -oE '\bpp_net_[a-z0-9_]+\(' | tr -d '(' | sort -u)
+	exported=$(nm -D --defined-only "$3" | awk '$2 ~ /[TDBR]/ { sub(/@.*/, "", $3); print $3 }' | grep '^pp_' | sort -u)
+	listed=$(grep -oE '\bpp_[a-z0-9_*]+;' net/libpagepool-net.map | tr -d ';' | sort -u)
+	[ "$declared" = "$exported" ] && [ "$declared" = "$listed" ]
+	ok $? "libpagepool-net exports what its header declares, each symbol listed, and nothing else"
+	diff <(echo "$declared") <(echo "$exported") | sed 's/^/# /'
+	diff <(echo "$declared") <(echo "$listed") | sed 's/^/# /'
+fi
 
 if nm -D "$library" | grep -q '__asan_\|__tsan_'; then
 	n=$((n + 1))

@@ -199,32 +199,47 @@ static uint32_t sends(uint8_t *bytes, bool mark)
 
 /* ---- the test's side ------------------------------------------------------------------------- */
 
-static struct nic *nic;
+static struct pp_net *nic;
+static uint64_t max_pages; /* of the next that is opened */
 static uint8_t noise[E1000E_RX_LONGEST + 4096];
 
-static void open_nic(struct e1000e_params params)
+static struct pp_net_stats counts(void)
+{
+	struct pp_net_stats s;
+
+	pp_net_stats(nic, 0, &s, sizeof s);
+	return s;
+}
+
+static void open_nic(struct pp_net_vfio_params vfio)
 {
 	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
-	char error[E1000E_ERROR];
+	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
+	char error[PP_NET_ERROR];
 
 	soft.incoherent = true;
 	memset(&hw, 0, sizeof hw);
 	hw.irq_fd = -1;
 	hw.request_fd = eventfd(0, EFD_NONBLOCK);
-	if (pp_soft_create(&hw.iommu, &soft) || e1000e_nic_open(&nic, &hw, &params, error))
+	hw.id = E1000E_PCI_ID;
+	vfio.size = sizeof vfio;
+	vfio.vfio = &hw;
+	params.vfio = &vfio;
+	params.max_pages = max_pages;
+	if (pp_soft_create(&hw.iommu, &soft) || pp_net_open(&nic, &params, error))
 		abort();
 }
 
 static int bind_nic(void)
 {
-	return pp_device_bind(nic->dev, &nic->drv);
+	return pp_net_bind(nic);
 }
 
-static struct nic_seg seg[2 * RING];
+static struct pp_net_seg seg[2 * RING];
 
 static unsigned poll_nic(unsigned n)
 {
-	return nic->ops->rx(nic, seg, n);
+	return pp_net_receive(nic, 0, seg, n);
 }
 
 /* True if the packet in seg is these bytes; puts it. */
@@ -234,7 +249,7 @@ static bool is_packet(unsigned n, const uint8_t *bytes, uint32_t len)
 	uint32_t at_byte = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		same &= seg[i].wire_len == len && seg[i].last == (i + 1 == n) &&
+		same &= seg[i].wire_len == len && !!(seg[i].flags & PP_NET_LAST) == (i + 1 == n) &&
 			at_byte + seg[i].len <= len &&
 			!memcmp(pp_page_addr(seg[i].page), bytes + at_byte, seg[i].len);
 		at_byte += seg[i].len;
@@ -254,7 +269,7 @@ static void close_nic(void)
 {
 	struct pp_totals left;
 
-	nic->ops->close(nic);
+	pp_net_close(nic);
 	pp_totals(&left, sizeof left);
 	check(!left.pools && !left.chunk_bytes && !left.iova_bytes && hw.closed,
 	      "nothing is left behind");
@@ -264,7 +279,7 @@ static void nothing_mapped(const char *when)
 {
 	struct pp_domain_stats s;
 
-	pp_domain_stats(nic->dev, &s, sizeof s);
+	pp_domain_stats(pp_net_device(nic, 0), &s, sizeof s);
 	check(!s.mappings && !s.bytes_mapped, "nothing is mapped %s", when);
 }
 
@@ -274,7 +289,7 @@ static void starts_and_stops(void)
 {
 	uint32_t id;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	hw.id = 0x100e8086;
 	check(!e1000e_knows(&hw, &id) && id == hw.id, "an 82540EM isn't driven");
 	hw.id = E1000E_PCI_ID;
@@ -289,14 +304,14 @@ static void starts_and_stops(void)
 	check(*at(E1000E_CTRL) & E1000E_CTRL_SLU, "the link is set up");
 	check(*at(E1000E_IMS) & E1000E_CAUSE_RXT0 && hw.irq_fd >= 0, "it interrupts");
 	check(hw.master, "it may do DMA");
-	check_eq(nic->ops->state(nic), NIC_RUNNING, "it runs");
+	check_eq(pp_net_state(nic), PP_NET_RUNNING, "it runs");
 	*at(E1000E_MPC) = 3;
-	check_eq(pp_device_unbind(nic->dev), 0, "unbound");
+	check_eq(pp_net_unbind(nic), 0, "unbound");
 	check(!(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !(*at(E1000E_TCTL) & E1000E_TCTL_EN),
 	      "it stopped");
 	check(*at(E1000E_CTRL) & E1000E_CTRL_MASTER_DISABLE && !hw.master, "and does no DMA");
 	check_eq(hw.irq_fd, -1, "no interrupts");
-	check_eq(nic->stats.rx_missed, 3, "what it missed is known");
+	check_eq(counts().rx_missed, 3, "what it missed is known");
 	nothing_mapped("after the unbind");
 	close_nic();
 }
@@ -308,7 +323,7 @@ static void receives(void)
 	};
 	unsigned good = 0, n = 0;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
 	for (unsigned i = 0; i < 3 * RING; i++) { /* round the ring some times */
 		uint32_t len = sizes[i % (sizeof sizes / sizeof *sizes)];
@@ -318,7 +333,7 @@ static void receives(void)
 	}
 	check_eq(n, 3 * RING, "packets arrived");
 	check_eq(good, n, "and came through");
-	check_eq(nic->stats.rx_packets, n, "are counted");
+	check_eq(counts().rx_packets, n, "are counted");
 	check_eq(poll_nic(16), 0, "there are no more");
 	for (n = 0; arrives(noise, 60); n++)
 		;
@@ -330,21 +345,21 @@ static void receives(void)
 
 static void half_a_packet(void)
 {
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
 	piece(noise, 4096, false);
 	check_eq(poll_nic(16), 0, "half a packet isn't handed out");
 	check_eq(poll_nic(16), 0, "nor later");
 	piece(noise + 4096, 1000, true);
 	check_eq(poll_nic(1), 1, "a whole one is, piece by piece if that is asked for");
-	check(!seg[0].last && seg[0].wire_len == 5096, "its length is known from the start");
+	check(!(seg[0].flags & PP_NET_LAST) && seg[0].wire_len == 5096, "its length is known from the start");
 	pp_page_put(seg[0].page);
 	*at(E1000E_RDH) = 1;
 	write_back(E1000E_RX_DD | 0xffff); /* it changes its mind */
-	check(poll_nic(1) == 1 && seg[0].last && seg[0].len == 1000, "what was read once stays");
+	check(poll_nic(1) == 1 && seg[0].flags & PP_NET_LAST && seg[0].len == 1000, "what was read once stays");
 	pp_page_put(seg[0].page);
 	piece(noise, 4096, false);
-	check_eq(pp_device_unbind(nic->dev), 0, "unbound in the middle of a packet");
+	check_eq(pp_net_unbind(nic), 0, "unbound in the middle of a packet");
 	check_eq(poll_nic(16), 0, "which doesn't come");
 	close_nic();
 }
@@ -354,25 +369,25 @@ static void lies(void)
 	uint64_t state = 88172645463325252, packets = 0, bytes = 0;
 	unsigned n, refused = 0;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
 	write_back(4097 | E1000E_RX_DD | E1000E_RX_EOP);
-	check(!poll_nic(16) && nic->stats.rx_refused == ++refused, "longer than the page: refused");
+	check(!poll_nic(16) && counts().rx_refused == ++refused, "longer than the page: refused");
 	write_back(E1000E_RX_DD | E1000E_RX_EOP);
-	check(!poll_nic(16) && nic->stats.rx_refused == ++refused, "no bytes at all: refused");
+	check(!poll_nic(16) && counts().rx_refused == ++refused, "no bytes at all: refused");
 	write_back(100 | E1000E_RX_DD | E1000E_RX_EOP | UINT64_C(1) << 47);
-	check(!poll_nic(16) && nic->stats.rx_refused == ++refused, "with an error: refused");
+	check(!poll_nic(16) && counts().rx_refused == ++refused, "with an error: refused");
 	for (unsigned i = 0; i < 2 * RING; i++) {
 		write_back(4096 | E1000E_RX_DD);
 		put_all(poll_nic(16));
 	}
-	check(nic->stats.rx_refused == refused && nic->stats.rx_posted == RING - 1,
+	check(counts().rx_refused == refused && counts().rx_posted == RING - 1,
 	      "a packet without an end keeps no pages");
 	write_back(60 | E1000E_RX_DD | E1000E_RX_EOP);
-	check(!poll_nic(16) && nic->stats.rx_refused == ++refused, "and is refused at its end");
+	check(!poll_nic(16) && counts().rx_refused == ++refused, "and is refused at its end");
 	check(arrives(noise, JUMBO) && is_packet(poll_nic(16), noise, JUMBO),
 	      "a good one comes through");
-	nic->stats.rx_packets = 0;
+	packets = counts().rx_packets;
 	for (unsigned i = 0; i < 100000; i++) {
 		uint64_t word = unit_random(&state);
 
@@ -385,14 +400,14 @@ static void lies(void)
 		n = poll_nic(unit_below(&state, 8));
 		for (unsigned k = 0; k < n; k++) {
 			bytes += seg[k].len > 4096 || seg[k].wire_len > 16384;
-			packets += seg[k].last;
+			packets += seg[k].flags & PP_NET_LAST;
 		}
 		put_all(n);
 	}
 	check_eq(bytes, 0, "100,000 lies: never more than was posted");
-	check(packets == nic->stats.rx_packets && packets > 1000, "what came through is counted");
+	check(packets == counts().rx_packets && packets > 1000, "what came through is counted");
 	printf("# %llu came through, %llu were refused\n", (unsigned long long)packets,
-	       (unsigned long long)nic->stats.rx_refused);
+	       (unsigned long long)counts().rx_refused);
 	close_nic();
 }
 
@@ -401,12 +416,12 @@ static void leftovers(void)
 {
 	unsigned arrived = 0, n;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	for (unsigned lap = 0; lap < 5; lap++) {
 		bind_nic();
 		while (arrives(noise, 60))
 			arrived++;
-		pp_device_unbind(nic->dev);
+		pp_net_unbind(nic);
 	}
 	check(arrived >= 2 * RING - 2 && arrived <= 2 * RING, "%u packets arrived", arrived);
 	bind_nic();
@@ -420,19 +435,19 @@ static void leftovers(void)
 
 static unsigned send_packet(uint32_t len, unsigned pieces)
 {
-	struct nic_seg s[128];
+	struct pp_net_seg s[128];
 
 	for (unsigned i = 0; i < pieces; i++) {
 		uint32_t from = len * i / pieces, to = len * (i + 1) / pieces;
 
-		if (pp_page_get(&s[i].page, nic->tx_pool))
+		if (pp_page_get(&s[i].page, pp_net_send_pool(nic, 0)))
 			abort();
 		memcpy(pp_page_addr(s[i].page), noise + from, to - from);
 		s[i].offset = 0;
 		s[i].len = to - from;
-		s[i].last = i + 1 == pieces;
+		s[i].flags = i + 1 == pieces ? PP_NET_LAST : 0;
 	}
-	if (nic->ops->tx(nic, s, pieces) == pieces)
+	if (pp_net_send(nic, 0, s, pieces) == pieces)
 		return pieces;
 	for (unsigned i = 0; i < pieces; i++)
 		pp_page_put(s[i].page);
@@ -444,7 +459,7 @@ static void transmits(void)
 	static uint8_t wire[E1000E_RX_LONGEST];
 	unsigned good = 0, n = 0;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
 	for (unsigned i = 0; i < 2 * RING; i++) {
 		uint32_t len = 17 + i * 9 % (JUMBO - 16);
@@ -452,22 +467,23 @@ static void transmits(void)
 		send_packet(len, 3 + i % 5);
 		memset(wire, 0, sizeof wire);
 		good += sends(wire, true) == len && !memcmp(wire, noise, len);
-		n += !nic->ops->tx_reap(nic);
+		n += !pp_net_reap(nic, 0);
 	}
 	check_eq(good, 2 * RING, "packets go out as they were");
 	check_eq(n, good, "and their pages come back");
-	check_eq(nic->stats.tx_packets, good, "they are counted");
+	check_eq(counts().tx_packets, good, "they are counted");
 	check(send_packet(16, 1) && send_packet(E1000E_TX_LONGEST + 1, 4) &&
-		      send_packet(1000, 65) && nic->stats.tx_dropped == 3,
+		      send_packet(1000, 65) && counts().tx_too_short == 1 &&
+		      counts().tx_too_long == 1 && counts().tx_malformed == 1,
 	      "too short, too long, in too many pieces: left out");
 	check_eq(sends(wire, true), 0, "really");
 	for (n = 0; send_packet(100, 2); n += 2)
 		;
 	check_eq(n, RING - 2, "it takes as much as fits into the ring");
-	check_eq(nic->ops->tx_reap(nic), n, "which is under way");
+	check_eq(pp_net_reap(nic, 0), n, "which is under way");
 	sends(wire, false);
-	check_eq(nic->ops->tx_reap(nic), n, "until the device says it is sent");
-	pp_device_unbind(nic->dev);
+	check_eq(pp_net_reap(nic, 0), n, "until the device says it is sent");
+	pp_net_unbind(nic);
 	nothing_mapped("with packets under way");
 	close_nic();
 }
@@ -477,24 +493,24 @@ static void events(void)
 	struct pollfd p;
 	uint64_t one = 1;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
-	p = (struct pollfd){ .fd = nic->ops->event_fd(nic), .events = POLLIN };
+	p = (struct pollfd){ .fd = pp_net_event_fd(nic, 0), .events = POLLIN };
 	check(!poll(&p, 1, 0), "quiet at first");
 	check(write(hw.irq_fd, &one, sizeof one) == sizeof one && poll(&p, 1, 0), "an interrupt");
 	*at(E1000E_ICR) = 0;
-	nic->ops->arm(nic);
+	pp_net_arm(nic, 0);
 	check(!poll(&p, 1, 0) && *at(E1000E_ICR) == UINT32_MAX, "is taken back and cleared by arm");
 	check(write(hw.request_fd, &one, sizeof one) == sizeof one && poll(&p, 1, 0),
 	      "the kernel's request wakes as well");
 	hw.requested = true;
-	check_eq(nic->ops->state(nic), NIC_GONE, "and the device counts as gone");
-	pp_device_remove(nic->dev, PP_REMOVAL_SURPRISE);
+	check_eq(pp_net_state(nic), PP_NET_GONE, "and the device counts as gone");
+	pp_net_remove(nic);
 	close_nic();
-	open_nic((struct e1000e_params){ .poll = true });
+	open_nic((struct pp_net_vfio_params){ .poll = true });
 	bind_nic();
-	p.fd = nic->ops->event_fd(nic);
-	nic->ops->arm(nic);
+	p.fd = pp_net_event_fd(nic, 0);
+	pp_net_arm(nic, 0);
 	check(poll(&p, 1, 0) && !*at(E1000E_IMS) && hw.irq_fd < 0,
 	      "polling: always ready, no interrupt");
 	close_nic();
@@ -504,32 +520,32 @@ static void left_running(void)
 {
 	struct pp_domain_stats s;
 
-	open_nic((struct e1000e_params){ .rogue = true });
+	open_nic((struct pp_net_vfio_params){ .rogue = true });
 	bind_nic();
 	check(arrives(noise, JUMBO), "a packet has arrived");
-	pp_device_unbind(nic->dev);
+	pp_net_unbind(nic);
 	check((*at(E1000E_RCTL) & E1000E_RCTL_EN) && hw.master, "it is left running");
 	check(*at(E1000E_RDH) != *at(E1000E_RDT) && !arrives(noise, 60), "what it does now faults");
-	pp_domain_stats(nic->dev, &s, sizeof s);
+	pp_domain_stats(pp_net_device(nic, 0), &s, sizeof s);
 	check_eq(s.faults, 1, "and is logged");
 	check(is_packet(poll_nic(16), noise, JUMBO), "the packet is there");
 	check_eq(bind_nic(), 0, "bound again");
 	check(arrives(noise + 1, JUMBO) && is_packet(poll_nic(16), noise + 1, JUMBO), "it goes on");
-	pp_device_unbind(nic->dev);
-	check(nic->ops->quiet(nic) && !(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master,
+	pp_net_unbind(nic);
+	check(!pp_net_quiet(nic) && !(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master,
 	      "quiet stops it");
 	close_nic();
 }
 
 static bool error_says(const char *text)
 {
-	printf("# %s\n", nic->ops->error(nic));
-	return strstr(nic->ops->error(nic), text);
+	printf("# %s\n", pp_net_error(nic));
+	return strstr(pp_net_error(nic), text);
 }
 
 static void stubborn(void)
 {
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	hw.never_resets = true;
 	check_eq(bind_nic(), -ETIMEDOUT, "one that doesn't come out of its reset isn't bound");
 	check(error_says("does not come out of its reset"), "which is told");
@@ -537,10 +553,10 @@ static void stubborn(void)
 	nothing_mapped("then");
 	hw.never_resets = false;
 	check_eq(bind_nic(), 0, "bound later");
-	check(!*nic->ops->error(nic), "and all is well");
+	check(!*pp_net_error(nic), "and all is well");
 	hw.never_stops = true;
-	check_eq(pp_device_unbind(nic->dev), 0, "one that doesn't stop is unbound");
-	check(error_says("does not end its DMA") && !nic->ops->quiet(nic), "which is told");
+	check_eq(pp_net_unbind(nic), 0, "one that doesn't stop is unbound");
+	check(error_says("does not end its DMA") && pp_net_quiet(nic), "which is told");
 	nothing_mapped("then");
 	check_eq(bind_nic(), 0, "the reset helps");
 	hw.never_stops = false;
@@ -559,27 +575,27 @@ static void pulled_out(void)
 {
 	unsigned sleeps;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
 	arrives(noise, 1000);
 	memset(hw.reg, 0xff, sizeof hw.reg);
-	check_eq(nic->ops->state(nic), NIC_GONE, "all ones: it has gone");
+	check_eq(pp_net_state(nic), PP_NET_GONE, "all ones: it has gone");
 	check(is_packet(poll_nic(16), noise, 1000), "what it had received is there");
 	memset(hw.reg, 0xff, sizeof hw.reg);
-	check_eq(pp_device_remove(nic->dev, PP_REMOVAL_SURPRISE), 0, "removed by surprise");
+	check_eq(pp_net_remove(nic), 0, "removed by surprise");
 	check(untouched(), "without a write to it");
 	nothing_mapped("then");
 	close_nic();
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	bind_nic();
 	memset(hw.reg, 0xff, sizeof hw.reg);
 	sleeps = hw.sleeps;
-	check_eq(pp_device_unbind(nic->dev), 0, "gone, and unbound by one who doesn't know");
+	check_eq(pp_net_unbind(nic), 0, "gone, and unbound by one who doesn't know");
 	check(hw.sleeps - sleeps <= 1, "nothing is waited for");
-	check_eq(nic->stats.rx_missed, 0, "ones aren't taken for a count");
+	check_eq(counts().rx_missed, 0, "ones aren't taken for a count");
 	check(bind_nic() == -ENODEV && error_says("has gone"), "it can't be bound then");
 	memset(hw.reg, 0xff, sizeof hw.reg);
-	check(nic->ops->quiet(nic) && untouched(), "it is quiet enough");
+	check(!pp_net_quiet(nic) && untouched(), "it is quiet enough");
 	close_nic();
 }
 
@@ -592,16 +608,16 @@ static void failures(void)
 	int ret;
 
 	pp_debug_set(0); /* it would report what fails here on purpose */
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	do {
 		fail_begin(&fail, NULL, n++);
 		ret = bind_nic();
 		more = fail_end(&fail);
 		if (!ret)
-			pp_device_unbind(nic->dev);
+			pp_net_unbind(nic);
 		else if (hw.master || hw.irq_fd >= 0)
 			check(false, "failure %u leaves it off", n - 1);
-		if (pp_device_state(nic->dev) != PP_DEVICE_PRESENT)
+		if (pp_device_state(pp_net_device(nic, 0)) != PP_DEVICE_PRESENT)
 			check(false, "failure %u leaves it unbound", n - 1);
 	} while (more);
 	check(n > 10, "%u failures", n - 1);
@@ -618,10 +634,12 @@ static void failures(void)
 
 static void few_pages(void)
 {
-	open_nic((struct e1000e_params){ .max_pages = 10 });
+	max_pages = 10;
+	open_nic((struct pp_net_vfio_params){ 0 });
+	max_pages = 0;
 	bind_nic();
-	check_eq(nic->stats.rx_posted, 10, "as many pages as there are, are posted");
-	check(nic->stats.rx_no_page > 0, "that there are no more is counted");
+	check_eq(counts().rx_posted, 10, "as many pages as there are, are posted");
+	check(counts().rx_no_page > 0, "that there are no more is counted");
 	hw.limit = true;
 	check(error_says("a limit was met"), "what VFIO says of it is told");
 	for (unsigned i = 0; i < 10; i++)
@@ -643,26 +661,27 @@ static void given(void)
 	struct pp_pool *pool;
 	unsigned n;
 
-	open_nic((struct e1000e_params){ 0 });
+	open_nic((struct pp_net_vfio_params){ 0 });
 	p.page_size = 2048;
 	if (pp_pool_create(&pool, pp_binding_none(), &p))
 		abort();
-	nic->given = pool;
+	pp_net_use_pool(nic, 0, pool);
 	check(bind_nic() == -EINVAL && error_says("pages of 4096 bytes"), "pages may be too small");
 	nothing_mapped("then");
 	pp_pool_destroy(pool);
-	if (pp_pool_create(&pool, pp_binding_none(), &nic->wants))
+	p = PP_PARAMS(struct pp_pool_params);
+	if (pp_net_pool_params(nic, 0, &p, NULL) || pp_pool_create(&pool, pp_binding_none(), &p))
 		abort();
-	nic->given = pool;
+	pp_net_use_pool(nic, 0, pool);
 	check_eq(bind_nic(), 0, "bound with a pool that is given");
 	pp_pool_stats(pool, &s, sizeof s);
 	check_eq(s.in_flight, RING - 1, "its pages are posted");
 	check(arrives(noise, JUMBO), "a packet arrives");
 	n = poll_nic(16);
-	check(n == 3 && nic->ops->tx(nic, seg, n) == n, "and is sent from where it lies");
+	check(n == 3 && pp_net_send(nic, 0, seg, n) == n, "and is sent from where it lies");
 	check(sends(wire, true) == JUMBO && !memcmp(wire, noise, JUMBO), "as it was");
-	check_eq(nic->ops->tx_reap(nic), 0, "and done with");
-	pp_device_unbind(nic->dev);
+	check_eq(pp_net_reap(nic, 0), 0, "and done with");
+	pp_net_unbind(nic);
 	nothing_mapped("after the unbind");
 	pp_pool_stats(pool, &s, sizeof s);
 	check_eq(s.in_flight, 0, "its pages are home");

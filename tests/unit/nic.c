@@ -4,45 +4,51 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include <soft/driver.h>
+#include <pagepool/net.h>
+#include <pagepool/pagepool.h>
 
 #include "tap.h"
 
-static struct nic_seg seg[4096];
+static struct pp_net_seg seg[4096];
 
-static uint64_t mapped_writes(const struct nic *nic)
+static uint64_t mapped_writes(struct pp_net *nic)
 {
 	struct pp_domain_stats s;
 
-	pp_domain_stats(nic->dev, &s, sizeof s);
+	pp_domain_stats(pp_net_device(nic, 0), &s, sizeof s);
 	return s.dma_writes;
 }
 
 int main(int argc, char **argv)
 {
-	struct soft_model_params model = { .pcap = argv[1], .address_bits = 64 }; /* for ever */
-	struct soft_driver_params params = { 0 };
-	char error[SOFT_MODEL_ERROR] = "";
+	struct pp_net_soft_params soft = PP_PARAMS(struct pp_net_soft_params);
+	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
+	char error[PP_NET_ERROR] = "";
 	unsigned n = 0, k, packets = 0;
-	struct nic *nic;
+	struct pp_net_stats stats;
+	struct pp_net *nic;
 
-	require(argc == 2 && !soft_nic_open(&nic, &model, &params, error), "a NIC: %s", error);
+	soft.pcap = argv[1];
+	soft.loops = UINT64_MAX;
+	params.soft = &soft;
+	require(argc == 2 && !pp_net_open(&nic, &params, error), "a NIC: %s", error);
 	for (unsigned i = 0; i < 5; i++) {
 		uint64_t before = mapped_writes(nic);
 
-		require(!pp_device_bind(nic->dev, &nic->drv), "bound");
+		require(!pp_net_bind(nic), "bound");
 		while (mapped_writes(nic) - before < 800) /* the ring is nearly full */
 			;
-		require(!pp_device_unbind(nic->dev), "unbound");
+		require(!pp_net_unbind(nic), "unbound");
 	}
-	while ((k = nic->ops->rx(nic, seg + n, 256)))
+	while ((k = pp_net_receive(nic, 0, seg + n, 256)))
 		n += k;
 	for (unsigned i = 0; i < n; i++) {
-		packets += seg[i].last;
+		packets += seg[i].flags & PP_NET_LAST;
 		pp_page_put(seg[i].page);
 	}
 	check(n > 512 && n <= 1024, "%u pages were kept", n);
-	check(seg[n - 1].last && packets == nic->stats.rx_packets, "%u whole packets", packets);
-	nic->ops->close(nic);
+	pp_net_stats(nic, 0, &stats, sizeof stats);
+	check(seg[n - 1].flags & PP_NET_LAST && packets == stats.rx_packets, "%u whole packets", packets);
+	pp_net_close(nic);
 	return tap_end();
 }

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <e1000e/driver.h>
+#include <pagepool/net.h>
 
 #include "edu.h"
 #include "tap.h"
@@ -20,9 +20,9 @@
 #define HELD 50000u
 #define SPARE 16u /* pages of page tables that come and go with other devices */
 
-static struct nic *nic;
+static struct pp_net *nic;
 static struct edu vfio; /* the device, for its count of what is mapped */
-static struct nic_seg held[HELD + 2048];
+static struct pp_net_seg held[HELD + 2048];
 static uint64_t sum[HELD + 2048];
 static unsigned n_held;
 
@@ -43,15 +43,15 @@ static uint64_t page_sum(const struct pp_page *page)
  */
 static void receive(void)
 {
-	struct nic_seg spare[256];
+	struct pp_net_seg spare[256];
 	unsigned n;
 
 	while (n_held < HELD)
-		n_held += nic->ops->rx(nic, held + n_held, 256);
+		n_held += pp_net_receive(nic, 0, held + n_held, 256);
 	for (unsigned i = 0; i < n_held; i++)
 		sum[i] = page_sum(held[i].page);
 	for (unsigned i = 0; i < 4; i++) {
-		n = nic->ops->rx(nic, spare, 256);
+		n = pp_net_receive(nic, 0, spare, 256);
 		while (n)
 			pp_page_put(spare[--n].page);
 	}
@@ -95,14 +95,14 @@ static bool lap(unsigned i)
 	unsigned n, changed = 0;
 	bool good;
 
-	if (!check(!pp_device_bind(nic->dev, &nic->drv), "lap %u: bound", i))
+	if (!check(!pp_net_bind(nic), "lap %u: bound", i))
 		return false;
 	receive();
 	before = edu_fault_interrupts();
 	leaves = edu_leaves(pp_vfio_address(vfio.vfio));
-	good = !pp_device_unbind(nic->dev);
-	pp_device_stats(nic->dev, &device, sizeof device);
-	pp_domain_stats(nic->dev, &domain, sizeof domain);
+	good = !pp_net_unbind(nic);
+	pp_device_stats(pp_net_device(nic, 0), &device, sizeof device);
+	pp_domain_stats(pp_net_device(nic, 0), &domain, sizeof domain);
 	now = table_pages();
 	tables = tables ? tables : now;
 	good = check(good && device.in_flight_at_unbind >= HELD,
@@ -121,7 +121,7 @@ static bool lap(unsigned i)
 	printf("# unbound in %.1f ms, %llu interrupts for faults, %llu pages of tables\n",
 	       (double)device.unbind_ns / 1e6, (unsigned long long)faults, now);
 	do /* what the driver still had */
-		n_held += n = nic->ops->rx(nic, held + n_held, 256);
+		n_held += n = pp_net_receive(nic, 0, held + n_held, 256);
 	while (n);
 	while (n_held)
 		pp_page_put(held[--n_held].page);
@@ -131,14 +131,17 @@ static bool lap(unsigned i)
 int main(int argc, char **argv)
 {
 	struct pp_vfio_params p = PP_PARAMS(struct pp_vfio_params);
-	struct e1000e_params params = { .rogue = true };
-	char error[PP_VFIO_ERROR] = "";
+	struct pp_net_vfio_params set = PP_PARAMS(struct pp_net_vfio_params);
+	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
+	char error[PP_NET_ERROR] = "";
 	struct pp_totals left;
 	unsigned laps = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
 
 	p.address = argc > 1 ? argv[1] : "0000:00:03.0";
+	set.rogue = true;
+	params.vfio = &set;
 	if (pp_vfio_open(&vfio.vfio, &p, error) ||
-	    e1000e_nic_open(&nic, vfio.vfio, &params, error)) {
+	    ((set.vfio = vfio.vfio), pp_net_open(&nic, &params, error))) {
 		printf("Bail out! %s\n", error);
 		return 1;
 	}
@@ -146,7 +149,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	for (unsigned i = 1; i <= laps && lap(i); i++)
 		;
-	nic->ops->close(nic);
+	pp_net_close(nic);
 	pp_totals(&left, sizeof left);
 	check(!left.pools && !left.chunk_bytes && !left.iova_bytes, "nothing is left");
 	return tap_end();

@@ -16,13 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <xdp/driver.h>
+#include <pagepool/net.h>
+#include <pagepool/pagepool.h>
 
 #include "tap.h"
 
 #define HELD 200u
 
-static uint64_t sum(const struct nic_seg *s)
+static uint64_t sum(const struct pp_net_seg *s)
 {
 	const uint8_t *p = (const uint8_t *)pp_page_addr(s->page) + s->offset;
 	uint64_t h = 14695981039346656037u;
@@ -57,50 +58,58 @@ static uint64_t resident_kib(void)
 
 /* What the program holds: some of what came, until the end of the round. */
 struct held {
-	struct nic_seg seg[HELD];
+	struct pp_net_seg seg[HELD];
 	uint64_t sum[HELD];
 	unsigned n;
 };
 
-/* Receive for a while: hold some, send some back out, put the rest. */
-static uint64_t use(struct nic *nic, struct held *held, unsigned want)
+static uint64_t received(struct pp_net *nic)
 {
-	uint64_t begun = nic->stats.rx_packets;
-	struct nic_seg seg[64];
+	struct pp_net_stats s;
 
-	for (unsigned idle = 0; nic->stats.rx_packets - begun < want && idle < 200;) {
-		unsigned n = nic->ops->rx(nic, seg, 64), sent = 0;
+	pp_net_stats(nic, 0, &s, sizeof s);
+	return s.rx_packets;
+}
+
+/* Receive for a while: hold some, send some back out, put the rest. */
+static uint64_t use(struct pp_net *nic, struct held *held, unsigned want)
+{
+	uint64_t begun = received(nic);
+	struct pp_net_seg seg[64];
+
+	for (unsigned idle = 0; received(nic) - begun < want && idle < 200;) {
+		unsigned n = pp_net_receive(nic, 0, seg, 64), sent = 0;
 
 		if (!n) {
-			struct pollfd fd = { .fd = nic->ops->event_fd(nic), .events = POLLIN };
+			struct pollfd fd = { .fd = pp_net_event_fd(nic, 0), .events = POLLIN };
 
 			idle++;
-			nic->ops->arm(nic);
+			pp_net_arm(nic, 0);
 			poll(&fd, 1, 5);
 		}
 		for (unsigned i = 0; i < n; i++) {
 			if (held->n < HELD && i % 3 == 0) {
 				held->sum[held->n] = sum(&seg[i]);
 				held->seg[held->n++] = seg[i];
-			} else if (i % 3 == 1 && nic->ops->tx(nic, &seg[i], 1)) {
+			} else if (i % 3 == 1 && pp_net_send(nic, 0, &seg[i], 1)) {
 				sent++;
 			} else {
 				pp_page_put(seg[i].page);
 			}
 		}
 		if (rand() % 2) /* else what is done stays in the completion ring */
-			nic->ops->tx_reap(nic);
+			pp_net_reap(nic, 0);
 	}
-	return nic->stats.rx_packets - begun;
+	return received(nic) - begun;
 }
 
 /* What was in the rings comes after the unbind. */
-static void drain(struct nic *nic)
+static void drain(struct pp_net *nic)
 {
-	struct nic_seg seg[64];
+	struct pp_net_seg seg[64];
 	unsigned n;
 
-	while ((n = nic->ops->rx(nic, seg, 64)))
+	while ((n = pp_net_receive(nic, 0, seg, 64)))
 		while (n)
 			pp_page_put(seg[--n].page);
 }
@@ -135,13 +144,13 @@ struct count {
 };
 
 /* One binding, ended in one of three ways; how: 2 leaves that to the close. */
-static bool bind_once(struct nic *nic, int how, struct held *held, struct count *c)
+static bool bind_once(struct pp_net *nic, int how, struct held *held, struct count *c)
 {
 	struct pp_domain_stats domain;
 	uint64_t got;
 
-	if (pp_device_bind(nic->dev, &nic->drv)) {
-		printf("# bind: %s\n", nic->ops->error(nic));
+	if (pp_net_bind(nic)) {
+		printf("# bind: %s\n", pp_net_error(nic));
 		return false;
 	}
 	c->bindings++;
@@ -151,10 +160,10 @@ static bool bind_once(struct nic *nic, int how, struct held *held, struct count 
 	if (how == 2)
 		return true;
 	if (how)
-		pp_device_remove(nic->dev, PP_REMOVAL_SURPRISE);
+		pp_net_remove(nic);
 	else
-		pp_device_unbind(nic->dev);
-	pp_domain_stats(nic->dev, &domain, sizeof domain);
+		pp_net_unbind(nic);
+	pp_domain_stats(pp_net_device(nic, 0), &domain, sizeof domain);
 	c->left += domain.mappings != 0 || domain.bytes_mapped != 0;
 	drain(nic);
 	return true;
@@ -163,16 +172,20 @@ static bool bind_once(struct nic *nic, int how, struct held *held, struct count 
 static bool round_once(const char *ifname, struct count *c)
 {
 	static struct held held;
-	struct xdp_nic_params params = {
-		.ifname = ifname, .queue = -1, .max_pages = 2048, .keep = HELD,
-		.frame = rand() % 2 ? 2048 : 4096, .generic = rand() % 8 == 0,
-	};
-	char error[XDP_ERROR] = "";
-	struct nic *nic;
+	struct pp_net_xdp_params xdp = PP_PARAMS(struct pp_net_xdp_params);
+	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
+	char error[PP_NET_ERROR] = "";
+	struct pp_net *nic;
 	bool fine = true;
 	int bindings = 1 + rand() % 4, last = rand() % 3;
 
-	if (xdp_nic_open(&nic, &params, error)) {
+	xdp.ifname = ifname;
+	xdp.frame = rand() % 2 ? 2048 : 4096;
+	xdp.generic = rand() % 8 == 0;
+	params.xdp = &xdp;
+	params.max_pages = 2048;
+	params.keep = HELD;
+	if (pp_net_open(&nic, &params, error)) {
 		printf("# open: %s\n", error);
 		return false;
 	}
@@ -181,7 +194,7 @@ static bool round_once(const char *ifname, struct count *c)
 		if (i < bindings - 1)
 			c->changed += !settle(&held);
 	}
-	nic->ops->close(nic);
+	pp_net_close(nic);
 	c->changed += !settle(&held);
 	c->left += !nothing_left();
 	return fine;

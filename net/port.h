@@ -1,0 +1,125 @@
+/*
+ * port.h - what a network driver offers to net.c, which offers it to programs (pagepool/net.h).
+ * The drivers are written on the public API alone.
+ *
+ * A driver's structure begins with struct pp_net; each of its queues is a device of the
+ * library's, with a domain and a binding of its own.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef NET_PORT_H
+#define NET_PORT_H
+
+#include <pagepool/net.h>
+#include <pagepool/pagepool.h>
+
+#define PORT_QUEUES 64u
+#define PORT_LINK_ETHERNET 1 /* libpcap's DLT_EN10MB */
+
+struct port_queue {
+	struct pp_net *net;
+	unsigned index;
+	struct pp_device *dev;
+	struct pp_pool *rx_pool, *tx_pool; /* while bound, else NULL; may be the same */
+	/* To receive into and send from instead of pools of its own, or NULL. The caller's. */
+	struct pp_pool *given;
+	struct pp_pool_params wants; /* what a pool must be like; its own is */
+	bool one_chunk; /* all memory is one mapping: a pool's chunk must be that big */
+	/* Written by the queue's thread (port_count), read by any: relaxed. */
+	struct pp_net_stats stats;
+};
+
+struct port_ops {
+	/* As pp_net_receive, ..., whose queue exists. */
+	unsigned (*receive)(struct port_queue *q, struct pp_net_seg *seg, unsigned n);
+	unsigned (*send)(struct port_queue *q, const struct pp_net_seg *seg, unsigned n);
+	unsigned (*reap)(struct port_queue *q);
+	int (*event_fd)(struct port_queue *q);
+	void (*arm)(struct port_queue *q);
+	enum pp_net_state (*state)(struct pp_net *net);
+	/* What went wrong, or "": now, or in the last bind or unbind. */
+	const char *(*error)(struct pp_net *net);
+	/* Fill in what is only found out when it is asked for; NULL: nothing is. */
+	void (*stats)(struct port_queue *q, struct pp_net_stats *stats);
+	/* What changes after open; NULL: nothing does. */
+	void (*info)(struct pp_net *net, struct pp_net_info *info);
+	/* Before and after all queues are bound and unbound; NULL: nothing is to be done. */
+	int (*begin)(struct pp_net *net);
+	void (*end)(struct pp_net *net);
+	/* Not bound any more: true if the device does nothing. */
+	bool (*quiet)(struct pp_net *net);
+	void (*close)(struct pp_net *net);
+};
+
+#define PORT_NOTICES 8u
+
+struct pp_net {
+	const struct port_ops *ops;
+	struct pp_driver drv; /* of all its queues' devices */
+	struct pp_net_info info;
+	char name[64]; /* info.name */
+	struct port_queue *queue[PORT_QUEUES];
+	unsigned n_queues;
+	unsigned n_bound;
+	char error[PP_NET_ERROR]; /* of the last bind: net.c's, where the driver has no word */
+	char notice[PORT_NOTICES][PP_NET_ERROR];
+	unsigned n_notices, told;
+};
+
+/* Add to a counter, on the queue's thread. */
+static inline void port_count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline void port_set(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, n, __ATOMIC_RELAXED);
+}
+
+/* Segments of the packet at the front; 0: it isn't all there. */
+static inline unsigned port_packet(const struct pp_net_seg *seg, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (seg[i].flags & PP_NET_LAST)
+			return i + 1;
+	return 0;
+}
+
+/* A packet that can't be sent: put its n pages, and count it. */
+static inline void port_refuse(const struct pp_net_seg *seg, unsigned n, uint64_t *reason)
+{
+	for (unsigned i = 0; i < n; i++)
+		pp_page_put(seg[i].page);
+	port_count(reason, 1);
+}
+
+/* Something that a user should be told. More than PORT_NOTICES that nobody fetches are lost. */
+void port_notice(struct pp_net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Make `to`, of `size` bytes, of parameters of the caller's: 0, -EINVAL or -E2BIG. */
+int port_params(void *to, size_t size, const void *from);
+
+/* words.c: what a device is called, taken apart. */
+struct port_words {
+	char *text; /* what the parameters point to; free() */
+	struct pp_net_xdp_params xdp;
+	struct pp_net_vfio_params vfio;
+	struct pp_net_soft_params soft;
+	enum { PORT_SOFT, PORT_VFIO, PORT_XDP } kind;
+};
+/* 0; -EINVAL with a sentence in error (PP_NET_ERROR bytes); -ENOMEM. */
+int port_words(struct port_words *w, const char *device, char *error);
+
+/*
+ * The drivers. Each opens a device that is registered, not bound. 0, or an errno with a
+ * sentence in error (PP_NET_ERROR bytes) or none in it.
+ */
+int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
+		  const struct pp_net_params *params, char *error);
+int vfio_net_open(struct pp_net **out, const struct pp_net_vfio_params *vfio,
+		  const struct pp_net_params *params, char *error);
+int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
+		 const struct pp_net_params *params, char *error);
+
+#endif
