@@ -138,13 +138,14 @@ struct pp_frag {
  * Get a fragment (page_pool_alloc_frag). Owner.
  * @param len    bytes, 1 to the page size.
  * @param align  a power of two up to the page size, bytes; 0 is 1.
- * @return 0; -EINVAL: len or align out of range; else as pp_page_get.
+ * @return 0; -EINVAL: len or align out of range; else as pp_page_get: then a smaller one that
+ *         fits into the open page can still be had.
  */
 PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align);
 
 /**
- * Give idle chunks back to the system until at most keep are left. Completes
- * deferred invalidations, so the memory is gone when it returns. Owner.
+ * Give idle chunks back to the system until at most keep are left; the page that fragments are
+ * cut from is closed. Completes deferred invalidations, so the memory is gone when it returns. Owner.
  * Of a revoked pool: give back the memory of every page that is free. (A revocation does so
  * for the longest run of a chunk only, so that it takes no longer than its chunks; the rest
  * goes with a call of this, or when a page next to it comes home.)

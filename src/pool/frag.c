@@ -10,7 +10,7 @@
  */
 #include "pool/pool.h"
 
-#define STOCK (1u << 30)
+#define STOCK (1u << 31) /* more than a page has bytes: 1 GiB at most */
 
 /* Drop the rest of the stock: `users` fragments have been given out. */
 static void close_page(struct pp_page *page, uint32_t users)
@@ -52,15 +52,56 @@ static int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users
 	return -ENODEV;
 }
 
-static int open_page(struct pp_pool *pool, const void *place)
+/* The owner takes the open page out of its place, if there is one and the revoker hasn't. */
+static struct pp_page *take_out(struct pp_pool *pool)
 {
-	struct pp_page *old = env_xchg_acq_rel(&pool->frag_page, NULL);
-	struct pp_page *page;
+	return env_xchg_acq_rel(&pool->frag_page, NULL);
+}
+
+void frag_close(struct pp_pool *pool)
+{
+	struct pp_page *page = take_out(pool);
+
+	if (page)
+		close_page(page, env_load_relaxed(&pool->frag_users));
+}
+
+/* The page is in its place again, for the owner or the revoker to take out. */
+static void put_back(struct pp_pool *pool, struct pp_page *page)
+{
+	env_store_release(&pool->frag_page, page);
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (gate_revoked(pool->gate))
+		frag_close(pool);
+}
+
+/*
+ * A page to cut from its start: the open one, if all of its fragments have come back, or another.
+ * That one is got before the open page is closed, so that a failure leaves all as it was.
+ */
+static int next_page(struct pp_page **out, struct pp_pool *pool, const void *place)
+{
+	struct pp_page *old = take_out(pool);
+	uint32_t users = env_load_relaxed(&pool->frag_users);
 	int ret;
 
-	if (old)
-		close_page(old, env_load_relaxed(&pool->frag_users));
-	ret = page_get(&page, pool, place);
+	*out = old;
+	/* acquire: what the fragments' holders did came before */
+	if (old && env_load_acquire(&old->state) >> 32 == STOCK - users)
+		return 0;
+	ret = page_get(out, pool, place);
+	if (old && ret)
+		put_back(pool, old);
+	else if (old)
+		close_page(old, users);
+	return ret;
+}
+
+static int open_page(struct pp_pool *pool, const void *place)
+{
+	struct pp_page *page;
+	int ret = next_page(&page, pool, place);
+
 	if (ret)
 		return ret;
 	env_store_relaxed(&page->state, PAGE_REFS(STOCK) | pool->gate->number);

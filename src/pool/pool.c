@@ -359,6 +359,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	pool_lock(pool);
 	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
 	pool_unlock(pool);
+	frag_close(pool);
 	place_empty(pool);
 	pool_lock(pool);
 	pool_process_inbox(pool);

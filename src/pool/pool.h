@@ -379,6 +379,8 @@ static inline bool returns_put(struct pp_pool *pool, struct pp_page *page)
 
 /* frag.c: the page that fragments are cut from, closed by the revoker. Lock held. */
 void frag_revoke(struct pp_pool *pool);
+/* The same by the owner, lock not held: it goes home with the last of its fragments. */
+void frag_close(struct pp_pool *pool);
 
 /* watch.c: debug mode `pages`. place: the caller's code address */
 void watch_get(struct pp_page *page, const void *place); /* lock held */

@@ -161,6 +161,53 @@ static void further_references(void)
 	check_nothing_left("to the end");
 }
 
+/* ---- failures, and the open page ---------------------------------------------------------- */
+
+static void a_failure_leaves_the_open_page(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_frag a, b, c;
+	struct pp_pool *pool;
+
+	p.max_pages = 1;
+	pool = new_pool(pp_binding_none(), &p);
+	require(!pp_frag_get(&a, pool, 1000, 64), "a fragment of the only page");
+	for (unsigned i = 0; i < 3; i++)
+		check_eq(pp_frag_get(&b, pool, 4000, 64), -ENOBUFS, "a larger one than what is left");
+	check_eq(pp_frag_get(&c, pool, 1000, 64), 0, "one that fits can be had after it,");
+	check(c.page == a.page && c.offset == 1024, "behind the first");
+	pp_page_put(a.page);
+	pp_page_put(c.page);
+	check_eq(pp_frag_get(&b, pool, 4000, 64), 0, "all have come back: the page begins anew,");
+	check(b.page == a.page && !b.offset, "for there is no other");
+	check_eq(pp_page_get(&a.page, pool), -ENOBUFS, "it is out");
+	check_eq(pool_stats(pool).in_flight, 1, "and counted once");
+	pp_page_put(b.page);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+static void trim_gives_the_open_page_back(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	struct pp_frag a, b;
+
+	require(!pp_frag_get(&a, pool, 100, 0), "a fragment");
+	pp_page_put(a.page);
+	check_eq(pp_pool_trim(pool, 0), 1, "its chunk goes, with the page that was open");
+	check_eq(pool_stats(pool).chunks, 0, "no chunk is left");
+	check_eq(pool_stats(pool).in_flight, 0, "no page either");
+	require(!pp_frag_get(&a, pool, 100, 0), "another can be had");
+	check_eq(pp_pool_trim(pool, 0), 0, "which keeps its chunk");
+	require(!pp_frag_get(&b, pool, 100, 0), "and the next");
+	check(b.page != a.page && !b.offset, "is of another page");
+	pp_page_put(a.page);
+	pp_page_put(b.page);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
 /* ---- revocation in the middle ----------------------------------------------------------- */
 
 static void revoked_between_fragments(void)
@@ -254,6 +301,8 @@ int main(void)
 	run(in_any_order);
 	run(an_open_page_stays);
 	run(further_references);
+	run(a_failure_leaves_the_open_page);
+	run(trim_gives_the_open_page_back);
 	run(revoked_between_fragments);
 	run(revoked_while_cutting);
 	check_nothing_left("at the end");
