@@ -332,7 +332,7 @@ int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, v
 		if (ret)
 			goto free;
 		if (b->domain.iommu->pins)
-			env_keep_from_fork(m->addr, whole);
+			env_keep_from_fork(m->addr, whole, true);
 	}
 	ret = iova_get(&m->owned, whole, binding_bits(b));
 	if (ret)

@@ -122,8 +122,9 @@ void env_free(void *p);
  */
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
 void env_unmap(void *addr, size_t len);
-/* A child of fork doesn't get it; so nothing is copied on write under a device's feet. */
-void env_keep_from_fork(void *addr, size_t len);
+/* A child of fork doesn't get it, so nothing is copied on write under a device's feet; or it
+ * does again. */
+void env_keep_from_fork(void *addr, size_t len, bool keep);
 /* Give the contents back, keep the addresses. Base-page multiples. */
 void env_discard(void *addr, size_t len);
 /* The same of many ranges by few system calls: added, in order of address at best; then the end. */

@@ -334,9 +334,10 @@ void env_unmap(void *addr, size_t len)
 		env_discard(addr, len);
 }
 
-void env_keep_from_fork(void *addr, size_t len)
+void env_keep_from_fork(void *addr, size_t len, bool keep)
 {
-	madvise(addr, len, MADV_DONTFORK); /* fails: the kernel copies what is pinned, early */
+	/* fails: the kernel copies what is pinned, early */
+	madvise(addr, len, keep ? MADV_DONTFORK : MADV_DOFORK);
 }
 
 void env_discard(void *addr, size_t len)

@@ -300,8 +300,6 @@ static int span_map(struct pp_pool *pool, struct span *span, unsigned at)
 
 	if (ret)
 		return ret;
-	if (b->domain.iommu->pins)
-		env_keep_from_fork(span->addr, span->n * chunk_size(pool));
 	ret = space_add_span(b, &span->map[at], span->iova, span->addr, span->n * chunk_size(pool),
 			     pool->params.dir);
 	if (!ret)
@@ -329,10 +327,25 @@ static void span_unmap_at(struct pp_pool *pool, struct span *span, unsigned at)
 	env_unlock(&b->lock);
 }
 
+/* Do children of fork get the pool's memory? */
+static void keep_all_from_fork(struct pp_pool *pool, bool keep)
+{
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		env_keep_from_fork(span->addr, span->n * chunk_size(pool), keep);
+	}
+}
+
 int pool_map_all(struct pp_pool *pool, unsigned at)
 {
+	/* constant: the attachment's client is there, and so the device */
+	bool pins = pool->at[at].binding->domain.iommu->pins && !pool->pinned;
 	int ret = 0;
 
+	if (pins)
+		keep_all_from_fork(pool, true);
+	pool->pinned |= pins;
 	list_for_each(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 
@@ -340,8 +353,12 @@ int pool_map_all(struct pp_pool *pool, unsigned at)
 		if (ret)
 			break;
 	}
-	if (ret)
-		pool_unmap_all(pool, at);
+	if (!ret)
+		return 0;
+	pool_unmap_all(pool, at);
+	if (pins)
+		keep_all_from_fork(pool, false);
+	pool->pinned &= !pins;
 	return ret;
 }
 
@@ -432,6 +449,8 @@ static int span_new(struct pp_pool *pool, struct span **out, uint32_t n)
 	ret = iova_get(&span->iova, span->n * chunk_size(pool), pool_bits(pool));
 	if (ret)
 		goto memory;
+	if (pool->pinned)
+		env_keep_from_fork(span->addr, span->n * chunk_size(pool), true);
 	span->refs = span->n;
 	span->live = span->n == 64 ? UINT64_MAX : (1ull << span->n) - 1;
 	list_init(&span->link);

@@ -171,17 +171,18 @@ static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 	a->binding = b;
 	a->name = binding;
 	binding_add_client(b, &a->client);
-	if (!strcmp(pool->label, pool->name))
-		snprintf(pool->label, sizeof pool->label, "%s of device %s", pool->name,
-			 pp_device_name(b->dev));
 	binding_leave(b);
 	pool->n_at++;
 	/* an unbind that comes now waits for our lock, and then unmaps what we map here */
 	ret = pool_map_all(pool, (unsigned)(a - pool->at));
-	if (ret) {
-		env_lock(&b->lock);
+	env_lock(&b->lock); /* while the client is there, so is the device */
+	if (ret)
 		binding_del_client(b, &a->client);
-		env_unlock(&b->lock);
+	else if (!strcmp(pool->label, pool->name))
+		snprintf(pool->label, sizeof pool->label, "%s of device %s", pool->name,
+			 pp_device_name(b->dev));
+	env_unlock(&b->lock);
+	if (ret) {
 		a->binding = NULL;
 		pool->n_at--;
 	}

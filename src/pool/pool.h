@@ -240,6 +240,7 @@ struct pp_pool {
 	uint64_t revoked_ns; /* when */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
 	bool revoked;
+	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
 	bool let_go;
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */

@@ -6,6 +6,9 @@
 #include "laws.h"
 #include "spy.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void arguments(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
@@ -174,6 +177,61 @@ static void a_back_end_that_cannot_split(void)
 	check_nothing_left("at the end");
 }
 
+/* ---- failures ------------------------------------------------------------------------------ */
+
+/* Can a child of fork read it? */
+static bool child_reads(const struct bunch *b)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(!all_filled(b, 3));
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static bool label_is(struct pp_pool *pool, const char *label)
+{
+	struct pp_pool_info info;
+
+	pp_pool_info(pool, &info, sizeof info);
+	return !strcmp(info.label, label);
+}
+
+/* Law 10: a device that pins, and can't be had, leaves no trace: label, memory in children. */
+static void a_failed_attach_leaves_no_trace(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct soft_device wide, narrow;
+	struct spy spy[2];
+	struct pp_pool *pool;
+	struct bunch b;
+
+	spy_device_init(&wide, &spy[0], NULL);
+	spy_device_init(&narrow, &spy[1], NULL);
+	spy[0].iommu.pins = spy[1].iommu.pins = true; /* as VFIO's */
+	narrow.mask_bits = 32;
+	soft_device_bind(&wide);
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 100); /* of no device: above 4 GiB */
+	fill_all(&b, 3);
+	check_eq(pp_pool_attach(pool, soft_device_bind(&narrow)), -ERANGE, "a narrow device");
+	check(label_is(pool, "test"), "the pool has no device's label");
+	check_eq(soft_device_stats(&narrow).pools, 0, "the device has no pool");
+	check(child_reads(&b), "a child of fork has the memory");
+	check_eq(pp_pool_attach(pool, pp_device_binding(wide.dev)), 0, "a wide one");
+	check(label_is(pool, "test of device spied0"), "the pool has its label,");
+	check(!child_reads(&b), "a child of fork doesn't have what is pinned,");
+	check_eq(pp_pool_attach(pool, pp_device_binding(narrow.dev)), -ERANGE, "nor after another");
+	check(!child_reads(&b), "attach that failed");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&wide);
+	soft_device_exit(&narrow);
+	check_nothing_left("at the end");
+}
+
 /* ---- races ----------------------------------------------------------------------------------- */
 
 struct racer {
@@ -304,6 +362,7 @@ int main(void)
 	run(sixteen_devices);
 	run(attached_with_holes);
 	run(a_back_end_that_cannot_split);
+	run(a_failed_attach_leaves_no_trace);
 	run(a_place_taken_again_during_unbind);
 	run(create_and_destroy_against_unbind);
 	return tap_end();

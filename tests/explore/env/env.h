@@ -42,7 +42,7 @@ struct env_lock {
 
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
 void env_unmap(void *addr, size_t len);
-#define env_keep_from_fork(addr, len) ((void)(addr), (void)(len))
+#define env_keep_from_fork(addr, len, keep) ((void)(addr), (void)(len), (void)(keep))
 void env_discard(void *addr, size_t len);
 struct env_discards {
 	char none;
