@@ -116,6 +116,8 @@ void *env_zalloc(size_t bytes);
 void *env_zalloc_aligned(size_t bytes, size_t align);
 void env_free(void *p);
 
+/* Find out what the kernel offers, once: to be called before env_map, with no lock held. */
+void env_memory_init(void);
 /*
  * Pages: len a multiple of align, align a power of two from the base page up. They
  * read as zero. 0; -ENOMEM: not of this kind.

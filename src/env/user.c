@@ -261,25 +261,37 @@ static void *map_hugetlb(size_t len, size_t align)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static bool thp_allowed(void)
-{
-	char mode[64];
-	int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, mode, sizeof mode - 1);
+/*
+ * What is found out about the kernel once: reading files is slow, and a thread could be cancelled
+ * there, which must not be under a lock.
+ */
+static bool thp_allowed = true; /* relaxed */
 
+void env_memory_init(void)
+{
+	static bool done; /* release: thp_allowed */
+	char mode[64];
+	int fd, state;
+	ssize_t n;
+
+	if (env_load_acquire(&done))
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, mode, sizeof mode - 1);
 	if (fd >= 0)
 		close(fd);
-	if (n <= 0)
-		return false;
-	mode[n] = 0;
-	return !strstr(mode, "[never]");
+	mode[n > 0 ? n : 0] = 0;
+	env_store_relaxed(&thp_allowed, n > 0 && !strstr(mode, "[never]"));
+	env_store_release(&done, true);
+	pthread_setcancelstate(state, &state);
 }
 
 static void *map_thp(size_t len, size_t align)
 {
 	void *p;
 
-	if (align % HUGE_BYTES || !thp_allowed())
+	if (align % HUGE_BYTES || !env_load_relaxed(&thp_allowed))
 		return NULL;
 	p = map_aligned(len, align);
 	if (p && madvise(p, len, MADV_HUGEPAGE)) {
@@ -357,7 +369,7 @@ static bool discard_at_once(const struct env_discards *d)
 	for (unsigned i = 0; i < d->n; i++)
 		bytes += d->range[i].iov_len;
 	done = process_madvise(self, d->range, d->n, MADV_DONTNEED, 0);
-	close(self);
+	syscall(SYS_close, self); /* close(3) is a cancellation point, and there are locks */
 	return done >= 0 && (size_t)done == bytes;
 }
 

@@ -298,6 +298,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 		ret = env_barrier_init();
 	if (ret)
 		return ret;
+	env_memory_init();
 	pool = env_zalloc(sizeof *pool);
 	if (!pool)
 		return -ENOMEM;
