@@ -49,8 +49,9 @@ struct pp_pool_params {
 	const char *name;     /**< for messages; at most 31 bytes are kept; may be NULL */
 	uint32_t page_size;   /**< bytes: a power of two, 2048 to chunk_size. 0 is 4096 */
 	/**
-	 * Bytes: a power of two, 4 KiB to 1 GiB. 0 is 2 MiB. Hugetlb pages are tried for
-	 * chunks of 2 MiB only, transparent huge pages from 2 MiB up.
+	 * Bytes: a power of two, 4 KiB to 1 GiB. 0 is 2 MiB. A smaller one than the kernel's
+	 * page is made as large as that. Hugetlb pages are tried for chunks of 2 MiB only,
+	 * transparent huge pages from 2 MiB up.
 	 */
 	uint32_t chunk_size;
 	uint64_t max_pages;   /**< 0: no limit but memory */

@@ -23,7 +23,10 @@ typedef uint64_t pp_iova_t;
 /** Never a valid DMA address: what a failed map leaves in its out-parameter. */
 #define PP_IOVA_NONE (~(pp_iova_t)0)
 
-/** The base page: mappings, IOVAs and IOMMU leaves are multiples of it (bytes). */
+/**
+ * The base page: mappings, IOVAs and IOMMU leaves are multiples of it (bytes). The kernel's own
+ * pages may be larger.
+ */
 #define PP_BASE_PAGE 4096u
 
 /**

@@ -119,7 +119,12 @@ void env_free(void *p);
 /* Find out what the kernel offers, once: to be called before env_map, with no lock held. */
 void env_memory_init(void);
 /*
- * Pages: len a multiple of align, align a power of two from the base page up. They
+ * The kernel's page, in bytes: 4, 16 or 64 KiB. All that goes to or comes from the system is a
+ * multiple of it. PP_BASE_PAGE is another thing: what IOVAs are multiples of.
+ */
+size_t env_kernel_page(void);
+/*
+ * Pages: a multiple of the kernel's are made of len, at a multiple of align, a power of two. They
  * read as zero. 0; -ENOMEM: not of this kind.
  */
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
@@ -127,7 +132,8 @@ void env_unmap(void *addr, size_t len);
 /* A child of fork doesn't get it, so nothing is copied on write under a device's feet; or it
  * does again. */
 void env_keep_from_fork(void *addr, size_t len, bool keep);
-/* Give the contents back, keep the addresses. Base-page multiples. */
+/* Give the contents back, keep the addresses. Both are multiples of the kernel's page: it would
+ * round up, and take what lies beside. */
 void env_discard(void *addr, size_t len);
 /* The same of many ranges by few system calls: added, in order of address at best; then the end. */
 #define ENV_DISCARDS 256u

@@ -235,6 +235,23 @@ bool env_is_stack(const void *addr)
 	return in;
 }
 
+size_t env_kernel_page(void)
+{
+	static size_t bytes; /* relaxed: 0 until it was asked for */
+	size_t page = env_load_relaxed(&bytes);
+
+	if (!page) {
+		page = (size_t)sysconf(_SC_PAGESIZE);
+		env_store_relaxed(&bytes, page);
+	}
+	return page;
+}
+
+static size_t kernel_pages(size_t len)
+{
+	return (len + env_kernel_page() - 1) & ~(env_kernel_page() - 1);
+}
+
 /* Anonymous memory at a multiple of align: map more, cut both ends off. */
 static void *map_aligned(size_t len, size_t align)
 {
@@ -331,6 +348,9 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 		[PP_MEMORY_BASE] = map_base,
 	};
 
+	if (align < env_kernel_page())
+		align = env_kernel_page();
+	len = kernel_pages(len);
 	*out = env_fault("mmap") ? NULL : map[kind](len, align);
 	if (!*out)
 		return -ENOMEM;
@@ -342,6 +362,7 @@ void env_unmap(void *addr, size_t len)
 {
 	/* Fails only where the map count is at its limit and the range is in the middle
 	 * of one: then at least the contents go. */
+	len = kernel_pages(len);
 	if (munmap(addr, len))
 		env_discard(addr, len);
 }
@@ -396,7 +417,7 @@ void env_discards_add(struct env_discards *d, void *addr, size_t len)
 
 size_t env_page_size(enum pp_memory kind)
 {
-	return kind == PP_MEMORY_BASE ? PP_BASE_PAGE : HUGE_BYTES;
+	return kind == PP_MEMORY_BASE ? env_kernel_page() : HUGE_BYTES;
 }
 
 /* ---- time, identity, words -------------------------------------------------------------- */

@@ -624,13 +624,46 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 
 static bool can_discard(const struct pp_chunk *c)
 {
-	return c->span->memory != PP_MEMORY_HUGETLB && c->pool->page_size % PP_BASE_PAGE == 0;
+	return c->span->memory != PP_MEMORY_HUGETLB && c->pool->together;
+}
+
+/* From page `from` up to page `to`, of the word that `from` is in. */
+static uint64_t bits_of_word(uint32_t from, uint32_t to)
+{
+	uint64_t bits = ~0ull << from % 64;
+
+	return to / 64 > from / 64 ? bits : bits & ~(~0ull << to % 64);
+}
+
+/* Of these pages those that fill pages of the kernel's, with what lies behind the chunk's last. */
+static uint64_t whole_pages(const struct pp_chunk *c, unsigned word, uint64_t bits)
+{
+	unsigned together = c->pool->together;
+	uint64_t firsts = together == 64 ? 1 : ~0ull / ((1ull << together) - 1);
+	uint64_t pages = bits_of_word(word * 64, c->n_pages);
+
+	bits |= ~pages; /* nobody has those */
+	for (unsigned n = 1; n < together; n *= 2)
+		bits &= bits >> n;
+	bits &= firsts;
+	for (unsigned n = 1; n < together; n *= 2)
+		bits |= bits << n;
+	return bits & pages;
+}
+
+/* The memory of pages from a kernel's page's first on; the last may be the chunk's. */
+static size_t bytes_of(const struct pp_chunk *c, uint32_t n)
+{
+	size_t unit = (size_t)c->pool->together * c->pool->page_size;
+
+	return ((size_t)n * c->pool->page_size + unit - 1) / unit * unit;
 }
 
 /*
- * Pages of a zombie are coming home: their memory goes back, and with it that of their
+ * Pages of a zombie have come home: their memory goes back, and with it that of their
  * neighbours in the word that are home and still have theirs. The pages aren't counted yet,
- * so the chunk is there, and what is home stays there.
+ * so the chunk is there, and what is home stays there. Of pages that share one of the kernel's
+ * the last to come sees them all.
  */
 static void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
@@ -643,9 +676,10 @@ static void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 		before = bits;
 		bits |= (bits << 1 | bits >> 1) & kept;
 	}
+	bits = whole_pages(c, word, bits);
 	env_or_relaxed(&c->given[word], bits);
 	while (next_run(&bits, &lo, &n))
-		env_discard(page_addr(c, word * 64 + lo), n * (size_t)c->pool->page_size);
+		env_discard(page_addr(c, word * 64 + lo), bytes_of(c, n));
 }
 
 /* The next run of pages that are home, from `from` on. False: there is none. */
@@ -673,17 +707,9 @@ static bool next_home(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uin
 	return true;
 }
 
-/* From page `from` up to page `to`, of the word that `from` is in. */
-static uint64_t bits_of_word(uint32_t from, uint32_t to)
-{
-	uint64_t bits = ~0ull << from % 64;
-
-	return to / 64 > from / 64 ? bits : bits & ~(~0ull << to % 64);
-}
-
 static void discard_run(struct env_discards *many, struct pp_chunk *c, uint32_t first, uint32_t n)
 {
-	env_discards_add(many, page_addr(c, first), (size_t)n * c->pool->page_size);
+	env_discards_add(many, page_addr(c, first), bytes_of(c, n));
 	for (uint32_t i = first; i < first + n; i = i / 64 * 64 + 64) {
 		uint64_t bits = bits_of_word(i, first + n);
 
@@ -720,6 +746,18 @@ static void discard_longest(struct env_discards *many, struct pp_chunk *c)
 		discard_run(many, c, first, longest);
 }
 
+/* Of a run of free pages: as many as fill pages of the kernel's. */
+static void discard_whole(struct env_discards *many, struct pp_chunk *c, uint32_t lo, uint32_t n)
+{
+	uint32_t beyond = c->pool->together - 1, end = lo + n;
+
+	lo = (lo + beyond) & ~beyond;
+	if (end < c->n_pages)
+		end &= ~beyond;
+	if (lo < end)
+		discard_run(many, c, lo, end - lo);
+}
+
 void pool_discard(struct pp_pool *pool)
 {
 	struct chunk_walk walk = chunk_walk(pool);
@@ -727,7 +765,7 @@ void pool_discard(struct pp_pool *pool)
 
 	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
 		for (uint32_t lo = 0, n = 0; can_discard(c) && next_home(c, lo + n, &lo, &n);)
-			discard_run(&many, c, lo, n);
+			discard_whole(&many, c, lo, n);
 	env_discards_end(&many);
 }
 
@@ -738,14 +776,14 @@ static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 	bool revoked = env_load_relaxed(&pool->gate->revoked);
 	uint64_t twice;
 
-	/* while it is being drained pool_let_go will do that, for many at once */
-	if (revoked && env_load_relaxed(&pool->let_go))
-		discard_coming(c, word, bits);
 	twice = env_or_seq_cst(&c->home[word], bits) & bits;
 	if (env_unlikely(twice)) {
 		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
 		bits &= ~twice;
 	}
+	/* while it is being drained pool_let_go will do that, for many at once */
+	if (revoked && bits && env_load_relaxed(&pool->let_go))
+		discard_coming(c, word, bits);
 	/* so that the owner finds it; pairs with scan_chunk */
 	if (!revoked && !env_load_seq_cst(&c->queued) && !env_xchg_seq_cst(&c->queued, 1))
 		stack_push(&pool->returned, c, &c->returned);

@@ -241,6 +241,14 @@ static bool power_of_two(uint32_t n)
 	return n && !(n & (n - 1));
 }
 
+/* How many pages come from and go to the system together. */
+static uint32_t pages_together(uint32_t page_size)
+{
+	size_t n = env_kernel_page() / page_size;
+
+	return n > 64 ? 0 : n ? (uint32_t)n : 1;
+}
+
 static int check_params(struct pp_pool_params *p)
 {
 	if (!p->page_size)
@@ -251,6 +259,8 @@ static int check_params(struct pp_pool_params *p)
 	    p->chunk_size < PP_BASE_PAGE || p->chunk_size > 1u << 30 ||
 	    p->page_size > p->chunk_size)
 		return -EINVAL;
+	if (p->chunk_size < env_kernel_page()) /* it has pages of the kernel's to itself */
+		p->chunk_size = (uint32_t)env_kernel_page();
 	if (p->dir != PP_DMA_BIDIRECTIONAL && p->dir != PP_DMA_TO_DEVICE &&
 	    p->dir != PP_DMA_FROM_DEVICE)
 		return -EINVAL;
@@ -270,6 +280,7 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	strcpy(pool->label, pool->name);
 	pool->id = env_add_relaxed(&next_id, 1);
 	pool->page_size = p->page_size;
+	pool->together = pages_together(p->page_size);
 	pool->refs = 1;
 	env_lock_init(&pool->lock);
 	list_init(&pool->spans);

@@ -206,6 +206,7 @@ struct pp_pool {
 	/* Read by all, written hardly ever. */
 	struct pp_gate *gate; /* first: pp_page_get */
 	uint32_t page_size;
+	uint32_t together; /* pages that share a page of the kernel's; 0: more than a word has bits */
 	bool watch; /* debug mode `pages`: cache and returns are closed, so that every get and
 		       put takes the way through the chunk, where the watching is */
 
