@@ -599,6 +599,59 @@ static void a_stale_access_leaves_no_shadow(void)
 	pp_soft_destroy(iommu);
 }
 
+static void a_stale_shadow_goes_when_its_entry_makes_room(void)
+{
+	struct pp_iommu *iommu = incoherent_domain();
+	const size_t set = 64 * PAGE; /* so far apart, pages are in one set of the IOTLB */
+
+	map(iommu, IOVA, memory, PAGE, RW);
+	for (unsigned i = 1; i <= 4; i++)
+		map(iommu, IOVA + i * set, memory + i * PAGE, PAGE, RW);
+	write_byte(iommu, IOVA, 1);
+	unmap(iommu, IOVA, PAGE);
+	check_eq(write_byte(iommu, IOVA, 2), 0, "unmapped, it is served still");
+	for (unsigned i = 1; i <= 4; i++)
+		write_byte(iommu, IOVA + i * set, 3);
+	check_eq(write_byte(iommu, IOVA, 4), -EFAULT, "until others need its place");
+	for (unsigned i = 1; i <= 4; i++)
+		unmap(iommu, IOVA + i * set, PAGE);
+	check_eq(stats(iommu).shadow_bytes, 0, "nothing is mapped: no shadow is left");
+	invalidate(iommu, 0, SIZE_MAX);
+	check_eq(stats(iommu).shadow_bytes, 0, "nor after the flush");
+	pp_soft_destroy(iommu);
+}
+
+/* A page of a leaf of 2 MiB is unmapped, the others stay; the device uses both. */
+static void part_of_a_leaf_goes(size_t gone, size_t stays)
+{
+	struct pp_iommu *iommu = incoherent_domain();
+	char *large = aligned_alloc(M2, M2);
+
+	iommu->ops->map(iommu, IOVA, large, M2, M2, RW);
+	read_byte(iommu, IOVA); /* the IOTLB holds the leaf */
+	check_eq(unmap(iommu, IOVA + gone, PAGE), PAGE, "one page of 512 goes");
+	write_byte(iommu, IOVA + gone, 5);
+	write_byte(iommu, IOVA + stays, 6);
+	invalidate(iommu, IOVA + gone, PAGE);
+	check_eq(read_byte(iommu, IOVA + gone), -EFAULT, "then it faults");
+	check_eq(sync_for(iommu, IOVA + stays, 1, true), 0, "another one is synced");
+	check_eq(large[stays], 6, "and what the device wrote there is there");
+	if (gone)
+		unmap(iommu, IOVA, gone);
+	if (gone + PAGE < M2)
+		unmap(iommu, IOVA + gone + PAGE, M2 - gone - PAGE);
+	check_eq(stats(iommu).shadow_bytes, 0, "with the rest the last shadow goes");
+	pp_soft_destroy(iommu);
+	free(large);
+}
+
+static void an_invalidation_takes_the_shadows_of_what_is_gone_only(void)
+{
+	part_of_a_leaf_goes(0, 3 * PAGE);
+	part_of_a_leaf_goes(3 * PAGE, 0);
+	part_of_a_leaf_goes(M2 - PAGE, PAGE);
+}
+
 /* ---- statistics ------------------------------------------------------------------ */
 
 static void everything_is_counted(void)
@@ -666,6 +719,8 @@ int main(void)
 	run(shadows_go_with_the_mapping);
 	run(an_unmap_leaves_the_other_mapping_of_the_page);
 	run(a_stale_access_leaves_no_shadow);
+	run(a_stale_shadow_goes_when_its_entry_makes_room);
+	run(an_invalidation_takes_the_shadows_of_what_is_gone_only);
 	run(everything_is_counted);
 	run(a_conflict_is_refused_and_changes_nothing);
 	return tap_end();

@@ -93,15 +93,17 @@ size_t shadow_sync(struct shadow *s, pp_iova_t iova, char *addr, size_t len, boo
 	return lost;
 }
 
-/* Take out what lies in a range of one chain. */
-static size_t drop_from(struct shadow *s, struct shadow_page **p, pp_iova_t iova, size_t len)
+/* Take out what lies in a range of one chain and isn't mapped in `but`. */
+static size_t drop_from(struct shadow *s, struct shadow_page **p, pp_iova_t iova, size_t len,
+			const struct table *but)
 {
+	struct leaf leaf;
 	size_t lost = 0;
 
 	while (*p) {
 		struct shadow_page *gone = *p;
 
-		if (gone->iova - iova >= len) {
+		if (gone->iova - iova >= len || (but && table_walk(but, gone->iova, &leaf))) {
 			p = &gone->next;
 			continue;
 		}
@@ -113,17 +115,17 @@ static size_t drop_from(struct shadow *s, struct shadow_page **p, pp_iova_t iova
 	return lost;
 }
 
-size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len)
+size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len, const struct table *but)
 {
 	size_t lost = 0;
 
 	if (len / PP_BASE_PAGE > s->n_buckets)
 		for (uint64_t i = 0; i < s->n_buckets; i++)
-			lost += drop_from(s, &s->bucket[i], iova, len);
+			lost += drop_from(s, &s->bucket[i], iova, len, but);
 	else
 		for (size_t off = 0; off < len; off += PP_BASE_PAGE)
 			lost += drop_from(s, &s->bucket[bucket_of(s, iova + off)], iova + off,
-					  PP_BASE_PAGE);
+					  PP_BASE_PAGE, but);
 	if (!s->n)
 		shadow_free(s);
 	return lost;

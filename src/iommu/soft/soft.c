@@ -99,26 +99,26 @@ static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 	env_lock(&s->table_lock);
 	unmapped = table_unmap(&s->table, iova, len);
 	env_unlock(&s->table_lock);
-	lost = s->shadow.n ? shadow_drop(&s->shadow, iova, len) : 0;
+	lost = s->shadow.n ? shadow_drop(&s->shadow, iova, len, NULL) : 0;
 	if (lost && !s->blocked) /* of a device that has gone nobody could sync it any more */
 		say_lost(s, "unmapped", iova, len, lost);
 	env_unlock(&s->tlb_lock);
 	return unmapped;
 }
 
-/* A stale translation may have made a shadow of what is mapped no more. */
-static void drop_stale_shadows(struct soft *s)
+/*
+ * An IOTLB entry ends, by invalidation or because another one takes its place: if it was stale it
+ * may have made shadows of pages that are mapped no more. A large leaf may be stale in part. The
+ * table is locked.
+ */
+static void drop_stale_shadow(struct soft *s, const struct leaf *e)
 {
-	struct leaf leaf;
+	struct leaf now;
 
-	env_lock(&s->table_lock);
-	for (unsigned i = 0; s->shadow.n && i < TLB_SETS * TLB_WAYS; i++) {
-		const struct leaf *e = &s->tlb[0][0] + i;
-
-		if (e->size && !table_walk(&s->table, e->iova, &leaf))
-			shadow_drop(&s->shadow, e->iova, e->size);
-	}
-	env_unlock(&s->table_lock);
+	if (!e->size || !s->shadow.n)
+		return;
+	if (!table_walk(&s->table, e->iova, &now) || now.size < e->size)
+		shadow_drop(&s->shadow, e->iova, e->size, &s->table);
 }
 
 static void soft_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
@@ -126,17 +126,18 @@ static void soft_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 	struct soft *s = soft_of(iommu);
 
 	env_lock(&s->tlb_lock);
-	drop_stale_shadows(s);
-	if (len == SIZE_MAX) {
-		memset(s->tlb, 0, sizeof s->tlb);
-		s->tlb_sizes = 0;
-	}
-	for (unsigned i = 0; len != SIZE_MAX && i < TLB_SETS * TLB_WAYS; i++) {
+	env_lock(&s->table_lock);
+	for (unsigned i = 0; i < TLB_SETS * TLB_WAYS; i++) {
 		struct leaf *e = &s->tlb[0][0] + i;
 
-		if (e->size && e->iova < iova + len && iova < e->iova + e->size)
-			e->size = 0;
+		if (len != SIZE_MAX && (e->iova >= iova + len || iova >= e->iova + e->size))
+			continue;
+		drop_stale_shadow(s, e);
+		e->size = 0;
 	}
+	env_unlock(&s->table_lock);
+	if (len == SIZE_MAX)
+		s->tlb_sizes = 0;
 	env_unlock(&s->tlb_lock);
 }
 
@@ -292,20 +293,21 @@ static struct leaf *tlb_find(struct soft *s, pp_iova_t iova)
 
 static struct leaf *tlb_fill(struct soft *s, pp_iova_t iova)
 {
-	struct leaf leaf, *e;
+	struct leaf leaf, *e = NULL;
 	unsigned set;
 	bool found;
 
 	s->stats.iotlb_misses++;
 	env_lock(&s->table_lock);
 	found = table_walk(&s->table, iova, &leaf);
+	if (found) {
+		set = (iova / leaf.size) % TLB_SETS;
+		e = &s->tlb[set][s->victim[set]++ % TLB_WAYS];
+		drop_stale_shadow(s, e);
+		*e = leaf;
+		s->tlb_sizes |= leaf.size;
+	}
 	env_unlock(&s->table_lock);
-	if (!found)
-		return NULL;
-	set = (iova / leaf.size) % TLB_SETS;
-	e = &s->tlb[set][s->victim[set]++ % TLB_WAYS];
-	*e = leaf;
-	s->tlb_sizes |= leaf.size;
 	return e;
 }
 

@@ -30,11 +30,11 @@ struct leaf {
 	unsigned prot;
 };
 
-/* All or nothing: 0, -EEXIST, -ENOMEM. */
-int table_map(struct table *t, pp_iova_t iova, char *addr, size_t len, size_t page_size,
+/* Lengths are of IOVA space: 64 bits where size_t has 32. All or nothing: 0, -EEXIST, -ENOMEM. */
+int table_map(struct table *t, pp_iova_t iova, char *addr, uint64_t len, size_t page_size,
 	      unsigned prot);
 /* Unmap what is mapped of the range; returns the bytes. Splits leaves where it must. */
-size_t table_unmap(struct table *t, pp_iova_t iova, size_t len);
+uint64_t table_unmap(struct table *t, pp_iova_t iova, uint64_t len);
 /* The leaf that translates an address. */
 bool table_walk(const struct table *t, pp_iova_t iova, struct leaf *out);
 
@@ -62,8 +62,8 @@ struct shadow_page {
 struct shadow_page *shadow_of(struct shadow *s, pp_iova_t page);
 /* Move bytes between memory and copies. Returns how many that the device wrote were lost. */
 size_t shadow_sync(struct shadow *s, pp_iova_t iova, char *addr, size_t len, bool for_cpu);
-/* Forget the copies of a range, len not 0. Returns the same. */
-size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len);
+/* Forget the copies of a range, len not 0, but for pages that `but` maps. Returns the same. */
+size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len, const struct table *but);
 /* The lines of a page that hold bytes [off, off + len), as in `dirty`. */
 uint64_t shadow_lines(size_t off, size_t len);
 void shadow_free(struct shadow *s);

@@ -59,7 +59,7 @@ static bool table_empty(const uint64_t *page)
 }
 
 /* The largest leaf that fits at iova, addr with len left, of memory of page_size. */
-static unsigned leaf_level(pp_iova_t iova, const char *addr, size_t len, size_t page_size)
+static unsigned leaf_level(pp_iova_t iova, const char *addr, uint64_t len, size_t page_size)
 {
 	unsigned level = 3;
 
@@ -107,15 +107,15 @@ static int split_leaf(struct table *t, uint64_t *entry, unsigned level)
 }
 
 /* Unmap [iova, iova + len) below one table; empty subtables go. Returns the bytes. */
-static size_t unmap_below(struct table *t, uint64_t *page, unsigned level, pp_iova_t iova,
-			  size_t len)
+static uint64_t unmap_below(struct table *t, uint64_t *page, unsigned level, pp_iova_t iova,
+			    uint64_t len)
 {
-	size_t done = 0, unmapped = 0;
+	uint64_t done = 0, unmapped = 0;
 
 	while (done < len) {
 		pp_iova_t at = iova + done;
 		uint64_t *entry = &page[level_index(at, level)];
-		size_t here = level_size(level) - (at & (level_size(level) - 1));
+		uint64_t here = level_size(level) - (at & (level_size(level) - 1));
 
 		if (here > len - done)
 			here = len - done;
@@ -140,9 +140,9 @@ static size_t unmap_below(struct table *t, uint64_t *page, unsigned level, pp_io
 	return unmapped;
 }
 
-size_t table_unmap(struct table *t, pp_iova_t iova, size_t len)
+uint64_t table_unmap(struct table *t, pp_iova_t iova, uint64_t len)
 {
-	size_t unmapped;
+	uint64_t unmapped;
 
 	if (!t->root)
 		return 0;
@@ -155,10 +155,10 @@ size_t table_unmap(struct table *t, pp_iova_t iova, size_t len)
 }
 
 /* Below a failed map_leaf tables without an entry may have been left: take them away. */
-int table_map(struct table *t, pp_iova_t iova, char *addr, size_t len, size_t page_size,
+int table_map(struct table *t, pp_iova_t iova, char *addr, uint64_t len, size_t page_size,
 	      unsigned prot)
 {
-	size_t done = 0;
+	uint64_t done = 0;
 	int ret = 0;
 
 	if (!t->root) {
