@@ -30,7 +30,7 @@ struct pp_soft_params {
 /**
  * Make a domain of the software IOMMU.
  * @param params  NULL: the defaults, a coherent and strict domain.
- * @return 0; -EINVAL: bits out of range; -E2BIG: see PP_PARAMS; -ENOMEM.
+ * @return 0; -EINVAL: bits out of range, or out is NULL; -E2BIG: see PP_PARAMS; -ENOMEM.
  */
 PP_API int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params);
 
@@ -42,7 +42,7 @@ PP_API void pp_soft_destroy(struct pp_iommu *iommu);
  * The domain must live.
  * @param iova,len  bytes, any alignment and length; done page by page, up to the
  *                  first fault.
- * @return 0; -EFAULT: refused and logged.
+ * @return 0; -EFAULT: refused and logged; -EINVAL: no domain, or no buffer.
  */
 PP_API int pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len);
 PP_API int pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len);

@@ -114,6 +114,10 @@ static void parameters_are_checked(void)
 	p.incoherent = true; /* beyond its size: not looked at */
 	require(!pp_soft_create(&iommu, &p), "a shorter one is fine");
 	check(!iommu->incoherent && !iommu->deferred, "what it lacks is zero");
+	check_eq(pp_soft_read(iommu, IOVA, NULL, 1), -EINVAL, "an access without a buffer");
+	check_eq(pp_soft_write(NULL, IOVA, &p, 1), -EINVAL, "or without a domain");
+	check_eq(pp_soft_faults(NULL, NULL, 1), 0, "no domain has no faults");
+	check_eq(pp_soft_create(NULL, NULL), -EINVAL, "no place for a domain");
 	pp_soft_destroy(iommu);
 	pp_soft_destroy(NULL);
 }

@@ -299,6 +299,34 @@ static void a_failed_allocation_changes_nothing(void)
 	check(gone(&t), "no table is left");
 }
 
+/* A domain's own tables come first, and are there again; what a lone page takes is all of them. */
+static void a_lone_page_asks_for_no_memory(void)
+{
+	static uint64_t own[TABLE_OWN][TABLE_ENTRIES] __attribute__((aligned(4096)));
+	struct table t;
+	struct fail f;
+
+	table_init(&t, own[0]);
+	for (unsigned i = 0; i < 3; i++) {
+		check_eq(table_map(&t, G1 * (1 + 100 * i), memory(4 * G1), K4, K4, RW), 0, "mapped");
+		check(t.root >= own[0] && t.root < own[TABLE_OWN], "in tables of its own");
+		check_eq(t.pages, 4, "which count");
+		check_eq(table_map(&t, 300 * G1, memory(4 * G1), K4, K4, RW), 0,
+			 "another one, elsewhere");
+		check_eq(t.pages, 6, "takes two more");
+		check_eq(table_unmap(&t, G1 * (1 + 100 * i), K4), K4, "the first goes");
+		check_eq(table_unmap(&t, 300 * G1, K4), K4, "the other one too");
+		check(gone(&t), "no table is left");
+	}
+	check_eq(fail_each(&t, G1, K4, 0), 4, "each may be the one that can't be had");
+	fail_begin(&f, "alloc", 4);
+	table_map(&t, G1, memory(4 * G1), K4, K4, RW);
+	table_map(&t, 300 * G1, memory(4 * G1), K4, K4, RW);
+	check(fail_end(&f) && t.pages == 4, "nor can more than these: the page stays alone");
+	table_unmap(&t, G1, K4);
+	check(gone(&t), "no table is left");
+}
+
 static void an_unmap_that_cannot_split_tells_by_its_size(void)
 {
 	struct table t = { 0 };
@@ -419,6 +447,7 @@ int main(void)
 	run(an_unmap_counts_what_was_mapped_only);
 	run(an_emptied_split_leaf_gives_its_table_back);
 	run(a_failed_allocation_changes_nothing);
+	run(a_lone_page_asks_for_no_memory);
 	run(an_unmap_that_cannot_split_tells_by_its_size);
 	run(random_maps_and_unmaps_do_what_an_array_says);
 	return tap_end();

@@ -34,6 +34,7 @@ struct soft {
 
 	struct env_lock table_lock;
 	struct table table;
+	uint64_t tables[TABLE_OWN][TABLE_ENTRIES] __attribute__((aligned(4096))); /* the table's */
 };
 
 static struct soft *soft_of(struct pp_iommu *iommu)
@@ -127,7 +128,7 @@ static void soft_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 
 	env_lock(&s->tlb_lock);
 	env_lock(&s->table_lock);
-	for (unsigned i = 0; i < TLB_SETS * TLB_WAYS; i++) {
+	for (unsigned i = 0; s->tlb_sizes && i < TLB_SETS * TLB_WAYS; i++) {
 		struct leaf *e = &s->tlb[0][0] + i;
 
 		if (len != SIZE_MAX && (e->iova >= iova + len || iova >= e->iova + e->size))
@@ -229,6 +230,8 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 	struct soft *s;
 	int ret = params ? env_params(&p, sizeof p, params) : 0;
 
+	if (!out)
+		return -EINVAL;
 	*out = NULL;
 	if (ret)
 		return ret;
@@ -236,11 +239,12 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 		p.address_bits = 64;
 	if (p.address_bits < 32 || p.address_bits > 64)
 		return -EINVAL;
-	s = env_zalloc(sizeof *s);
+	s = env_zalloc_aligned(sizeof *s, _Alignof(struct soft));
 	if (!s)
 		return -ENOMEM;
 	env_lock_init(&s->tlb_lock);
 	env_lock_init(&s->table_lock);
+	table_init(&s->table, s->tables[0]);
 	s->blocked = true;
 	s->device_bits = p.address_bits;
 	s->iommu = (struct pp_iommu){
@@ -377,6 +381,8 @@ static int soft_access(struct pp_iommu *iommu, pp_iova_t iova, char *buf, size_t
 	struct soft *s = soft_of(iommu);
 	int ret = 0;
 
+	if (!iommu || (!buf && len))
+		return -EINVAL;
 	env_lock(&s->tlb_lock);
 	if (write)
 		s->stats.dma_writes++;
@@ -414,6 +420,8 @@ unsigned pp_soft_faults(struct pp_iommu *iommu, struct pp_soft_fault *out, unsig
 	struct soft *s = soft_of(iommu);
 	unsigned i;
 
+	if (!iommu || !out)
+		return 0;
 	env_lock(&s->tlb_lock);
 	for (i = 0; i < n && i < PP_SOFT_FAULT_LOG && i < s->stats.faults; i++)
 		out[i] = s->log[(s->stats.faults - 1 - i) % PP_SOFT_FAULT_LOG];

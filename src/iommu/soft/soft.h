@@ -17,10 +17,20 @@
 
 /* ---- table.c: four levels of 512 entries --------------------------------------- */
 
+#define TABLE_ENTRIES 512u
+#define TABLE_OWN LEVELS /* as many as a lone page needs */
+#define LEVELS 4
+
+/* All zero: an empty one. */
 struct table {
 	uint64_t *root; /* NULL while nothing is mapped */
+	uint64_t root_present; /* entries of it, as an entry counts those of its table */
 	uint64_t pages; /* tables in use, the root too */
+	uint64_t *own, *spare; /* see table_init */
 };
+
+/* An empty one that has TABLE_OWN tables of the caller's, zeroed, before it asks for memory. */
+void table_init(struct table *t, uint64_t *own);
 
 /* A translation: one leaf. */
 struct leaf {

@@ -2,18 +2,18 @@
  * table.c - the software IOMMU's page table: VT-d's four-level second stage, with host
  * addresses in place of physical ones. Uses env only; its caller locks.
  *
- * Invariant: a table other than the root has at least one present entry; `pages`
- * counts the tables. So an empty domain has no page-table page at all.
+ * Invariant: a table has at least one present entry; what leads to it counts them, in bits that
+ * hardware ignores; `pages` counts the tables. So an empty domain has no page-table page at all.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "iommu/soft/soft.h"
 
-#define LEVELS 4
-#define ENTRIES 512u
+#define ENTRIES TABLE_ENTRIES
 #define ENTRY_PROT 0x7ull /* PP_PROT_*, as in the contract; 0 with no LEAF: not present */
 #define ENTRY_LEAF 0x80ull /* the page-size bit; set on 4 KiB leaves too */
 #define ENTRY_ADDR (~0xfffull)
+#define ENTRY_ONE (1ull << 52) /* of a table: from here on, how many of its entries are present */
 
 static unsigned level_shift(unsigned level) /* 1: 4 KiB leaves, 2: 2 MiB, 3: 1 GiB */
 {
@@ -32,30 +32,45 @@ static unsigned level_index(pp_iova_t iova, unsigned level)
 
 static uint64_t *entry_table(uint64_t entry)
 {
-	return (uint64_t *)(uintptr_t)(entry & ENTRY_ADDR);
+	return (uint64_t *)(uintptr_t)(entry & ENTRY_ADDR & (ENTRY_ONE - 1));
 }
 
 static uint64_t *table_new(struct table *t)
 {
-	/* page-aligned, as hardware wants it and as the entry's low bits need it */
-	uint64_t *page = env_zalloc_aligned(4096, 4096);
+	uint64_t *page = t->spare;
 
+	if (!page) {
+		/* page-aligned, as hardware wants it and as the entry's low bits need it */
+		page = env_zalloc_aligned(4096, 4096);
+	} else if (env_fault("alloc")) {
+		return NULL;
+	} else {
+		t->spare = (uint64_t *)(uintptr_t)page[0];
+		page[0] = 0;
+	}
 	t->pages += page != NULL;
 	return page;
 }
 
+/* Its entries are 0. */
 static void table_free(struct table *t, uint64_t *page)
 {
 	t->pages--;
-	env_free(page);
+	if (!t->own || page < t->own || page >= t->own + TABLE_OWN * ENTRIES) {
+		env_free(page);
+		return;
+	}
+	page[0] = (uintptr_t)t->spare;
+	t->spare = page;
 }
 
-static bool table_empty(const uint64_t *page)
+void table_init(struct table *t, uint64_t *own)
 {
-	for (unsigned i = 0; i < ENTRIES; i++)
-		if (page[i])
-			return false;
-	return true;
+	*t = (struct table){ .own = own };
+	for (unsigned i = 0; i < TABLE_OWN; i++) {
+		own[i * ENTRIES] = (uintptr_t)t->spare;
+		t->spare = &own[i * ENTRIES];
+	}
 }
 
 /* The largest leaf that fits at iova, addr with len left, of memory of page_size. */
@@ -71,7 +86,7 @@ static unsigned leaf_level(pp_iova_t iova, const char *addr, uint64_t len, size_
 
 static int map_leaf(struct table *t, pp_iova_t iova, char *addr, unsigned leaf, unsigned prot)
 {
-	uint64_t *page = t->root;
+	uint64_t *page = t->root, *up = &t->root_present;
 
 	for (unsigned level = LEVELS; level > leaf; level--) {
 		uint64_t *entry = &page[level_index(iova, level)];
@@ -84,12 +99,15 @@ static int map_leaf(struct table *t, pp_iova_t iova, char *addr, unsigned leaf, 
 			if (!sub)
 				return -ENOMEM;
 			*entry = (uintptr_t)sub;
+			*up += ENTRY_ONE;
 		}
+		up = entry;
 		page = entry_table(*entry);
 	}
 	if (page[level_index(iova, leaf)])
 		return -EEXIST;
 	page[level_index(iova, leaf)] = (uintptr_t)addr | ENTRY_LEAF | prot;
+	*up += ENTRY_ONE;
 	return 0;
 }
 
@@ -102,13 +120,16 @@ static int split_leaf(struct table *t, uint64_t *entry, unsigned level)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ENTRIES; i++)
 		sub[i] = *entry + i * level_size(level - 1);
-	*entry = (uintptr_t)sub;
+	*entry = (uintptr_t)sub | ENTRIES * ENTRY_ONE;
 	return 0;
 }
 
-/* Unmap [iova, iova + len) below one table; empty subtables go. Returns the bytes. */
-static uint64_t unmap_below(struct table *t, uint64_t *page, unsigned level, pp_iova_t iova,
-			    uint64_t len)
+/*
+ * Unmap [iova, iova + len) below one table, whose entries *up counts; empty subtables go. Returns the
+ * bytes.
+ */
+static uint64_t unmap_below(struct table *t, uint64_t *page, uint64_t *up, unsigned level,
+			    pp_iova_t iova, uint64_t len)
 {
 	uint64_t done = 0, unmapped = 0;
 
@@ -122,19 +143,19 @@ static uint64_t unmap_below(struct table *t, uint64_t *page, unsigned level, pp_
 		done += here;
 		if (!*entry)
 			continue;
-		if (*entry & ENTRY_LEAF) {
-			if (here == level_size(level)) {
-				*entry = 0;
-				unmapped += here;
-				continue;
-			}
-			if (split_leaf(t, entry, level))
-				continue; /* stays mapped: the size returned tells */
+		if ((*entry & ENTRY_LEAF) && here == level_size(level)) {
+			*entry = 0;
+			*up -= ENTRY_ONE;
+			unmapped += here;
+			continue;
 		}
-		unmapped += unmap_below(t, entry_table(*entry), level - 1, at, here);
-		if (table_empty(entry_table(*entry))) {
+		if ((*entry & ENTRY_LEAF) && split_leaf(t, entry, level))
+			continue; /* stays mapped: the size returned tells */
+		unmapped += unmap_below(t, entry_table(*entry), entry, level - 1, at, here);
+		if (*entry < ENTRY_ONE) {
 			table_free(t, entry_table(*entry));
 			*entry = 0;
+			*up -= ENTRY_ONE;
 		}
 	}
 	return unmapped;
@@ -146,8 +167,8 @@ uint64_t table_unmap(struct table *t, pp_iova_t iova, uint64_t len)
 
 	if (!t->root)
 		return 0;
-	unmapped = unmap_below(t, t->root, LEVELS, iova, len);
-	if (table_empty(t->root)) {
+	unmapped = unmap_below(t, t->root, &t->root_present, LEVELS, iova, len);
+	if (!t->root_present) {
 		table_free(t, t->root);
 		t->root = NULL;
 	}
