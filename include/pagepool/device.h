@@ -77,8 +77,8 @@ struct pp_device_params {
 	/** For messages: at most 31 bytes are kept. Required. */
 	const char *name;
 	/**
-	 * The device's IOMMU domain, from a back end's constructor. Required.
-	 * The device owns it from a successful registration on, and destroys it.
+	 * The device's IOMMU domain, from a back end's constructor. Required, and no other
+	 * device's. The device owns it from a successful registration on, and destroys it.
 	 */
 	struct pp_iommu *iommu;
 	/** What the device really can address, in bits: 32 to 64. 0 is 64. */
@@ -89,10 +89,14 @@ struct pp_device_params {
 
 /**
  * Register a device: it is PRESENT, has a domain that translates nothing, and
- * may be bound.
+ * may be bound. IOVA that its domain can't use and others could is out of use for all of
+ * them until it is unregistered: see struct pp_iommu.
  * @param out  the device, for pp_device_unregister.
- * @return 0; -EINVAL: no name or domain, bits out of range; -E2BIG: see
- *         PP_PARAMS; -ENOMEM.
+ * @return 0; -EINVAL: no parameters, name or domain, bits out of range, or a domain that
+ *         breaks its contract as far as can be seen: a function or all page sizes of 4 KiB
+ *         missing, ranges that are empty, overlap, don't ascend or have parts of pages (in
+ *         debug mode a sentence says which); -EBUSY: another device has the domain;
+ *         -E2BIG: see PP_PARAMS; -ENOMEM.
  */
 PP_API int pp_device_register(struct pp_device **out, const struct pp_device_params *params);
 

@@ -45,7 +45,8 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
  * @param out   the DMA address; PP_IOVA_NONE on failure.
  * @return 0; -EINVAL: no address or length, a length that wraps, a bad direction;
  *         -ENODEV: the binding has ended or is ending; -ENOSPC: no IOVA within the
- *         mask; -ENOMEM; or what the back end's map returned.
+ *         mask (all devices of 32 bits share 4 GiB of it, see iommu.h); -ENOMEM; -EIO: the
+ *         back end broke its contract; or what its map returned.
  */
 #define pp_dma_map(binding, addr, len, dir, out) \
 	pp_dma_map_at((binding), (addr), (len), (dir), (out), PP_PLACE)

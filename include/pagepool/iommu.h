@@ -5,6 +5,11 @@
  * and hands it to pp_device_register. The library serialises the control calls of
  * one domain. A back end knows nothing of pools or drivers.
  *
+ * Addresses come from one space for all domains of the process, so that a page can have the
+ * same one on every device; and a page that is mapped for one device only has one that no other
+ * device of the process uses. So all devices that can address 32 bits share 4 GiB of IOVA, less
+ * its first page and their windows: when that is in use, by whomever, a map returns -ENOSPC.
+ *
  * For all calls: iova, addr and len are multiples of the smallest page size, len is
  * not 0, and the range lies within one of the domain's ranges.
  *
@@ -30,6 +35,8 @@ enum pp_prot {
 };
 
 struct pp_iommu_ops {
+	/* All are required, but for sync of a coherent domain, and stats. */
+
 	/** Names the kind in messages: "soft", "vfio". */
 	const char *kind;
 	/** Free everything. Nothing is mapped any more. */
@@ -38,7 +45,8 @@ struct pp_iommu_ops {
 	 * pre: no part of the range is mapped. All or nothing.
 	 * @param page_size  the memory's own page size: no leaf may be larger.
 	 * @return 0; -ENOMEM; -ENOSPC: a limit of the IOMMU; -EEXIST: something is
-	 *         mapped there.
+	 *         mapped there; or another negative errno. What is neither is taken for -EIO,
+	 *         told in debug mode, and followed by unmap and invalidate of the range.
 	 */
 	int (*map)(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
 		   size_t page_size, unsigned prot);
@@ -59,9 +67,9 @@ struct pp_iommu_ops {
 	 * whole domain. The library blocks a domain when it is registered.
 	 */
 	void (*block)(struct pp_iommu *iommu, bool on);
-	/** Incoherent domains only, else NULL. @return 0; -EINVAL: not mapped. */
+	/** Of incoherent domains only. @return 0; -EINVAL: not mapped; as map. */
 	int (*sync)(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu);
-	/** Fill in what only the back end knows: page_table_bytes and after. */
+	/** Fill in what only the back end knows: page_table_bytes and after. May be NULL. */
 	void (*stats)(struct pp_iommu *iommu, struct pp_domain_stats *stats);
 };
 
@@ -73,7 +81,13 @@ struct pp_iova_range {
 
 struct pp_iommu {
 	const struct pp_iommu_ops *ops; /**< static const */
-	struct pp_iova_range ranges[PP_IOMMU_RANGES]; /**< usable, ascending */
+	/**
+	 * What the device can use: ascending, apart, of whole pages; read at registration.
+	 * Between 2^k and 2^(k+1), for each k, what it can't use is kept from the other devices
+	 * too while it is registered, if it can use some; if it can't use any, others can. A
+	 * range of others that is in use at that time is kept from use once it is given back.
+	 */
+	struct pp_iova_range ranges[PP_IOMMU_RANGES];
 	unsigned n_ranges;
 	size_t page_sizes; /**< the leaves' sizes ORed together; 4 KiB is among them */
 	char name[32];     /**< the device's, for messages; the library fills it in */

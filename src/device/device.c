@@ -6,13 +6,16 @@
  */
 #include "device/binding.h"
 
-#include "iommu/iova.h"
+#include "env/debug.h"
+#include "iommu/window.h"
 
 struct pp_device {
 	char name[32];
 	void *resource;
 	unsigned address_bits;
 	struct binding *slot;
+	struct pp_iommu *iommu;
+	struct windows windows; /* kept out of IOVA space for it */
 	struct list link; /* among the devices */
 
 	/*
@@ -26,7 +29,7 @@ struct pp_device {
 	struct pp_driver *drv; /* written under lifecycle and core.lock */
 	void *data;
 	uint64_t id;
-	bool unregistered; /* the handle is gone; under core.lock */
+	bool unregistered; /* the handle is gone, or not there yet; under core.lock */
 	unsigned refs; /* the handle, and who looks at it for a moment; under core.lock */
 };
 
@@ -341,60 +344,112 @@ int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 
 /* ---- register, unregister -------------------------------------------------------------- */
 
-/* Keep the windows between a domain's ranges out of everybody's IOVA space. */
-static int reserve_windows(const struct pp_iommu *iommu)
+/* -EINVAL, with words in debug mode. */
+static int refuse(const struct pp_device_params *p, const char *what)
 {
-	int ret = 0;
+	debug_done(debug_report(PP_DEBUG_DMA, "", "device %s can't be registered: %s",
+				p && p->name ? p->name : "without a name", what));
+	return -EINVAL;
+}
 
-	for (unsigned i = 1; i < iommu->n_ranges && !ret; i++)
-		ret = iova_reserve(iommu->ranges[i - 1].last + 1, iommu->ranges[i].first - 1);
-	if (!ret && iommu->ranges[0].first)
-		ret = iova_reserve(0, iommu->ranges[0].first - 1);
+/* The parameters in full, if there is nothing wrong with them. */
+static int check_params(struct pp_device_params *p, const struct pp_device_params *params)
+{
+	const char *wrong;
+	int ret;
+
+	if (!params)
+		return refuse(NULL, "there are no parameters");
+	ret = env_params(p, sizeof *p, params);
+	if (ret == -EINVAL)
+		return refuse(NULL, "the parameters don't say their size");
+	if (ret)
+		return ret;
+	if (!p->address_bits)
+		p->address_bits = 64;
+	if (!p->name)
+		return refuse(p, "it has no name");
+	if (p->address_bits < 32 || p->address_bits > 64)
+		return refuse(p, "address_bits is out of range, 32 to 64");
+	wrong = domain_wrong(p->iommu);
+	return wrong ? refuse(p, wrong) : 0;
+}
+
+/* Into the list, looked over until it is ready; -EBUSY: another device has the domain. */
+static int claim_iommu(struct pp_device *dev)
+{
+	bool taken = false;
+
+	env_lock(&core.lock);
+	list_for_each(pos, &core.devices)
+		taken |= list_entry(pos, struct pp_device, link)->iommu == dev->iommu;
+	if (!taken)
+		list_add_tail(&dev->link, &core.devices);
+	env_unlock(&core.lock);
+	return taken ? -EBUSY : 0;
+}
+
+/* The domain is nobody's again; of a device whose handle is gone others may have a reference. */
+static void disclaim_iommu(struct pp_device *dev)
+{
+	env_lock(&core.lock);
+	dev->iommu = NULL;
+	env_unlock(&core.lock);
+}
+
+/* Its place in IOVA space and among the bindings. */
+static int device_setup(struct pp_device *dev)
+{
+	struct domain d;
+	unsigned bits;
+	int ret = windows_reserve(&dev->windows, dev->iommu);
+
+	if (ret)
+		return ret;
+	domain_init(&d, dev->iommu);
+	bits = domain_bits(&d) < dev->address_bits ? domain_bits(&d) : dev->address_bits;
+	ret = binding_slot_get(&dev->slot, dev, dev->iommu, bits);
+	if (ret)
+		windows_release(&dev->windows);
 	return ret;
 }
 
-static bool iommu_sane(const struct pp_iommu *iommu)
-{
-	return iommu && iommu->ops && iommu->n_ranges && iommu->n_ranges <= PP_IOMMU_RANGES &&
-	       (iommu->page_sizes & PP_BASE_PAGE) && (!iommu->incoherent || iommu->ops->sync);
-}
+static void device_unref(struct pp_device *dev);
 
 int pp_device_register(struct pp_device **out, const struct pp_device_params *params)
 {
 	struct pp_device_params p;
 	struct pp_device *dev;
-	struct domain d;
-	unsigned bits;
-	int ret = env_params(&p, sizeof p, params);
+	int ret;
 
+	if (!out)
+		return refuse(NULL, "there is no place for the device");
 	*out = NULL;
+	ret = check_params(&p, params);
 	if (ret)
 		return ret;
-	if (!p.address_bits)
-		p.address_bits = 64;
-	if (!p.name || !iommu_sane(p.iommu) || p.address_bits < 32 || p.address_bits > 64)
-		return -EINVAL;
 	dev = env_zalloc(sizeof *dev);
 	if (!dev)
 		return -ENOMEM;
-	domain_init(&d, p.iommu);
-	bits = domain_bits(&d) < p.address_bits ? domain_bits(&d) : p.address_bits;
-	ret = reserve_windows(p.iommu);
-	if (!ret)
-		ret = binding_slot_get(&dev->slot, dev, p.iommu, bits);
-	if (ret) {
-		env_free(dev);
-		return ret;
-	}
 	strncpy(dev->name, p.name, sizeof dev->name - 1);
-	memcpy(p.iommu->name, dev->name, sizeof dev->name);
+	dev->iommu = p.iommu;
 	dev->resource = p.resource;
 	dev->address_bits = p.address_bits;
+	dev->unregistered = true;
 	dev->refs = 1;
 	env_lock_init(&dev->lifecycle);
+	list_init(&dev->link);
+	ret = claim_iommu(dev);
+	if (!ret)
+		ret = device_setup(dev);
+	if (ret) {
+		device_unref(dev);
+		return ret;
+	}
+	memcpy(p.iommu->name, dev->name, sizeof dev->name);
 	env_lock(&core.lock);
 	dev->id = ++core.last_id;
-	list_add_tail(&dev->link, &core.devices);
+	dev->unregistered = false;
 	env_unlock(&core.lock);
 	*out = dev;
 	notify(dev, PP_EVENT_ADD_DEVICE);
@@ -412,8 +467,10 @@ void pp_device_unregister(struct pp_device *dev)
 	env_lock(&core.lock);
 	dev->unregistered = true;
 	env_unlock(&core.lock);
-	iommu = dev->slot->domain.iommu;
+	iommu = dev->iommu;
 	binding_slot_put(dev->slot); /* first: who asks for statistics finds no domain then */
+	windows_release(&dev->windows);
+	disclaim_iommu(dev); /* before it goes: another one may come to lie there */
 	iommu->ops->destroy(iommu);
 	device_unref(dev);
 }

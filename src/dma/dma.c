@@ -135,8 +135,8 @@ static __attribute__((noinline)) int sync_slow(pp_binding_t binding, pp_iova_t i
 	check_sync(&f, b, &c, for_cpu);
 	if (f.what)
 		ret = -EINVAL;
-	else if (b->domain.iommu->incoherent)
-		ret = b->domain.iommu->ops->sync(b->domain.iommu, c.iova, c.len, for_cpu);
+	else
+		ret = domain_sync(&b->domain, c.iova, c.len, for_cpu);
 	return leave(b, &f, &c, ret);
 }
 

@@ -1,19 +1,23 @@
 /*
  * space.c - the record of what is mapped in a binding. See space.h.
  *
- * A hash by block: a mapping's block is a power of two, aligned to itself, so the
- * mapping that holds an address is found with one probe for each order in use.
+ * A hash by order and block: a mapping is found by the block of its order that it begins in.
+ * It has 2^order bytes of IOVA and is aligned to its size, so the mapping that holds an address
+ * is found with one probe for each order in use; or it is large and has less than twice as many,
+ * of any alignment, so that it takes three.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "dma/space.h"
 
 #include "env/debug.h"
+#include "env/slab.h"
 
 #define HISTORY 64u
 #define NOTED 16u /* forgotten mappings shown one by one */
 
 struct space {
+	struct slab mappings; /* their records */
 	struct mapping **bucket;
 	uint64_t n, n_buckets; /* a power of two */
 	uint64_t of_order[64]; /* mappings with such a block */
@@ -51,7 +55,7 @@ const char *mapping_kind_name(enum mapping_kind kind)
 
 static struct mapping **bucket_of(struct space *s, pp_iova_t block, unsigned order)
 {
-	uint64_t h = ((block >> IOVA_MIN_ORDER) + order) * 0x9E3779B97F4A7C15u;
+	uint64_t h = ((block >> order << (order - IOVA_MIN_ORDER)) + order) * 0x9E3779B97F4A7C15u;
 
 	return &s->bucket[h >> 32 & (s->n_buckets - 1)];
 }
@@ -93,7 +97,7 @@ static void add(struct binding *b, struct mapping *m)
 	s->n++;
 	s->of_order[m->order]++;
 	b->domain.stats.mappings++;
-	b->domain.stats.iova_bytes += 1ull << m->order;
+	b->domain.stats.iova_bytes += m->room;
 }
 
 static void del(struct binding *b, struct mapping *m)
@@ -107,7 +111,16 @@ static void del(struct binding *b, struct mapping *m)
 	s->n--;
 	s->of_order[m->order]--;
 	b->domain.stats.mappings--;
-	b->domain.stats.iova_bytes -= 1ull << m->order;
+	b->domain.stats.iova_bytes -= m->room;
+}
+
+/* The mapping of an order that begins in the block of that size at an address, and holds iova. */
+static struct mapping *find_in(struct space *s, pp_iova_t block, unsigned order, pp_iova_t iova)
+{
+	for (struct mapping *m = *bucket_of(s, block, order); m; m = m->bucket)
+		if (m->order == order && iova - m->block < m->room)
+			return m;
+	return NULL;
 }
 
 struct mapping *space_find(struct binding *b, pp_iova_t iova)
@@ -115,13 +128,16 @@ struct mapping *space_find(struct binding *b, pp_iova_t iova)
 	struct space *s = b->dma;
 
 	for (unsigned order = IOVA_MIN_ORDER; s && order < 64; order++) {
-		pp_iova_t block = iova & ~((1ull << order) - 1);
+		struct mapping *m = NULL;
 
 		if (!s->of_order[order])
 			continue;
-		for (struct mapping *m = *bucket_of(s, block, order); m; m = m->bucket)
-			if (m->block == block && m->order == order)
-				return m;
+		m = find_in(s, iova, order, iova);
+		for (unsigned back = 1; !m && order >= IOVA_RUN_ORDER && back <= 2; back++)
+			if (iova >> order >= back)
+				m = find_in(s, iova - ((uint64_t)back << order), order, iova);
+		if (m)
+			return m;
 	}
 	return NULL;
 }
@@ -132,7 +148,7 @@ bool space_exceeds(struct binding *b, unsigned bits)
 
 	for (uint64_t i = 0; s && bits < 64 && i < s->n_buckets; i++)
 		for (struct mapping *m = s->bucket[i]; m; m = m->bucket)
-			if (m->block >> bits)
+			if ((m->block + m->room - 1) >> bits)
 				return true;
 	return false;
 }
@@ -182,17 +198,17 @@ static void note_forgotten(const struct mapping *m)
 		   (double)(env_now_ns() - m->time_ns) / 1e9);
 }
 
-/* The domain's part of a mapping that is no pool's. */
-static void unmap(struct binding *b, const struct mapping *m)
+/* The domain's part of a mapping that is no pool's. Returns the bytes from its block on. */
+static size_t unmap(struct binding *b, const struct mapping *m)
 {
-	pp_iova_t first = m->iova & ~(pp_iova_t)(PP_BASE_PAGE - 1);
-	size_t len = (m->iova + m->len + PP_BASE_PAGE - 1 - first) & ~(size_t)(PP_BASE_PAGE - 1);
+	const size_t page = b->domain.page;
+	size_t len = ((m->iova - m->block) + m->len + page - 1) & ~(page - 1);
 
 	/* what an incoherent device wrote is the driver's when the mapping ends */
-	if (b->domain.iommu->incoherent && m->kind == MAPPING_STREAMING &&
-	    m->dir != PP_DMA_TO_DEVICE)
-		b->domain.iommu->ops->sync(b->domain.iommu, m->iova, m->len, true);
-	domain_unmap(&b->domain, first, len);
+	if (m->kind == MAPPING_STREAMING && m->dir != PP_DMA_TO_DEVICE)
+		domain_sync(&b->domain, m->iova, m->len, true);
+	domain_unmap(&b->domain, m->block, len);
+	return len;
 }
 
 /* Where one of the mappings was made, for the report. */
@@ -252,7 +268,7 @@ static void space_revoke(struct binding *b)
 			m->bucket = s->ended;
 			s->ended = m;
 		} else {
-			env_free(m);
+			slab_free(&s->mappings, m);
 		}
 	}
 }
@@ -266,8 +282,9 @@ static void space_end(struct binding *b)
 
 		s->ended = m->bucket;
 		env_unmap(m->addr, m->len);
-		env_free(m);
+		slab_free(&s->mappings, m);
 	}
+	slab_keep(&s->mappings, false);
 	env_free(s->bucket);
 	env_free(s);
 }
@@ -281,6 +298,8 @@ static struct space *space_of(struct binding *b)
 	s = env_zalloc(sizeof *s);
 	if (!s)
 		return NULL;
+	slab_init(&s->mappings, sizeof(struct mapping));
+	slab_keep(&s->mappings, true);
 	s->n_buckets = 64;
 	s->bucket = env_zalloc(s->n_buckets * sizeof *s->bucket);
 	if (!s->bucket) {
@@ -298,7 +317,8 @@ static struct space *space_of(struct binding *b)
 static struct mapping *mapping_new(struct binding *b, enum mapping_kind kind, void *addr,
 				   size_t len, enum pp_dma_dir dir, const char *place)
 {
-	struct mapping *m = space_of(b) ? env_zalloc(sizeof *m) : NULL;
+	struct space *s = space_of(b);
+	struct mapping *m = s ? slab_alloc(&s->mappings) : NULL;
 
 	if (!m)
 		return NULL;
@@ -314,11 +334,27 @@ static struct mapping *mapping_new(struct binding *b, enum mapping_kind kind, vo
 	return m;
 }
 
+static void mapping_delete(struct binding *b, struct mapping *m)
+{
+	struct space *s = b->dma;
+
+	slab_free(&s->mappings, m);
+}
+
+/* Where in IOVA space it is: in a block of its order begins what it has of it. */
+static void set_room(struct mapping *m, const struct iova *range)
+{
+	m->block = range->addr;
+	m->room = range->len;
+	m->order = 63u - (unsigned)__builtin_clzll(range->len);
+}
+
 int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
 	      size_t len, enum pp_dma_dir dir, const char *place)
 {
-	size_t offset = (uintptr_t)addr & (PP_BASE_PAGE - 1);
-	size_t whole = (offset + len + PP_BASE_PAGE - 1) & ~(size_t)(PP_BASE_PAGE - 1);
+	const size_t page = b->domain.page;
+	size_t offset = (uintptr_t)addr & (page - 1);
+	size_t whole = (offset + len + page - 1) & ~(page - 1);
 	unsigned prot = mapping_prot(dir) | (kind == MAPPING_COHERENT ? PP_PROT_COHERENT : 0);
 	struct mapping *m = mapping_new(b, kind, addr, len, dir, place);
 	int ret = -ENOMEM;
@@ -328,23 +364,22 @@ int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, v
 		return ret;
 	if (kind == MAPPING_COHERENT) {
 		m->len = whole;
-		ret = env_map((void **)&m->addr, whole, PP_BASE_PAGE, PP_MEMORY_BASE, PP_NUMA_ANY);
+		ret = env_map((void **)&m->addr, whole, page, PP_MEMORY_BASE, PP_NUMA_ANY);
 		if (ret)
 			goto free;
 		if (b->domain.iommu->pins)
 			env_keep_from_fork(m->addr, whole, true);
 	}
-	ret = iova_get(&m->owned, whole, binding_bits(b));
+	ret = iova_get_in(&m->owned, whole, b->domain.octaves & iova_below(binding_bits(b)));
 	if (ret)
 		goto memory;
-	m->block = m->owned->addr;
-	m->order = m->owned->order;
+	set_room(m, m->owned);
 	m->iova = m->block + offset;
-	ret = domain_map(&b->domain, m->block, m->addr - offset, whole, PP_BASE_PAGE, prot);
+	ret = domain_map(&b->domain, m->block, m->addr - offset, whole, page, prot);
 	if (ret)
 		goto iova;
-	if (b->domain.iommu->incoherent && kind == MAPPING_STREAMING)
-		b->domain.iommu->ops->sync(b->domain.iommu, m->iova, len, false);
+	if (kind == MAPPING_STREAMING)
+		domain_sync(&b->domain, m->iova, len, false);
 	add(b, m);
 	*out = m;
 	return 0;
@@ -354,7 +389,7 @@ memory:
 	if (kind == MAPPING_COHERENT)
 		env_unmap(m->addr, whole);
 free:
-	env_free(m);
+	mapping_delete(b, m);
 	return ret;
 }
 
@@ -362,13 +397,12 @@ void space_unmap(struct binding *b, struct mapping *m, const char *place)
 {
 	if (debug_on(PP_DEBUG_DMA))
 		remember(b->dma, m, place);
-	unmap(b, m);
-	domain_invalidate(&b->domain, m->block, 1ull << m->order);
+	domain_invalidate(&b->domain, m->block, unmap(b, m));
 	iova_put(m->owned);
 	del(b, m);
 	if (m->kind == MAPPING_COHERENT)
 		env_unmap(m->addr, m->len);
-	env_free(m);
+	mapping_delete(b, m);
 }
 
 int space_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
@@ -382,8 +416,8 @@ int space_add_span(struct binding *b, struct mapping **out, const struct iova *b
 	m = mapping_new(b, MAPPING_POOL, addr, len, dir, "a pool");
 	if (!m)
 		return -ENOMEM;
-	m->block = m->iova = block->addr;
-	m->order = block->order;
+	m->iova = block->addr;
+	set_room(m, block);
 	add(b, m);
 	*out = m;
 	return 0;
@@ -392,5 +426,5 @@ int space_add_span(struct binding *b, struct mapping **out, const struct iova *b
 void space_del_span(struct binding *b, struct mapping *m)
 {
 	del(b, m);
-	env_free(m);
+	mapping_delete(b, m);
 }

@@ -18,8 +18,9 @@ enum mapping_kind {
 
 struct mapping {
 	struct mapping *bucket;
-	pp_iova_t block;    /* the block's first address, aligned to its size */
-	unsigned order;     /* 2^order bytes of IOVA */
+	pp_iova_t block;    /* the first address of its IOVA */
+	uint64_t room;      /* bytes of IOVA: 2^order; of a large one less than twice as many */
+	unsigned order;
 	struct iova *owned; /* the block, unless a pool owns it */
 	enum mapping_kind kind;
 	pp_iova_t iova; /* as the driver knows it */

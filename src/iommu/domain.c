@@ -5,22 +5,72 @@
  */
 #include "iommu/domain.h"
 
+#include "env/debug.h"
+#include "iommu/window.h"
+
+/* Leaves of 4 KiB up; and no larger than what memory is made of. */
+static size_t page_of(const struct pp_iommu *iommu)
+{
+	size_t smallest = iommu->page_sizes & -iommu->page_sizes;
+
+	return smallest > PP_BASE_PAGE ? smallest : PP_BASE_PAGE;
+}
+
+/* What is wrong with the ranges, or NULL. */
+static const char *ranges_wrong(const struct pp_iommu *iommu)
+{
+	const pp_iova_t within = page_of(iommu) - 1;
+
+	if (!iommu->n_ranges || iommu->n_ranges > PP_IOMMU_RANGES)
+		return "it has no usable ranges, or more than 16";
+	for (unsigned i = 0; i < iommu->n_ranges; i++) {
+		const struct pp_iova_range *r = &iommu->ranges[i];
+
+		if (r->first > r->last)
+			return "a range ends before it begins";
+		if ((r->first | (r->last + 1)) & within)
+			return "a range has parts of pages";
+		if (i && r->first <= r[-1].last)
+			return "its ranges overlap, or don't ascend";
+	}
+	return NULL;
+}
+
+const char *domain_wrong(const struct pp_iommu *iommu)
+{
+	const struct pp_iommu_ops *ops = iommu ? iommu->ops : NULL;
+
+	if (!iommu)
+		return "there is no IOMMU domain";
+	if (!ops || !ops->kind || !ops->destroy || !ops->map || !ops->unmap || !ops->invalidate ||
+	    !ops->block)
+		return "the domain lacks one of kind, destroy, map, unmap, invalidate and block";
+	if (iommu->incoherent && !ops->sync)
+		return "the domain is incoherent and has no sync";
+	if (!(iommu->page_sizes & PP_BASE_PAGE))
+		return "the domain has no pages of 4 KiB";
+	return ranges_wrong(iommu);
+}
+
 void domain_init(struct domain *d, struct pp_iommu *iommu)
 {
-	*d = (struct domain){ .iommu = iommu };
+	*d = (struct domain){ .iommu = iommu, .n_ranges = iommu->n_ranges };
+	memcpy(d->range, iommu->ranges, sizeof d->range);
+	d->page = page_of(iommu);
+	d->octaves = windows_octaves(iommu);
 }
 
 unsigned domain_bits(const struct domain *d)
 {
-	pp_iova_t last = d->iommu->ranges[d->iommu->n_ranges - 1].last;
+	pp_iova_t last = d->range[d->n_ranges - 1].last;
 
 	return last == UINT64_MAX ? 64 : 63u - (unsigned)__builtin_clzll(last + 1);
 }
 
 static bool in_ranges(const struct domain *d, pp_iova_t iova, size_t len)
 {
-	for (unsigned i = 0; i < d->iommu->n_ranges; i++) {
-		const struct pp_iova_range *r = &d->iommu->ranges[i];
+	for (unsigned i = 0; i < d->n_ranges; i++) {
+		const struct pp_iova_range *r = &d->range[i];
 
 		if (iova >= r->first && iova <= r->last && len - 1 <= r->last - iova)
 			return true;
@@ -28,21 +78,55 @@ static bool in_ranges(const struct domain *d, pp_iova_t iova, size_t len)
 	return false;
 }
 
+/* What a function of the back end returned: 0, an errno, or nonsense, which is -EIO. */
+static int errno_of(const struct domain *d, const char *function, int ret)
+{
+	if (ret <= 0 && ret > -4096)
+		return ret;
+	debug_done(debug_report(PP_DEBUG_DMA, d->iommu->name,
+				"device %s: its IOMMU back end (%s) breaks its contract: %s returned %d, "
+				"which is neither 0 nor a negative errno", d->iommu->name,
+				d->iommu->ops->kind, function, ret));
+	return -EIO;
+}
+
+/*
+ * A back end that returned nonsense may have mapped the range or not. Nobody will use it, so what
+ * there is of it goes.
+ */
+static void unmap_doubtful(struct domain *d, pp_iova_t iova, size_t len)
+{
+	d->iommu->ops->unmap(d->iommu, iova, len);
+	d->iommu->ops->invalidate(d->iommu, iova, len);
+}
+
 int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t page_size,
 	       unsigned prot)
 {
-	int ret;
+	int said, ret;
 
 	if (!in_ranges(d, iova, len))
 		return -ERANGE;
+	if ((iova | (uintptr_t)addr | len) & (d->page - 1))
+		return -EINVAL;
 	if (env_fault("map"))
 		return -ENOMEM;
-	ret = d->iommu->ops->map(d->iommu, iova, addr, len, page_size, prot);
+	said = d->iommu->ops->map(d->iommu, iova, addr, len, page_size, prot);
+	ret = errno_of(d, "map", said);
+	if (ret != said)
+		unmap_doubtful(d, iova, len);
 	if (ret)
 		return ret;
 	d->stats.maps++;
 	d->stats.bytes_mapped += len;
 	return 0;
+}
+
+int domain_sync(struct domain *d, pp_iova_t iova, size_t len, bool for_cpu)
+{
+	if (!d->iommu->incoherent)
+		return 0;
+	return errno_of(d, "sync", d->iommu->ops->sync(d->iommu, iova, len, for_cpu));
 }
 
 void domain_unmap(struct domain *d, pp_iova_t iova, size_t len)
@@ -98,6 +182,17 @@ void domain_block(struct domain *d, bool on)
 
 void domain_stats(struct domain *d, struct pp_domain_stats *out)
 {
+	struct pp_domain_stats theirs = { 0 };
+
 	*out = d->stats;
-	d->iommu->ops->stats(d->iommu, out);
+	if (!d->iommu->ops->stats)
+		return;
+	d->iommu->ops->stats(d->iommu, &theirs);
+	out->page_table_bytes = theirs.page_table_bytes;
+	out->iotlb_entries = theirs.iotlb_entries;
+	out->shadow_bytes = theirs.shadow_bytes;
+	out->faults = theirs.faults;
+	out->dma_reads = theirs.dma_reads;
+	out->dma_writes = theirs.dma_writes;
+	out->iotlb_misses = theirs.iotlb_misses;
 }

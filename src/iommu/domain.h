@@ -23,6 +23,12 @@ struct domain_pending {
 
 struct domain {
 	struct pp_iommu *iommu;
+	/* As the back end said at registration: */
+	struct pp_iova_range range[PP_IOMMU_RANGES];
+	unsigned n_ranges;
+	size_t page; /* what is mapped is a multiple of it; at least a base page */
+	uint64_t octaves; /* of IOVA space, that it can use some of: see iova_get_in */
+
 	struct domain_pending *queue;
 	/* counted here, but for `mappings` and `iova_bytes`, which the dma floor keeps, and
 	 * for what the back end adds */
@@ -33,11 +39,21 @@ void domain_init(struct domain *d, struct pp_iommu *iommu);
 /* The address width that all usable ranges lie within, in bits, rounded down. */
 unsigned domain_bits(const struct domain *d);
 
-/* pp_iommu_ops.map, after checks. -ERANGE: outside of the usable ranges. */
+/*
+ * What is wrong with a back end, in words, or NULL: it keeps its contract as far as can be seen.
+ */
+const char *domain_wrong(const struct pp_iommu *iommu);
+
+/*
+ * pp_iommu_ops.map, after checks. -ERANGE: outside of the usable ranges; -EINVAL: no multiple of
+ * the domain's page; -EIO: the back end returned what is no errno; nothing is mapped then.
+ */
 int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t page_size,
 	       unsigned prot);
 /* Unmap; the device may use old translations until an invalidation or flush. */
 void domain_unmap(struct domain *d, pp_iova_t iova, size_t len);
+/* Of an incoherent domain; nothing else has anything to do. 0; -EINVAL: not mapped; -EIO as map. */
+int domain_sync(struct domain *d, pp_iova_t iova, size_t len, bool for_cpu);
 void domain_invalidate(struct domain *d, pp_iova_t iova, size_t len);
 /*
  * Invalidate a range that domain_unmap took, now (a strict domain) or with others

@@ -4,7 +4,16 @@
  *
  * A buddy allocator over the octaves [2^k, 2^(k+1)): an octave is one block of its
  * own order, and "within a mask of m bits" is "in an octave below m". Low addresses
- * are kept for those who need them: the highest octave that will do is tried first.
+ * are kept for those who need them: the highest octave that will do is tried first. What is
+ * larger than 1 GiB is made of several blocks, where one block of its size would take a large
+ * part of the space.
+ *
+ * What a call costs doesn't depend on how much is in use, nor by whom: a get or put takes
+ * at most as many steps as there are orders, times the few blocks that a range has; but
+ * for the blocks of a window, which are cut by whoever gives them back. Memory is only
+ * asked for where a block is cut.
+ *
+ * Uses env only. Any thread.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -15,38 +24,88 @@
 
 #define IOVA_MIN_ORDER 12 /* a base page */
 #define IOVA_MAX_BITS 48  /* the arena's end: 2^48 */
+#define IOVA_RUN_ORDER 30 /* ranges with more may be made of several blocks */
 
-/* A block of IOVA space, naturally aligned: 2^order bytes at addr. */
-struct iova {
-	pp_iova_t addr;
-	unsigned order;
-	/* the arena's */
-	bool free;
-	struct list link;    /* free: among its octave's and order's */
-	struct iova *bucket; /* free: in the index by address and order */
+enum iova_state {
+	IOVA_FREE,   /* in a list, by octave and order */
+	IOVA_KEPT,   /* free, and not joined with its neighbour: for the next one of its order */
+	IOVA_USED,   /* somebody's */
+	IOVA_SPLIT,  /* two halves instead */
+	IOVA_BARRED, /* some of it lies in a window that a device can't use */
 };
 
 /*
- * Take a block for len bytes within the first `bits` bits. Any thread.
- * 0; -ENOSPC: no such block; -ENOMEM.
+ * A block of IOVA space, naturally aligned: 2^order bytes at addr. A range that was given
+ * out begins with one, and may go on with more.
  */
-int iova_get(struct iova **out, size_t len, unsigned bits);
+struct iova {
+	pp_iova_t addr;
+	unsigned char order;
+	/* the arena's */
+	unsigned char state; /* enum iova_state */
+	bool marked;         /* USED: a window reaches into it */
+	union {
+		uint64_t len; /* the range's, bytes: of the first block of one in use */
+		/* the arena's */
+		struct list link;        /* FREE */
+		struct iova *next;       /* KEPT */
+		struct iova_pair *halves; /* SPLIT */
+	};
+};
+
+/* The octaves below 2^bits, a bit for each: bit k is [2^k, 2^(k+1)). */
+static inline uint64_t iova_below(unsigned bits)
+{
+	return bits < 64 ? (1ull << bits) - 1 : UINT64_MAX;
+}
+
+/*
+ * Take a range for len bytes within those octaves. 0; -ENOSPC: there is none; -ENOMEM.
+ */
+int iova_get_in(struct iova **out, uint64_t len, uint64_t octaves);
+/* The same within the first `bits` bits. */
+static inline int iova_get(struct iova **out, uint64_t len, unsigned bits)
+{
+	return iova_get_in(out, len, iova_below(bits));
+}
 /* Give it back, once no IOTLB can hold a translation of it. NULL is allowed. */
 void iova_put(struct iova *iova);
+
 /*
- * Keep [first, last] out of use for good: a window that some device can't use.
- * What is in use at this time stays so (its mapping on that device is refused by
- * the range check of the domain). 0 or -ENOMEM.
+ * Keep [first, last] out of use: a window that some device can't use. What is in use at
+ * this time stays so (its mapping on that device is refused by the range check of the
+ * domain), and is out of use when it is given back. May be called for several devices, and
+ * then counts. The arena is locked for a few blocks at a time.
+ * 0 or -ENOMEM.
  */
 int iova_reserve(pp_iova_t first, pp_iova_t last);
+/* Undo one call of iova_reserve with the same window. */
+void iova_release(pp_iova_t first, pp_iova_t last);
+
+/*
+ * While there are users, blocks that are given back are kept for others of their order, a few of
+ * each, and so is some memory. What is neither in use nor reserved goes with the last user.
+ */
+void iova_use(void);
+void iova_unuse(void);
+
 /* Bytes in use. */
 uint64_t iova_in_use(void);
 
-static inline unsigned iova_order(size_t len)
+/* For tests: what the arena has done since the process began. */
+struct iova_counts {
+	uint64_t splits; /* blocks cut in two: each asks for memory */
+	uint64_t joins;  /* halves joined */
+	uint64_t steps;  /* blocks looked at, on ways up and down included */
+	uint64_t longest; /* the most steps with the lock held */
+};
+void iova_counts(struct iova_counts *out);
+
+static inline unsigned iova_order(uint64_t len)
 {
 	unsigned order = IOVA_MIN_ORDER;
 
-	while (order < 63 && ((size_t)1 << order) < len)
+	while (order < 63 && (1ull << order) < len)
 		order++;
 	return order;
 }

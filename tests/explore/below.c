@@ -236,21 +236,22 @@ void below_nothing_left(void)
 
 /* ---- IOVA, records of mappings ------------------------------------------------------------- */
 
-int iova_get(struct iova **to, size_t len, unsigned bits)
+int iova_get_in(struct iova **to, uint64_t len, uint64_t octaves)
 {
 	static uint64_t used[THREADS + 1] STATE = { 0 };
 
-	(void)bits;
+	(void)octaves;
 	*to = env_zalloc(sizeof **to);
 	(*to)->addr = IOVA + fresh(used, len);
-	(*to)->order = iova_order(len);
+	(*to)->order = (unsigned char)iova_order(len);
+	(*to)->len = 1ull << (*to)->order;
 	return 0;
 }
 
 void iova_put(struct iova *iova)
 {
 	for (unsigned i = 0; iova && i < PAGES; i++)
-		if (reach[i].addr && reach[i].iova - iova->addr < 1ull << iova->order)
+		if (reach[i].addr && reach[i].iova - iova->addr < iova->len)
 			fail("an IOVA is given back while the device can use it");
 	env_free(iova);
 }
@@ -258,6 +259,12 @@ void iova_put(struct iova *iova)
 uint64_t iova_in_use(void)
 {
 	return 0;
+}
+
+uint64_t windows_octaves(const struct pp_iommu *iommu)
+{
+	(void)iommu;
+	return UINT64_MAX;
 }
 
 int space_add_span(struct binding *b, struct mapping **to, const struct iova *block, void *addr,
@@ -296,6 +303,19 @@ unsigned below_debug STATE = 0;
 unsigned pp_debug_get(void)
 {
 	return below_debug;
+}
+
+bool debug_report(unsigned kind, const char *place, const char *format, ...)
+{
+	(void)kind;
+	(void)place;
+	(void)format;
+	return false;
+}
+
+void debug_done(bool begun)
+{
+	(void)begun;
 }
 
 void watch_get(struct pp_page *page, const void *place)

@@ -6,6 +6,7 @@
  */
 #include "soft_device.h"
 
+#include <limits.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -252,6 +253,355 @@ static void windows_between_ranges_are_never_used(void)
 		 "mapped");
 	check(iova > last, "above the window, not in it");
 	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- what a back end promises ------------------------------------------------------ */
+
+/* A back end of the test's own: it maps nothing, and returns what it is told to. */
+struct strange {
+	struct pp_iommu iommu; /* first */
+	struct pp_iommu_ops ops;
+	int map_returns, sync_returns;
+	bool maps; /* what it refuses with nonsense it has mapped all the same */
+	size_t mapped;
+	unsigned destroyed;
+};
+
+static int strange_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+		       size_t page_size, unsigned prot)
+{
+	struct strange *s = (struct strange *)iommu;
+
+	(void)iova;
+	(void)addr;
+	(void)page_size;
+	(void)prot;
+	if (!s->map_returns || s->maps)
+		s->mapped += len;
+	return s->map_returns;
+}
+
+static size_t strange_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	struct strange *s = (struct strange *)iommu;
+	size_t n = s->mapped < len ? s->mapped : len;
+
+	(void)iova;
+	s->mapped -= n;
+	return n;
+}
+
+static void strange_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
+{
+	(void)iommu;
+	(void)iova;
+	(void)len;
+}
+
+static void strange_block(struct pp_iommu *iommu, bool on)
+{
+	(void)iommu;
+	(void)on;
+}
+
+static int strange_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu)
+{
+	(void)iova;
+	(void)len;
+	(void)for_cpu;
+	return ((struct strange *)iommu)->sync_returns;
+}
+
+static void strange_destroy(struct pp_iommu *iommu)
+{
+	((struct strange *)iommu)->destroyed++;
+}
+
+static struct strange strange(void)
+{
+	return (struct strange){
+		.iommu = { .ranges = { { 1 << 20, (1ull << 40) - 1 } }, .n_ranges = 1,
+			   .page_sizes = 4096 },
+		.ops = { "strange", strange_destroy, strange_map, strange_unmap,
+			 strange_invalidate, strange_block, strange_sync, NULL },
+	};
+}
+
+/* Registering it gives an errno; or 0, and it is unregistered again. */
+static int try_strange(struct strange *s)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev = (void *)1;
+	int ret;
+
+	if (!s->iommu.ops)
+		s->iommu.ops = &s->ops;
+	p.name = "strange";
+	p.iommu = &s->iommu;
+	ret = pp_device_register(&dev, &p);
+	check(ret ? !dev && !s->destroyed : !!dev, "a device, or none and the domain untouched");
+	if (!ret)
+		pp_device_unregister(dev);
+	return ret;
+}
+
+static void a_back_end_must_have_its_functions(void)
+{
+	struct strange s = strange();
+
+	check_eq(try_strange(&s), 0, "with all of them but stats it is taken");
+	check_eq(s.destroyed, 1, "and destroyed with its device");
+#define WITHOUT(f, ret)                                                                      \
+	do {                                                                                 \
+		s = strange();                                                               \
+		s.ops.f = NULL;                                                              \
+		check_eq(try_strange(&s), ret, "without " #f);                               \
+	} while (0)
+	WITHOUT(kind, -EINVAL);
+	WITHOUT(destroy, -EINVAL);
+	WITHOUT(map, -EINVAL);
+	WITHOUT(unmap, -EINVAL);
+	WITHOUT(invalidate, -EINVAL);
+	WITHOUT(block, -EINVAL);
+	WITHOUT(sync, 0); /* a coherent one needs none */
+	s = strange();
+	s.iommu.incoherent = true;
+	s.ops.sync = NULL;
+	check_eq(try_strange(&s), -EINVAL, "an incoherent one does");
+	s = strange();
+	s.iommu.page_sizes = 2 << 20;
+	check_eq(try_strange(&s), -EINVAL, "without pages of 4 KiB");
+	s.iommu.page_sizes = 0;
+	check_eq(try_strange(&s), -EINVAL, "or any");
+	told[0] = 0;
+}
+
+static void ranges_must_ascend_and_be_of_whole_pages(void)
+{
+	static const struct {
+		struct pp_iova_range r[3];
+		unsigned n;
+		int ret;
+		const char *what;
+	} cases[] = {
+		{ { { 0, UINT64_MAX } }, 1, 0, "all there is" },
+		{ { { 4096, 8191 } }, 1, 0, "a page" },
+		{ { { 1 << 20, (2 << 20) - 1 }, { 2 << 20, (3 << 20) - 1 } }, 2, 0, "neighbours" },
+		{ { { 0 } }, 0, -EINVAL, "none" },
+		{ { { 0 } }, PP_IOMMU_RANGES + 1, -EINVAL, "more than there is room for" },
+		{ { { 1ull << 40, 4095 } }, 1, -EINVAL, "one that ends before it begins" },
+		{ { { 1 << 20, (1 << 20) - 1 } }, 1, -EINVAL, "an empty one" },
+		{ { { (1 << 20) + 100, (2 << 20) - 1 } }, 1, -EINVAL, "one that begins in a page" },
+		{ { { 1 << 20, (2 << 20) + 100 } }, 1, -EINVAL, "one that ends in a page" },
+		{ { { 1 << 20, (2 << 20) - 1 }, { 1 << 20, (4 << 20) - 1 } }, 2, -EINVAL,
+		  "two that overlap" },
+		{ { { 2 << 20, (3 << 20) - 1 }, { 1 << 20, (2 << 20) - 1 } }, 2, -EINVAL,
+		  "two in the wrong order" },
+		{ { { 0, UINT64_MAX }, { 1 << 20, (2 << 20) - 1 } }, 2, -EINVAL, "one in another" },
+	};
+
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct strange s = strange();
+
+		memcpy(s.iommu.ranges, cases[i].r, sizeof cases[i].r);
+		s.iommu.n_ranges = cases[i].n;
+		check_eq(try_strange(&s), cases[i].ret, "ranges: %s", cases[i].what);
+	}
+	told[0] = 0;
+}
+
+static void a_domain_is_one_device_s(void)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev, *twice = (void *)1;
+	struct strange s = strange();
+
+	s.iommu.ops = &s.ops;
+	p.name = "once";
+	p.iommu = &s.iommu;
+	check_eq(pp_device_register(NULL, &p), -EINVAL, "no place for the device");
+	check_eq(pp_device_register(&twice, NULL), -EINVAL, "no parameters");
+	require(!pp_device_register(&dev, &p), "registered");
+	p.name = "twice";
+	check_eq(pp_device_register(&twice, &p), -EBUSY, "another device with its domain");
+	check(!twice && !s.destroyed && !strcmp(s.iommu.name, "once"), "nothing is changed");
+	pp_device_unregister(dev);
+	check_eq(s.destroyed, 1, "it goes with its device");
+	require(!pp_device_register(&dev, &p), "and may come again");
+	pp_device_unregister(dev);
+	told[0] = 0;
+}
+
+/* A device on a strange back end, bound; its driver can address 64 bits. */
+static pp_binding_t bind_strange(struct soft_device *sd, struct strange *s)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+
+	soft_device_init(sd, NULL);
+	pp_device_unregister(sd->dev);
+	s->iommu.ops = &s->ops;
+	p.name = "strange";
+	p.iommu = &s->iommu;
+	require(!pp_device_register(&sd->dev, &p), "a device of another back end");
+	return soft_device_bind(sd);
+}
+
+static void nonsense_of_a_back_end_is_an_errno(void)
+{
+	static const int nonsense[] = { 1, 4096, INT_MAX, -4096, INT_MIN };
+	struct strange s = strange();
+	struct soft_device sd;
+	pp_binding_t b;
+	pp_iova_t iova;
+	void *cpu;
+
+	s.iommu.incoherent = true;
+	b = bind_strange(&sd, &s);
+	for (unsigned i = 0; i < 2 * sizeof nonsense / sizeof nonsense[0]; i++) {
+		struct pp_pool_params p = pp_pool_defaults();
+		struct pp_page *page = NULL;
+		struct pp_pool *pool;
+
+		s.map_returns = nonsense[i / 2];
+		s.maps = i % 2;
+		check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -EIO,
+			 "map returns %d, and has%s mapped it: -EIO", s.map_returns,
+			 s.maps ? "" : "n't");
+		check(iova == PP_IOVA_NONE && !s.mapped, "nothing is mapped");
+		check_eq(pp_dma_alloc_coherent(b, PAGE, &cpu, &iova), -EIO, "nor allocated");
+		require(!pp_pool_create(&pool, b, &p), "a pool");
+		check(pp_page_get(&page, pool) == -EIO && !page, "it gives no page");
+		pp_pool_destroy(pool);
+		check(!s.mapped && !soft_device_domain(&sd).mappings &&
+			      !soft_device_domain(&sd).bytes_mapped, "nothing is left");
+	}
+	s.map_returns = -ENOSPC;
+	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -ENOSPC, "an errno is told");
+	s.map_returns = 0;
+	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_FROM_DEVICE, &iova), 0, "what is right is right");
+	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), 0, "so is a sync");
+	s.sync_returns = 7;
+	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), -EIO, "it returns 7");
+	s.sync_returns = -EINVAL;
+	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), -EINVAL, "or an errno");
+	check_eq(pp_dma_unmap(b, iova, PAGE, PP_DMA_FROM_DEVICE), 0, "unmapped");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
+/* ---- IOVA space and who is registered ----------------------------------------------- */
+
+/* A device that can use one range of IOVA space. */
+static struct pp_device *device_of(struct strange *s, pp_iova_t first, pp_iova_t last)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev;
+
+	*s = strange();
+	s->iommu.ranges[0] = (struct pp_iova_range){ first, last };
+	s->iommu.ops = &s->ops;
+	p.name = "ranged";
+	p.iommu = &s->iommu;
+	require(!pp_device_register(&dev, &p), "a device that can use 0x%llx to 0x%llx",
+		(unsigned long long)first, (unsigned long long)last);
+	return dev;
+}
+
+/* How many blocks of 16 MiB a device of 32 bits can map. */
+static unsigned room_in_32_bits(void)
+{
+	static pp_iova_t iova[256];
+	struct soft_device sd;
+	pp_binding_t b;
+	unsigned n = 0;
+
+	soft_device_init(&sd, NULL);
+	sd.mask_bits = 32;
+	b = soft_device_bind(&sd);
+	while (n < 256 && !pp_dma_map(b, memory, 16 << 20, PP_DMA_TO_DEVICE, &iova[n]))
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		pp_dma_unmap(b, iova[i], 16 << 20, PP_DMA_TO_DEVICE);
+	soft_device_exit(&sd);
+	return n;
+}
+
+static void a_device_takes_nothing_that_it_cannot_use_from_others_for_good(void)
+{
+	const unsigned all = room_in_32_bits();
+	struct strange s;
+	struct pp_device *dev;
+	struct fail f;
+
+	check_eq(all, 255, "255 blocks of 16 MiB are in 32 bits");
+	dev = device_of(&s, 1ull << 32, (1ull << 47) - 1);
+	check_eq(room_in_32_bits(), all, "beside a device that begins at 4 GiB as well");
+	pp_device_unregister(dev);
+	dev = device_of(&s, 5ull << 30, (1ull << 47) - 1);
+	check_eq(room_in_32_bits(), all, "beside one that begins at 5 GiB");
+	pp_device_unregister(dev);
+	dev = device_of(&s, 1ull << 31, (1ull << 47) - 1);
+	check_eq(room_in_32_bits(), all, "beside one that begins at 2 GiB");
+	pp_device_unregister(dev);
+	dev = device_of(&s, 3ull << 30, (1ull << 47) - 1);
+	check_eq(room_in_32_bits(), all - 64, "one that begins at 3 GiB takes the GiB below");
+	pp_device_unregister(dev);
+	check_eq(room_in_32_bits(), all, "while it is there");
+	for (unsigned n = 0;; n++) {
+		struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+		int ret;
+
+		p.name = "failed";
+		p.iommu = &s.iommu;
+		fail_begin(&f, "alloc", n);
+		ret = pp_device_register(&dev, &p);
+		if (!fail_end(&f)) {
+			require(!ret, "with nothing more to fail it is registered");
+			pp_device_unregister(dev);
+			break;
+		}
+		if (ret) /* it does without some of them */
+			check(ret == -ENOMEM && !dev && room_in_32_bits() == all,
+			      "allocation %u fails, and no window is left", n);
+		else
+			pp_device_unregister(dev);
+	}
+	told[0] = 0;
+}
+
+/* A window that is in use as the device is registered. */
+static void a_window_in_use_is_not_given_to_who_cannot_use_it(void)
+{
+	struct soft_device sd[2];
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	pp_iova_t used, iova;
+	bool ok = true;
+
+	soft_device_init(&sd[0], NULL);
+	soft_device_bind(&sd[0]);
+	require(!pp_dma_map(pp_device_binding(sd[0].dev), memory, PAGE, PP_DMA_TO_DEVICE, &used),
+		"one device maps");
+	soft_device_init(&sd[1], NULL);
+	pp_device_unregister(sd[1].dev);
+	require(!pp_soft_create(&p.iommu, NULL), "a domain");
+	p.name = "windowed";
+	p.iommu->ranges[1] = (struct pp_iova_range){ used + PAGE, p.iommu->ranges[0].last };
+	p.iommu->ranges[0].last = used - 1;
+	p.iommu->n_ranges = 2;
+	require(!pp_device_register(&sd[1].dev, &p), "one that can't use that page is registered");
+	soft_device_bind(&sd[1]);
+	check_eq(pp_dma_unmap(pp_device_binding(sd[0].dev), used, PAGE, PP_DMA_TO_DEVICE), 0,
+		 "then it is unmapped");
+	for (unsigned i = 0; i < 100; i++)
+		ok = !pp_dma_map(pp_device_binding(sd[1].dev), memory, PAGE, PP_DMA_TO_DEVICE,
+				 &iova) && iova != used && ok;
+	check(ok, "100 maps of the other one find their place");
+	soft_device_exit(&sd[1]);
+	check_eq(pp_dma_map(pp_device_binding(sd[0].dev), memory, PAGE, PP_DMA_TO_DEVICE, &iova), 0,
+		 "the other one gone, the page");
+	check_eq(iova, used, "is had again");
+	soft_device_exit(&sd[0]);
 	told[0] = 0;
 }
 
@@ -866,7 +1216,13 @@ int main(void)
 	run(unregistering_a_driver_unbinds_all_its_devices);
 	run(a_driver_can_t_unregister_itself_from_a_callback);
 	run(statistics_fit_the_caller_s_structure);
-	run(windows_between_ranges_are_never_used); /* last: it takes IOVA space for good */
+	run(windows_between_ranges_are_never_used);
+	run(a_back_end_must_have_its_functions);
+	run(ranges_must_ascend_and_be_of_whole_pages);
+	run(a_domain_is_one_device_s);
+	run(nonsense_of_a_back_end_is_an_errno);
+	run(a_device_takes_nothing_that_it_cannot_use_from_others_for_good);
+	run(a_window_in_use_is_not_given_to_who_cannot_use_it);
 	pp_notifier_unregister(&listener);
 	return tap_end();
 }
