@@ -19,6 +19,9 @@
  * until another thread calls pp_pool_own. put and ref are any thread's, at any
  * time, also after the pool has been destroyed or the device has gone.
  *
+ * Cancellation: no call of the library is a cancellation point; callbacks run with cancellation
+ * held off. (Asynchronous cancellation is for no thread that calls it.)
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #ifndef PAGEPOOL_POOL_H

@@ -471,7 +471,9 @@ void pp_device_unregister(struct pp_device *dev)
 	binding_slot_put(dev->slot); /* first: who asks for statistics finds no domain then */
 	windows_release(&dev->windows);
 	disclaim_iommu(dev); /* before it goes: another one may come to lie there */
+	env_cancel_off();
 	iommu->ops->destroy(iommu);
+	env_cancel_on();
 	device_unref(dev);
 }
 
@@ -561,6 +563,7 @@ void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx)
 {
 	struct pp_device *dev, *next;
 
+	env_cancel_off(); /* or a reference would be left */
 	env_lock(&core.lock);
 	dev = next_device(&core.devices);
 	env_unlock(&core.lock);
@@ -572,4 +575,5 @@ void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx)
 		env_unlock(&core.lock);
 		device_unref(dev);
 	}
+	env_cancel_on();
 }

@@ -2,7 +2,7 @@
  * env.h - all that the floors above may ask of their surroundings: atomics that
  * name their memory order, locks, memory, time, identity, words for people.
  *
- * One file implements it for each environment (user.c: Linux user space). Nothing
+ * Each environment implements it (user.c and thread.c: Linux user space). Nothing
  * above includes a system header for these things; for text there is stdio.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -88,7 +88,15 @@ void env_barrier_heavy(void);
 /* 0, or -ENOSYS: the kernel has none. To be called before the first heavy. */
 int env_barrier_init(void);
 
-/* ---- locks ------------------------------------------------------------------- */
+/* ---- cancellation, locks ------------------------------------------------------ */
+
+/*
+ * The library has no cancellation point. From the one to the other, which nest, the calling thread
+ * can't be cancelled: so it is with every lock that is held, and wherever something is called
+ * that may be a cancellation point, callbacks and back ends included.
+ */
+void env_cancel_off(void);
+void env_cancel_on(void);
 
 struct env_lock {
 	pthread_mutex_t mutex;

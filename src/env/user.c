@@ -1,6 +1,6 @@
 /*
- * user.c - env.h for Linux user space. May touch the system; knows nothing of the
- * floors above.
+ * user.c - env.h for Linux user space: memory, time, words; thread.c has threads and locks. May
+ * touch the system; knows nothing of the floors above.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -27,8 +27,6 @@
 
 #define HUGE_BYTES (2u << 20)
 
-__thread uint64_t env_tls_self; /* 0 until the thread has asked for its number */
-
 /* ---- the asymmetric barrier ---------------------------------------------------- */
 
 static int membarrier(int command)
@@ -51,48 +49,6 @@ void env_barrier_heavy(void)
 	    (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ||
 	     membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)))
 		env_abort("pagepool: membarrier(2) stopped working\n");
-}
-
-/* ---- locks ------------------------------------------------------------------------ */
-
-void env_lock_init(struct env_lock *lock)
-{
-	pthread_mutex_init(&lock->mutex, NULL);
-}
-
-void env_lock_destroy(struct env_lock *lock)
-{
-	pthread_mutex_destroy(&lock->mutex);
-}
-
-void env_lock(struct env_lock *lock)
-{
-	pthread_mutex_lock(&lock->mutex);
-}
-
-bool env_trylock(struct env_lock *lock)
-{
-	return pthread_mutex_trylock(&lock->mutex) == 0;
-}
-
-void env_unlock(struct env_lock *lock)
-{
-	pthread_mutex_unlock(&lock->mutex);
-}
-
-void env_read_lock(struct env_rwlock *lock)
-{
-	pthread_rwlock_rdlock(&lock->rwlock);
-}
-
-void env_write_lock(struct env_rwlock *lock)
-{
-	pthread_rwlock_wrlock(&lock->rwlock);
-}
-
-void env_rw_unlock(struct env_rwlock *lock)
-{
-	pthread_rwlock_unlock(&lock->rwlock);
 }
 
 /* ---- memory ------------------------------------------------------------------------- */
@@ -198,16 +154,13 @@ void env_free(void *p)
 	free(p);
 }
 
-int env_memory_access(const void *addr, size_t len)
+static int memory_access(FILE *maps, const void *addr, size_t len)
 {
-	FILE *maps = fopen("/proc/self/maps", "re");
 	uintptr_t from = (uintptr_t)addr, to = from + len;
 	int access = ENV_READ | ENV_WRITE;
 	char line[512], mode[8];
 	unsigned long lo, hi;
 
-	if (!maps)
-		return 0;
 	while (from < to && fgets(line, sizeof line, maps)) {
 		if (sscanf(line, "%lx-%lx %4s", &lo, &hi, mode) != 3 || hi <= from)
 			continue;
@@ -216,8 +169,22 @@ int env_memory_access(const void *addr, size_t len)
 		access &= (mode[0] == 'r' ? ENV_READ : 0) | (mode[1] == 'w' ? ENV_WRITE : 0);
 		from = hi;
 	}
-	fclose(maps);
 	return from < to ? -1 : access;
+}
+
+int env_memory_access(const void *addr, size_t len)
+{
+	FILE *maps;
+	int access = 0;
+
+	env_cancel_off();
+	maps = fopen("/proc/self/maps", "re");
+	if (maps) {
+		access = memory_access(maps, addr, len);
+		fclose(maps);
+	}
+	env_cancel_on();
+	return access;
 }
 
 bool env_is_stack(const void *addr)
@@ -288,12 +255,12 @@ void env_memory_init(void)
 {
 	static bool done; /* release: thp_allowed */
 	char mode[64];
-	int fd, state;
 	ssize_t n;
+	int fd;
 
 	if (env_load_acquire(&done))
 		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	env_cancel_off();
 	fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, mode, sizeof mode - 1);
 	if (fd >= 0)
@@ -301,7 +268,7 @@ void env_memory_init(void)
 	mode[n > 0 ? n : 0] = 0;
 	env_store_relaxed(&thp_allowed, n > 0 && !strstr(mode, "[never]"));
 	env_store_release(&done, true);
-	pthread_setcancelstate(state, &state);
+	env_cancel_on();
 }
 
 static void *map_thp(size_t len, size_t align)
@@ -430,47 +397,6 @@ uint64_t env_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint64_t env_self(void)
-{
-	static uint64_t last; /* relaxed */
-
-	if (!env_tls_self)
-		env_tls_self = env_add_relaxed(&last, 1) + 1;
-	return env_tls_self;
-}
-
-/* A key's destructor is what the C library calls as a thread ends that has a value of it. */
-static struct {
-	pthread_once_t once;
-	pthread_key_t key;
-	bool made;
-} at_end = { .once = PTHREAD_ONCE_INIT };
-
-static void run_at_end(void *fn)
-{
-	((void (*)(void))fn)();
-}
-
-static void make_key(void)
-{
-	at_end.made = !pthread_key_create(&at_end.key, run_at_end);
-}
-
-/* Without a key, or memory for it: nothing is called, which must do no harm. */
-void env_at_thread_end(void (*fn)(void))
-{
-	pthread_once(&at_end.once, make_key);
-	if (at_end.made)
-		pthread_setspecific(at_end.key, (const void *)fn);
-}
-
-/* The library may be unloaded while there are such threads. */
-static __attribute__((destructor)) void delete_key(void)
-{
-	if (at_end.made)
-		pthread_key_delete(at_end.key);
-}
-
 int env_thread_id(void)
 {
 	return (int)syscall(SYS_gettid);
@@ -499,23 +425,27 @@ const char *env_symbol(const void *code, char *buf, size_t size)
 
 void env_write(int fd, const char *text, size_t len)
 {
+	env_cancel_off();
 	while (len) {
 		ssize_t n = write(fd, text, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return;
+			break;
 		text += n;
 		len -= (size_t)n;
 	}
+	env_cancel_on();
 }
 
 void env_write_symbol(int fd, const void *code)
 {
 	void *codes[] = { (void *)(uintptr_t)code };
 
+	env_cancel_off();
 	backtrace_symbols_fd(codes, 1, fd);
+	env_cancel_on();
 }
 
 void env_abort(const char *text)

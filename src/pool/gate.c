@@ -94,6 +94,7 @@ void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 {
 	struct pp_pool *pool, *next;
 
+	env_cancel_off(); /* or a reference would be left */
 	env_lock(&gates.lock);
 	pool = next_pool(&gates.registry);
 	env_unlock(&gates.lock);
@@ -105,6 +106,7 @@ void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 		env_unlock(&gates.lock);
 		pool_unref(pool);
 	}
+	env_cancel_on();
 }
 
 bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)

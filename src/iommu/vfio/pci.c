@@ -21,10 +21,22 @@ static const uint32_t irq_index[] = {
 	[PP_VFIO_MSIX] = VFIO_PCI_MSIX_IRQ_INDEX,
 };
 
+/* What the device's file answers, or a negative errno. No cancellation point. */
+static int ask(struct pp_vfio *v, unsigned long request, void *arg)
+{
+	int ret;
+
+	env_cancel_off();
+	ret = ioctl(v->fd, request, arg);
+	ret = ret < 0 ? -errno : ret;
+	env_cancel_on();
+	return ret;
+}
+
 static int region_info(struct pp_vfio *v, uint32_t index, struct vfio_region_info *info)
 {
 	*info = (struct vfio_region_info){ .argsz = sizeof *info, .index = index };
-	return ioctl(v->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
+	return ask(v, VFIO_DEVICE_GET_REGION_INFO, info);
 }
 
 /* ---- registers ------------------------------------------------------------------------- */
@@ -90,7 +102,9 @@ int pp_vfio_config_read(struct pp_vfio *vfio, unsigned offset, unsigned width, u
 	*value = UINT32_MAX;
 	if (!config_place_valid(offset, width))
 		return -EINVAL;
+	env_cancel_off();
 	ret = config_result(pread(vfio->fd, byte, width, (off_t)(vfio->config + offset)), width);
+	env_cancel_on();
 	if (!ret)
 		*value = byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 |
 			 (uint32_t)byte[3] << 24;
@@ -100,10 +114,14 @@ int pp_vfio_config_read(struct pp_vfio *vfio, unsigned offset, unsigned width, u
 int pp_vfio_config_write(struct pp_vfio *vfio, unsigned offset, unsigned width, uint32_t value)
 {
 	uint8_t byte[4] = { value & 0xff, value >> 8 & 0xff, value >> 16 & 0xff, value >> 24 };
+	int ret;
 
 	if (!config_place_valid(offset, width))
 		return -EINVAL;
-	return config_result(pwrite(vfio->fd, byte, width, (off_t)(vfio->config + offset)), width);
+	env_cancel_off();
+	ret = config_result(pwrite(vfio->fd, byte, width, (off_t)(vfio->config + offset)), width);
+	env_cancel_on();
+	return ret;
 }
 
 int pp_vfio_bus_master(struct pp_vfio *vfio, bool on)
@@ -132,7 +150,7 @@ int pp_vfio_reset(struct pp_vfio *vfio)
 	ret = pp_vfio_bus_master(vfio, false); /* the kernel restores the command as it was */
 	if (ret)
 		return ret;
-	return ioctl(vfio->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	return ask(vfio, VFIO_DEVICE_RESET, NULL);
 }
 
 /* ---- interrupts --------------------------------------------------------------------------- */
@@ -155,9 +173,7 @@ static int set_irqs(struct pp_vfio *v, uint32_t index, uint32_t flags, unsigned 
 	};
 	if (fd)
 		memcpy(set->data, fd, bytes);
-	ret = ioctl(v->fd, VFIO_DEVICE_SET_IRQS, set);
-	if (ret < 0)
-		ret = -errno;
+	ret = ask(v, VFIO_DEVICE_SET_IRQS, set);
 	env_free(set);
 	return ret > 0 ? -ENOSPC : ret; /* positive: so many vectors could have been had */
 }
@@ -169,7 +185,7 @@ unsigned pp_vfio_irq_count(struct pp_vfio *vfio, enum pp_vfio_irq kind)
 	if ((unsigned)kind > PP_VFIO_MSIX)
 		return 0;
 	info.index = irq_index[kind];
-	return ioctl(vfio->fd, VFIO_DEVICE_GET_IRQ_INFO, &info) ? 0 : info.count;
+	return ask(vfio, VFIO_DEVICE_GET_IRQ_INFO, &info) ? 0 : info.count;
 }
 
 int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsigned n, const int *eventfd)
@@ -219,8 +235,12 @@ int pp_vfio_request_fd(struct pp_vfio *vfio)
 bool pp_vfio_requested(struct pp_vfio *vfio)
 {
 	struct pollfd p = { .fd = vfio->request_fd, .events = POLLIN };
+	bool requested;
 
-	return vfio->request_fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+	env_cancel_off();
+	requested = p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+	env_cancel_on();
+	return requested;
 }
 
 /* A kernel that doesn't know the request just doesn't tell. */
@@ -241,7 +261,7 @@ int vfio_pci_open(struct pp_vfio *v, char *error)
 {
 	struct vfio_device_info info = { .argsz = sizeof info };
 	struct vfio_region_info config;
-	int ret = ioctl(v->fd, VFIO_DEVICE_GET_INFO, &info) ? -errno : 0;
+	int ret = ask(v, VFIO_DEVICE_GET_INFO, &info);
 
 	if (!ret && !(info.flags & VFIO_DEVICE_FLAGS_PCI))
 		ret = -ENODEV;

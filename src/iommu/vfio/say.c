@@ -88,15 +88,18 @@ static const char *file_line(const char *path, char *buf, int size)
 
 static bool may_lock_all(void)
 {
-	FILE *f = fopen("/proc/self/status", "re");
 	unsigned long long caps = 0;
 	char line[256];
+	FILE *f;
 
+	env_cancel_off();
+	f = fopen("/proc/self/status", "re");
 	while (f && fgets(line, sizeof line, f))
 		if (sscanf(line, "CapEff: %llx", &caps) == 1)
 			break;
 	if (f)
 		fclose(f);
+	env_cancel_on();
 	return caps >> CAP_IPC_LOCK_BIT & 1;
 }
 

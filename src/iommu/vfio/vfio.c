@@ -165,7 +165,9 @@ int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char
 	env_lock_init(&v->lock);
 	v->iommu.ops = &vfio_ops;
 	v->iommu.pins = true;
+	env_cancel_off();
 	ret = open_params(v, &p, error);
+	env_cancel_on();
 	if (ret) {
 		env_lock_destroy(&v->lock);
 		env_free(v);
@@ -179,10 +181,12 @@ void pp_vfio_close(struct pp_vfio *vfio)
 {
 	if (!vfio)
 		return;
+	env_cancel_off();
 	vfio_pci_close(vfio);
 	vfio_block(&vfio->iommu, true);
 	vfio->ioas->interface->device_close(vfio);
 	ioas_put(vfio->ioas);
+	env_cancel_on();
 	env_lock_destroy(&vfio->lock);
 	env_free(vfio);
 }

@@ -29,6 +29,8 @@ struct env_lock {
 	{                                                                                          \
 		0                                                                                  \
 	}
+#define env_cancel_off() ((void)0)
+#define env_cancel_on() ((void)0)
 #define env_lock_init(lock) ((void)(*(lock) = (struct env_lock)ENV_LOCK_INIT))
 #define env_lock_destroy(lock) op_lock_destroy(&(lock)->holder, ENV_SITE(#lock))
 #define env_lock(lock) op_lock(&(lock)->holder, ENV_SITE(#lock))
