@@ -175,8 +175,20 @@ uint64_t env_self(void);
 extern __thread uint64_t env_tls_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 #define env_is_self(number) ((number) == env_tls_self)
-/* Call fn as the calling thread ends, as long as the library is there: the one fn of them all. */
-void env_at_thread_end(void (*fn)(void));
+
+/*
+ * What else a thread has: a record that lives as long as it does, or the library. NULL: no memory,
+ * or too late, for the process ends.
+ */
+struct env_thread {
+	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
+	void *lanes; /* the pool floor's */
+	void *text;  /* a back end's last word to it; freed with the record */
+	struct env_thread *next, **at; /* env's */
+};
+struct env_thread *env_thread(void);
+/* In a destructor of the library's: true if the library goes and the process stays. */
+bool env_unloads(void);
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 

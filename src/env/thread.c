@@ -7,6 +7,8 @@
  */
 #include "env/env.h"
 
+#include <stdlib.h>
+
 /* ---- cancellation -------------------------------------------------------------- */
 
 /* How often it is held off, and whether it was off before: 2 * times + was. */
@@ -84,7 +86,7 @@ void env_rw_unlock(struct env_rwlock *lock)
 	env_cancel_on();
 }
 
-/* ---- identity, and the end -------------------------------------------------------- */
+/* ---- identity -------------------------------------------------------- */
 
 __thread uint64_t env_tls_self; /* 0 until the thread has asked for its number */
 
@@ -97,34 +99,113 @@ uint64_t env_self(void)
 	return env_tls_self;
 }
 
-/* A key's destructor is what the C library calls as a thread ends that has a value of it. */
+/* ---- the end of a thread, of the library, of the process --------------------------- */
+
+static bool exits; /* relaxed: the process does, and other threads may still be at work */
+
+bool env_unloads(void)
+{
+	return !env_load_relaxed(&exits);
+}
+
+static void note_exit(void)
+{
+	env_store_relaxed(&exits, true);
+}
+
+/*
+ * exit(3) calls this before it calls any destructor; an unloading calls destructors only, and
+ * then forgets it.
+ */
+static __attribute__((constructor)) void tell_exit_from_unloading(void)
+{
+	if (atexit(note_exit))
+		note_exit(); /* what may go only with the library then never goes */
+}
+
+/*
+ * A key's destructor is what the C library calls as a thread ends that has a value of it. As the
+ * process ends other threads may still come here: a key that is deleted may be another library's
+ * by then.
+ */
 static struct {
-	pthread_once_t once;
+	struct env_lock lock; /* protects what follows; the key is used under it only */
+	enum { NO_KEY, A_KEY, NO_MORE } state;
 	pthread_key_t key;
-	bool made;
-} at_end = { .once = PTHREAD_ONCE_INIT };
+	struct env_thread *first;
+} threads = { .lock = ENV_LOCK_INIT };
 
-static void run_at_end(void *fn)
+static void thread_free(struct env_thread *t)
 {
-	((void (*)(void))fn)();
+	env_free(t->text);
+	env_free(t);
 }
 
-static void make_key(void)
+static void thread_ends(void *record)
 {
-	at_end.made = !pthread_key_create(&at_end.key, run_at_end);
+	struct env_thread *t = record;
+
+	if (t->at_end)
+		t->at_end(t);
+	env_lock(&threads.lock);
+	*t->at = t->next;
+	if (t->next)
+		t->next->at = t->at;
+	env_unlock(&threads.lock);
+	thread_free(t);
 }
 
-/* Without a key, or memory for it: nothing is called, which must do no harm. */
-void env_at_thread_end(void (*fn)(void))
+/* The lock is held. False: there is no key. */
+static bool have_key(void)
 {
-	pthread_once(&at_end.once, make_key);
-	if (at_end.made)
-		pthread_setspecific(at_end.key, (const void *)fn);
+	if (threads.state == NO_KEY && !pthread_key_create(&threads.key, thread_ends))
+		threads.state = A_KEY;
+	return threads.state == A_KEY;
 }
 
-/* The library may be unloaded while there are such threads. */
-static __attribute__((destructor)) void delete_key(void)
+struct env_thread *env_thread(void)
 {
-	if (at_end.made)
-		pthread_key_delete(at_end.key);
+	struct env_thread *t = NULL;
+	bool can;
+
+	env_lock(&threads.lock);
+	can = have_key();
+	if (can)
+		t = pthread_getspecific(threads.key);
+	env_unlock(&threads.lock);
+	if (t || !can)
+		return t;
+	t = env_zalloc(sizeof *t);
+	if (!t)
+		return NULL;
+	env_lock(&threads.lock);
+	can = have_key() && !pthread_setspecific(threads.key, t);
+	if (can) {
+		t->next = threads.first;
+		t->at = &threads.first;
+		if (t->next)
+			t->next->at = &t->next;
+		threads.first = t;
+	}
+	env_unlock(&threads.lock);
+	if (can)
+		return t;
+	env_free(t);
+	return NULL;
+}
+
+/* Threads that have a record may outlive the library. */
+static __attribute__((destructor)) void no_more_threads(void)
+{
+	env_lock(&threads.lock);
+	if (threads.state == A_KEY)
+		pthread_key_delete(threads.key);
+	threads.state = NO_MORE;
+	env_unlock(&threads.lock);
+	while (env_unloads() && threads.first) {
+		struct env_thread *t = threads.first;
+
+		threads.first = t->next;
+		thread_free(t);
+	}
 }

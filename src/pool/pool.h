@@ -318,7 +318,8 @@ void place_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n);
 unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n); /* owner */
 void returns_forget(void); /* that this thread has a lane: it is the owner now */
-void returns_thread_ends(void); /* the calling thread: its lanes are for others */
+/* The calling thread: its lanes are for others. */
+void returns_thread_ends(struct env_thread *thread);
 bool returns_are_few(struct pp_pool *pool); /* fewer than POOL_FEW, as far as is told; owner */
 void returns_drain(struct pp_pool *pool); /* as place_drain, with the owner not in it */
 uint64_t returns_count(struct pp_pool *pool); /* pages there now, about */

@@ -29,24 +29,27 @@ static void leave_lanes(struct pp_pool *pool, void *ctx)
 			env_store_release(&pool->lane_thread[i], 0);
 }
 
-void returns_thread_ends(void)
+void returns_thread_ends(struct env_thread *thread)
 {
+	(void)thread;
 	pools_each(leave_lanes, NULL);
 }
 
 /* The calling thread's, or NULL. A lane stays with its thread as long as there are both. */
 static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
 {
+	struct env_thread *thread_record = env_thread();
 	uint64_t self = env_self();
 
+	if (!thread_record)
+		return NULL; /* who would give the lane up? */
+	thread_record->at_end = returns_thread_ends;
 	for (unsigned i = 0; i < POOL_LANES; i++) {
 		uint64_t thread = env_load_relaxed(&pool->lane_thread[i]);
 
 		/* acquire: what the thread before us did to the lane came before (leave_lanes) */
-		if (!thread && env_cas_acq_rel(&pool->lane_thread[i], &thread, self)) {
-			env_at_thread_end(returns_thread_ends);
+		if (!thread && env_cas_acq_rel(&pool->lane_thread[i], &thread, self))
 			thread = self;
-		}
 		if (thread == self) {
 			lane_mine = (struct lane_mine){ pool, &pool->lane_thread[i], &pool->lane[i] };
 			return lane_mine.lane;

@@ -72,6 +72,15 @@ unsigned below_held(void)
 	return n;
 }
 
+/* ---- what a thread has --------------------------------------------------------------------- */
+
+struct env_thread *env_thread(void)
+{
+	static struct env_thread record[THREADS + 2] STATE = { { NULL, NULL } };
+
+	return &record[thread_self()];
+}
+
 /* ---- memory for devices: addresses and nothing behind them ------------------------------- */
 
 #define PAGES 16 /* base pages there are at most; all below is in those */

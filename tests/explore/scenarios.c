@@ -405,7 +405,7 @@ static void put_0(void)
 static void put_0_end(void)
 {
 	put(g.page[0]);
-	returns_thread_ends();
+	returns_thread_ends(env_thread());
 }
 
 static void put_1(void)

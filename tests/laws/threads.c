@@ -1,9 +1,11 @@
 /*
- * threads.c - Law 13, of threads: one that is cancelled, wherever it is, harms no other.
+ * threads.c - Law 13, of threads: one that is cancelled, wherever it is, or runs while the
+ * process ends, harms nobody.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "laws.h"
@@ -322,8 +324,76 @@ static void every_call_with_a_cancellation_pending(void)
 	close(w.null);
 }
 
+/* ---- a thread that puts while the process ends ---------------------------------------------- */
+
+static struct {
+	struct pp_page *page[3];
+	pthread_key_t theirs;
+	int wrong;
+	bool on;
+} last;
+
+static void their_destructor(void *value)
+{
+	last.wrong = value != &last;
+}
+
+static void *puts_last(void *arg)
+{
+	(void)arg;
+	if (pthread_key_create(&last.theirs, their_destructor) ||
+	    pthread_setspecific(last.theirs, &last))
+		last.wrong = 1;
+	pp_page_put(last.page[0]);
+	pp_page_put(last.page[1]);
+	return NULL;
+}
+
+static void *puts_one(void *arg)
+{
+	pp_page_put(arg);
+	return NULL;
+}
+
+/* After the library's own destructors, of which another thread need not know. */
+static __attribute__((destructor(200))) void at_the_end(void)
+{
+	pthread_t t;
+
+	if (!last.on)
+		return;
+	if (pthread_create(&t, NULL, puts_last, NULL) || pthread_join(t, NULL))
+		last.wrong = 1;
+	pp_page_put(last.page[2]);
+	_exit(last.wrong);
+}
+
+static void keys_of_others_at_exit(void)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+		struct bunch b = take(pool, 4);
+		pthread_t t;
+
+		memcpy(last.page, b.page, sizeof last.page);
+		/* a thread that has a lane, so that there is a key */
+		if (pthread_create(&t, NULL, puts_one, b.page[3]) || pthread_join(t, NULL))
+			_exit(3);
+		last.on = true;
+		exit(2);
+	}
+	waitpid(pid, &status, 0);
+	check_eq(status, 0, "a thread that puts while the process ends sets nobody else's key");
+}
+
 int main(void)
 {
 	run(every_call_with_a_cancellation_pending);
+	run(keys_of_others_at_exit);
 	return tap_end();
 }

@@ -10,11 +10,33 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-/* The last failure of each thread, for pp_vfio_error. */
-static __thread struct {
+/* A thread's last failure, for pp_vfio_error. */
+struct last {
 	const struct pp_vfio *of;
 	char text[PP_VFIO_ERROR];
-} last;
+};
+
+/* The calling thread's. NULL: it has had none, and with `make`, there is no memory for one. */
+static struct last *last_of_thread(bool make)
+{
+	struct env_thread *thread = env_thread();
+
+	if (thread && !thread->text && make)
+		thread->text = env_zalloc(sizeof(struct last));
+	return thread ? thread->text : NULL;
+}
+
+/* Where the reason goes for which a map for the device fails; NULL: nowhere. */
+static char *failing(const struct pp_vfio *v)
+{
+	struct last *last = last_of_thread(true);
+
+	if (!last)
+		return NULL;
+	last->of = v;
+	last->text[0] = 0;
+	return last->text;
+}
 
 int vfio_say(char *error, int ret, const char *format, ...)
 {
@@ -112,14 +134,14 @@ uint64_t pp_vfio_locked_limit(void)
 	return limit.rlim_cur;
 }
 
-static int say_memory(size_t len)
+static int say_memory(char *error, size_t len)
 {
 	uint64_t limit = pp_vfio_locked_limit();
 
 	if (limit == UINT64_MAX)
-		return vfio_say(last.text, -ENOMEM, "the kernel had no memory to map %zu KiB",
+		return vfio_say(error, -ENOMEM, "the kernel had no memory to map %zu KiB",
 				len / 1024);
-	return vfio_say(last.text, -ENOMEM,
+	return vfio_say(error, -ENOMEM,
 			"the limit on locked memory (RLIMIT_MEMLOCK, %llu KiB) "
 			"does not allow %zu KiB more: raise it with ulimit -l, memlock in "
 			"/etc/security/limits.conf or LimitMEMLOCK= of the service",
@@ -128,16 +150,21 @@ static int say_memory(size_t len)
 
 int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 {
-	char limit[32];
+	char limit[32], *error;
 
-	last.of = v;
-	last.text[0] = 0;
+	if (!ret) {
+		struct last *last = last_of_thread(false);
+
+		if (last)
+			last->text[0] = 0;
+		return 0;
+	}
+	error = failing(v);
 	switch (ret) {
-	case 0: return 0;
-	case -ENOMEM: return say_memory(len);
+	case -ENOMEM: return say_memory(error, len);
 	case -ENOSPC:
 		return vfio_say(
-			last.text, ret,
+			error, ret,
 			"the container has no mapping left (dma_entry_limit of "
 			"vfio_iommu_type1, %s): write a larger number into "
 			"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit before the "
@@ -145,24 +172,25 @@ int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 			file_line("/sys/module/vfio_iommu_type1/parameters/dma_entry_limit", limit,
 				  sizeof limit));
 	case -EFAULT:
-		return vfio_say(last.text, ret,
+		return vfio_say(error, ret,
 				"%zu bytes can't be mapped: the memory isn't there, or not "
 				"with these rights, or can't be pinned",
 				len);
 	default:
-		return vfio_say(last.text, ret, "the kernel refused to map %zu bytes: %s", len,
+		return vfio_say(error, ret, "the kernel refused to map %zu bytes: %s", len,
 				strerror(-ret));
 	}
 }
 
 int vfio_say_refused(const struct pp_vfio *v, int ret)
 {
-	last.of = v;
-	return vfio_say(last.text, ret, "%s could not be let into its IOVA space when it was bound: %s",
+	return vfio_say(failing(v), ret, "%s could not be let into its IOVA space when it was bound: %s",
 			v->address, strerror(-ret));
 }
 
 const char *pp_vfio_error(const struct pp_vfio *vfio)
 {
-	return last.of == vfio ? last.text : "";
+	const struct last *last = last_of_thread(false);
+
+	return last && last->of == vfio ? last->text : "";
 }

@@ -59,7 +59,12 @@ size_t env_page_size(enum pp_memory kind);
 #define env_now_ns() ((uint64_t)0)
 #define env_self() thread_self()
 #define env_is_self(number) ((number) == thread_self())
-#define env_at_thread_end(fn) ((void)(fn)) /* scenarios do it themselves */
+struct env_thread {
+	void (*at_end)(struct env_thread *thread); /* scenarios do it themselves */
+	void *lanes;
+};
+struct env_thread *env_thread(void);
+#define env_unloads() false
 #define env_abort(text) fail("%s", text)
 #define env_fault(what) false
 
