@@ -19,6 +19,7 @@ extern "C" {
 #endif
 
 struct pp_pool;
+struct pp_copy; /* a copy of the library in the process */
 
 /**
  * A page's descriptor: one cache line, outside of what any device can reach. All but state
@@ -42,16 +43,18 @@ struct pp_page {
 
 /**
  * A pool's owner-side cache of free pages, and the flag that its users look at last. Gates
- * outlive their pools: they are never freed, only used again.
+ * outlive their pools: they are only used again, and freed with the library. Its number is one
+ * that no other gate of the process has, whichever copy of the library made that.
  */
 struct pp_gate {
 	/* read by all, written hardly ever; relaxed */
 	uint64_t owner;         /**< the owning thread's number */
 	uint32_t cap;           /**< PP_GATE_PAGES, or 0 once the cache is closed */
 	uint32_t revoked;       /**< 0, then 1 until the gate is used again */
-	uint32_t number;        /**< of the gate; constant, from 1 up */
+	uint32_t number;        /**< of the gate; constant, not 0 */
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
 	struct pp_gate *next;
+	const struct pp_copy *copy; /**< of the library, that made it; constant */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
 	 * it; the difference is what it holds. Two counts and not one: a get need not wait for

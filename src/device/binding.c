@@ -39,6 +39,18 @@ static struct binding *slot_new(void)
 	return b;
 }
 
+/* A name may be looked up until the library goes. */
+static __attribute__((destructor)) void free_slots(void)
+{
+	while (env_unloads() && !list_empty(&slots.free)) {
+		struct binding *b = list_entry(slots.free.next, struct binding, link);
+
+		list_del(&b->link);
+		env_lock_destroy(&b->lock);
+		env_free(b);
+	}
+}
+
 int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iommu *iommu,
 		     unsigned device_bits)
 {

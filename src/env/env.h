@@ -169,7 +169,15 @@ size_t env_page_size(enum pp_memory kind);
 
 uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
 
-/* The calling thread, as a number that no other thread ever has; it is never 0. */
+/*
+ * Zeroed memory, and a number that it alone has in the process, whichever copy of the library asks:
+ * for both stand for a stretch of address space. Up to ENV_PLACE bytes. 0; -ENOMEM.
+ */
+#define ENV_PLACE 5120u
+int env_place(void **out, uint32_t *number, size_t bytes);
+void env_unplace(void *p);
+
+/* The calling thread, as a number that no other thread ever has, of any copy; it is never 0. */
 uint64_t env_self(void);
 /* True if a number, not 0, is the calling thread's: one comparison, for the fast paths. */
 extern __thread uint64_t env_tls_self

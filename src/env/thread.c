@@ -8,6 +8,7 @@
 #include "env/env.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* ---- cancellation -------------------------------------------------------------- */
 
@@ -88,14 +89,69 @@ void env_rw_unlock(struct env_rwlock *lock)
 
 /* ---- identity -------------------------------------------------------- */
 
+/*
+ * There may be several copies of the library in a process: one in the program and one in a
+ * plug-in, or in a namespace of dlmopen. None knows of the others. What they share is the address
+ * space, and so a number is where something is: a stretch of 64 KiB belongs to who has it mapped,
+ * and there are fewer than 2^32 of them below 2^48, which is as high as Linux maps unasked.
+ * With 32-bit addresses the stretches are of 8 KiB.
+ */
+#define STRETCH_BITS (sizeof(void *) == 8 ? 16 : 13)
+#define STRETCH ((size_t)1 << STRETCH_BITS)
+
+static uint64_t number_of(uintptr_t addr)
+{
+	return (uint64_t)addr >> STRETCH_BITS;
+}
+
+/* Of memory that is used alike, not all at the same distance: caches have few lines for that. */
+static size_t stagger(uintptr_t stretch)
+{
+	_Static_assert(15 * 192 + ENV_PLACE <= 8192, "what is asked for fits into a stretch");
+	return number_of(stretch) % 16 * 192;
+}
+
+int env_place(void **out, uint32_t *number, size_t bytes)
+{
+	char *p = MAP_FAILED;
+	size_t head;
+
+	*out = NULL;
+	if (!env_fault("alloc") && bytes <= ENV_PLACE)
+		p = mmap(NULL, 2 * STRETCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	head = -(uintptr_t)p & (STRETCH - 1);
+	if (head)
+		munmap(p, head);
+	munmap(p + head + STRETCH, STRETCH - head);
+	p += head;
+	if (number_of((uintptr_t)p) > UINT32_MAX) {
+		munmap(p, STRETCH);
+		return -ENOMEM;
+	}
+	*number = (uint32_t)number_of((uintptr_t)p);
+	*out = p + stagger((uintptr_t)p);
+	return 0;
+}
+
+void env_unplace(void *p)
+{
+	if (p)
+		munmap((void *)((uintptr_t)p & ~(STRETCH - 1)), STRETCH);
+}
+
 __thread uint64_t env_tls_self; /* 0 until the thread has asked for its number */
 
+/* In the upper half is the copy's number: that of a stretch of its own data, never touched. */
 uint64_t env_self(void)
 {
+	static char room[(sizeof(void *) == 8 ? 2u << 16 : 2u << 13) - 1];
 	static uint64_t last; /* relaxed */
 
 	if (!env_tls_self)
-		env_tls_self = env_add_relaxed(&last, 1) + 1;
+		env_tls_self = (number_of((uintptr_t)room + STRETCH - 1) << 32) +
+			       env_add_relaxed(&last, 1) + 1;
 	return env_tls_self;
 }
 

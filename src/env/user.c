@@ -172,6 +172,14 @@ static int memory_access(FILE *maps, const void *addr, size_t len)
 	return from < to ? -1 : access;
 }
 
+static __attribute__((destructor)) void forget_all(void)
+{
+	if (!env_unloads())
+		return;
+	env_store_relaxed(&ours.used, false);
+	free(ours.entry);
+}
+
 int env_memory_access(const void *addr, size_t len)
 {
 	FILE *maps;

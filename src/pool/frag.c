@@ -37,10 +37,12 @@ void frag_revoke(struct pp_pool *pool)
  * Take that back: either the page is still open and we close it without it, or the revoker
  * has closed it, and we drop the reference if it counted it in.
  */
-static int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
+int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
 {
 	bool ours, counted;
 
+	if (gate_is_foreign(pool->gate))
+		return pool->gate->copy->frag_raced(pool, page, users);
 	pool_lock(pool);
 	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
 	counted = !ours && users && pool->frag_closed >= users;

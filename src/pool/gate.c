@@ -2,7 +2,11 @@
  * gate.c - the gates: what outlives a pool, so that a put may look at it last.
  *
  * The owner's cache is in it, so that neither get nor put need look for that: some 4 KiB for each
- * pool that ever lived at the same time; used again, never freed.
+ * pool that ever lived at the same time; used again, and freed when the library is unloaded.
+ *
+ * A gate's number is in its pool's pages, and tells a thread that a page is of its own pool. There
+ * may be other copies of the library in the process, with pages of their own: so no number is
+ * given by two of them (env_place).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -11,9 +15,32 @@
 static struct {
 	struct env_lock lock; /* protects everything here, gate->pool, and the registry */
 	struct pp_gate *free;
-	uint32_t last; /* number given to a gate */
 	struct list registry;
 } gates = { .lock = ENV_LOCK_INIT, .registry = { &gates.registry, &gates.registry } };
+
+static struct pp_gate *gate_new(void)
+{
+	struct pp_gate *g;
+	uint32_t number;
+
+	_Static_assert(sizeof *g <= ENV_PLACE, "a gate has a place");
+	if (env_place((void **)&g, &number, sizeof *g))
+		return NULL;
+	g->number = number;
+	g->copy = &pool_copy;
+	return g;
+}
+
+/* While the process ends threads may still put, and look at gates. */
+static __attribute__((destructor)) void free_gates(void)
+{
+	while (env_unloads() && gates.free) {
+		struct pp_gate *g = gates.free;
+
+		gates.free = g->next;
+		env_unplace(g);
+	}
+}
 
 int gate_get(struct pp_gate **out, struct pp_pool *pool)
 {
@@ -21,13 +48,10 @@ int gate_get(struct pp_gate **out, struct pp_pool *pool)
 
 	env_lock(&gates.lock);
 	g = gates.free;
-	if (g) {
+	if (g)
 		gates.free = g->next;
-	} else {
-		g = env_zalloc(sizeof *g);
-		if (g)
-			g->number = ++gates.last;
-	}
+	else
+		g = gate_new();
 	if (g) {
 		env_store_relaxed(&g->revoked, 0);
 		g->pool = pool;

@@ -41,6 +41,10 @@ static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n
 	struct pp_gate *gate = pool->gate;
 	uint32_t lo = cache_count(gate);
 
+	if (gate_is_foreign(gate)) {
+		gate->copy->get_raced(pool, n);
+		return;
+	}
 	env_count(&pool->popped_otherwise, n);
 	pool_lock(pool);
 	for (uint32_t i = lo; i < lo + n; i++) {
@@ -340,8 +344,11 @@ static int watched_get(struct pp_page **out, struct pp_pool *pool, const void *p
 
 static int get_slow(struct pp_page **out, struct pp_pool *pool, const void *place)
 {
-	int ret = pool->watch ? watched_get(out, pool, place) : refill(pool);
+	int ret;
 
+	if (gate_is_foreign(pool->gate))
+		return pool->gate->copy->get(out, pool, place);
+	ret = pool->watch ? watched_get(out, pool, place) : refill(pool);
 	if (!ret && !pool->watch) {
 		if (cache_pop(pool, out, 1))
 			env_count(&pool->popped_otherwise, 1);
@@ -409,6 +416,10 @@ static void put_home(struct pp_page *const *pages, unsigned n, const void *place
 	struct pp_pool *pool = pages[0]->pool;
 	unsigned k;
 
+	if (gate_is_foreign(pool->gate)) {
+		pool->gate->copy->put(pages, n, place);
+		return;
+	}
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
 	if (is_owner(pool->gate)) {
 		owner_put(pool, pages, n, place);
@@ -460,7 +471,7 @@ void pp_page_put(struct pp_page *page)
 void pp_page_put_raced(struct pp_gate *gate)
 {
 	pp_self = (struct pp_self){ 0 };
-	gate_raced(gate);
+	gate->copy->put_raced(gate);
 }
 
 /* Copy pages with this key; up to the first that has another, or n. */
@@ -560,6 +571,14 @@ void pp_page_ref(struct pp_page *page, unsigned n)
 {
 	env_add_relaxed(&page->state, PAGE_REFS(n)); /* the caller holds one: nothing to order */
 }
+
+const struct pp_copy pool_copy = {
+	.put = put_home,
+	.get = get_slow,
+	.get_raced = pop_raced,
+	.put_raced = gate_raced,
+	.frag_raced = frag_raced,
+};
 
 /* ---- what a page says of itself ------------------------------------------------------------ */
 

@@ -28,7 +28,7 @@
  * models it. The code itself is run through every schedule by tests/explore/.
  *
  * After a put has pushed its page, page, chunk and pool may be gone: all that it may
- * touch then is the gate, which is never freed.
+ * touch then is the gate, which goes with the library only.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -52,7 +52,29 @@
 #define POOL_SPAN 64u     /* chunks mapped by one call, at most */
 #endif
 
+/* ---- copies of the library in one process --------------------------------------------- */
+
+/*
+ * Pages travel, also to where another copy of the library is called (one in the program, one in a
+ * plug-in). Whoever meets a pool of another one lets that do what isn't done by page, gate and
+ * pool alone. No number of a gate or thread is given by two copies (env.h), so the fast paths need
+ * not ask: to them it is a page of a pool that isn't theirs.
+ */
+struct pp_copy {
+	void (*put)(struct pp_page *const *pages, unsigned n, const void *place); /* as put_home */
+	int (*get)(struct pp_page **out, struct pp_pool *pool, const void *place); /* as get_slow */
+	void (*get_raced)(struct pp_pool *pool, uint32_t n); /* as pop_raced */
+	void (*put_raced)(struct pp_gate *gate);             /* as gate_raced */
+	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users);
+};
+extern const struct pp_copy pool_copy; /* this one */
+
 /* ---- the gate (pagepool/fast.h): what a put looks at last --------------------------- */
+
+static inline bool gate_is_foreign(const struct pp_gate *gate)
+{
+	return env_unlikely(gate->copy != &pool_copy);
+}
 
 int gate_get(struct pp_gate **out, struct pp_pool *pool);
 void gate_put(struct pp_gate *gate);
@@ -384,6 +406,7 @@ static inline bool returns_put(struct pp_pool *pool, struct pp_page *page)
 void frag_revoke(struct pp_pool *pool);
 /* The same by the owner, lock not held: it goes home with the last of its fragments. */
 void frag_close(struct pp_pool *pool);
+int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users);
 
 /* watch.c: debug mode `pages`. place: the caller's code address */
 void watch_get(struct pp_page *page, const void *place); /* lock held */

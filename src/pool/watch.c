@@ -191,6 +191,13 @@ void watch_bury(struct pp_pool *pool)
 	env_free(old);
 }
 
+static __attribute__((destructor)) void clear_graveyard(void)
+{
+	for (unsigned i = 0; env_unloads() && i < GRAVES; i++)
+		if (graveyard.pool[i])
+			env_free(graveyard.pool[i]);
+}
+
 /* ---- the dump: pages in flight by holder ------------------------------------------------ */
 
 struct group {

@@ -81,6 +81,14 @@ struct env_thread *env_thread(void)
 	return &record[thread_self()];
 }
 
+/* Numbers as different as what they are of. */
+int env_place(void **out, uint32_t *number, size_t bytes)
+{
+	*out = heap_zalloc(bytes);
+	*number = (uint32_t)(uintptr_t)*out;
+	return 0;
+}
+
 /* ---- memory for devices: addresses and nothing behind them ------------------------------- */
 
 #define PAGES 16 /* base pages there are at most; all below is in those */

@@ -40,6 +40,7 @@ struct env_lock {
 /* ---- memory, time, identity, words -------------------------------------------------- */
 
 #define env_zalloc(bytes) heap_zalloc(bytes)
+#define env_unplace(p) env_free(p)
 #define env_free(p) heap_free((p), ENV_SITE("free(" #p ")"))
 
 #define env_memory_init() ((void)0)
@@ -55,6 +56,9 @@ struct env_discards {
 #define env_discards_end(d) ((void)(d))
 #define env_prefetch(p) ((void)(p))
 size_t env_page_size(enum pp_memory kind);
+
+#define ENV_PLACE 5120u
+int env_place(void **out, uint32_t *number, size_t bytes);
 
 #define env_now_ns() ((uint64_t)0)
 #define env_self() thread_self()
