@@ -118,9 +118,10 @@ PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);
 
 /**
  * End the binding. In this order: it refuses new pools, growth and mappings;
- * the driver's remove stops the queues; every pool is revoked; what the driver
- * mapped and forgot is unmapped, counted, and reported in debug mode; the domain
- * is left blocked; the binding ends. Never waits for pages in flight.
+ * the driver's remove stops the queues; every other call through it is late from
+ * now on (-ENODEV); every pool is revoked; what the driver mapped and forgot is
+ * unmapped, counted, and reported in debug mode; the domain is left blocked; the
+ * binding ends. Never waits for pages in flight.
  * @return 0; -ENODEV: not bound, or gone; -EDEADLK as above.
  */
 PP_API int pp_device_unbind(struct pp_device *dev);

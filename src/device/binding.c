@@ -125,6 +125,22 @@ int binding_enter(struct binding **out, pp_binding_t name, bool fresh)
 	return -ENODEV;
 }
 
+bool binding_blames(pp_binding_t name)
+{
+	struct binding *b = slot_of(name);
+	bool blamed;
+
+	if (!b)
+		return true;
+	env_lock(&b->lock);
+	if (b->id == name.id)
+		blamed = device_is_calling(b->dev);
+	else
+		blamed = name.id >> SLOT_BITS != b->generation || b->told == b->generation;
+	env_unlock(&b->lock);
+	return blamed;
+}
+
 const char *binding_device_name(pp_binding_t name, char *buf, size_t size)
 {
 	struct binding *b = slot_of(name);
@@ -173,6 +189,7 @@ pp_binding_t binding_begin(struct binding *b)
 	env_lock(&b->lock);
 	name.id = ++b->generation << SLOT_BITS | b->slot;
 	b->open = true;
+	b->surprised = false;
 	b->mask_bits = 32;
 	env_store_relaxed(&b->slow_sync, b->domain.iommu->incoherent || debug_on(PP_DEBUG_DMA));
 	b->stats.in_flight_at_unbind = 0;
@@ -193,6 +210,10 @@ void binding_close(struct binding *b)
 void binding_revoke(struct binding *b)
 {
 	env_lock(&b->lock);
+	b->open = false;
+	env_store_release(&b->id, 0);
+	if (!b->surprised) /* its driver was asked to stop, and has */
+		b->told = b->generation;
 	while (!list_empty(&b->clients)) {
 		struct binding_client *c =
 			list_entry(b->clients.next, struct binding_client, link);
@@ -213,6 +234,7 @@ void binding_revoke(struct binding *b)
 void binding_end(struct binding *b)
 {
 	env_lock(&b->lock);
+	b->surprised |= b->id != 0; /* it was not revoked before */
 	b->open = false;
 	env_store_release(&b->id, 0);
 	domain_block(&b->domain, true);
@@ -223,6 +245,7 @@ void binding_forget(struct binding *b, uint64_t ns)
 {
 	env_lock(&b->lock);
 	b->stats.unbind_ns = ns;
+	b->told = b->generation;
 	if (b->dma_end)
 		b->dma_end(b);
 	b->dma = NULL;

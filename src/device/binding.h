@@ -42,15 +42,17 @@ struct binding {
 	struct env_lock lock;
 	/*
 	 * The name of the binding that is alive, 0 when there is none: its slot and
-	 * generation. Stored with release by binding_begin and binding_end under the
-	 * lock; loaded with acquire anywhere.
+	 * generation. Stored with release by binding_begin, binding_revoke and binding_end
+	 * under the lock; loaded with acquire anywhere.
 	 */
 	uint64_t id;
 	uint64_t late; /* calls refused; relaxed */
 
 	bool open;       /* takes new mappings, pools and growth */
+	bool surprised;  /* the device went first: what is left mapped is nobody's mistake */
 	uint64_t first;  /* the device's first generation: older names aren't its */
 	uint64_t generation;
+	uint64_t told; /* the last generation whose driver knows that it is over */
 	struct pp_device *dev;
 	struct domain domain;
 	unsigned mask_bits;   /* what the driver said it can address */
@@ -76,8 +78,12 @@ void binding_slot_put(struct binding *b);
 /* The lifecycle's steps, each taking the lock. */
 pp_binding_t binding_begin(struct binding *b); /* the domain translates, calls are taken */
 void binding_close(struct binding *b);         /* no new mappings, pools, growth */
-void binding_revoke(struct binding *b);        /* clients, then the dma floor's own */
-/* The name is dead, the domain blocked. Before the revocation if the device has gone. */
+/*
+ * The name is dead, then clients and the dma floor's own are taken back. In this order: a call
+ * that comes meanwhile is late, whatever of its mapping is still there.
+ */
+void binding_revoke(struct binding *b);
+/* The domain is blocked. Before the revocation if the device has gone: the name is dead then. */
 void binding_end(struct binding *b);
 /* The last of the dma floor's record goes; the end took so long. */
 void binding_forget(struct binding *b, uint64_t ns);
@@ -88,6 +94,13 @@ void binding_forget(struct binding *b, uint64_t ns);
  */
 int binding_enter(struct binding **out, pp_binding_t name, bool fresh);
 void binding_leave(struct binding *b);
+/*
+ * True if a call that was refused as late is its caller's mistake: its driver has been told, or the
+ * caller is in the driver's remove. Until then nobody could know.
+ */
+bool binding_blames(pp_binding_t name);
+/* True if the calling thread is in a callback of that device. */
+bool device_is_calling(const struct pp_device *dev);
 /* The device whose binding it was, or "one that is no more". Returns buf. */
 const char *binding_device_name(pp_binding_t name, char *buf, size_t size);
 /* Call fn for every binding that is alive, with its lock held. */

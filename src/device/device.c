@@ -94,7 +94,7 @@ int pp_notifier_unregister(struct pp_notifier *notifier)
 
 static int lifecycle_lock(struct pp_device *dev)
 {
-	if (env_load_relaxed(&dev->busy) == env_self())
+	if (device_is_calling(dev))
 		return -EDEADLK;
 	env_lock(&dev->lifecycle);
 	env_store_relaxed(&dev->busy, env_self());
@@ -105,6 +105,11 @@ static void lifecycle_unlock(struct pp_device *dev)
 {
 	env_store_relaxed(&dev->busy, 0);
 	env_unlock(&dev->lifecycle);
+}
+
+bool device_is_calling(const struct pp_device *dev)
+{
+	return env_load_relaxed(&dev->busy) == env_self();
 }
 
 static void set_state(struct pp_device *dev, enum pp_device_state state)
@@ -176,7 +181,7 @@ static bool driver_calling(const struct pp_driver *drv)
 	list_for_each(pos, &core.devices) {
 		struct pp_device *dev = list_entry(pos, struct pp_device, link);
 
-		if (dev->drv == drv && env_load_relaxed(&dev->busy) == env_self())
+		if (dev->drv == drv && device_is_calling(dev))
 			return true;
 	}
 	return false;

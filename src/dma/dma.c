@@ -20,7 +20,7 @@ static int enter(struct binding **out, const struct call *c, bool fresh)
 {
 	int ret = binding_enter(out, c->binding, fresh);
 
-	if (ret)
+	if (ret && debug_on(PP_DEBUG_DMA) && binding_blames(c->binding))
 		check_say(c, binding_peek(c->binding) ? "the binding is ending: nothing new is mapped" :
 							"the binding has ended");
 	return ret;

@@ -87,10 +87,22 @@ static void grow(struct space *s)
 	env_free(old.bucket);
 }
 
+/* What ended at addresses that are used again is not what ends there next. */
+static void forget(struct space *s, const struct mapping *m)
+{
+	for (uint64_t i = 0; i < s->n_history && i < HISTORY; i++) {
+		struct ended *e = &s->history[i];
+
+		if (e->iova - m->block < 1ull << m->order || m->block - e->iova < e->len)
+			e->len = 0;
+	}
+}
+
 static void add(struct binding *b, struct mapping *m)
 {
 	struct space *s = b->dma;
 
+	forget(s, m);
 	if (s->n >= s->n_buckets)
 		grow(s);
 	insert(s, m);
@@ -243,7 +255,7 @@ static void report_forgotten(struct binding *b)
 static void space_revoke(struct binding *b)
 {
 	struct space *s = b->dma;
-	bool forgot = b->id != 0 && s->n; /* of a device that has gone the name is dead already */
+	bool forgot = s->n && !b->surprised;
 	struct mapping *gone = NULL;
 
 	if (forgot)

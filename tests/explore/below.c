@@ -313,6 +313,12 @@ const char *pp_device_name(const struct pp_device *dev)
 	return "explored";
 }
 
+bool device_is_calling(const struct pp_device *dev)
+{
+	(void)dev;
+	return false;
+}
+
 /* ---- debug mode: watch.c and recall.c have no part in this ----------------------------------- */
 
 unsigned below_debug STATE = 0;
