@@ -1091,7 +1091,6 @@ uint64_t pool_let_go(struct pp_pool *pool)
 	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));) {
 		uint32_t out = pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)));
 
-		watch_chunk(c);
 		if (out < c->n_pages && can_discard(c))
 			discard_longest(&many, c);
 		in_flight += out;

@@ -83,6 +83,7 @@ static void pool_revoke(struct pp_pool *pool)
 	place_close(pool);
 	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
 	pool_drain(pool);
+	watch_revoked(pool);
 	pool->in_flight_at_revoke = pool_let_go(pool);
 	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
 }

@@ -420,6 +420,11 @@ bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *p
 bool watch_gone(const struct pp_pool *pool, const char *what, const void *place);
 /* Has anybody written to a free page of it? Before its memory goes; lock held. */
 void watch_chunk(struct pp_chunk *c);
+/*
+ * The same of a pool that is drained, before anybody gives the memory of its free pages back: from
+ * pool_let_go on a put does so to the neighbours of its page too, and nobody looks any more.
+ */
+void watch_revoked(struct pp_pool *pool);
 /* Keep a pool that has been freed for a while. */
 void watch_bury(struct pp_pool *pool);
 void watch_double_put(const struct pp_page *page, const void *place);

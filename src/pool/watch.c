@@ -60,6 +60,14 @@ void watch_chunk(struct pp_chunk *c)
 			check_poison(&c->page[i], &c->holder[i]);
 }
 
+void watch_revoked(struct pp_pool *pool)
+{
+	struct chunk_walk walk = chunk_walk(pool);
+
+	for (struct pp_chunk *c; pool->watch && (c = chunk_walk_next(&walk));)
+		watch_chunk(c);
+}
+
 /* ---- get and put ------------------------------------------------------------------------- */
 
 void watch_get(struct pp_page *page, const void *place)

@@ -382,6 +382,11 @@ void watch_chunk(struct pp_chunk *c)
 	(void)c;
 }
 
+void watch_revoked(struct pp_pool *pool)
+{
+	(void)pool;
+}
+
 void watch_bury(struct pp_pool *pool)
 {
 	env_lock_destroy(&pool->lock);

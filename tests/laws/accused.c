@@ -6,6 +6,9 @@
  */
 #include "laws.h"
 
+#include <sys/mman.h>
+#include <sys/uio.h>
+
 static char last_report[16384];
 static unsigned reports;
 
@@ -221,6 +224,177 @@ static void an_unmap_beside_unbinds_is_late(void)
 	check_nothing_left("at the end");
 }
 
+/* ---- pages that go home while their pool is revoked ------------------------------------- */
+
+#define HELD 2000u
+
+/* The owner gets and puts, and another thread puts what the owner hands it. */
+struct traffic {
+	struct pp_pool *pool;
+	struct pp_page *page[HELD];
+	struct pp_page *handed; /* exchanged */
+	int warm, over;
+};
+
+static void *put_what_is_handed(void *arg)
+{
+	struct traffic *t = arg;
+	int over;
+
+	do {
+		struct pp_page *page;
+
+		over = flag_up(&t->over);
+		page = __atomic_exchange_n(&t->handed, NULL, __ATOMIC_ACQ_REL);
+		if (page)
+			pp_page_put(page);
+		else
+			sched_yield();
+	} while (!over);
+	return NULL;
+}
+
+static void *get_and_put(void *arg)
+{
+	struct traffic *t = arg;
+	unsigned n = 0, refused = 0;
+
+	pp_pool_own(t->pool);
+	while (refused < 300) {
+		if (n == HELD) {
+			while (n > HELD / 2)
+				pp_page_put(t->page[--n]);
+			raise_flag(&t->warm);
+		} else if (!pp_page_get(&t->page[n], t->pool)) {
+			struct pp_page *none = NULL;
+
+			if (__atomic_compare_exchange_n(&t->handed, &none, t->page[n], false,
+							__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+				continue;
+			n++;
+		} else {
+			refused++;
+			if (n)
+				pp_page_put(t->page[--n]);
+		}
+	}
+	while (n)
+		pp_page_put(t->page[--n]);
+	raise_flag(&t->over);
+	return NULL;
+}
+
+static void free_pages_of_a_pool_that_is_revoked(bool surprise)
+{
+	watch(PP_DEBUG_DMA | PP_DEBUG_PAGES);
+	for (unsigned i = 0; i < laps(10); i++) {
+		static struct traffic t;
+		struct soft_device d;
+		pthread_t owner, putter;
+
+		soft_device_init(&d, NULL);
+		t = (struct traffic){ .pool = a_pool(soft_device_bind(&d)) };
+		owner = start(get_and_put, &t);
+		putter = start(put_what_is_handed, &t);
+		await_flag(&t.warm);
+		for (unsigned wait = 0; wait < i % 50; wait++)
+			sched_yield();
+		if (surprise)
+			pp_device_remove(d.dev, PP_REMOVAL_SURPRISE);
+		else
+			pp_device_unbind(d.dev);
+		join(owner);
+		join(putter);
+		pp_pool_destroy(t.pool);
+		soft_device_exit(&d);
+	}
+	nobody_was_accused("pages go home while their pool is revoked");
+}
+
+/*
+ * The revoker gives the memory of free pages back by many ranges at a time. When it begins, another
+ * thread puts a page of the last chunk, and with it goes the memory of the page's neighbours.
+ */
+#define CHUNKS 300u
+#define IN_CHUNK 128u
+
+static struct pp_page *put_meanwhile;
+
+static void *put_one(void *arg)
+{
+	pp_page_put(arg);
+	return NULL;
+}
+
+int __real_madvise(void *addr, size_t len, int advice);
+int __wrap_madvise(void *addr, size_t len, int advice);
+
+int __wrap_madvise(void *addr, size_t len, int advice)
+{
+	struct pp_page *page = put_meanwhile;
+
+	put_meanwhile = NULL;
+	if (page && advice == MADV_DONTNEED)
+		join(start(put_one, page));
+	return __real_madvise(addr, len, advice);
+}
+
+ssize_t __wrap_process_madvise(int pid, const struct iovec *range, size_t n, int advice,
+			       unsigned flags);
+
+/* As before Linux 6.13: one by one. */
+ssize_t __wrap_process_madvise(int pid, const struct iovec *range, size_t n, int advice,
+			       unsigned flags)
+{
+	(void)pid;
+	(void)range;
+	(void)n;
+	(void)advice;
+	(void)flags;
+	return -1;
+}
+
+static void a_put_in_the_midst_of_a_revocation(void)
+{
+	struct pp_pool_params p = small_chunks(IN_CHUNK * PP_BASE_PAGE);
+	struct pp_page *kept[CHUNKS] = { NULL };
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	watch(PP_DEBUG_PAGES);
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	b = take(pool, CHUNKS * IN_CHUNK);
+	for (unsigned i = 0; i < b.n; i++) /* chunk by chunk, each upwards */
+		if (i % IN_CHUNK == IN_CHUNK - 10) /* the first 64, a word, are free */
+			kept[i / IN_CHUNK] = b.page[i];
+		else
+			pp_page_put(b.page[i]);
+	free(b.page);
+	put_meanwhile = kept[CHUNKS - 1];
+	pp_device_unbind(d.dev);
+	if (!put_meanwhile)
+		kept[CHUNKS - 1] = NULL;
+	put_meanwhile = NULL;
+	for (unsigned i = 0; i < CHUNKS; i++)
+		if (kept[i])
+			pp_page_put(kept[i]);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	nobody_was_accused("a page is put while the revoker is at work");
+}
+
+static void free_pages_at_an_unbind(void)
+{
+	free_pages_of_a_pool_that_is_revoked(false);
+}
+
+static void free_pages_at_a_surprise(void)
+{
+	free_pages_of_a_pool_that_is_revoked(true);
+}
+
 /* ---- addresses that are used again ------------------------------------------------------- */
 
 static void an_unmap_is_not_laid_to_an_older_one(void)
@@ -256,5 +430,8 @@ int main(void)
 	run(an_unmap_is_not_laid_to_an_older_one);
 	run(a_driver_s_threads_can_t_know_of_an_unbind);
 	run(a_driver_s_threads_can_t_know_of_a_surprise);
+	run(a_put_in_the_midst_of_a_revocation);
+	run(free_pages_at_an_unbind);
+	run(free_pages_at_a_surprise);
 	return tap_end();
 }
