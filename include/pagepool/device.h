@@ -201,12 +201,16 @@ struct pp_notifier {
 };
 
 /**
- * Hear of every device. The callback runs on the thread that causes the event; it may
- * make no lifecycle call on that device and may not (un)register a listener.
+ * Hear of every device. The callback runs on the thread that causes the event, which can't be
+ * cancelled meanwhile; it may make no lifecycle call on that device. It may register others, and
+ * unregister itself; two callbacks that unregister one another at the same time wait for ever.
  * @return 0; -EINVAL: no callback; -EEXIST: registered already.
  */
 PP_API int pp_notifier_register(struct pp_notifier *notifier);
-/** @return 0; -ENOENT: not registered. After it no callback runs any more. */
+/**
+ * @return 0; -EINVAL: NULL; -ENOENT: not registered. After it no callback of it runs, but for the
+ *         one that this is called from.
+ */
 PP_API int pp_notifier_unregister(struct pp_notifier *notifier);
 
 #ifdef __cplusplus

@@ -164,18 +164,23 @@ PP_API uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep);
 struct pp_recall {
 	/**
 	 * The pool has been revoked, or pp_pool_recall was called: put what can be put. Runs
-	 * on that thread, without a lock of the library's; may put, may not (un)register.
+	 * on that thread, which can't be cancelled meanwhile, and without a lock of the
+	 * library's: it may put, register others, and unregister itself. Two callbacks that
+	 * unregister one another at the same time wait for one another for ever.
 	 */
 	void (*recall)(struct pp_recall *self, const char *pool);
 	struct pp_recall *next; /**< the library's */
 	uint64_t pool_id;       /**< the library's */
 };
-/** Begin to be asked for a pool's pages. @return 0; -EINVAL: no callback;
- * -ENODEV: destroyed (debug mode `pages`). Any thread with a handle. */
+/**
+ * Begin to be asked for a pool's pages. Any thread with a handle.
+ * @return 0; -EINVAL: no pool or no callback; -EEXIST: registered already, for whichever
+ *         pool; -ENODEV: the pool is revoked, and nobody is asked any more: put what can be put.
+ */
 PP_API int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall);
 /**
- * Not any more; the pool may have gone. @return 0; -ENOENT: not registered. After it no
- * callback runs. Any thread.
+ * Not any more; the pool may have gone. @return 0; -EINVAL: NULL; -ENOENT: not registered.
+ * After it no callback runs, but for the one that this is called from. Any thread.
  */
 PP_API int pp_recall_unregister(struct pp_recall *recall);
 /** Ask all who are registered for the pool. Any thread with a handle. */

@@ -6,6 +6,7 @@
  */
 #include "device/binding.h"
 
+#include "env/calls.h"
 #include "env/debug.h"
 #include "iommu/window.h"
 
@@ -43,51 +44,61 @@ static struct {
 
 /* ---- notifiers ------------------------------------------------------------------ */
 
-static struct {
-	struct env_rwlock lock; /* read by notifications, written by (un)register */
-	struct pp_notifier *first;
-} chain = { .lock = ENV_RWLOCK_INIT };
+static void *notifier_next(const void *item)
+{
+	return ((const struct pp_notifier *)item)->next;
+}
+
+static void notifier_set_next(void *item, void *next)
+{
+	((struct pp_notifier *)item)->next = next;
+}
+
+static struct calls chain = CALLS_INIT(notifier_next, notifier_set_next);
+static void *first_notifier; /* in the order of registration, as in Linux; under chain.lock */
+
+struct news {
+	struct pp_device *dev;
+	enum pp_event event;
+};
+
+static void tell(void *item, void *ctx)
+{
+	struct pp_notifier *n = item;
+	const struct news *news = ctx;
+
+	n->notify(n, news->event, news->dev);
+}
 
 static void notify(struct pp_device *dev, enum pp_event event)
 {
-	env_read_lock(&chain.lock);
-	for (struct pp_notifier *n = chain.first; n; n = n->next)
-		n->notify(n, event, dev);
-	env_rw_unlock(&chain.lock);
+	struct news news = { dev, event };
+
+	calls_each(&chain, &first_notifier, tell, &news);
 }
 
 int pp_notifier_register(struct pp_notifier *notifier)
 {
-	struct pp_notifier **p = &chain.first;
-	bool found;
+	int ret;
 
 	if (!notifier || !notifier->notify)
 		return -EINVAL;
-	env_write_lock(&chain.lock);
-	while (*p && *p != notifier) /* in the order of registration, as in Linux */
-		p = &(*p)->next;
-	found = *p != NULL;
-	if (!found) {
-		notifier->next = NULL;
-		*p = notifier;
-	}
-	env_rw_unlock(&chain.lock);
-	return found ? -EEXIST : 0;
+	env_lock(&chain.lock);
+	ret = calls_add(&chain, &first_notifier, notifier);
+	env_unlock(&chain.lock);
+	return ret;
 }
 
 int pp_notifier_unregister(struct pp_notifier *notifier)
 {
-	struct pp_notifier **p = &chain.first;
+	int ret;
 
-	env_write_lock(&chain.lock);
-	while (*p && *p != notifier)
-		p = &(*p)->next;
-	if (*p)
-		*p = notifier->next;
-	else
-		notifier = NULL;
-	env_rw_unlock(&chain.lock);
-	return notifier ? 0 : -ENOENT;
+	if (!notifier)
+		return -EINVAL;
+	env_lock(&chain.lock);
+	ret = calls_del(&chain, &first_notifier, notifier);
+	env_unlock(&chain.lock);
+	return ret;
 }
 
 /* ---- the lifecycle's lock ------------------------------------------------------------ */

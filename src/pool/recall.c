@@ -8,47 +8,96 @@
  */
 #include "pool/pool.h"
 
-static struct {
-	struct env_rwlock lock; /* read while the callbacks run, written by (un)register */
-	struct pp_recall *first;
-} recalls = { .lock = ENV_RWLOCK_INIT };
+#include "env/calls.h"
+
+static void *next_of(const void *item)
+{
+	return ((const struct pp_recall *)item)->next;
+}
+
+static void set_next(void *item, void *next)
+{
+	((struct pp_recall *)item)->next = next;
+}
+
+static struct calls recalls = CALLS_INIT(next_of, set_next);
+
+/* A list for pools of neighbouring numbers each, so that none looks through all others' holders. */
+#define LISTS 1024u
+static void *first[LISTS]; /* under recalls.lock */
+
+/* Of one that isn't registered the number may be anything: it is in no list, nor in that one. */
+static void **list_of(const struct pp_recall *recall)
+{
+	return &first[recall->pool_id % LISTS];
+}
+
+static bool is_in(void *list, const struct pp_recall *recall)
+{
+	while (list && list != recall)
+		list = next_of(list);
+	return list;
+}
+
+/*
+ * The flag goes up before a revoker asks, and asking begins with the lock: who finds it down here is
+ * asked.
+ */
+static int register_locked(struct pp_pool *pool, struct pp_recall *recall)
+{
+	if (is_in(*list_of(recall), recall))
+		return -EEXIST;
+	if (pp_pool_revoked(pool))
+		return -ENODEV;
+	recall->pool_id = pool->id;
+	return calls_add(&recalls, list_of(recall), recall);
+}
 
 int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall)
 {
-	if (!recall || !recall->recall)
+	int ret;
+
+	if (!pool || !recall || !recall->recall)
 		return -EINVAL;
 	if (watch_destroyed(pool, "register for recall", __builtin_return_address(0)))
 		return -ENODEV;
-	env_write_lock(&recalls.lock);
-	recall->pool_id = pool->id;
-	recall->next = recalls.first;
-	recalls.first = recall;
-	env_rw_unlock(&recalls.lock);
-	return 0;
+	env_lock(&recalls.lock);
+	ret = register_locked(pool, recall);
+	env_unlock(&recalls.lock);
+	return ret;
 }
 
 int pp_recall_unregister(struct pp_recall *recall)
 {
-	struct pp_recall **p = &recalls.first;
-	bool found;
+	int ret;
 
-	env_write_lock(&recalls.lock);
-	while (*p && *p != recall)
-		p = &(*p)->next;
-	found = *p != NULL;
-	if (found)
-		*p = recall->next;
-	env_rw_unlock(&recalls.lock);
-	return found ? 0 : -ENOENT;
+	if (!recall)
+		return -EINVAL;
+	env_lock(&recalls.lock);
+	ret = calls_del(&recalls, list_of(recall), recall);
+	env_unlock(&recalls.lock);
+	return ret;
+}
+
+struct asked {
+	uint64_t pool_id;
+	const char *name;
+};
+
+static void ask(void *item, void *ctx)
+{
+	struct pp_recall *recall = item;
+	const struct asked *a = ctx;
+
+	if (recall->pool_id == a->pool_id)
+		recall->recall(recall, a->name);
 }
 
 void recall_ask(uint64_t pool_id, const char *name)
 {
-	env_read_lock(&recalls.lock);
-	for (struct pp_recall *r = recalls.first; r; r = r->next)
-		if (r->pool_id == pool_id)
-			r->recall(r, name);
-	env_rw_unlock(&recalls.lock);
+	struct asked a = { pool_id, name };
+
+	calls_each(&recalls, &first[pool_id % LISTS], ask, &a);
 }
 
 void pp_pool_recall(struct pp_pool *pool)

@@ -558,7 +558,13 @@ static bool change_recall(void)
 		"pp_recall_register() without a callback");
 	must_be(pp_recall_register(real.pool[i], NULL), -EINVAL, "pp_recall_register(NULL)");
 	holder[r].recall = recalled;
+	if (ref.pool[i].revoked) {
+		must_be(pp_recall_register(real.pool[i], &holder[r]), -ENODEV,
+			"pp_recall_register() of a revoked pool");
+		return true;
+	}
 	must_be(pp_recall_register(real.pool[i], &holder[r]), 0, "pp_recall_register()");
+	must_be(pp_recall_register(real.pool[i], &holder[r]), -EEXIST, "pp_recall_register() again");
 	ref.recall_pool[r] = holder_pool[r] = i;
 	return true;
 }

@@ -7,6 +7,7 @@
 #include "soft_device.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -684,6 +685,44 @@ static void listeners_hear_in_the_order_of_registration(void)
 }
 
 /* In a child: the chain is broken afterwards. */
+static void *registers_another(void *arg)
+{
+	struct pp_notifier n = { .notify = tell_event };
+
+	(void)arg;
+	check_eq(pp_notifier_register(&n), 0, "another thread registers a listener meanwhile");
+	check_eq(pp_notifier_unregister(&n), 0, "and unregisters it");
+	return NULL;
+}
+
+/* Hears once: then its memory is its own again. */
+static void hears_once(struct pp_notifier *self, enum pp_event event, struct pp_device *dev)
+{
+	pthread_t thread;
+
+	(void)dev;
+	check_eq(event, PP_EVENT_BIND_DRIVER, "told of the bind");
+	check(!pthread_create(&thread, NULL, registers_another, NULL) && !pthread_join(thread, NULL),
+	      "no lock is held");
+	check_eq(pp_notifier_unregister(self), 0, "it unregisters itself");
+	memset(self, 0xA5, sizeof *self);
+}
+
+static void a_listener_may_leave_while_it_listens(void)
+{
+	struct pp_notifier once = { .notify = hears_once }, last = { .notify = tell_event };
+	struct soft_device sd;
+
+	telling_device(&sd);
+	check(!pp_notifier_register(&once) && !pp_notifier_register(&last), "two listeners");
+	soft_device_bind(&sd);
+	check(was_told("BIND BIND probe BOUND BOUND"), "the one behind it hears all the same");
+	check_eq(pp_notifier_unregister(&last), 0, "unregistered");
+	check_eq(pp_notifier_unregister(NULL), -EINVAL, "none");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
 static void a_listener_is_registered_once(void)
 {
 	int status = 0;
@@ -1203,6 +1242,7 @@ int main(void)
 	run(bind_and_unbind_are_told_in_order);
 	run(a_removal_is_told_in_order);
 	run(listeners_hear_in_the_order_of_registration);
+	run(a_listener_may_leave_while_it_listens);
 	run(a_listener_is_registered_once);
 	run(probe_and_remove_find_the_device_as_promised);
 	run(bindings_are_never_used_again);
