@@ -216,3 +216,21 @@ uint32_t capfile_link_type(int dlt)
 		pcap_close(dead);
 	return dump ? header[5] : (uint32_t)dlt;
 }
+
+/* As libpcap has it, so that what is written can be read. */
+uint32_t capfile_longest(uint32_t link_type)
+{
+	switch (link_type & 0x03ffffff) {
+	case 231: /* D-Bus */
+		return 128u << 20;
+	case 279: /* EBHSCR */
+		return 8u << 20;
+	case 249: /* USBPcap */
+	case 189: /* Linux' USB */
+	case 220:
+	case 266: /* Darwin's USB */
+		return 1u << 20;
+	default:
+		return 262144;
+	}
+}

@@ -36,5 +36,7 @@ int capfile_rewind(struct capfile *file, char *error);
 int capfile_dlt(const struct capfile *file);
 /* What a file's header says for it: a LINKTYPE_ number, the same on every system. */
 uint32_t capfile_link_type(int dlt);
+/* The longest packet that there can be of a link type, in bytes. */
+uint32_t capfile_longest(uint32_t link_type);
 
 #endif

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "timeline.h"
+#include "writer.h"
 
 #include <capfile.h>
 #include <poll.h>
@@ -410,6 +411,30 @@ static int settle(struct capture *c)
 	return c->status;
 }
 
+/*
+ * What can be refused comes first, and what can't be undone last: that the file, which may have
+ * something in it, is emptied.
+ */
+static bool begin(struct capture *c)
+{
+	/* first where packets go: what else goes to the same file is refused */
+	packets_go_to(c->opt.file);
+	if (c->opt.page && timeline_open(&c->timeline, c->opt.page, c->opt.file))
+		return false;
+	if (!writer_open(&c->writer, c->opt.file)) {
+		if (bind_device(c)) {
+			if (!writer_begin(c->writer, capfile_link_type(c->info.link_type)))
+				return true;
+			c->closed = true;
+			pp_net_unbind(c->nic);
+			drain_driver(c);
+		}
+		writer_abandon(c->writer);
+	}
+	timeline_close(c->timeline, NULL);
+	return false;
+}
+
 static int run(struct capture *c)
 {
 	int status;
@@ -418,24 +443,18 @@ static int run(struct capture *c)
 	c->begun = now_ns();
 	c->report.device = c->opt.device;
 	c->report.file = c->opt.file;
-	if (c->opt.page && timeline_open(&c->timeline, c->opt.page, c->opt.file))
+	if (!begin(c))
 		return EXIT_ERROR;
-	if (writer_open(&c->writer, c->opt.file, capfile_link_type(c->info.link_type))) {
-		timeline_close(c->timeline, NULL);
-		return EXIT_ERROR;
-	}
-	if (bind_device(c))
-		while (!c->done)
-			turn(c);
+	while (!c->done)
+		turn(c);
 	status = settle(c);
 	if (timeline_close(c->timeline, &c->report))
 		status = EXIT_ERROR;
 	c->timeline = NULL;
-	/* what was written to standard output must stay a capture file */
 	if (c->opt.json)
-		report_json(&c->report, strcmp(c->opt.file, "-") ? stdout : stderr);
+		report_json(&c->report, report_stream());
 	else
-		report_print(&c->report, strcmp(c->opt.file, "-") ? stdout : stderr);
+		report_print(&c->report, report_stream());
 	return status;
 }
 
@@ -496,7 +515,7 @@ int capture_main(int argc, char **argv)
 	struct device_wish wish = { 0 };
 	struct pp_telemetry *telemetry;
 	bool usage;
-	int status = EXIT_ERROR;
+	int status;
 
 	if (options_parse(argc, argv, "capture", "Write the packets that a device receives to a file.",
 			  defs) || !options_sane(&c.opt))
@@ -505,15 +524,14 @@ int capture_main(int argc, char **argv)
 	wish.hold = c.opt.hold;
 	wish.dlt = DLT_ETHERNET;
 	wish.writes = c.opt.file;
+	c.stop_fd = stop_fd_open();
+	if (c.stop_fd < 0)
+		return EXIT_ERROR;
 	if (device_open(&c.nic, c.opt.device, &wish, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	pp_net_info(c.nic, &c.info, sizeof c.info);
-	c.stop_fd = stop_fd_open();
 	telemetry = offer_telemetry(!c.opt.unwatched);
-	if (!enough_pages(&c.opt, c.info.ring))
-		status = EXIT_USAGE;
-	else if (c.stop_fd >= 0)
-		status = run(&c);
+	status = enough_pages(&c.opt, c.info.ring) ? run(&c) : EXIT_USAGE;
 	pp_telemetry_stop(telemetry);
 	pp_net_close(c.nic);
 	free(c.queue.seg);

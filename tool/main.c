@@ -6,7 +6,9 @@
 #include "watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	const char *name;
@@ -43,8 +45,24 @@ static int finish(int status)
 	return status == EXIT_OK ? EXIT_ERROR : status;
 }
 
+/*
+ * Who started us may have closed some of the descriptors 0 to 2. No file of ours may take such a
+ * place: what is meant for a person would land in it. Writes there go on to fail.
+ */
+static void keep_places(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	keep_places();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

@@ -1,6 +1,10 @@
 /*
- * signal.c - Ctrl-C and SIGTERM: the run ends, the file is complete. A second one ends
- * the process as usual.
+ * signal.c - a terminal, a user or an init system tells the command to end: the run ends, the
+ * file is complete, the report is printed. A second signal ends the process at once.
+ *
+ * SIGHUP comes twice when a terminal goes, from the kernel and from the shell, so one soon after
+ * another counts once; under nohup(1) it stays ignored. SIGPIPE is a reader of ours that went: the
+ * write says so, too.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,18 +14,44 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define SAME_HANGUP_NS 2000000000
 
 static int event_fd = -1;
 static volatile sig_atomic_t asked;
+static volatile int64_t asked_ns; /* the handler's */
+
+static int64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* What comes from now on ends the process as if it didn't know the signal. */
+static void let_the_next_kill(void)
+{
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGPIPE, SIG_IGN); /* but the report may still go nowhere */
+}
 
 static void on_signal(int number)
 {
 	uint64_t one = 1;
 	int saved = errno;
 
-	(void)number;
-	asked = 1;
+	if (!asked) {
+		asked_ns = now();
+		asked = 1;
+		let_the_next_kill();
+	} else if (number == SIGHUP && now() - asked_ns > SAME_HANGUP_NS) {
+		signal(SIGHUP, SIG_DFL);
+		raise(SIGHUP); /* delivered when this returns */
+	}
 	if (write(event_fd, &one, sizeof one) < 0)
 		errno = saved; /* it was readable already */
 	errno = saved;
@@ -29,16 +59,22 @@ static void on_signal(int number)
 
 int stop_fd_open(void)
 {
-	struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	struct sigaction act = { .sa_handler = on_signal }, old;
 
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event_fd < 0) {
 		say("can't watch for signals: %s", strerror(errno));
 		return -1;
 	}
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+		if (signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) || old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &act, NULL);
+	return event_fd;
+}
+
+int stop_fd(void)
+{
 	return event_fd;
 }
 

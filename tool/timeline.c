@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "timeline.h"
+#include "output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,8 +30,7 @@ struct sample {
 };
 
 struct timeline {
-	FILE *file;
-	const char *path;
+	struct output out;
 	uint64_t begun, last, interval;
 	struct sample sample[SAMPLES];
 	unsigned n, n_marks;
@@ -97,19 +97,23 @@ void timeline_mark(struct timeline *t, const char *what)
 /* ---- the file ------------------------------------------------------------------------------ */
 
 /* What exists is overwritten only if it is such a page: a mistyped name must not cost a file. */
-static bool may_overwrite(int fd, const char *path)
+static bool may_overwrite(const struct output *o)
 {
 	static const char begin[] = "<!doctype html>";
 	char head[sizeof begin - 1];
 	struct stat st;
 	ssize_t n;
+	int fd;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+	if (o->standard || fstat(o->fd, &st) || !S_ISREG(st.st_mode) || !st.st_size)
 		return true;
-	n = pread(fd, head, sizeof head, 0);
+	fd = open(o->name, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+	if (fd >= 0)
+		close(fd);
 	if (n == (ssize_t)sizeof head && !memcmp(head, begin, sizeof head))
 		return true;
-	say("%s exists and is no HTML page: --report leaves it alone", path);
+	say("%s exists and is no HTML page: --report leaves it alone", o->name);
 	return false;
 }
 
@@ -117,34 +121,34 @@ static bool same_file(int fd, const char *other)
 {
 	struct stat a, b;
 
-	return !fstat(fd, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	if (fstat(fd, &a) || (strcmp(other, "-") ? stat(other, &b) : fstat(STDOUT_FILENO, &b)))
+		return false;
+	return !S_ISCHR(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int timeline_open(struct timeline **out, const char *path, const char *other)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	struct timeline *t = calloc(1, sizeof *t);
 
 	*out = NULL;
-	if (fd < 0 || !t) {
-		say("can't write %s: %s", path, strerror(fd < 0 ? errno : ENOMEM));
-	} else if (same_file(fd, other)) {
-		say("%s can't be the capture and the report", path);
-	} else if (may_overwrite(fd, path)) {
-		t->file = fdopen(fd, "w");
-		if (!t->file)
-			say("can't write %s: %s", path, strerror(errno));
+	if (!t) {
+		say("can't write %s: %s", path, strerror(ENOMEM));
+		return -1;
 	}
-	if (!t || !t->file) {
-		if (fd >= 0)
-			close(fd);
+	if (output_open(&t->out, path)) {
 		free(t);
 		return -1;
 	}
-	t->path = path;
-	t->interval = FIRST_INTERVAL_NS;
-	*out = t;
-	return 0;
+	if (same_file(t->out.fd, other))
+		say("%s can't be the capture and the report", path);
+	else if (may_overwrite(&t->out)) {
+		t->interval = FIRST_INTERVAL_NS;
+		*out = t;
+		return 0;
+	}
+	output_abandon(&t->out);
+	free(t);
+	return -1;
 }
 
 static json_t *samples_json(const struct timeline *t)
@@ -181,7 +185,7 @@ static int dump(const char *bytes, size_t n, void *ctx)
 	return 0;
 }
 
-static void write_page(const struct timeline *t, const struct report *r)
+static void write_page(const struct timeline *t, const struct report *r, FILE *file)
 {
 	const char *hole = strstr(page_html, DATA);
 	json_t *o = json_object();
@@ -190,27 +194,33 @@ static void write_page(const struct timeline *t, const struct report *r)
 	json_object_set_new(o, "report", report_object(r));
 	json_object_set_new(o, "samples", samples_json(t));
 	json_object_set_new(o, "marks", marks_json(t));
-	fwrite(page_html, 1, (size_t)(hole - page_html), t->file);
-	json_dump_callback(o, dump, t->file, JSON_COMPACT);
-	fputs(hole + strlen(DATA), t->file);
+	fwrite(page_html, 1, (size_t)(hole - page_html), file);
+	json_dump_callback(o, dump, file, JSON_COMPACT);
+	fputs(hole + strlen(DATA), file);
 	json_decref(o);
 }
 
 int timeline_close(struct timeline *t, const struct report *report)
 {
+	FILE *file;
 	int ret = 0;
-	bool bad;
 
 	if (!t)
 		return 0;
-	bad = report && ftruncate(fileno(t->file), 0) && errno != EINVAL; /* a pipe, a device */
-	if (report && !bad)
-		write_page(t, report);
-	bad |= ferror(t->file) != 0;
-	if (fclose(t->file) || bad) {
-		say("can't write %s: %s", t->path, strerror(errno));
+	if (!report) {
+		output_abandon(&t->out);
+		free(t);
+		return 0;
+	}
+	file = output_begin(&t->out) ? NULL : fdopen(dup(t->out.fd), "w");
+	if (file)
+		write_page(t, report, file);
+	if (!file || (ferror(file) | fclose(file))) {
+		say("can't write %s: %s", t->out.name, strerror(errno));
 		ret = -1;
 	}
+	if (output_close(&t->out))
+		ret = -1;
 	free(t);
 	return ret;
 }

@@ -67,40 +67,21 @@ int device_open(struct pp_net **out, const char *spec, const struct device_wish 
 /* Say what the device has to say. */
 void device_notices(struct pp_net *nic);
 
-/* signal.c: SIGINT and SIGTERM become a readable descriptor */
+/* signal.c: SIGINT, SIGTERM, SIGHUP and SIGPIPE become a readable descriptor */
+/* The descriptor, or -1: said what is wrong. */
 int stop_fd_open(void);
+int stop_fd(void); /* the same again; -1 before it is open */
 bool stop_asked(void);
 
-/* writer.c */
+/* output.c (see output.h, too) */
 
 /*
- * A capture file written by io_uring straight from pages. Pages that are handed over are
- * put when they have been written, or can't be.
+ * Packets are written to this file, "-" or a path that can be looked at: what is for people goes
+ * elsewhere, however they name it.
  */
-struct writer;
-/* 0, or -1: said what is wrong. */
-int writer_open(struct writer **out, const char *path, uint32_t link_type);
-/* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
-#define WRITER_SEGS 512u
-void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n);
-/* The segment will be handed over soon: fetch what of it will be touched. */
-void writer_soon(const struct pp_net_seg *seg);
-/* Send what has been handed over on its way, and put the pages of what is written. */
-void writer_poll(struct writer *w);
-/* The same, but wait for at least one write to complete, if any is under way. */
-void writer_wait(struct writer *w);
-/* Readable when there is something to poll. */
-int writer_event_fd(struct writer *w);
-bool writer_busy(const struct writer *w);
-/* What went wrong first, or NULL. After that pages are put unwritten. */
-const char *writer_error(const struct writer *w);
-uint64_t writer_packets(const struct writer *w); /* written, all before them too */
-uint64_t writer_bytes(const struct writer *w);   /* of the file */
-/*
- * Wait for all that is under way, leave a file that is valid, close it. 0, or -1: there
- * was an error, which has been said.
- */
-int writer_close(struct writer *w);
+void packets_go_to(const char *path);
+/* Where a report is printed: standard output, or standard error if packets go there. */
+FILE *report_stream(void);
 
 /* report.c */
 

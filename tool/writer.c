@@ -1,6 +1,6 @@
 /*
- * writer.c - a capture file, written by io_uring straight from the pool's pages. Only small
- * packets are copied first: two vectors cost the kernel more than a few cache lines cost us.
+ * writer.c - a capture file, written straight from the pool's pages (aio.h). Only small packets
+ * are copied first: two vectors cost the kernel more than a few cache lines cost us.
  *
  * The file is pcap with nanosecond stamps, in this machine's byte order. Packets are
  * gathered into batches; a batch is one vectored write at its own place in the file and
@@ -12,14 +12,16 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "tool.h"
+#include "writer.h"
 
+#include "aio.h"
+
+#include <capfile.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <liburing.h>
+#include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define BATCHES 32u
@@ -27,6 +29,8 @@
 #define BATCH_PACKETS 1024u
 #define COPY_BYTES 256u /* packets up to this length are copied, and their pages put at once */
 #define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
+#define SNAPLEN 262144u /* what readers expect; the header says more when a packet is longer */
+#define PATIENCE_MS 1000 /* when the run is to end: after that we say that a reader doesn't read */
 
 struct file_header {
 	uint32_t magic;
@@ -52,22 +56,18 @@ struct batch {
 };
 
 struct writer {
-	struct io_uring ring;
-	int fd;
-	bool serial;  /* one batch at a time, wherever the file's position is */
-	bool regular; /* can be cut */
-	uint64_t base; /* where our header is in the file */
-	char *path;
+	struct aio *aio;
+	struct output out;
+	bool serial; /* one batch at a time, wherever the file's position is */
 	char error[ERROR_BYTES];
-	bool failed;
+	bool failed, complained;
 	struct batch *batch; /* BATCHES of them */
 	struct batch *turn[BATCHES]; /* a ring: [first, first + n) are in use, in order */
 	unsigned first, n;
 	unsigned n_busy;
-	struct batch *queued[2 * BATCHES]; /* in the submission queue, in order */
-	unsigned n_queued;
 	struct pp_page *copied[64]; /* pages whose packets have been copied, to be put together */
 	unsigned n_copied;
+	uint32_t snaplen; /* as the file's header says */
 	uint64_t end;     /* where the next batch goes */
 	uint64_t packets; /* of the batches that are whole and in front */
 	uint64_t valid;   /* bytes of the file that are whole */
@@ -89,21 +89,17 @@ static void fail(struct writer *w, int err)
 	if (w->failed)
 		return;
 	w->failed = true;
-	snprintf(w->error, sizeof w->error, "can't write %s: %s", w->path, strerror(err));
+	snprintf(w->error, sizeof w->error, "can't write %s: %s", w->out.name, strerror(err));
 }
 
 /* ---- batches on their way -------------------------------------------------------------- */
 
 static void submit(struct writer *w, struct batch *b)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&w->ring); /* one for each batch: never full */
-
-	io_uring_prep_writev(sqe, w->fd, b->iov + b->iov_done, b->n_iov - b->iov_done,
-			     w->serial ? (uint64_t)-1 : w->base + b->offset + b->written);
-	io_uring_sqe_set_data(sqe, b);
+	aio_write(w->aio, w->out.fd, b->iov + b->iov_done, b->n_iov - b->iov_done,
+		  w->serial ? AIO_AT_POSITION : w->out.base + b->offset + b->written, b);
 	b->state = BUSY;
 	w->n_busy++;
-	w->queued[w->n_queued++] = b;
 }
 
 /* The packets of a batch that lie within its first `written` bytes, and their bytes. */
@@ -172,44 +168,46 @@ static void complete(struct writer *w, struct batch *b, int res)
 	put_pages(b);
 }
 
-/* Hand the queued writes to the kernel. One that it refuses altogether has failed. */
-static void flush_submissions(struct writer *w)
+/* What is told when a reader keeps the run from ending. */
+static void complain(struct writer *w)
 {
-	while (w->n_queued) {
-		int ret = io_uring_submit(&w->ring);
+	if (w->complained)
+		return;
+	w->complained = true;
+	say("waiting for the reader of %s to take what is left; a second signal ends at once, without it",
+	    w->out.name);
+}
 
-		if (ret > 0) {
-			w->n_queued -= (unsigned)ret;
-			memmove(w->queued, w->queued + ret, w->n_queued * sizeof w->queued[0]);
-		} else if (ret != -EINTR && ret != -EAGAIN && ret != -EBUSY) {
-			fail(w, ret ? -ret : EIO);
-			while (w->n_queued) { /* never seen by the kernel: the ring goes with us */
-				struct batch *b = w->queued[--w->n_queued];
+/* Wait until a write may be over. */
+static void wait_for_write(struct writer *w)
+{
+	bool ending = stop_asked();
+	struct pollfd fd[] = {
+		{ .fd = aio_fd(w->aio), .events = POLLIN },
+		{ .fd = ending ? -1 : stop_fd(), .events = POLLIN },
+	};
 
-				b->state = FAILED;
-				w->n_busy--;
-				put_pages(b);
-			}
-		}
-	}
+	if (!poll(fd, 2, ending && !w->complained && !w->out.regular ? PATIENCE_MS : -1))
+		complain(w);
 }
 
 static void reap(struct writer *w, bool wait)
 {
-	struct io_uring_cqe *cqe;
+	struct aio_done done;
 
-	flush_submissions(w);
-	if (wait && w->n_busy)
-		io_uring_wait_cqe(&w->ring, &cqe);
-	while (!io_uring_peek_cqe(&w->ring, &cqe)) {
-		struct batch *b = io_uring_cqe_get_data(cqe);
-		int res = cqe->res;
-
-		io_uring_cqe_seen(&w->ring, cqe);
-		complete(w, b, res);
+	aio_flush(w->aio);
+	for (;;) {
+		if (aio_next(w->aio, &done)) {
+			complete(w, done.tag, done.result);
+			wait = false;
+		} else if (wait && w->n_busy) {
+			wait_for_write(w);
+		} else {
+			break;
+		}
 	}
 	retire(w);
-	flush_submissions(w);
+	aio_flush(w->aio);
 }
 
 /*
@@ -231,7 +229,7 @@ static void dispatch(struct writer *w)
 			submit(w, b);
 		}
 	}
-	flush_submissions(w);
+	aio_flush(w->aio);
 }
 
 static void put_copied(struct writer *w)
@@ -314,6 +312,27 @@ static void add_by_copy(struct writer *w, struct batch *b, struct record *r, con
 		put_copied(w);
 }
 
+/* A packet is longer than the header says: who reads the file would cut it. */
+static void raise_snaplen(struct writer *w, const struct pp_net_seg *seg, unsigned n)
+{
+	uint32_t len = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		len += seg[i].len;
+	if (len <= w->snaplen)
+		return;
+	if (!w->out.regular || w->out.append) {
+		say("a packet of %u bytes is longer than the header of %s says, which is on its way already: "
+		    "readers may cut it to %u", len, w->out.name, w->snaplen);
+		w->snaplen = UINT32_MAX; /* said once */
+	} else if (pwrite(w->out.fd, &len, sizeof len, (off_t)w->out.base +
+			  (off_t)offsetof(struct file_header, snaplen)) != (ssize_t)sizeof len) {
+		fail(w, errno);
+	} else {
+		w->snaplen = len;
+	}
+}
+
 static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned n)
 {
 	struct batch *b = open_batch(w, n);
@@ -324,6 +343,7 @@ static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned 
 		.nsec = (uint32_t)(seg->time_ns % 1000000000u),
 		.wire_len = seg->wire_len,
 	};
+	raise_snaplen(w, seg, n);
 	if (n == 1 && seg->len <= COPY_BYTES)
 		add_by_copy(w, b, r, seg);
 	else if (n == 1 && seg->room >= sizeof *r)
@@ -367,7 +387,7 @@ void writer_wait(struct writer *w)
 
 int writer_event_fd(struct writer *w)
 {
-	return w->ring.ring_fd;
+	return aio_fd(w->aio);
 }
 
 bool writer_busy(const struct writer *w)
@@ -396,104 +416,94 @@ static int write_header(struct writer *w, uint32_t link_type)
 		.magic = 0xa1b23c4d, /* pcap with nanoseconds */
 		.major = 2,
 		.minor = 4,
-		.snaplen = 262144,
 		.link_type = link_type,
 	};
-	ssize_t n = write(w->fd, &h, sizeof h);
+	ssize_t n;
 
+	/* where it can't be changed any more it has to say the most there can be */
+	w->snaplen = w->serial ? capfile_longest(link_type) : SNAPLEN;
+	h.snaplen = w->snaplen;
+	n = write(w->out.fd, &h, sizeof h);
 	if (n != (ssize_t)sizeof h) {
-		say("can't write %s: %s", w->path, n < 0 ? strerror(errno) : "no room");
+		say("can't write %s: %s", w->out.name, n < 0 ? strerror(errno) : "no room");
 		return -1;
 	}
 	w->end = w->valid = sizeof h;
 	return 0;
 }
 
-static int open_file(struct writer *w, const char *path)
-{
-	bool std_out = !strcmp(path, "-"), append;
-	struct stat st;
-
-	w->path = strdup(std_out ? "standard output" : path);
-	w->fd = std_out ? dup(STDOUT_FILENO) :
-			  open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (!w->path || w->fd < 0 || fstat(w->fd, &st)) {
-		say("can't write %s: %s", path, strerror(w->path ? errno : ENOMEM));
-		return -1;
-	}
-	w->regular = S_ISREG(st.st_mode);
-	append = w->regular && (fcntl(w->fd, F_GETFL) & O_APPEND);
-	w->serial = !w->regular || append;
-	/* standard output may be a file, written to before */
-	if (w->regular)
-		w->base = append ? (uint64_t)st.st_size : (uint64_t)lseek(w->fd, 0, SEEK_CUR);
-	return 0;
-}
-
 static void writer_free(struct writer *w)
 {
-	if (w->fd >= 0)
-		close(w->fd);
+	aio_close(w->aio);
 	free(w->batch);
-	free(w->path);
 	free(w);
 }
 
-int writer_open(struct writer **out, const char *path, uint32_t link_type)
+int writer_open(struct writer **out, const char *path)
 {
 	struct writer *w = calloc(1, sizeof *w);
-	int ret;
+	int ret = -ENOMEM;
 
 	*out = NULL;
-	if (w) {
-		w->fd = -1;
+	if (w)
 		w->batch = calloc(BATCHES, sizeof *w->batch);
-	}
-	if (!w || !w->batch) {
-		say("no memory for the writer");
+	if (w && w->batch)
+		ret = aio_open(&w->aio, 2 * BATCHES, false);
+	if (ret) {
+		say("can't prepare to write %s: %s", path, strerror(-ret));
+		if (w)
+			free(w->batch);
 		free(w);
 		return -1;
 	}
 	for (unsigned i = 0; i < BATCHES; i++)
 		w->turn[i] = &w->batch[i];
-	if (open_file(w, path) || write_header(w, link_type)) {
+	if (output_open(&w->out, path)) {
 		writer_free(w);
 		return -1;
 	}
-	ret = io_uring_queue_init(2 * BATCHES, &w->ring, 0);
-	if (ret) {
-		say("can't set up io_uring: %s%s", strerror(-ret),
-		    ret == -EPERM || ret == -ENOSYS ?
-			    "; the kernel's setting kernel.io_uring_disabled or a container's "
-			    "filter forbids it" : "");
-		writer_free(w);
-		return -1;
-	}
+	w->serial = !w->out.regular || w->out.append;
 	*out = w;
 	return 0;
 }
 
+int writer_begin(struct writer *w, uint32_t link_type)
+{
+	return output_begin(&w->out) ? -1 : write_header(w, link_type);
+}
+
+void writer_abandon(struct writer *w)
+{
+	if (!w)
+		return;
+	output_abandon(&w->out);
+	writer_free(w);
+}
+
+/* What of the file is whole stays; who writes next to standard output goes on behind it. */
+static void cut(struct writer *w)
+{
+	off_t size = (off_t)(w->out.base + w->valid);
+
+	if (!w->out.regular)
+		return;
+	if (w->failed && ftruncate(w->out.fd, size))
+		say("can't cut %s to its %llu whole bytes: %s", w->out.name,
+		    (unsigned long long)w->valid, strerror(errno));
+	lseek(w->out.fd, size, SEEK_SET);
+}
+
 int writer_close(struct writer *w)
 {
-	int ret = 0;
+	int ret;
 
 	do /* also without a batch: pages of copied packets */
 		step(w, true);
 	while (w->n);
-	if (w->failed && w->regular && ftruncate(w->fd, (off_t)(w->base + w->valid)))
-		say("can't cut %s to its %llu whole bytes: %s", w->path,
-		    (unsigned long long)w->valid, strerror(errno));
-	/* standard output may be shared: who writes next goes on behind us */
-	if (w->regular)
-		lseek(w->fd, (off_t)(w->base + w->valid), SEEK_SET);
-	if (close(w->fd) && !w->failed)
-		fail(w, errno);
-	w->fd = -1;
-	if (w->failed) {
+	cut(w);
+	if (w->failed)
 		say("%s; it holds the first %llu packets", w->error, (unsigned long long)w->packets);
-		ret = -1;
-	}
-	io_uring_queue_exit(&w->ring);
+	ret = output_close(&w->out) || w->failed ? -1 : 0;
 	writer_free(w);
 	return ret;
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# signals.sh - Ctrl-C, SIGTERM, a reader that goes away, a terminal: the run ends when it
+# signals.sh - Ctrl-C, SIGTERM, SIGHUP, SIGPIPE, a reader that goes away, a terminal: the run ends when it
 # is told to, the file is whole, and nothing but a terminal sees progress.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -27,7 +27,7 @@ stop_with() {
 	interrupted "$out"
 }
 
-for signal in INT TERM; do
+for signal in INT TERM HUP PIPE; do
 	check "SIG$signal: the file is whole, status 0" stop_with $signal 1000000 -d "$endless,rate=20000"
 	check "SIG$signal at full speed" stop_with $signal 5000000 -d "$endless"
 	check "SIG$signal with pages held: they are written too" \
@@ -58,6 +58,10 @@ check "SIGINT during a replay: what is said to be sent is on the wire" eval \
 
 # ---- a reader that doesn't read -----------------------------------------------------------------
 
+# said: the last run said so.
+said() {
+	grep -q "$1" "$dir/err"
+}
 # full_pipe: a run that writes into a pipe which nobody reads from, told to stop. What it
 # holds is more than a pipe takes, so it has to wait.
 not_caught() { # the signal is no longer caught: the first one has been seen
@@ -74,18 +78,75 @@ full_pipe() {
 	kill -INT "$child"
 	until_true not_caught
 }
+# interrupted, after it has said what it waits for
+at_last() {
+	[ "$(grep -c . "$dir/err")" = 1 ] && : >"$dir/err" && interrupted "$1"
+}
 check "SIGINT while the reader of a pipe sleeps" full_pipe
 check "... it waits" kill -0 "$child"
+check "... and says for what" until_true said "waiting for the reader of $dir/pipe .* a second signal"
 cat <&3 >"$dir/rest"
 exec 3<&-
 finish
 cat "$dir/front" "$dir/rest" >"$out"
-check "... when the reader wakes up, it gets everything" interrupted "$out"
+check "... when the reader wakes up, it gets everything" at_last "$out"
+for second in INT:130 TERM:143; do
+	check "SIGINT while the reader of a pipe sleeps" full_pipe
+	kill -"${second%:*}" "$child"
+	finish
+	exec 3<&-
+	is "... then SIG${second%:*} ends it at once" $status "${second#*:}"
+done
+# A terminal that goes sends two: that is one event.
 check "SIGINT while the reader of a pipe sleeps" full_pipe
-kill -INT "$child"
-finish
+kill -HUP "$child"
+kill -PIPE "$child"
+check "... SIGHUP right behind it, and SIGPIPE, change nothing" kill -0 "$child"
+until_true said "waiting for"
+cat <&3 >"$dir/rest"
 exec 3<&-
-is "... a second SIGINT ends it at once" $status 130
+finish
+cat "$dir/front" "$dir/rest" >"$out"
+check "... the reader gets everything" at_last "$out"
+
+# ---- nobody at the other end ----------------------------------------------------------------------
+
+# catching: it has seen to its signals
+catching() {
+	local mask
+
+	mask=$(awk '/^SigCgt:/ { print $2 }' "/proc/$child/status") && (((0x$mask & 2) != 0))
+}
+for signal in INT TERM HUP; do
+	rm -f "$dir/pipe"
+	mkfifo "$dir/pipe"
+	in_background capture -d "$endless" -w "$dir/pipe"
+	until_true catching
+	kill -$signal "$child"
+	finish
+	check "SIG$signal while the output is a FIFO without a reader: it ends" eval \
+		'exited 1 && said "interrupted before anybody opened"'
+done
+in_background capture -d "soft:pcap=$real" -w "$dir/pipe"
+cat "$dir/pipe" >"$out"
+finish
+check "a FIFO whose reader comes late" eval 'exited 0 && cmp "$real" "$out"'
+
+# ---- nohup ----------------------------------------------------------------------------------------
+
+rm -f "$out"
+(
+	trap '' HUP
+	exec "$tool" capture -d "$endless,rate=20000" -w "$out" --json >"$dir/out" 2>"$dir/err" </dev/null
+) &
+child=$!
+until_true bytes_reach "$out" 100000
+kill -HUP "$child"
+until_true bytes_reach "$out" "$(($(stat -c %s "$out") + 1000000))"
+check "SIGHUP under nohup: it goes on" kill -0 "$child"
+kill -TERM "$child"
+finish
+check "... until another signal" interrupted "$out"
 
 # ---- a reader that goes away --------------------------------------------------------------------
 

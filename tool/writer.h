@@ -1,0 +1,47 @@
+/*
+ * writer.h - a capture file, written straight from pages. Pages that are handed over are put
+ * when they have been written, or can't be.
+ *
+ * Thread rule: one thread calls all of it.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_WRITER_H
+#define TOOL_WRITER_H
+
+#include "output.h"
+
+struct writer;
+
+/* Open the file, and leave it as it is. 0, or -1: said what is wrong. */
+int writer_open(struct writer **out, const char *path);
+/* The run begins: empty the file, write its header. 0, or -1: said what is wrong. */
+int writer_begin(struct writer *w, uint32_t link_type);
+/* Instead of writer_close, if the run never began: the file is as it was. NULL is allowed. */
+void writer_abandon(struct writer *w);
+/* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
+#define WRITER_SEGS 512u
+void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n);
+/* The segment will be handed over soon: fetch what of it will be touched. */
+void writer_soon(const struct pp_net_seg *seg);
+/* Send what has been handed over on its way, and put the pages of what is written. */
+void writer_poll(struct writer *w);
+/*
+ * The same, but wait for at least one write to complete, if any is under way. When the run is to
+ * end and the reader of a pipe doesn't read, that is said.
+ */
+void writer_wait(struct writer *w);
+/* Readable when there is something to poll. */
+int writer_event_fd(struct writer *w);
+bool writer_busy(const struct writer *w);
+/* What went wrong first, or NULL. After that pages are put unwritten. */
+const char *writer_error(const struct writer *w);
+uint64_t writer_packets(const struct writer *w); /* written, all before them too */
+uint64_t writer_bytes(const struct writer *w);   /* of the file */
+/*
+ * Wait for all that is under way, leave a file that is valid, close it. 0, or -1: there
+ * was an error, which has been said.
+ */
+int writer_close(struct writer *w);
+
+#endif
