@@ -1,5 +1,6 @@
 /*
- * capfile.h - reading a capture file, pcap or pcapng, whoever wrote it (libpcap).
+ * capfile.h - reading a capture file, pcap or pcapng, whoever wrote it, also through gzip or zstd
+ * where the build has their libraries.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -15,25 +16,39 @@ struct capfile_packet {
 	const uint8_t *bytes; /* until the next call */
 	uint32_t len;
 	uint32_t wire_len;
-	uint64_t time_ns;
+	uint64_t time_ns; /* since the epoch */
 };
 
 #define CAPFILE_ERROR 400
 
-/* 0, or -EINVAL with a sentence in error (CAPFILE_ERROR bytes). */
+/*
+ * Open it and read up to the first packet: what it is shows there. "-" is standard input. 0; or
+ * -EINVAL, or -ECANCELED (see capio.h), with a sentence in error (CAPFILE_ERROR bytes).
+ */
 int capfile_open(struct capfile **out, const char *path, char *error);
 void capfile_close(struct capfile *file);
-/* 1: a packet; 0: the end; -EINVAL: the file is broken from here on, with a sentence. */
-int capfile_next(struct capfile *file, struct capfile_packet *packet, char *error);
 /*
- * Before the first packet: keep what is read in memory for when it begins again, if the file is
- * small enough (64 MiB) and there is memory.
+ * 1: a packet; 0: the end; or, with a sentence, -EINVAL: the file can't be read any further,
+ * -ECANCELED: told to end.
+ */
+int capfile_next(struct capfile *file, struct capfile_packet *packet, char *error);
+/* Any thread: a wait for more of the file ends now, and so do all that follow. */
+void capfile_cancel(struct capfile *file);
+/*
+ * Before the first packet: keep what is read in memory for when it begins again, if it is little
+ * enough (64 MiB) and there is memory.
  */
 void capfile_keep(struct capfile *file);
-/* Begin again. 0 or -EINVAL as capfile_open. */
+/* Begin again; what isn't a file can do it only if it was kept. 0 or -EINVAL as capfile_open. */
 int capfile_rewind(struct capfile *file, char *error);
-/* libpcap's DLT_ number of the packets. */
+/*
+ * libpcap's DLT_ number of the packets; in the upper bits, if their frame check sequence is a part
+ * of them, what a pcap file's header says about it.
+ */
 int capfile_dlt(const struct capfile *file);
+#define CAPFILE_DLT(dlt) ((int)((uint32_t)(dlt) & 0x03ffffff)) /* without them */
+/* Bytes of a frame check sequence at the end of each packet. */
+unsigned capfile_fcs_len(int dlt);
 /* What a file's header says for it: a LINKTYPE_ number, the same on every system. */
 uint32_t capfile_link_type(int dlt);
 /* The longest packet that there can be of a link type, in bytes. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct port_queue *queue_of(struct pp_net *net, unsigned queue)
 {
@@ -64,16 +65,35 @@ static int fail(char *error, int ret, const char *format, ...)
 	return ret;
 }
 
-/* 0, or -EINVAL: two names are one file, which would be read and written at once. */
-static int same_file(const char *a, const char *b, char *error)
+/* "-" is standard input for a reader, standard output for a writer. */
+static bool regular_file(const char *name, int standard, struct stat *st)
+{
+	return name && !(strcmp(name, "-") ? stat(name, st) : fstat(standard, st)) &&
+	       S_ISREG(st->st_mode);
+}
+
+/* 0, or -EEXIST: what is read and what is written are one file. */
+static int same_file(const char *read, const char *written, char *error)
+{
+	struct stat r, w;
+
+	if (!regular_file(read, STDIN_FILENO, &r) || !regular_file(written, STDOUT_FILENO, &w) ||
+	    r.st_dev != w.st_dev || r.st_ino != w.st_ino)
+		return 0;
+	return fail(error, -EEXIST, "%.200s and %.200s are the same file: it can't be read and "
+		    "written at once", read, written);
+}
+
+/* 0, or -EEXIST: two that are written are one file. */
+static int same_outputs(const char *a, const char *b, char *error)
 {
 	struct stat sa, sb;
 
-	if (!a || !b || stat(a, &sa) || stat(b, &sb) || !S_ISREG(sa.st_mode) ||
+	if (!regular_file(a, STDOUT_FILENO, &sa) || !regular_file(b, STDOUT_FILENO, &sb) ||
 	    sa.st_dev != sb.st_dev || sa.st_ino != sb.st_ino)
 		return 0;
-	return fail(error, -EEXIST, "%.200s and %.200s are the same file: it can't be read and "
-		    "written at once", a, b);
+	return fail(error, -EEXIST, "%.200s and %.200s are the same file: two can't write to it at "
+		    "once", a, b);
 }
 
 static int open_soft(struct pp_net **out, const struct pp_net_soft_params *soft,
@@ -81,9 +101,9 @@ static int open_soft(struct pp_net **out, const struct pp_net_soft_params *soft,
 {
 	int ret = same_file(soft->pcap, params->writes, error);
 
-	ret = ret ? ret : same_file(soft->wire, params->writes, error);
-	ret = ret ? ret : same_file(soft->wire, params->reads, error);
-	ret = ret ? ret : same_file(soft->wire, soft->pcap, error);
+	ret = ret ? ret : same_file(params->reads, soft->wire, error);
+	ret = ret ? ret : same_file(soft->pcap, soft->wire, error);
+	ret = ret ? ret : same_outputs(soft->wire, params->writes, error);
 	return ret ? ret : soft_net_open(out, soft, params, error);
 }
 

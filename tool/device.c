@@ -7,6 +7,17 @@
 
 #include <errno.h>
 
+/* What it writes itself is kept apart from what is for people. */
+static void opened(struct pp_net *nic)
+{
+	struct pp_net_info info;
+
+	pp_net_info(nic, &info, sizeof info);
+	if (info.output)
+		packets_go_to(info.output);
+	device_notices(nic);
+}
+
 int device_open(struct pp_net **out, const char *spec, const struct device_wish *wish, bool *usage)
 {
 	struct pp_net_params p = PP_PARAMS(struct pp_net_params);
@@ -23,7 +34,7 @@ int device_open(struct pp_net **out, const char *spec, const struct device_wish 
 	ret = pp_net_open(out, &p, error);
 	*usage = ret == -EINVAL;
 	if (!ret)
-		device_notices(*out);
+		opened(*out);
 	else if (*usage || !wish->quiet)
 		say("%s", error);
 	return ret ? -1 : 0;

@@ -540,29 +540,29 @@ static void print_json(const struct forward *f)
 #define FORWARD_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)f->name));
 	FORWARD_COUNTS(FORWARD_JSON)
 	json_object_set_new(o, "end", json_string(f->end));
-	json_dumpf(o, stdout, 0);
-	putchar('\n');
+	json_dumpf(o, report_stream(), 0);
+	fputc('\n', report_stream());
 	json_decref(o);
 }
 
-static void print(const struct forward *f)
+static void print(const struct forward *f, FILE *out)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		const struct side *s = &f->side[i];
 
-		printf("%c to %c    %" PRIu64 " packets, %" PRIu64 " bytes; %" PRIu64 " dropped, %"
+		fprintf(out, "%c to %c    %" PRIu64 " packets, %" PRIu64 " bytes; %" PRIu64 " dropped, %"
 		       PRIu64 " not for the other side\n", s->name, f->side[!i].name, s->packets,
 		       s->bytes, s->dropped, s->filtered);
 	}
-	printf("copied    %" PRIu64 " packets between pools; missed %" PRIu64 " in the devices\n",
+	fprintf(out, "copied    %" PRIu64 " packets between pools; missed %" PRIu64 " in the devices\n",
 	       f->packets_copied, f->packets_missed);
 	if (f->devices_lost)
-		printf("lost      %" PRIu64 " devices, %" PRIu64 " came back\n", f->devices_lost,
+		fprintf(out, "lost      %" PRIu64 " devices, %" PRIu64 " came back\n", f->devices_lost,
 		       f->devices_back);
-	printf("left      %" PRIu64 " mappings, %" PRIu64 " bytes of IOVA; %" PRIu64
+	fprintf(out, "left      %" PRIu64 " mappings, %" PRIu64 " bytes of IOVA; %" PRIu64
 	       " pages leaked; %" PRIu64 " late calls refused\n", f->mappings_left, f->iova_left,
 	       f->pages_leaked, f->late_calls_refused);
-	printf("ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->end);
+	fprintf(out, "ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->end);
 }
 
 /* ---- the command line ----------------------------------------------------------------------------------- */
@@ -626,6 +626,6 @@ int forward_main(int argc, char **argv)
 	if (started && f.json)
 		print_json(&f);
 	else if (started)
-		print(&f);
+		print(&f, report_stream());
 	return f.status;
 }

@@ -9,16 +9,14 @@
  */
 #include "output.h"
 
+#include <capio.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-#define LOOK_MS 50 /* between looks whether a FIFO has a reader */
 
 /* What is written to the null device never meets. */
 static bool is_null(const struct stat *st)
@@ -76,37 +74,6 @@ FILE *report_stream(void)
 
 /* ---- the file ------------------------------------------------------------------------------ */
 
-/* Wait until a FIFO has a reader. The descriptor, or -1 with errno; EINTR: told to stop. */
-static int open_fifo(const char *path)
-{
-	struct pollfd stop = { .fd = stop_fd(), .events = POLLIN };
-	int fd;
-
-	while ((fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 && errno == ENXIO) {
-		if (stop_asked()) {
-			errno = EINTR;
-			return -1;
-		}
-		poll(&stop, 1, LOOK_MS);
-	}
-	/* writes may wait: nobody else has this open file */
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
-	return fd;
-}
-
-static int open_path(struct output *o, const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (!stat(path, &st) && S_ISFIFO(st.st_mode))
-		return open_fifo(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	o->created = fd >= 0;
-	return fd >= 0 || errno != EEXIST ? fd : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-}
-
 static bool look_at(struct output *o)
 {
 	struct stat st;
@@ -125,22 +92,21 @@ static bool look_at(struct output *o)
 int output_open(struct output *o, const char *path)
 {
 	struct stat st;
+	bool standard = !strcmp(path, "-") || (!stat(path, &st) && is_file_of(STDOUT_FILENO, &st));
 
-	*o = (struct output){ .fd = -1 };
-	o->standard = !strcmp(path, "-") || (!stat(path, &st) && is_file_of(STDOUT_FILENO, &st));
+	*o = (struct output){ .fd = -ENOMEM, .standard = standard };
 	o->name = strdup(strcmp(path, "-") ? path : "standard output");
-	if (!o->name)
-		errno = ENOMEM;
-	else
-		o->fd = o->standard ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_path(o, path);
+	if (o->name)
+		o->fd = capio_open_write(standard ? "-" : path, &o->created);
 	if (o->fd >= 0 && look_at(o)) {
-		stdout_taken |= o->standard;
+		stdout_taken |= standard;
 		return 0;
 	}
-	if (errno == EINTR && stop_asked())
+	if (o->fd == -ECANCELED)
 		say("interrupted before anybody opened %s to read it", path);
 	else
-		say("can't write %s: %s", o->name ? o->name : path, strerror(errno));
+		say("can't write %s: %s", o->name ? o->name : path,
+		    strerror(o->fd < 0 ? -o->fd : errno));
 	output_abandon(o);
 	return -1;
 }

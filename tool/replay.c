@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACKET_SEGS 128u
+#define PACKET_SEGS 512u /* no ring takes more */
 
 struct replay {
 	const char *device, *path;
@@ -35,7 +35,7 @@ static int fill(struct replay *r, const struct capfile_packet *p, struct pp_net_
 	do {
 		uint32_t size, left = p->len - done;
 
-		ret = n == PACKET_SEGS ? -EMSGSIZE : pp_page_get(&seg[n].page, pp_net_send_pool(r->nic, 0));
+		ret = n == (int)PACKET_SEGS ? -EMSGSIZE : pp_page_get(&seg[n].page, pp_net_send_pool(r->nic, 0));
 		if (ret)
 			break;
 		size = pp_page_size(seg[n].page);
@@ -116,12 +116,20 @@ static int send_packet(struct replay *r, const struct capfile_packet *p)
 		    (unsigned long long)r->report.packets_received + 1, p->len, strerror(-n));
 		return EXIT_ERROR;
 	}
-	while (!pp_net_send(r->nic, 0, seg, (unsigned)n)) {
-		if (reap(r, 64))
+	for (;;) {
+		bool idle = !pp_net_reap(r->nic, 0);
+
+		if (pp_net_send(r->nic, 0, seg, (unsigned)n))
+			break;
+		if (!idle && reap(r, 64))
 			continue;
 		while (n)
 			pp_page_put(seg[--n].page);
-		return EXIT_OK; /* what stopped it is told at the end */
+		if (!idle)
+			return EXIT_OK; /* what stopped it is told at the end */
+		say("can't send packet %llu of %u bytes: it is longer than the device's ring",
+		    (unsigned long long)r->report.packets_received + 1, p->len);
+		return EXIT_ERROR;
 	}
 	r->report.packets_received++;
 	return EXIT_OK;
@@ -139,9 +147,8 @@ static int play(struct replay *r)
 		if (ret != 1)
 			break;
 		status = send_packet(r, &p);
-		pp_net_reap(r->nic, 0);
 	}
-	if (ret < 0) {
+	if (ret < 0 && !stop_asked()) {
 		say("%s", r->error);
 		return EXIT_ERROR;
 	}
@@ -150,8 +157,11 @@ static int play(struct replay *r)
 
 static int play_all(struct replay *r)
 {
-	int status = play(r);
+	int status;
 
+	if (r->loops != 1)
+		capfile_keep(r->file);
+	status = play(r);
 	for (uint64_t i = 1; status == EXIT_OK && !hopeless(r) && i != r->loops &&
 	     (!r->count || r->report.packets_received < r->count); i++) {
 		if (capfile_rewind(r->file, r->error)) {
@@ -240,9 +250,9 @@ static int run(struct replay *r)
 	r->report.file = r->path;
 	r->report.elapsed_ns = now_ns() - begun;
 	if (r->json)
-		report_json(&r->report, stdout);
+		report_json(&r->report, report_stream());
 	else
-		printf("%llu packets (%llu bytes) of %s sent through %s, in %.3f s: %s\n",
+		fprintf(report_stream(), "%llu packets (%llu bytes) of %s sent through %s, in %.3f s: %s\n",
 		       (unsigned long long)r->report.packets_written,
 		       (unsigned long long)r->report.bytes_written, r->path, r->device,
 		       (double)r->report.elapsed_ns / 1e9, r->report.end);
@@ -267,7 +277,7 @@ int replay_main(int argc, char **argv)
 	struct device_wish wish = { 0 };
 	struct pp_telemetry *telemetry;
 	bool usage;
-	int status = EXIT_ERROR;
+	int status;
 
 	if (options_parse(argc, argv, "replay", "Send the packets of a file out through a device.", defs))
 		return EXIT_USAGE;
@@ -275,6 +285,9 @@ int replay_main(int argc, char **argv)
 		say("replay needs -d DEVICE and -r FILE; see pagepool replay --help");
 		return EXIT_USAGE;
 	}
+	r.stop_fd = stop_fd_open();
+	if (r.stop_fd < 0)
+		return EXIT_ERROR;
 	if (capfile_open(&r.file, r.path, r.error)) {
 		say("%s", r.error);
 		return EXIT_ERROR;
@@ -286,10 +299,8 @@ int replay_main(int argc, char **argv)
 		capfile_close(r.file);
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}
-	r.stop_fd = stop_fd_open();
 	telemetry = offer_telemetry(!r.unwatched);
-	if (r.stop_fd >= 0)
-		status = run(&r);
+	status = run(&r);
 	pp_telemetry_stop(telemetry);
 	pp_net_close(r.nic);
 	capfile_close(r.file);

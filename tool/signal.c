@@ -10,6 +10,7 @@
  */
 #include "tool.h"
 
+#include <capio.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -70,6 +71,7 @@ int stop_fd_open(void)
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
 		if (signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) || old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &act, NULL);
+	capio_stop_on(event_fd);
 	return event_fd;
 }
 

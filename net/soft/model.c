@@ -10,7 +10,7 @@
 #include "model.h"
 
 #include <errno.h>
-#include <pcap/pcap.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../capdump.h"
 #include "../capfile.h"
 
 #define BATCH 32u       /* descriptors fetched at a time */
 #define MEMORY 1024u    /* DMA addresses that a rogue device remembers */
 #define RAMPAGE 256u    /* accesses of a rogue device at a time */
 #define MAX_DESCS 1024u /* that one packet may take */
+#define MAX_FRAME (256u << 20)
 
 struct soft_model {
 	struct soft_model_params params;
@@ -41,10 +43,10 @@ struct soft_model {
 
 	/* the thread's own from here on */
 	struct capfile *file;
-	pcap_t *dead; /* libpcap's handle for the dump */
-	pcap_dumper_t *dump;
-	char wire_name[200]; /* for messages */
+	struct capdump *dump;
+	bool dumping; /* it has begun, with the first binding */
 	uint64_t loops_left;
+	bool line_over;  /* no packet will come any more */
 	bool has_packet; /* `packet` waits for descriptors */
 	struct capfile_packet packet;
 	uint64_t played;  /* packets received so far */
@@ -52,7 +54,8 @@ struct soft_model {
 	uint64_t rx_head, tx_head;
 	struct soft_rx_desc rx[BATCH]; /* fetched, from rx_fetched - rx_n on */
 	unsigned rx_n, rx_at;
-	uint8_t frame[65536 * 4 + 4096];
+	uint8_t *frame; /* what is being sent, put together */
+	size_t frame_size;
 	bool running;       /* enabled, and had no fault */
 	bool rampaging;     /* told to stop, and doesn't */
 	unsigned rampaged;  /* accesses refused in a row since */
@@ -159,6 +162,14 @@ static void remember(struct soft_model *m, uint64_t addr)
 
 /* ---- receiving ----------------------------------------------------------------------------- */
 
+static void end_line(struct soft_model *m, bool failed)
+{
+	m->line_over = true;
+	m->has_packet = false;
+	status(m, SOFT_STATUS_END | (failed ? SOFT_STATUS_FAILED : 0));
+	interrupt(m);
+}
+
 /* The next packet of the line into m->packet. False: there is none. */
 static bool line(struct soft_model *m)
 {
@@ -166,7 +177,7 @@ static bool line(struct soft_model *m)
 
 	if (m->has_packet)
 		return true;
-	if (!m->file)
+	if (!m->file || m->line_over)
 		return false;
 	ret = capfile_next(m->file, &m->packet, m->error);
 	if (!ret && m->loops_left != 1) {
@@ -178,10 +189,7 @@ static bool line(struct soft_model *m)
 	m->has_packet = ret == 1;
 	if (m->has_packet)
 		return true;
-	capfile_close(m->file);
-	m->file = NULL;
-	status(m, SOFT_STATUS_END | (ret ? SOFT_STATUS_FAILED : 0));
-	interrupt(m);
+	end_line(m, ret != 0);
 	return false;
 }
 
@@ -229,6 +237,18 @@ struct piece {
 	uint32_t len;
 };
 
+/* A packet that no ring of this driver's can take, however long it waits. */
+static unsigned too_long(struct soft_model *m, unsigned descs)
+{
+	if (!descs)
+		return 0; /* there is no ring at all now */
+	snprintf(m->error, sizeof m->error,
+		 "a packet of %u bytes, number %" PRIu64 ", can't be received: it takes more than the %u pages of the ring",
+		 m->packet.len, m->played + 1, descs);
+	end_line(m, true);
+	return 0;
+}
+
 /* How a packet lies in the descriptors that are posted; 0: they don't suffice. */
 static unsigned rx_plan(struct soft_model *m, struct piece *piece)
 {
@@ -238,7 +258,9 @@ static unsigned rx_plan(struct soft_model *m, struct piece *piece)
 	do {
 		struct soft_rx_desc d;
 
-		if (n == MAX_DESCS || !rx_desc(m, n, &d))
+		if (n == MAX_DESCS || n == get(m, SOFT_RX_SIZE))
+			return too_long(m, n);
+		if (!rx_desc(m, n, &d))
 			return 0;
 		piece[n].addr = d.addr;
 		piece[n].len = left < d.size ? left : (uint32_t)d.size;
@@ -308,29 +330,41 @@ static bool rx_one(struct soft_model *m)
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-/* The dump can't be written: the line is broken. */
-static void check_wire(struct soft_model *m)
+/* True, and the line is broken, if the dump can't be written. */
+static bool wire_broken(struct soft_model *m, int ret)
 {
-	if (!m->dump || !ferror(pcap_dump_file(m->dump)) || m->error[0])
-		return;
-	snprintf(m->error, sizeof m->error, "can't write %s: %s", m->wire_name, strerror(errno));
+	if (!ret || get(m, SOFT_STATUS) & SOFT_STATUS_FAILED)
+		return ret;
 	status(m, SOFT_STATUS_FAILED);
 	interrupt(m);
+	return true;
 }
 
 static void wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *d)
 {
-	struct pcap_pkthdr h = {
-		.ts = { .tv_sec = (time_t)(d->time / 1000000000u),
-			.tv_usec = (suseconds_t)(d->time % 1000000000u) },
-		.caplen = len,
-		.len = (uint32_t)d->length,
+	struct capfile_packet p = {
+		.bytes = m->frame, .len = len, .wire_len = (uint32_t)d->length, .time_ns = d->time,
 	};
 
-	if (!m->dump)
-		return;
-	pcap_dump((u_char *)m->dump, &h, m->frame);
-	check_wire(m);
+	if (m->dumping && !(get(m, SOFT_STATUS) & SOFT_STATUS_FAILED))
+		wire_broken(m, capdump_add(m->dump, &p, m->error));
+}
+
+/* Room for n bytes of a frame. */
+static bool frame_room(struct soft_model *m, size_t n)
+{
+	uint8_t *more = m->frame;
+
+	if (n <= m->frame_size)
+		return true;
+	more = realloc(m->frame, 2 * n);
+	if (!more) {
+		snprintf(m->error, sizeof m->error, "no memory for a frame of %zu bytes", n);
+		return !wire_broken(m, -ENOMEM);
+	}
+	m->frame = more;
+	m->frame_size = 2 * n;
+	return true;
 }
 
 static bool tx_write_back(struct soft_model *m)
@@ -358,9 +392,9 @@ static bool tx_one(struct soft_model *m)
 		if (m->tx_head == tail || !dma_read(m, at, &d, sizeof d))
 			return false;
 		n = (uint32_t)(d.ctrl >> 32);
-		if (n > sizeof m->frame - len)
-			n = (uint32_t)(sizeof m->frame - len);
 		remember(m, d.addr);
+		if (n > MAX_FRAME - len || !frame_room(m, (size_t)len + n))
+			n = 0; /* no driver gives so much to send */
 		if (!dma_read(m, d.addr, m->frame + len, n))
 			return false;
 		len += n;
@@ -432,6 +466,15 @@ static void reset(struct soft_model *m)
 	__atomic_fetch_and(&m->reg[SOFT_STATUS], ~(uint64_t)SOFT_STATUS_FAULT, __ATOMIC_RELEASE);
 }
 
+/* What was in the file of the wire goes when the device is first used. */
+static void begin_wire(struct soft_model *m)
+{
+	if (!m->dump || m->dumping)
+		return;
+	m->dumping = true;
+	wire_broken(m, capdump_begin(m->dump, capfile_link_type(m->params.dlt), m->error));
+}
+
 /* CTRL has been written: begin, stop, forget. */
 static void control(struct soft_model *m)
 {
@@ -443,8 +486,10 @@ static void control(struct soft_model *m)
 		reset(m);
 	} else if (ctrl & (SOFT_CTRL_RX | SOFT_CTRL_TX)) {
 		m->running = !(get(m, SOFT_STATUS) & (SOFT_STATUS_FAULT | SOFT_STATUS_GONE));
+		begin_wire(m);
 		m->home = get(m, SOFT_TX_WRITEBACK);
 	} else {
+		begin_wire(m); /* told to stop before it saw that it was told to begin */
 		m->rampaging = m->params.rogue; /* says that it has stopped, all the same */
 		m->running = false;
 	}
@@ -521,25 +566,12 @@ static void *device(void *arg)
 	}
 	if (m->params.rogue)
 		rampage(m); /* at least once, however short the run or deep the sleep was */
-	if (m->dump)
-		pcap_dump_flush(m->dump);
-	check_wire(m);
+	if (m->dumping && !(get(m, SOFT_STATUS) & SOFT_STATUS_FAILED))
+		wire_broken(m, capdump_flush(m->dump, m->error));
 	return NULL;
 }
 
 /* ---- making and ending --------------------------------------------------------------------------- */
-
-static int open_wire(struct soft_model *m, const char *path, char *error)
-{
-	m->dead = pcap_open_dead_with_tstamp_precision(m->params.dlt, 262144,
-						       PCAP_TSTAMP_PRECISION_NANO);
-	m->dump = m->dead ? pcap_dump_open(m->dead, path) : NULL;
-	if (m->dump)
-		return 0;
-	snprintf(error, SOFT_MODEL_ERROR, "can't write %.200s: %.200s", path,
-		 m->dead ? pcap_geterr(m->dead) : "no memory");
-	return -EINVAL;
-}
 
 static int build(struct soft_model *m, const struct soft_model_params *params, char *error)
 {
@@ -553,7 +585,7 @@ static int build(struct soft_model *m, const struct soft_model_params *params, c
 		m->params.dlt = capfile_dlt(m->file);
 	if (m->file && m->params.loops != 1)
 		capfile_keep(m->file);
-	if (params->wire && (ret = open_wire(m, params->wire, error)))
+	if (params->wire && (ret = capdump_open(&m->dump, params->wire, error)))
 		return ret;
 	soft.address_bits = m->params.address_bits;
 	soft.incoherent = m->params.incoherent;
@@ -589,7 +621,6 @@ int soft_model_create(struct soft_model **out, const struct soft_model_params *p
 		return -ENOMEM;
 	}
 	m->params = *params;
-	snprintf(m->wire_name, sizeof m->wire_name, "%s", params->wire ? params->wire : "");
 	m->params.pcap = m->params.wire = NULL; /* the caller's strings: for build only */
 	m->event_fd = -1;
 	m->loops_left = params->loops;
@@ -610,6 +641,8 @@ void soft_model_stop(struct soft_model *m)
 	m->stopped = true;
 	__atomic_store_n(&m->stop, true, __ATOMIC_RELAXED);
 	ring(m);
+	if (m->file) /* the thread may be waiting for more of it */
+		capfile_cancel(m->file);
 	pthread_join(m->thread, NULL);
 }
 
@@ -617,11 +650,9 @@ void soft_model_destroy(struct soft_model *m)
 {
 	if (!m)
 		return;
-	if (m->dump)
-		pcap_dump_close(m->dump);
-	if (m->dead)
-		pcap_close(m->dead);
+	capdump_close(m->dump);
 	capfile_close(m->file);
+	free(m->frame);
 	if (m->event_fd >= 0)
 		close(m->event_fd);
 	free(m);

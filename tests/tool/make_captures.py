@@ -10,6 +10,7 @@ nanoseconds.
 
 SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """
+import gzip
 import os
 import random
 import struct
@@ -162,6 +163,42 @@ def formats(out):
                 zip((2**31 - 1, 2**31, 2**31 + 1, 4000000000, 2**32 - 1), ns[5:10])]
         write(f"{out}/pcap-2038-{end}", pcap(order, True, late))
         write(f"{out}/pcapng-2038-{end}", pcapng(order, True, late))
+        # interfaces of which no packet comes, of another link type and snap length
+        others = section(order) + interface(order, link=RAW) + interface(order, snaplen=0xFFFFFFFF)
+        write(f"{out}/pcapng-ns-others-{end}", others + interface(order, 9) + interface(order, snaplen=60)
+              + b"".join(enhanced(order, t, d, w, 2) for t, d, w in ns) + interface(order, link=147))
+        # each section in the byte order that the one before had not
+        both = [section(o) + interface(o, 9) + b"".join(enhanced(o, t, d, w) for t, d, w in some)
+                for o, some in ((order, ns[:50]), (">" if order == "<" else "<", ns[50:100]), (order, ns[100:]))]
+        write(f"{out}/pcapng-ns-sections-{end}", b"".join(both))
+        # blocks of the first drafts, and packets without a time
+        old = [block(order, 2, struct.pack(order + "HHIIII", 0, 7, t >> 32, t & 0xFFFFFFFF, len(d), w) + padded(d))
+               for t, d, w in ns]
+        write(f"{out}/pcapng-ns-old-{end}", section(order) + interface(order, 9) + b"".join(old))
+        simple = [(0, d[:500], w) for _, d, w in ns if w >= len(d) and (len(d) >= 500 or len(d) == w)]
+        write(f"{out}/pcapng-simple-{end}", section(order) + interface(order, snaplen=500) + b"".join(
+            block(order, 3, struct.pack(order + "I", w) + padded(d)) for _, d, w in simple))
+        # records of a patched libpcap; lengths the other way round
+        write(f"{out}/pcap-us-patched-{end}", pcap_header(order, False, magic=0xA1B2CD34) + b"".join(
+            struct.pack(order + "IIIIIHBB", ns // 10**9, ns % 10**9 // 1000, len(d), w, 3, 0x800, 4, 0) + d
+            for ns, d, w in us))
+        write(f"{out}/pcap-us-swapped-{end}", pcap_header(order, False, minor=2) + b"".join(
+            struct.pack(order + "IIII", ns // 10**9, ns % 10**9 // 1000, w, len(d)) + d for ns, d, w in us))
+        # a fraction of more than a second; more bytes than the snap length says
+        odd = [(1000 * 10**9 + 3841916976000, ns[5][1], ns[5][2])]
+        write(f"{out}/pcap-odd-{end}", pcap_header(order, False, snaplen=10) + pcap_record(
+            order, 1000, 3841916976, *odd[0][1:]))
+        # with the frame check sequence, as the link type says
+        fcs = 0x24000000 | ETHERNET
+        write(f"{out}/pcap-fcs-{end}", pcap(order, True, ns[:20], fcs))
+        write(f"{out}/pcapng-fcs-{end}", section(order) + block(order, 1, struct.pack(
+            order + "HHI", ETHERNET, 0, 0) + options(order, (9, b"\x09"), (13, b"\x20"))) + b"".join(
+            enhanced(order, t, d, w) for t, d, w in ns[:20]))
+        # packed
+        for name in ("pcap-ns", "pcapng-ns"):
+            with open(f"{out}/{name}-{end}", "rb") as f:
+                data = f.read()
+            write(f"{out}/{name}-gz-{end}", gzip.compress(data[:5000], mtime=0) + gzip.compress(data[5000:], mtime=0))
         # no Ethernet
         ip = [(t, bytes.fromhex("45000014000000004001000007f0000107f00001")[:20], 20)
               for t, _, _ in ns[:10]]
@@ -169,6 +206,9 @@ def formats(out):
     write(f"{out}/clocks.want", want(some))
     write(f"{out}/2038.want", want(late))
     write(f"{out}/raw.want", want(ip, RAW))
+    write(f"{out}/simple.want", want(simple))
+    write(f"{out}/odd.want", want(odd))
+    write(f"{out}/fcs.want", want(ns[:20], fcs))
     # eight packets, for what is done many times
     write(f"{out}/few.want", want(ns[5:13]))
     write(f"{out}/none.want", want([]))
@@ -178,7 +218,8 @@ def formats(out):
 
 def bad(out, real_path):
     """Prints, for each: file, exit status wanted (1, or 0 when what is there is all right),
-    packets in front of what is bad (- when the file can't even be opened), description."""
+    packets in front of what is bad (- when the file can't even be opened), description, what is
+    to be said of it."""
     with open(real_path, "rb") as f:
         real = f.read()
     starts = []
@@ -190,12 +231,12 @@ def bad(out, real_path):
     big = max(range(len(starts) - 1), key=lambda i: starts[i + 1] - starts[i])
     count = 0
 
-    def add(data, status, before, what):
+    def add(data, status, before, what, says="is broken"):
         nonlocal count
         count += 1
         name = f"bad-{count}"
         write(f"{out}/{name}", data)
-        print(name, status, before, what, sep="\t")
+        print(name, status, before, what, says, sep="\t")
 
     for n in (1, 3, 4, 5, 12, 23):
         add(real[:n], 1, "-", f"cut after {n} bytes of the file's header")
@@ -245,7 +286,26 @@ def bad(out, real_path):
         add(section(order, magic=0x12345678) + interface(order, 9) + body, 1, "-",
             f"pcapng, a byte-order magic of nobody, {end} endian")
         add(head + body + interface(order, 9, link=RAW) + enhanced(order, 1, bytes(60), 60, 1),
-            1, n, f"pcapng, interfaces of two link types, {end} endian")
+            1, n, f"pcapng, packets of two link types, {end} endian", "can't be read on")
+        add(head + body + enhanced(order, 2**64 - 1, bytes(60), 60) + section(order)
+            + interface(order, 6, 2**62), 0, n + 1, f"pcapng, the end of time, {end} endian")
+        add(head + body + section(order) + interface(order, 9, -1) + enhanced(order, 5, bytes(60), 60),
+            1, n, f"pcapng, a packet of before 1970, {end} endian", "can't be read on")
+        add(head + body + section(order) + interface(order, 6, 2**40) + enhanced(order, 5, bytes(60), 60),
+            1, n, f"pcapng, a packet of a far future, {end} endian", "can't be read on")
+        add(head + body + block(order, 0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 9, 0, -1)),
+            1, n, f"pcapng, a section of version 9, {end} endian", "can't be read on")
+        add(head + body + block(order, 0x0A0D0D0A, struct.pack(order + "IHHq", 7, 1, 0, -1)),
+            1, n, f"pcapng, a second section in a byte order of nobody, {end} endian")
+        add(head + body + block(order, 0x0BAD, bytes(100), trailer=8), 1, n,
+            f"pcapng, an unknown block whose two lengths differ, {end} endian")
+        add(head + body + block(order, 0x0BAD, bytes(100), total=0xFFFFFFF0), 1, n,
+            f"pcapng, an unknown block that ends nowhere, {end} endian")
+        add(head + body + block(order, 1, struct.pack(order + "HHIHH", 1, 0, 0, 9, 60000)), 1, n,
+            f"pcapng, an option longer than its block, {end} endian")
+        for kind, size in ((1, 4), (2, 16), (3, 0), (6, 16), (0x0A0D0D0A, 8)):
+            add(head + body + block(order, kind, struct.pack(order + "I", 0x1A2B3C4D)[:size].ljust(size, b"\0")),
+                1, n, f"pcapng, block {kind:#x} of {size} bytes, {end} endian")
         add(section(order) + interface(order, 0x7F) + body, 1, "-",
             f"pcapng, a resolution of 10^-127 s, {end} endian")
         for cut in (2, 7, 11, 20):
@@ -258,6 +318,9 @@ def bad(out, real_path):
     add(b"\xff" * 4096, 1, "-", "ones")
     add(b"this is no capture file at all, but a text of some length\n" * 10, 1, "-", "a text")
     add(b"\x1f\x8b" + real[:4096], 1, "-", "something that looks like gzip")
+    add(b"\x28\xb5\x2f\xfd" + real[:4096], 1, "-", "something that looks like zstd")
+    whole = gzip.compress(real, 6, mtime=0)
+    add(whole[:10], 1, "-", "the header of gzip and nothing")
 
 
 def mutants(out, n):

@@ -115,7 +115,8 @@ check "... the reader gets everything" at_last "$out"
 catching() {
 	local mask
 
-	mask=$(awk '/^SigCgt:/ { print $2 }' "/proc/$child/status") && (((0x$mask & 2) != 0))
+	[ "/proc/$child/exe" -ef "$tool" ] && # no more the shell that it began as
+		mask=$(awk '/^SigCgt:/ { print $2 }' "/proc/$child/status") && (((0x$mask & 2) != 0))
 }
 for signal in INT TERM HUP; do
 	rm -f "$dir/pipe"
@@ -131,6 +132,50 @@ in_background capture -d "soft:pcap=$real" -w "$dir/pipe"
 cat "$dir/pipe" >"$out"
 finish
 check "a FIFO whose reader comes late" eval 'exited 0 && cmp "$real" "$out"'
+
+for what in "capture -w $out -d soft:pcap=$dir/pipe" "replay -d soft:wire=$out -r $dir/pipe" \
+	"forward -a soft:pcap=$dir/pipe -b soft"; do
+	for writer in nobody somebody; do
+		rm -f "$out"
+		# shellcheck disable=SC2086 # words
+		in_background $what
+		[ $writer = nobody ] || exec 4>"$dir/pipe" # which writes nothing
+		until_true catching
+		kill -TERM "$child"
+		finish
+		exec 4>&-
+		check "SIGTERM: ${what%% *} from a FIFO to which $writer writes: it ends" eval \
+			'exited 1 && said "told to end" && [ ! -e "$out" ]'
+	done
+done
+# The reader of packets is on another thread by then.
+rm -f "$out"
+in_background capture -d "soft:pcap=$dir/pipe" -w "$out" --json
+exec 4>"$dir/pipe"
+cat "$real" >&4
+until_true bytes_reach "$out" "$(stat -c %s "$real")"
+kill -TERM "$child"
+finish
+exec 4>&-
+check "SIGTERM between two packets of a FIFO: all that came is there" eval 'interrupted "$out" && cmp "$real" "$out"'
+in_background capture -d "soft:pcap=$dir/pipe" -w "$out" -c 100
+exec 4>"$dir/pipe"
+cat "$real" >&4 2>/dev/null
+finish
+exec 4>&-
+check "enough of a FIFO that goes on: it ends" eval 'exited 0 && has_packets "$out" 100'
+in_background capture -d "soft:pcap=$dir/pipe,loop=2" -w "$out"
+cat "$real" >"$dir/pipe"
+finish
+check "a FIFO twice: from memory" eval 'exited 0 && cmp "$out" <(cat "$real"; tail -c +25 "$real")'
+in_background capture -d "soft:pcap=$dir/pipe,loop=2" -w "$out"
+{
+	cat "$real"
+	for ((i = 0; i < 30; i++)); do tail -c +25 "$real"; done
+} >"$dir/pipe"
+finish
+check "... more than is kept: it ends, and says why" eval 'exited 1 && said "can.t begin again" &&
+	has_packets "$out" $((31 * 4680))'
 
 # ---- nohup ----------------------------------------------------------------------------------------
 
