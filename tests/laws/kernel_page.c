@@ -125,9 +125,9 @@ static struct bunch filled_pages(struct pp_pool *pool, unsigned n)
 	return b;
 }
 
-static unsigned in_place(const struct pp_page *page)
+static unsigned in_place(const void *addr, uint32_t page_size)
 {
-	return (unsigned)((uintptr_t)pp_page_addr(page) % kernel_page / pp_page_size(page));
+	return (unsigned)((uintptr_t)addr % kernel_page / page_size);
 }
 
 /*
@@ -137,8 +137,9 @@ static unsigned in_place(const struct pp_page *page)
 static void a_zombies_pages(uint32_t page_size, unsigned max_pages, unsigned step)
 {
 	unsigned together = kernel_page > page_size ? (unsigned)(kernel_page / page_size) : 1;
+	unsigned per_chunk = MIB / page_size, lost = 0, early = 0, late = 0;
 	struct pp_pool_params p = small_chunks(MIB);
-	unsigned lost = 0, early = 0, late = 0;
+	char *addr[1100]; /* a page's record may go with its put */
 	struct pp_pool *pool;
 	struct bunch b;
 
@@ -146,29 +147,21 @@ static void a_zombies_pages(uint32_t page_size, unsigned max_pages, unsigned ste
 	p.max_pages = max_pages;
 	pool = new_pool(pp_binding_none(), &p);
 	b = filled_pages(pool, max_pages);
+	for (unsigned i = 0; i < b.n; i++)
+		addr[i] = pp_page_addr(b.page[i]);
 	pp_pool_destroy(pool);
-	for (unsigned k = 0; k < together; k++) {
-		unsigned now = k * step % together;
-
+	for (unsigned k = 0; k < together; k++)
 		for (unsigned i = 0; i < b.n; i++) {
-			unsigned first = i - in_place(b.page[i]), of = together;
+			bool last = i / per_chunk == (b.n - 1) / per_chunk; /* chunk: all of it goes */
 
-			if (in_place(b.page[i]) != now)
+			if (in_place(addr[i], page_size) != k * step % together)
 				continue;
 			lost += !filled(b.page[i], 9);
-			if (first + together > b.n) /* there are no more pages behind it */
-				of = b.n - first;
-			/* the chunk's last: with it all goes, records too */
-			if (i / (MIB / page_size) == (b.n - 1) / (MIB / page_size) || of < together) {
-				pp_page_put(b.page[i]);
-				continue;
-			}
-			early += !resident(pp_page_addr(b.page[i]));
+			early += !resident(addr[i]);
 			pp_page_put(b.page[i]);
-			if (k + 1 == together && i % (MIB / page_size) < 3 * together)
-				late += resident((char *)b.page[i]->addr);
+			if (k + 1 == together && !last && i % per_chunk < 3 * together)
+				late += resident(addr[i]);
 		}
-	}
 	check_eq(lost, 0, "%u pages of %u bytes: none in flight loses what it holds", max_pages,
 		 page_size);
 	check_eq(early, 0, "none has gone before it is put,");
@@ -206,7 +199,8 @@ static void free_runs_of_a_zombie(void)
 	pp_device_unbind(d.dev);
 	pp_pool_trim(pool, 0);
 	for (unsigned i = 0; i < b.n; i++) {
-		unsigned first = i - in_place(b.page[i]), n = (unsigned)(kernel_page / 4096);
+		unsigned n = (unsigned)(kernel_page / 4096);
+		unsigned first = i - in_place(pp_page_addr(b.page[i]), 4096);
 
 		if (i % 41 == 0)
 			lost += !filled(b.page[i], 9);
