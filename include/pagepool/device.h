@@ -7,7 +7,9 @@
  *
  * Thread rule: every call here is *control*: it may be made from any thread,
  * calls on one device are serialised, and none may be made from inside a
- * driver's probe or remove for the same device (-EDEADLK).
+ * callback for the same device (-EDEADLK). Callbacks run without a lock of the
+ * library's, and the thread that a bind, unbind or removal runs on can't be
+ * cancelled before it is over.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -26,7 +28,10 @@ struct pp_iommu;
 
 /** Why a driver's remove is called. */
 enum pp_remove_why {
-	/** The device answers. Stop its queues, free the rings: DMA calls work. */
+	/**
+	 * The device answers. Stop its queues, free the rings: DMA calls work, unless the
+	 * device goes by surprise meanwhile; from then on they are refused with -ENODEV.
+	 */
 	PP_REMOVE_UNBIND,
 	/**
 	 * The device is gone and everything of the binding has been taken back
@@ -43,8 +48,8 @@ enum pp_remove_why {
 struct pp_driver {
 	const char *name;
 	/**
-	 * True if the driver can drive the device. Called from pp_device_bind; may ask the
-	 * device about itself and nothing else. NULL: only bound when asked for by name.
+	 * True if the driver can drive the device. Called from pp_device_bind, for the driver
+	 * to look. NULL: only bound when asked for by name.
 	 */
 	bool (*match)(struct pp_device *dev, void *ctx);
 	/**
@@ -111,8 +116,8 @@ PP_API void pp_device_unregister(struct pp_device *dev);
  * Bind a driver: a new binding begins, and probe is called with it.
  * @param drv  NULL: the first registered driver whose match accepts the device.
  * @return 0; -ENOENT: no driver matches, or drv is not registered; -EBUSY:
- *         bound already; -ENODEV: the device is gone; -EDEADLK: called from a
- *         callback of this device; or what probe returned.
+ *         bound already; -ENODEV: the device is gone, or goes before probe is called;
+ *         -EDEADLK: called from a callback of this device; or what probe returned.
  */
 PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);
 
@@ -133,7 +138,9 @@ enum pp_removal {
 
 /**
  * The device goes, for good. A bound driver's remove is called: before the
- * revocation when orderly, after it when surprised.
+ * revocation when orderly, after it when surprised. A surprise blocks the device at
+ * once, whatever another thread's bind, unbind or removal of it is doing; then it waits
+ * until that is over, as every other call here does, and does the rest.
  * @return 0; -ENODEV: gone already; -EDEADLK as above.
  */
 PP_API int pp_device_remove(struct pp_device *dev, enum pp_removal how);
@@ -176,7 +183,7 @@ PP_API uint64_t pp_device_id(const struct pp_device *dev);
 /**
  * Call fn for every registered device, in the order of registration. No lock of the library
  * is held; the device stays for the time of the call, though it may be unregistered
- * meanwhile: its statistics are 0 then. fn may make any-thread calls on it and no others.
+ * meanwhile: its statistics are 0 then, and it has no binding. fn may make any-thread calls on it and no others.
  * Any thread.
  */
 PP_API void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx);

@@ -74,6 +74,7 @@ int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iomm
 	env_store_relaxed(&b->first, b->generation + 1);
 	b->stats = (struct pp_device_stats){ 0 };
 	env_store_relaxed(&b->late, 0);
+	b->gone = false;
 	domain_block(&b->domain, true);
 	env_unlock(&b->lock);
 	return 0;
@@ -182,12 +183,15 @@ bool pp_binding_alive(pp_binding_t name)
 	return b && env_load_acquire(&b->id) == name.id;
 }
 
-pp_binding_t binding_begin(struct binding *b)
+static pp_binding_t newest_name(const struct binding *b)
 {
-	pp_binding_t name;
+	return (pp_binding_t){ b->generation << SLOT_BITS | b->slot };
+}
 
-	env_lock(&b->lock);
-	name.id = ++b->generation << SLOT_BITS | b->slot;
+/* Under the lock. */
+static void begin(struct binding *b)
+{
+	b->generation++;
 	b->open = true;
 	b->surprised = false;
 	b->mask_bits = 32;
@@ -195,16 +199,42 @@ pp_binding_t binding_begin(struct binding *b)
 	b->stats.in_flight_at_unbind = 0;
 	b->stats.bindings++;
 	domain_block(&b->domain, false);
-	env_store_release(&b->id, name.id);
-	env_unlock(&b->lock);
-	return name;
+	env_store_release(&b->id, newest_name(b).id);
 }
 
-void binding_close(struct binding *b)
+bool binding_begin(struct binding *b, pp_binding_t *out)
 {
+	bool gone;
+
 	env_lock(&b->lock);
-	b->open = false;
+	gone = b->gone;
+	if (!gone)
+		begin(b);
+	*out = gone ? pp_binding_none() : newest_name(b);
 	env_unlock(&b->lock);
+	return !gone;
+}
+
+bool binding_close(struct binding *b, pp_binding_t *out)
+{
+	bool gone;
+
+	env_lock(&b->lock);
+	gone = b->gone;
+	b->open = false;
+	*out = newest_name(b);
+	env_unlock(&b->lock);
+	return !gone;
+}
+
+bool binding_is_gone(struct binding *b)
+{
+	bool gone;
+
+	env_lock(&b->lock);
+	gone = b->gone;
+	env_unlock(&b->lock);
+	return gone;
 }
 
 void binding_revoke(struct binding *b)
@@ -231,13 +261,27 @@ void binding_revoke(struct binding *b)
 	env_unlock(&b->lock);
 }
 
-void binding_end(struct binding *b)
+/* Under the lock. */
+static void end(struct binding *b)
 {
-	env_lock(&b->lock);
 	b->surprised |= b->id != 0; /* it was not revoked before */
 	b->open = false;
 	env_store_release(&b->id, 0);
 	domain_block(&b->domain, true);
+}
+
+void binding_end(struct binding *b)
+{
+	env_lock(&b->lock);
+	end(b);
+	env_unlock(&b->lock);
+}
+
+void binding_gone(struct binding *b)
+{
+	env_lock(&b->lock);
+	b->gone = true;
+	end(b);
 	env_unlock(&b->lock);
 }
 

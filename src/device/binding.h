@@ -49,6 +49,7 @@ struct binding {
 	uint64_t late; /* calls refused; relaxed */
 
 	bool open;       /* takes new mappings, pools and growth */
+	bool gone;       /* the device has: it is blocked, and no binding begins any more */
 	bool surprised;  /* the device went first: what is left mapped is nobody's mistake */
 	uint64_t first;  /* the device's first generation: older names aren't its */
 	uint64_t generation;
@@ -76,8 +77,10 @@ int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iomm
 void binding_slot_put(struct binding *b);
 
 /* The lifecycle's steps, each taking the lock. */
-pp_binding_t binding_begin(struct binding *b); /* the domain translates, calls are taken */
-void binding_close(struct binding *b);         /* no new mappings, pools, growth */
+/* The domain translates, calls are taken. False: the device has gone. */
+bool binding_begin(struct binding *b, pp_binding_t *out);
+/* No new mappings, pools, growth. Its name, which may be dead; false: the device has gone. */
+bool binding_close(struct binding *b, pp_binding_t *out);
 /*
  * The name is dead, then clients and the dma floor's own are taken back. In this order: a call
  * that comes meanwhile is late, whatever of its mapping is still there.
@@ -85,6 +88,9 @@ void binding_close(struct binding *b);         /* no new mappings, pools, growth
 void binding_revoke(struct binding *b);
 /* The domain is blocked. Before the revocation if the device has gone: the name is dead then. */
 void binding_end(struct binding *b);
+/* The device has gone, whatever is under way: the same, and nothing begins any more. Any thread. */
+void binding_gone(struct binding *b);
+bool binding_is_gone(struct binding *b);
 /* The last of the dma floor's record goes; the end took so long. */
 void binding_forget(struct binding *b, uint64_t ns);
 

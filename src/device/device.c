@@ -20,27 +20,46 @@ struct pp_device {
 	struct list link; /* among the devices */
 
 	/*
-	 * Serialises the lifecycle; held across the driver's callbacks. `busy` is the
-	 * thread that holds it: a callback that calls back is told so instead of hanging.
+	 * Serialises the lifecycle: one call at a time, its driver's and listeners' callbacks
+	 * included, which run without a lock. `busy` is the thread that makes it: a callback
+	 * that calls back is told so instead of hanging.
 	 */
-	struct env_lock lifecycle;
-	uint64_t busy; /* relaxed: a thread only ever asks whether it is itself */
+	struct env_lock lock; /* protects the stores of `busy`, and waiting for its end */
+	struct env_cond idle;
+	uint64_t busy; /* loaded relaxed: a thread only ever asks whether it is itself */
+	int cancel;    /* the busy thread's, for the end */
 
-	enum pp_device_state state; /* stored relaxed under lifecycle, loaded anywhere */
-	struct pp_driver *drv; /* written under lifecycle and core.lock */
+	enum pp_device_state state; /* stored relaxed by the busy thread, loaded anywhere */
 	void *data;
 	uint64_t id;
-	bool unregistered; /* the handle is gone, or not there yet; under core.lock */
-	unsigned refs; /* the handle, and who looks at it for a moment; under core.lock */
+	/* under core.lock */
+	struct driver *driver; /* that it is bound to, or that is asked; by the busy thread only */
+	struct list of_driver; /* link of driver->devices */
+	bool asking;           /* the driver's match is being called */
+	bool unregistered;     /* the handle is gone, or not there yet; loaded relaxed too */
+	unsigned refs; /* the handle, and who looks at it for a moment */
 };
 
-static struct {
-	struct env_lock lock; /* protects the lists; taken after a device's lifecycle */
+struct driver {
+	struct pp_driver *drv; /* NULL: free */
+	uint64_t serial;       /* the order of registration */
+	bool leaving;          /* no device is bound to it any more */
 	struct list devices;
-	struct pp_driver *driver[64];
-	unsigned n_drivers;
-	uint64_t last_id;
-} core = { .lock = ENV_LOCK_INIT, .devices = { &core.devices, &core.devices } };
+};
+
+#define DRIVERS 64u
+
+static struct {
+	struct env_lock lock; /* protects all of it; a leaf */
+	struct env_cond asked; /* a driver's match has returned */
+	struct list devices;
+	struct driver driver[DRIVERS];
+	uint64_t last_driver, last_id;
+} core = {
+	.lock = ENV_LOCK_INIT,
+	.asked = ENV_COND_INIT,
+	.devices = { &core.devices, &core.devices },
+};
 
 /* ---- notifiers ------------------------------------------------------------------ */
 
@@ -101,26 +120,38 @@ int pp_notifier_unregister(struct pp_notifier *notifier)
 	return ret;
 }
 
-/* ---- the lifecycle's lock ------------------------------------------------------------ */
-
-static int lifecycle_lock(struct pp_device *dev)
-{
-	if (device_is_calling(dev))
-		return -EDEADLK;
-	env_lock(&dev->lifecycle);
-	env_store_relaxed(&dev->busy, env_self());
-	return 0;
-}
-
-static void lifecycle_unlock(struct pp_device *dev)
-{
-	env_store_relaxed(&dev->busy, 0);
-	env_unlock(&dev->lifecycle);
-}
+/* ---- one lifecycle call at a time ---------------------------------------------------- */
 
 bool device_is_calling(const struct pp_device *dev)
 {
 	return env_load_relaxed(&dev->busy) == env_self();
+}
+
+static int lifecycle_begin(struct pp_device *dev)
+{
+	int cancel;
+
+	if (device_is_calling(dev))
+		return -EDEADLK;
+	cancel = env_hold_cancel(); /* or nobody could end what has begun */
+	env_lock(&dev->lock);
+	while (dev->busy)
+		env_wait(&dev->idle, &dev->lock);
+	env_store_relaxed(&dev->busy, env_self());
+	dev->cancel = cancel;
+	env_unlock(&dev->lock);
+	return 0;
+}
+
+static void lifecycle_end(struct pp_device *dev)
+{
+	int cancel = dev->cancel;
+
+	env_lock(&dev->lock);
+	env_store_relaxed(&dev->busy, 0);
+	env_wake(&dev->idle);
+	env_unlock(&dev->lock);
+	env_release_cancel(cancel);
 }
 
 static void set_state(struct pp_device *dev, enum pp_device_state state)
@@ -130,32 +161,56 @@ static void set_state(struct pp_device *dev, enum pp_device_state state)
 
 /* ---- drivers --------------------------------------------------------------------------- */
 
-static int driver_index(const struct pp_driver *drv) /* core.lock held */
+static struct driver *driver_find(const struct pp_driver *drv) /* core.lock held */
 {
-	for (unsigned i = 0; i < core.n_drivers; i++)
-		if (core.driver[i] == drv)
-			return (int)i;
-	return -ENOENT;
+	for (unsigned i = 0; i < DRIVERS; i++)
+		if (drv && core.driver[i].drv == drv)
+			return &core.driver[i];
+	return NULL;
+}
+
+/* The first one that was registered after that, or NULL. core.lock held. */
+static struct driver *driver_after(uint64_t serial)
+{
+	struct driver *next = NULL;
+
+	for (unsigned i = 0; i < DRIVERS; i++) {
+		struct driver *d = &core.driver[i];
+
+		if (d->drv && !d->leaving && d->serial > serial && (!next || d->serial < next->serial))
+			next = d;
+	}
+	return next;
+}
+
+static int driver_add(struct pp_driver *drv) /* core.lock held */
+{
+	struct driver *d = &core.driver[0];
+
+	if (driver_find(drv))
+		return -EEXIST;
+	while (d < core.driver + DRIVERS && d->drv)
+		d++;
+	if (d == core.driver + DRIVERS)
+		return -ENOMEM;
+	*d = (struct driver){ .drv = drv, .serial = ++core.last_driver };
+	list_init(&d->devices);
+	return 0;
 }
 
 int pp_driver_register(struct pp_driver *drv)
 {
-	int ret = 0;
+	int ret;
 
 	if (!drv || !drv->name || !drv->probe || !drv->remove)
 		return -EINVAL;
 	env_lock(&core.lock);
-	if (driver_index(drv) >= 0)
-		ret = -EEXIST;
-	else if (core.n_drivers == sizeof core.driver / sizeof core.driver[0])
-		ret = -ENOMEM;
-	else
-		core.driver[core.n_drivers++] = drv;
+	ret = driver_add(drv);
 	env_unlock(&core.lock);
 	return ret;
 }
 
-static int unbind_from(struct pp_device *dev, const struct pp_driver *drv);
+static int unbind_from(struct pp_device *dev, const struct driver *driver);
 
 static void device_unref(struct pp_device *dev)
 {
@@ -168,81 +223,110 @@ static void device_unref(struct pp_device *dev)
 	env_unlock(&core.lock);
 	if (!last)
 		return;
-	env_lock_destroy(&dev->lifecycle);
+	env_lock_destroy(&dev->lock);
+	env_cond_destroy(&dev->idle);
 	env_free(dev);
 }
 
-/* A device that the driver is bound to, referenced, or NULL. core.lock held. */
-static struct pp_device *driver_device(const struct pp_driver *drv)
+/* True if the calling thread is inside a callback of one of the driver's devices. */
+static bool driver_calling(const struct driver *d)
 {
-	list_for_each(pos, &core.devices) {
-		struct pp_device *dev = list_entry(pos, struct pp_device, link);
-
-		if (dev->drv != drv)
-			continue;
-		dev->refs++;
-		return dev;
-	}
-	return NULL;
+	list_for_each(pos, &d->devices)
+		if (device_is_calling(list_entry(pos, struct pp_device, of_driver)))
+			return true;
+	return false;
 }
 
-/* True if the calling thread is inside a callback of one of the driver's devices. */
-static bool driver_calling(const struct pp_driver *drv)
+/* Until no device has it. core.lock is held, and given up for a time. */
+static void driver_leave(struct driver *d)
 {
-	list_for_each(pos, &core.devices) {
-		struct pp_device *dev = list_entry(pos, struct pp_device, link);
+	d->leaving = true; /* first, so that nothing binds to it any more */
+	while (!list_empty(&d->devices)) {
+		struct pp_device *dev = list_entry(d->devices.next, struct pp_device, of_driver);
 
-		if (dev->drv == drv && device_is_calling(dev))
-			return true;
+		if (dev->asking) {
+			env_wait(&core.asked, &core.lock);
+			continue;
+		}
+		dev->refs++;
+		env_unlock(&core.lock);
+		unbind_from(dev, d); /* or somebody else was faster */
+		device_unref(dev);
+		env_lock(&core.lock);
 	}
-	return false;
+	d->drv = NULL;
 }
 
 int pp_driver_unregister(struct pp_driver *drv)
 {
-	struct pp_device *dev;
-	int i;
+	struct driver *d;
+	int ret = 0;
 
 	env_lock(&core.lock);
-	i = driver_index(drv);
-	if (i >= 0 && driver_calling(drv))
-		i = -EDEADLK;
-	if (i >= 0) { /* first, so that nothing binds to it any more */
-		memmove(&core.driver[i], &core.driver[i + 1],
-			(core.n_drivers - (unsigned)i - 1) * sizeof core.driver[0]);
-		core.n_drivers--;
-	}
-	while (i >= 0 && (dev = driver_device(drv))) {
-		env_unlock(&core.lock);
-		unbind_from(dev, drv); /* or somebody else was faster */
-		device_unref(dev);
-		env_lock(&core.lock);
-	}
+	d = driver_find(drv);
+	if (!d || d->leaving)
+		ret = -ENOENT;
+	else if (driver_calling(d))
+		ret = -EDEADLK;
+	else
+		driver_leave(d);
 	env_unlock(&core.lock);
-	return i < 0 ? i : 0;
+	return ret;
 }
 
-/*
- * The driver to bind, the one that is asked for or the first that matches, noted in the
- * device: from now on pp_driver_unregister finds it there. NULL: none.
- */
+/* From now on pp_driver_unregister finds the device there. core.lock held; busy. */
+static void driver_note(struct pp_device *dev, struct driver *d)
+{
+	dev->driver = d;
+	list_add_tail(&dev->of_driver, &d->devices);
+}
+
+static void driver_forget(struct pp_device *dev)
+{
+	dev->driver = NULL;
+	list_del(&dev->of_driver);
+}
+
+/* Does it match? Asked without the lock; the driver stays meanwhile. */
+static bool driver_matches(struct pp_device *dev, struct driver *d)
+{
+	struct pp_driver *drv = d->drv;
+	bool yes;
+
+	if (!drv->match)
+		return false;
+	driver_note(dev, d);
+	dev->asking = true;
+	env_unlock(&core.lock);
+	yes = drv->match(dev, drv->ctx);
+	env_lock(&core.lock);
+	dev->asking = false;
+	env_wake(&core.asked);
+	driver_forget(dev);
+	return yes && !d->leaving;
+}
+
+/* The driver to bind: the one that is asked for, or the first that matches. NULL: none. */
 static struct pp_driver *driver_take(struct pp_device *dev, struct pp_driver *asked)
 {
-	env_lock(&core.lock);
-	for (unsigned i = 0; i < core.n_drivers && !dev->drv; i++) {
-		struct pp_driver *drv = core.driver[i];
+	struct driver *d;
 
-		if (asked ? drv == asked : drv->match && drv->match(dev, drv->ctx))
-			dev->drv = drv;
-	}
+	env_lock(&core.lock);
+	d = asked ? driver_find(asked) : driver_after(0);
+	if (asked && d && d->leaving)
+		d = NULL;
+	while (!asked && d && !driver_matches(dev, d))
+		d = driver_after(d->serial);
+	if (d)
+		driver_note(dev, d);
 	env_unlock(&core.lock);
-	return dev->drv;
+	return d ? d->drv : NULL;
 }
 
 static void driver_drop(struct pp_device *dev)
 {
 	env_lock(&core.lock);
-	dev->drv = NULL;
+	driver_forget(dev);
 	env_unlock(&core.lock);
 }
 
@@ -252,17 +336,14 @@ static void driver_drop(struct pp_device *dev)
  * End the binding. While the device answers its driver goes first, if it is to be told
  * at all; when it has gone, everything is taken from it before the driver hears of it.
  */
-static void end_binding(struct pp_device *dev, bool gone, bool call_remove)
+static void end_binding(struct pp_device *dev, bool call_remove)
 {
-	struct pp_driver *drv = dev->drv;
+	struct pp_driver *drv = dev->driver->drv;
 	struct binding *b = dev->slot;
-	pp_binding_t binding = pp_device_binding(dev);
 	uint64_t begun = env_now_ns(), ns;
+	pp_binding_t binding;
+	bool gone = !binding_close(b, &binding);
 
-	if (gone)
-		binding_end(b);
-	else
-		binding_close(b);
 	if (call_remove && !gone)
 		drv->remove(dev, binding, PP_REMOVE_UNBIND, drv->ctx);
 	binding_revoke(b);
@@ -276,10 +357,25 @@ static void end_binding(struct pp_device *dev, bool gone, bool call_remove)
 	set_state(dev, PP_DEVICE_PRESENT);
 }
 
+static int probe(struct pp_device *dev, struct pp_driver *drv)
+{
+	pp_binding_t binding;
+	int ret;
+
+	if (!binding_begin(dev->slot, &binding)) {
+		driver_drop(dev);
+		return -ENODEV;
+	}
+	set_state(dev, PP_DEVICE_BOUND);
+	ret = drv->probe(dev, binding, drv->ctx);
+	if (ret)
+		end_binding(dev, false);
+	return ret;
+}
+
 static int bind_locked(struct pp_device *dev, struct pp_driver *asked)
 {
 	struct pp_driver *drv;
-	pp_binding_t binding;
 	int ret;
 
 	if (dev->state != PP_DEVICE_PRESENT)
@@ -288,49 +384,42 @@ static int bind_locked(struct pp_device *dev, struct pp_driver *asked)
 	if (!drv)
 		return -ENOENT;
 	notify(dev, PP_EVENT_BIND_DRIVER);
-	binding = binding_begin(dev->slot);
-	set_state(dev, PP_DEVICE_BOUND);
-	ret = drv->probe(dev, binding, drv->ctx);
-	if (ret) {
-		end_binding(dev, false, false);
-		notify(dev, PP_EVENT_DRIVER_NOT_BOUND);
-		return ret;
-	}
-	notify(dev, PP_EVENT_BOUND_DRIVER);
-	return 0;
+	ret = probe(dev, drv);
+	notify(dev, ret ? PP_EVENT_DRIVER_NOT_BOUND : PP_EVENT_BOUND_DRIVER);
+	return ret;
 }
 
 int pp_device_bind(struct pp_device *dev, struct pp_driver *drv)
 {
-	int ret = lifecycle_lock(dev);
+	int ret = lifecycle_begin(dev);
 
 	if (ret)
 		return ret;
 	ret = bind_locked(dev, drv);
-	lifecycle_unlock(dev);
+	lifecycle_end(dev);
 	return ret;
 }
 
-static void unbind_locked(struct pp_device *dev, bool gone)
+static void unbind_locked(struct pp_device *dev)
 {
-	if (!gone) /* too late to announce */
+	if (!binding_is_gone(dev->slot)) /* else it is too late to announce */
 		notify(dev, PP_EVENT_UNBIND_DRIVER);
-	end_binding(dev, gone, true);
+	end_binding(dev, true);
 	notify(dev, PP_EVENT_UNBOUND_DRIVER);
 }
 
 /* Unbind from a driver, or from whichever it is. */
-static int unbind_from(struct pp_device *dev, const struct pp_driver *drv)
+static int unbind_from(struct pp_device *dev, const struct driver *driver)
 {
-	int ret = lifecycle_lock(dev);
+	int ret = lifecycle_begin(dev);
 
 	if (ret)
 		return ret;
-	if (dev->state == PP_DEVICE_BOUND && (!drv || dev->drv == drv))
-		unbind_locked(dev, false);
+	if (dev->state == PP_DEVICE_BOUND && (!driver || dev->driver == driver))
+		unbind_locked(dev);
 	else
 		ret = -ENODEV;
-	lifecycle_unlock(dev);
+	lifecycle_end(dev);
 	return ret;
 }
 
@@ -339,10 +428,16 @@ int pp_device_unbind(struct pp_device *dev)
 	return unbind_from(dev, NULL);
 }
 
+/* One that has gone is blocked at once, whatever its driver is doing; the rest has its order. */
 int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 {
-	int ret = lifecycle_lock(dev);
+	int ret;
 
+	if (device_is_calling(dev))
+		return -EDEADLK;
+	if (how == PP_REMOVAL_SURPRISE)
+		binding_gone(dev->slot);
+	ret = lifecycle_begin(dev);
 	if (ret)
 		return ret;
 	if (dev->state == PP_DEVICE_GONE) {
@@ -350,11 +445,11 @@ int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 	} else {
 		notify(dev, PP_EVENT_DEL_DEVICE);
 		if (dev->state == PP_DEVICE_BOUND)
-			unbind_locked(dev, how == PP_REMOVAL_SURPRISE);
+			unbind_locked(dev);
 		set_state(dev, PP_DEVICE_GONE);
 		notify(dev, PP_EVENT_REMOVED_DEVICE);
 	}
-	lifecycle_unlock(dev);
+	lifecycle_end(dev);
 	return ret;
 }
 
@@ -453,7 +548,9 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 	dev->address_bits = p.address_bits;
 	dev->unregistered = true;
 	dev->refs = 1;
-	env_lock_init(&dev->lifecycle);
+	env_lock_init(&dev->lock);
+	env_cond_init(&dev->idle);
+	list_init(&dev->of_driver);
 	list_init(&dev->link);
 	ret = claim_iommu(dev);
 	if (!ret)
@@ -481,7 +578,7 @@ void pp_device_unregister(struct pp_device *dev)
 	if (pp_device_remove(dev, PP_REMOVAL_ORDERLY) == -EDEADLK)
 		env_abort("pagepool: a device is unregistered from one of its own callbacks\n");
 	env_lock(&core.lock);
-	dev->unregistered = true;
+	env_store_relaxed(&dev->unregistered, true);
 	env_unlock(&core.lock);
 	iommu = dev->iommu;
 	binding_slot_put(dev->slot); /* first: who asks for statistics finds no domain then */
@@ -504,7 +601,8 @@ pp_binding_t pp_device_binding(const struct pp_device *dev)
 {
 	pp_binding_t name = { env_load_acquire(&dev->slot->id) };
 
-	return name;
+	/* the slot may be another device's by now, which it became later than this */
+	return env_load_relaxed(&dev->unregistered) ? pp_binding_none() : name;
 }
 
 const char *pp_device_name(const struct pp_device *dev)

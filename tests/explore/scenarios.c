@@ -107,7 +107,7 @@ static void unbind(void)
 {
 	op_yield();
 	may_wait = 1;
-	binding_close(g.slot);
+	binding_close(g.slot, &(pp_binding_t){ 0 });
 	binding_revoke(g.slot);
 	below_device_sees_nothing();
 	binding_end(g.slot);
@@ -186,7 +186,7 @@ static void create_mapped(unsigned pages, unsigned pages_a_chunk)
 {
 	if (binding_slot_get(&g.slot, NULL, &below_iommu, 64))
 		fail("no slot");
-	g.binding = binding_begin(g.slot);
+	binding_begin(g.slot, &g.binding);
 	create(g.binding, pages, pages_a_chunk);
 }
 

@@ -189,6 +189,41 @@ static void *come_and_go(void *ctx)
 	return NULL;
 }
 
+/* While one device is looked at it is unregistered, and the next to come is bound. */
+static struct soft_device going, coming;
+
+static void *replace(void *arg)
+{
+	(void)arg;
+	soft_device_exit(&going);
+	soft_device_init(&coming, NULL);
+	soft_device_bind(&coming);
+	return NULL;
+}
+
+static void looks_at_it(struct pp_device *dev, void *ctx)
+{
+	pp_binding_t *seen = ctx;
+
+	if (dev != going.dev)
+		return;
+	join(start(replace, NULL));
+	*seen = pp_device_binding(dev);
+	check_eq(pp_device_state(dev), PP_DEVICE_GONE, "it has gone");
+}
+
+static void a_device_that_has_gone_has_no_binding(void)
+{
+	pp_binding_t seen = { 1 };
+
+	soft_device_init(&going, NULL);
+	soft_device_bind(&going);
+	pp_device_each(looks_at_it, &seen);
+	check(!seen.id, "it has no binding, and not that of another");
+	check(pp_device_binding(coming.dev).id, "which there is");
+	soft_device_exit(&coming);
+}
+
 static void looking_disturbs_nobody(void)
 {
 	pthread_t looker[2], mover[2];
@@ -215,6 +250,7 @@ int main(void)
 	run(pools_say_what_they_are);
 	run(devices_are_found_in_order);
 	run(a_device_may_go_meanwhile);
+	run(a_device_that_has_gone_has_no_binding);
 	run(looking_disturbs_nobody);
 	return tap_end();
 }

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1137,6 +1138,79 @@ static void the_first_driver_that_matches_is_bound(void)
 	told[0] = 0;
 }
 
+static struct pp_driver *matching;
+
+/* Whatever it may do that has to do with drivers and devices, but for its own. */
+static bool match_busy(struct pp_device *dev, void *ctx)
+{
+	struct pp_driver other = naming_driver("other", NULL);
+	struct pp_device *second = plain_device("second");
+
+	(void)dev;
+	(void)ctx;
+	check_eq(pp_driver_unregister(matching), -EDEADLK, "not itself, from its match");
+	check_eq(pp_driver_register(&other), 0, "a match may register another driver");
+	check_eq(pp_device_bind(second, &other), 0, "bind another device to it");
+	pp_device_unregister(second);
+	check_eq(pp_driver_unregister(&other), 0, "and unregister it");
+	return true;
+}
+
+static void a_match_is_asked_without_a_lock(void)
+{
+	struct pp_driver drv = naming_driver("drv", match_busy);
+	struct pp_device *dev = plain_device("dev");
+
+	matching = &drv;
+	check_eq(pp_driver_register(&drv), 0, "registered");
+	check_eq(pp_device_bind(dev, NULL), 0, "bound");
+	check_eq(pp_driver_unregister(&drv), 0, "from elsewhere it can go");
+	check_eq(pp_device_state(dev), PP_DEVICE_PRESENT, "unbound");
+	pp_device_unregister(dev);
+	told[0] = 0;
+}
+
+static int match_begun, unregister_begun, unregistered;
+static pthread_t unregisterer;
+
+static void *unregisters_driver(void *drv)
+{
+	__atomic_store_n(&unregister_begun, 1, __ATOMIC_RELEASE);
+	unregistered = pp_driver_unregister(drv) ? -1 : 1;
+	return NULL;
+}
+
+static bool match_slowly(struct pp_device *dev, void *ctx)
+{
+	(void)dev;
+	(void)ctx;
+	match_begun++;
+	if (pthread_create(&unregisterer, NULL, unregisters_driver, matching))
+		abort();
+	while (!__atomic_load_n(&unregister_begun, __ATOMIC_ACQUIRE))
+		sched_yield();
+	for (int i = 0; i < 200; i++)
+		sched_yield();
+	check_eq(__atomic_load_n(&unregistered, __ATOMIC_ACQUIRE), 0, "unregister waits for a match");
+	return true;
+}
+
+static void a_driver_that_leaves_while_it_is_asked_is_not_bound(void)
+{
+	struct pp_driver drv = naming_driver("drv", match_slowly);
+	struct pp_device *dev = plain_device("dev");
+
+	matching = &drv;
+	check_eq(pp_driver_register(&drv), 0, "registered");
+	pp_device_bind(dev, NULL); /* 0: unregister has not begun in earnest, and unbinds it now */
+	pthread_join(unregisterer, NULL);
+	check_eq(match_begun, 1, "asked once");
+	check_eq(unregistered, 1, "unregistered");
+	check_eq(pp_device_state(dev), PP_DEVICE_PRESENT, "the device isn't bound to it");
+	pp_device_unregister(dev);
+	told[0] = 0;
+}
+
 static void unregistering_a_driver_unbinds_all_its_devices(void)
 {
 	struct pp_driver drv = naming_driver("drv", NULL), other = naming_driver("other", NULL);
@@ -1253,6 +1327,8 @@ int main(void)
 	run(a_callback_may_change_another_device);
 	run(driver_parameters_are_checked);
 	run(the_first_driver_that_matches_is_bound);
+	run(a_match_is_asked_without_a_lock);
+	run(a_driver_that_leaves_while_it_is_asked_is_not_bound);
 	run(unregistering_a_driver_unbinds_all_its_devices);
 	run(a_driver_can_t_unregister_itself_from_a_callback);
 	run(statistics_fit_the_caller_s_structure);
