@@ -20,8 +20,9 @@ enum pp_debug {
 
 /**
  * Choose what is watched: an OR of enum pp_debug. `fatal` counts from now on, `dma` from
- * the next mapping and, for sync, the next binding on, `pages` for pools created from now on. Until the first call it is what the
- * environment variable PAGEPOOL_DEBUG says: a list such as "dma,pages".
+ * the next mapping and, for sync, the next binding on, `pages` for pools created from now on.
+ * Until the first call it is what the environment variable PAGEPOOL_DEBUG says: a list such as
+ * "dma,pages".
  * Control.
  */
 PP_API void pp_debug_set(unsigned what);
@@ -33,9 +34,12 @@ PP_API int pp_debug_parse(const char *list, unsigned *what);
 
 /**
  * Send reports elsewhere than to standard error: one call a report, one or more
- * lines without the last newline. It runs under locks of the library and may not call it.
- * NULL: standard error again. Either way what was printed before may be printed again.
- * Control.
+ * lines without the last newline. It runs without a lock of the library's, on a thread that can't
+ * be cancelled meanwhile; calls of it never overlap: what other threads have to report while one
+ * is at it, this one reports. It may call the library, on the understanding that it may come from
+ * inside any call. NULL: standard error again. Either way what was named before is called no more
+ * when this returns, but for a call that this comes from, and what was printed before may be
+ * printed again. Control.
  */
 PP_API void pp_debug_set_report(void (*report)(void *ctx, const char *text), void *ctx);
 /**

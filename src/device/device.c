@@ -27,7 +27,6 @@ struct pp_device {
 	struct env_lock lock; /* protects the stores of `busy`, and waiting for its end */
 	struct env_cond idle;
 	uint64_t busy; /* loaded relaxed: a thread only ever asks whether it is itself */
-	int cancel;    /* the busy thread's, for the end */
 
 	enum pp_device_state state; /* stored relaxed by the busy thread, loaded anywhere */
 	void *data;
@@ -129,29 +128,24 @@ bool device_is_calling(const struct pp_device *dev)
 
 static int lifecycle_begin(struct pp_device *dev)
 {
-	int cancel;
-
 	if (device_is_calling(dev))
 		return -EDEADLK;
-	cancel = env_hold_cancel(); /* or nobody could end what has begun */
+	env_cancel_off(); /* or nobody could end what has begun */
 	env_lock(&dev->lock);
 	while (dev->busy)
 		env_wait(&dev->idle, &dev->lock);
 	env_store_relaxed(&dev->busy, env_self());
-	dev->cancel = cancel;
 	env_unlock(&dev->lock);
 	return 0;
 }
 
 static void lifecycle_end(struct pp_device *dev)
 {
-	int cancel = dev->cancel;
-
 	env_lock(&dev->lock);
 	env_store_relaxed(&dev->busy, 0);
 	env_wake(&dev->idle);
 	env_unlock(&dev->lock);
-	env_release_cancel(cancel);
+	env_cancel_on();
 }
 
 static void set_state(struct pp_device *dev, enum pp_device_state state)

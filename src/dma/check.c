@@ -81,31 +81,30 @@ void check_sync(struct finding *f, struct binding *b, const struct call *c, bool
 
 /* ---- map ---------------------------------------------------------------------------------- */
 
-bool check_map(struct finding *f, struct binding *b, const struct call *c)
+bool check_memory(struct finding *f, const struct call *c)
 {
 	int access = env_memory_access(c->cpu, c->len);
-	const struct mapping *m;
 
 	*f = (struct finding){ 0 };
-	if (access < 0) {
-		found(f, "there is no memory at all of that range", NULL);
+	if (access < 0)
+		f->what = "there is no memory at all of that range";
+	else if (c->dir != PP_DMA_TO_DEVICE && access == ENV_READ)
+		f->what = "the device could write, and the memory is read-only";
+	else if (env_is_ours(c->cpu, c->len))
+		f->what = "the memory is the library's own";
+	if (f->what)
 		return true;
-	}
-	if (c->dir != PP_DMA_TO_DEVICE && access == ENV_READ) {
-		found(f, "the device could write, and the memory is read-only", NULL);
-		return true;
-	}
-	if (env_is_ours(c->cpu, c->len)) {
-		found(f, "the memory is the library's own", NULL);
-		return true;
-	}
-	/* allowed, but hardly meant */
-	m = space_find_overlap(b, c->cpu, c->len);
+	if (env_is_stack(c->cpu)) /* allowed, but hardly meant */
+		f->what = "the memory is on the calling thread's stack";
+	return false;
+}
+
+void check_overlap(struct finding *f, struct binding *b, const struct call *c)
+{
+	const struct mapping *m = space_find_overlap(b, c->cpu, c->len);
+
 	if (m && (m->dir != PP_DMA_TO_DEVICE || c->dir != PP_DMA_TO_DEVICE))
 		found(f, "the memory is mapped already, and one of the two lets the device write", m);
-	else if (env_is_stack(c->cpu))
-		found(f, "the memory is on the calling thread's stack", NULL);
-	return false;
 }
 
 /* ---- telling ----------------------------------------------------------------------------------- */
@@ -125,9 +124,9 @@ static void look_in(struct binding *b, void *ctx)
 		strncpy(s->name, pp_device_name(b->dev), sizeof s->name - 1);
 }
 
-static void note_mapping(bool begun, const struct mapping *m)
+static void note_mapping(struct report *r, const struct mapping *m)
 {
-	debug_note(begun, "  mapped: DMA address 0x%llx, %zu bytes at %p, %s, %s, at %s",
+	debug_note(r, "  mapped: DMA address 0x%llx, %zu bytes at %p, %s, %s, at %s",
 		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
 		   mapping_kind_name(m->kind), m->place);
 }
@@ -151,7 +150,7 @@ void check_report(const struct finding *f, const struct call *c)
 {
 	struct search other = { .iova = c->iova, .not_in = c->binding };
 	char device[32], words[128], key[256];
-	bool begun;
+	struct report *r;
 
 	if (!f->what || !debug_on(PP_DEBUG_DMA))
 		return;
@@ -159,17 +158,17 @@ void check_report(const struct finding *f, const struct call *c)
 		binding_each(look_in, &other);
 	binding_device_name(c->binding, device, sizeof device);
 	snprintf(key, sizeof key, "%s %s", c->place, f->what);
-	begun = debug_report(PP_DEBUG_DMA, key,
+	r = debug_report(PP_DEBUG_DMA, key,
 			     "device %s: %s: %s: %s, at %s", device, c->name, f->what,
 			     call_words(c, words, sizeof words), c->place);
 	if (f->have_mapping)
-		note_mapping(begun, &f->mapping);
+		note_mapping(r, &f->mapping);
 	if (f->have_ended)
-		debug_note(begun, "  %zu bytes were mapped there at %s, and unmapped at %s by thread %d",
+		debug_note(r, "  %zu bytes were mapped there at %s, and unmapped at %s by thread %d",
 			   f->ended.len, f->ended.mapped_at, f->ended.unmapped_at, f->ended.thread);
 	if (other.name[0])
-		debug_note(begun, "  it is mapped in another binding, of device %s", other.name);
-	debug_done(begun);
+		debug_note(r, "  it is mapped in another binding, of device %s", other.name);
+	debug_done(r);
 }
 
 void check_say(const struct call *c, const char *what)

@@ -33,8 +33,11 @@ struct finding {
 void check_unmap(struct finding *f, struct binding *b, const struct call *c,
 		 enum mapping_kind kind);
 void check_sync(struct finding *f, struct binding *b, const struct call *c, bool for_cpu);
-/* Of memory that is to be mapped, in debug mode only. True: it must not be. */
-bool check_map(struct finding *f, struct binding *b, const struct call *c);
+/* Of memory that is to be mapped, in debug mode only: it is mapped already. That is allowed. */
+void check_overlap(struct finding *f, struct binding *b, const struct call *c);
+
+/* The same without the lock, as it asks the system: what it is. True: it must not be mapped. */
+bool check_memory(struct finding *f, const struct call *c);
 
 /* Tell what was found, if anything. Without the lock. */
 void check_report(const struct finding *f, const struct call *c);

@@ -73,6 +73,7 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 {
 	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, place };
 	const char *wrong = map_arguments(addr, len, dir);
+	bool watched = debug_on(PP_DEBUG_DMA), refuse;
 	struct finding f = { 0 };
 	struct mapping *m;
 	struct binding *b;
@@ -83,11 +84,14 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 		check_say(&c, wrong);
 		return -EINVAL;
 	}
+	refuse = watched && check_memory(&f, &c);
 	ret = enter(&b, &c, true);
 	if (ret)
 		return ret;
-	if (debug_on(PP_DEBUG_DMA) && check_map(&f, b, &c))
+	if (refuse)
 		return leave(b, &f, &c, -EFAULT);
+	if (watched)
+		check_overlap(&f, b, &c);
 	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, place);
 	if (!ret)
 		*out = m->iova;

@@ -201,9 +201,9 @@ const struct mapping *space_find_overlap(struct binding *b, const char *addr, si
 
 /* ---- the end of a binding ------------------------------------------------------------- */
 
-static void note_forgotten(const struct mapping *m)
+static void note_forgotten(struct report *r, const struct mapping *m)
 {
-	debug_note(true,
+	debug_note(r,
 		   "  DMA address 0x%llx, %zu bytes at %p, %s, %s, mapped at %s by thread %d, %.3f s ago",
 		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
 		   mapping_kind_name(m->kind), m->place, m->thread,
@@ -232,23 +232,20 @@ static const char *first_place(const struct space *s)
 	return "";
 }
 
-/*
- * Told before anything is unmapped: what is found out by that is a report of its own, and
- * would wait for this one to be done.
- */
+/* Before anything is unmapped: what is found out by that comes after it. */
 static void report_forgotten(struct binding *b)
 {
 	struct space *s = b->dma;
-	bool begun = debug_report(PP_DEBUG_DMA, first_place(s),
+	struct report *r = debug_report(PP_DEBUG_DMA, first_place(s),
 				  "device %s: its driver left %llu mapping%s behind:",
 				  pp_device_name(b->dev), (unsigned long long)s->n,
 				  s->n == 1 ? "" : "s");
 	unsigned noted = 0;
 
-	for (uint64_t i = 0; begun && i < s->n_buckets; i++)
+	for (uint64_t i = 0; r && i < s->n_buckets; i++)
 		for (const struct mapping *m = s->bucket[i]; m && noted < NOTED; m = m->bucket, noted++)
-			note_forgotten(m);
-	debug_done(begun);
+			note_forgotten(r, m);
+	debug_done(r);
 }
 
 /* The pools are gone from the record; what is left, the driver forgot, or could not undo. */

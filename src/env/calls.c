@@ -61,9 +61,8 @@ static void leave(struct calls *c, const struct calls_walk *walk)
 void calls_each(struct calls *c, void **first, void (*fn)(void *item, void *ctx), void *ctx)
 {
 	struct calls_walk walk = { .thread = env_self() };
-	int cancel = env_hold_cancel();
 
-	/* the walk is on this thread's stack */
+	env_cancel_off(); /* the walk is on this thread's stack */
 	env_lock(&c->lock);
 	walk.after = *first;
 	walk.next = c->walks;
@@ -78,5 +77,5 @@ void calls_each(struct calls *c, void **first, void (*fn)(void *item, void *ctx)
 	}
 	leave(c, &walk);
 	env_unlock(&c->lock);
-	env_release_cancel(cancel);
+	env_cancel_on();
 }

@@ -8,21 +8,46 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SEEN 1024u /* places remembered; when they are used up everything is printed */
 #define UNREAD (1u << 31) /* the environment has not been asked yet */
 
 static unsigned flags = UNREAD; /* relaxed: a switch, orders nothing */
 
-static struct {
-	struct env_lock lock; /* protects what follows; held from debug_report to debug_done */
-	char text[8192];
+struct report {
+	struct report *next;
+	uint64_t thread;
+	bool ready; /* its thread has no lock any more */
 	size_t len;
+	char text[8192];
+};
+
+static struct {
+	/* Protects all of it. Not one of env.h's: it is taken where those have been given up. */
+	pthread_mutex_t lock;
+	pthread_cond_t printed;  /* `printer` is 0 */
+	uint64_t printer;        /* the thread that prints; 0: none */
+	struct report *first;    /* complete, not printed, in order */
 	void (*out)(void *ctx, const char *text);
 	void *ctx;
-	uint64_t n; /* all, printed or not; relaxed */
 	uint64_t seen[SEEN]; /* hashes of what has been printed; 0: free */
-} report = { .lock = ENV_LOCK_INIT };
+} desk = { .lock = PTHREAD_MUTEX_INITIALIZER, .printed = PTHREAD_COND_INITIALIZER };
+
+static uint64_t n_reports; /* all, printed or not; relaxed */
+uint32_t debug_waiting;
+
+static void desk_lock(void)
+{
+	env_cancel_off();
+	pthread_mutex_lock(&desk.lock);
+}
+
+static void desk_unlock(void)
+{
+	pthread_mutex_unlock(&desk.lock);
+	env_cancel_on();
+}
 
 int pp_debug_parse(const char *list, unsigned *what)
 {
@@ -79,35 +104,40 @@ void pp_debug_set(unsigned what)
 	env_store_relaxed(&flags, what & (PP_DEBUG_DMA | PP_DEBUG_PAGES | PP_DEBUG_FATAL));
 }
 
+/* When it returns, what was named before is called no more. */
 void pp_debug_set_report(void (*out)(void *ctx, const char *text), void *ctx)
 {
-	env_lock(&report.lock);
-	report.out = out;
-	report.ctx = ctx;
-	memset(report.seen, 0, sizeof report.seen); /* who asks anew, is told anew */
-	env_unlock(&report.lock);
+	desk_lock();
+	while (desk.printer && desk.printer != env_self())
+		pthread_cond_wait(&desk.printed, &desk.lock);
+	desk.out = out;
+	desk.ctx = ctx;
+	memset(desk.seen, 0, sizeof desk.seen); /* who asks anew, is told anew */
+	desk_unlock();
 }
 
 uint64_t pp_debug_reports(void)
 {
-	return env_load_relaxed(&report.n);
+	return env_load_relaxed(&n_reports);
 }
 
-static void append(const char *format, va_list args)
+/* ---- writing ------------------------------------------------------------------------- */
+
+static void append(struct report *r, const char *format, va_list args)
 {
-	size_t room = sizeof report.text - report.len;
-	int n = vsnprintf(report.text + report.len, room, format, args);
+	size_t room = sizeof r->text - 1 - r->len; /* one is left for the last newline */
+	int n = vsnprintf(r->text + r->len, room, format, args);
 
 	if (n > 0)
-		report.len += (size_t)n < room ? (size_t)n : room - 1;
+		r->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static void line(const char *format, ...)
+static void line(struct report *r, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	append(format, args);
+	append(r, format, args);
 	va_end(args);
 }
 
@@ -119,7 +149,7 @@ static bool said_before(const char *place, const char *format)
 	for (; *place; place++)
 		hash = (hash ^ (unsigned char)*place) * 0x100000001B3u;
 	for (unsigned i = 0; i < SEEN; i++) {
-		uint64_t *at = &report.seen[(hash + i) % SEEN];
+		uint64_t *at = &desk.seen[(hash + i) % SEEN];
 
 		if (*at == hash)
 			return true;
@@ -131,49 +161,107 @@ static bool said_before(const char *place, const char *format)
 	return false;
 }
 
-bool debug_report(unsigned kind, const char *place, const char *format, ...)
+struct report *debug_report(unsigned kind, const char *place, const char *format, ...)
 {
+	struct report *r;
 	va_list args;
+	bool again;
 
 	if (!debug_on(kind))
-		return false;
-	env_lock(&report.lock);
-	env_add_relaxed(&report.n, 1);
-	if (said_before(place, format)) {
-		env_unlock(&report.lock);
-		return false;
-	}
-	report.len = 0;
-	line("pagepool: ");
+		return NULL;
+	env_add_relaxed(&n_reports, 1);
+	desk_lock();
+	again = said_before(place, format);
+	desk_unlock();
+	r = again ? NULL : malloc(sizeof *r); /* not one of the library's that a test makes fail */
+	if (!r)
+		return NULL;
+	*r = (struct report){ .thread = env_self() };
+	line(r, "pagepool: ");
 	va_start(args, format);
-	append(format, args);
+	append(r, format, args);
 	va_end(args);
-	return true;
+	return r;
 }
 
-void debug_note(bool begun, const char *format, ...)
+void debug_note(struct report *r, const char *format, ...)
 {
 	va_list args;
 
-	if (!begun)
+	if (!r)
 		return;
-	line("\n");
+	line(r, "\n");
 	va_start(args, format);
-	append(format, args);
+	append(r, format, args);
 	va_end(args);
 }
 
-void debug_done(bool begun)
+void debug_done(struct report *r)
 {
-	if (!begun)
+	struct report **last = &desk.first;
+
+	if (!r)
 		return;
-	if (report.out) {
-		report.out(report.ctx, report.text);
+	desk_lock();
+	while (*last)
+		last = &(*last)->next;
+	*last = r;
+	env_add_relaxed(&debug_waiting, 1);
+	desk_unlock();
+	if (!env_has_lock())
+		debug_print_waiting();
+}
+
+/* ---- printing: one thread at a time, and without a lock ------------------------------- */
+
+/* The first that may be printed, out of the queue, or NULL. */
+static struct report *next_ready(void)
+{
+	struct report **p = &desk.first, *r;
+
+	while (*p && !(*p)->ready)
+		p = &(*p)->next;
+	r = *p;
+	if (r)
+		*p = r->next;
+	return r;
+}
+
+/* With the lock, which is given up for the time. */
+static void print(struct report *r)
+{
+	void (*out)(void *ctx, const char *text) = desk.out;
+	void *ctx = desk.ctx;
+
+	pthread_mutex_unlock(&desk.lock);
+	if (out) {
+		out(ctx, r->text);
 	} else {
-		line("\n");
-		env_write(2, report.text, report.len);
+		r->text[r->len] = '\n';
+		env_write(2, r->text, r->len + 1);
 	}
-	env_unlock(&report.lock);
+	free(r);
+	env_add_relaxed(&debug_waiting, -1u);
 	if (debug_on(PP_DEBUG_FATAL))
 		env_abort("pagepool: PAGEPOOL_DEBUG has `fatal`: this was the first report\n");
+	pthread_mutex_lock(&desk.lock);
+}
+
+/*
+ * If another thread prints, it prints these too; if this one does, in a report function that has
+ * called the library, that call goes on with them.
+ */
+void debug_print_waiting(void)
+{
+	desk_lock();
+	for (struct report *r = desk.first; r; r = r->next)
+		r->ready |= r->thread == env_self();
+	if (!desk.printer) {
+		desk.printer = env_self();
+		for (struct report *r; (r = next_ready());)
+			print(r);
+		desk.printer = 0;
+		pthread_cond_broadcast(&desk.printed);
+	}
+	desk_unlock();
 }

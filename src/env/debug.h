@@ -3,9 +3,11 @@
  * checked.
  *
  * A report: debug_report, any number of debug_note lines, debug_done. Nothing is done
- * while none of the named kinds is switched on: debug_report is then false, and so is
- * everything that follows it. All reports are counted; of those that say the same of the
- * same place only the first is printed.
+ * while none of the named kinds is switched on: debug_report is then NULL, and what follows
+ * does nothing. All reports are counted; of those that say the same of the same place only the
+ * first is printed.
+ *
+ * A report may be made under any lock. It is printed by its thread, once that has none.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -23,14 +25,23 @@ static inline bool debug_on(unsigned kind)
 	return pp_debug_get() & kind;
 }
 
-/*
- * Begin one, about a place: "file:line", or "" where there is none. If true, held until
- * debug_done: reports of several threads don't mix.
- */
-bool debug_report(unsigned kind, const char *place, const char *format, ...) DEBUG_PRINTF(3);
+struct report;
+
+/* Begin one, about a place: "file:line", or "" where there is none. */
+struct report *debug_report(unsigned kind, const char *place, const char *format, ...)
+	DEBUG_PRINTF(3);
 /* A further line of it. */
-void debug_note(bool begun, const char *format, ...) DEBUG_PRINTF(2);
-/* Out it goes; and the end of the process, if reports are fatal. */
-void debug_done(bool begun);
+void debug_note(struct report *report, const char *format, ...) DEBUG_PRINTF(2);
+/* It is complete. */
+void debug_done(struct report *report);
+
+/* Print what the calling thread, which has no lock, has made; and the end, if that is fatal. */
+extern uint32_t debug_waiting; /* reports not printed yet; relaxed */
+void debug_print_waiting(void);
+static inline void debug_print(void)
+{
+	if (env_unlikely(env_load_relaxed(&debug_waiting)))
+		debug_print_waiting();
+}
 
 #endif

@@ -107,15 +107,11 @@ void env_lock_destroy(struct env_lock *lock);
 void env_lock(struct env_lock *lock);
 bool env_trylock(struct env_lock *lock);
 void env_unlock(struct env_lock *lock);
-
-/* Many readers, who may nest, or one writer. */
-struct env_rwlock {
-	pthread_rwlock_t rwlock;
-};
-#define ENV_RWLOCK_INIT { PTHREAD_RWLOCK_INITIALIZER }
-void env_read_lock(struct env_rwlock *lock);
-void env_write_lock(struct env_rwlock *lock);
-void env_rw_unlock(struct env_rwlock *lock);
+/* True if the calling thread has any, or is in a signal's handler. */
+bool env_has_lock(void);
+/* From the one to the other a signal's handler uses the library. */
+void env_handler_begin(void);
+void env_handler_end(void);
 
 /* ---- memory ------------------------------------------------------------------ */
 

@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "env/env.h"
+#include "env/debug.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -48,17 +48,38 @@ void env_lock_destroy(struct env_lock *lock)
 	pthread_mutex_destroy(&lock->mutex);
 }
 
+static __thread unsigned locks __attribute__((tls_model("initial-exec"))); /* that this thread has */
+
+bool env_has_lock(void)
+{
+	return locks;
+}
+
+/* Counts as a lock: what reports wait must not be printed there. */
+void env_handler_begin(void)
+{
+	locks++;
+}
+
+void env_handler_end(void)
+{
+	locks--;
+}
+
 void env_lock(struct env_lock *lock)
 {
 	env_cancel_off();
 	pthread_mutex_lock(&lock->mutex);
+	locks++;
 }
 
 bool env_trylock(struct env_lock *lock)
 {
 	env_cancel_off();
-	if (!pthread_mutex_trylock(&lock->mutex))
+	if (!pthread_mutex_trylock(&lock->mutex)) {
+		locks++;
 		return true;
+	}
 	env_cancel_on();
 	return false;
 }
@@ -66,24 +87,8 @@ bool env_trylock(struct env_lock *lock)
 void env_unlock(struct env_lock *lock)
 {
 	pthread_mutex_unlock(&lock->mutex);
-	env_cancel_on();
-}
-
-void env_read_lock(struct env_rwlock *lock)
-{
-	env_cancel_off();
-	pthread_rwlock_rdlock(&lock->rwlock);
-}
-
-void env_write_lock(struct env_rwlock *lock)
-{
-	env_cancel_off();
-	pthread_rwlock_wrlock(&lock->rwlock);
-}
-
-void env_rw_unlock(struct env_rwlock *lock)
-{
-	pthread_rwlock_unlock(&lock->rwlock);
+	if (!--locks)
+		debug_print();
 	env_cancel_on();
 }
 

@@ -1,6 +1,5 @@
 /*
- * wait.h - waiting until something is so, a condition under a lock; and what must not be cut short
- * by a cancellation. Uses env.
+ * wait.h - waiting until something is so: a condition under a lock. Uses env.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -23,27 +22,10 @@ static inline void env_cond_destroy(struct env_cond *c)
 	pthread_cond_destroy(&c->cond);
 }
 
-/* The calling thread can't be cancelled until the end; `before` is for that. */
-static inline int env_hold_cancel(void)
-{
-	int before;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-	return before;
-}
-
-static inline void env_release_cancel(int before)
-{
-	pthread_setcancelstate(before, NULL);
-}
-
-/* Give the lock up until a wake-up, which may be one too many. Not to be cancelled. */
+/* Give the lock up until a wake-up, which may be one too many. */
 static inline void env_wait(struct env_cond *c, struct env_lock *lock)
 {
-	int before = env_hold_cancel();
-
 	pthread_cond_wait(&c->cond, &lock->mutex);
-	env_release_cancel(before);
 }
 
 /* All that wait. */

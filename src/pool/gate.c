@@ -133,12 +133,22 @@ void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 	env_cancel_on();
 }
 
-bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 {
+	struct pp_pool *next = NULL;
+
 	if (!env_trylock(&gates.lock))
-		return false;
-	list_for_each(pos, &gates.registry)
-		fn(list_entry(pos, struct pp_pool, registry), ctx);
+		return -EBUSY;
+	list_for_each(pos, &gates.registry) {
+		struct pp_pool *pool = list_entry(pos, struct pp_pool, registry);
+
+		if (pool->id > *id && (!next || pool->id < next->id))
+			next = pool;
+	}
+	if (next) {
+		*id = next->id;
+		fn(next, ctx);
+	}
 	env_unlock(&gates.lock);
-	return true;
+	return next ? 1 : 0;
 }

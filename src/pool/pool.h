@@ -292,8 +292,11 @@ void pool_drain(struct pp_pool *pool); /* lock held */
 void pool_publish(struct pp_pool *pool);
 /* Call fn for every pool that is published, with a reference. */
 void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
-/* The same without waiting for a lock, which fn may not do either. False: the list is busy. */
-bool pools_try_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+/*
+ * The same of the one pool that comes after a number, without waiting for a lock, which fn may not
+ * do either. 1; 0: there is none; -EBUSY: the list is being changed.
+ */
+int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 
 /* chunk.c: lock held unless said otherwise */
 int pool_grow(struct pp_pool *pool);

@@ -32,7 +32,7 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	const uint64_t *word = (const uint64_t *)page->addr;
 	uint32_t n = page->pool->page_size / 8, lo = 0, hi = n;
 	char where[256], key[64];
-	bool begun;
+	struct report *r;
 
 	if (!env_load_relaxed(&h->poisoned))
 		return;
@@ -44,13 +44,13 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	while (word[hi - 1] == POISON)
 		hi--;
 	snprintf(key, sizeof key, "freed %p", h->put_place);
-	begun = debug_report(PP_DEBUG_PAGES, key,
+	r = debug_report(PP_DEBUG_PAGES, key,
 			     "pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
 			     "or a device: bytes %u to %u of %u", page->pool->label, (void *)page->addr,
 			     (unsigned long long)page->iova, 8 * lo, 8 * hi - 1, 8 * n);
-	debug_note(begun, "  put at %s by thread %d", env_symbol(h->put_place, where, sizeof where),
+	debug_note(r, "  put at %s by thread %d", env_symbol(h->put_place, where, sizeof where),
 		   h->put_thread);
-	debug_done(begun);
+	debug_done(r);
 }
 
 void watch_chunk(struct pp_chunk *c)
@@ -108,24 +108,24 @@ void watch_double_put(const struct pp_page *page, const void *place)
 {
 	const struct holder *h = holder_of(page);
 	char where[256], key[64];
-	bool begun;
+	struct report *r;
 
 	snprintf(key, sizeof key, "twice %p", place);
-	begun = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
+	r = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
 			     "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
 			     "reference was gone", page->pool->label, (void *)page->addr,
 			     (unsigned long long)page->iova, page->pool->page_size);
 	if (h && place)
-		debug_note(begun, "  now at %s by thread %d", env_symbol(place, where, sizeof where),
+		debug_note(r, "  now at %s by thread %d", env_symbol(place, where, sizeof where),
 			   env_thread_id());
 	if (h)
-		debug_note(begun, "  put before at %s by thread %d",
+		debug_note(r, "  put before at %s by thread %d",
 			   env_symbol(env_load_relaxed(&h->put_place), where, sizeof where),
 			   env_load_relaxed(&h->put_thread));
 	if (h)
-		debug_note(begun, "  got at %s by thread %d", env_symbol(h->place, where, sizeof where),
+		debug_note(r, "  got at %s by thread %d", env_symbol(h->place, where, sizeof where),
 			   h->thread);
-	debug_done(begun);
+	debug_done(r);
 }
 
 void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
@@ -278,14 +278,22 @@ static void text_number(struct text *t, uint64_t n, unsigned digits)
 	text_add(t, buf + i);
 }
 
-static void write_group(int fd, const struct pp_pool *pool, const struct group *g, uint64_t now)
+/* What is said of a pool: gathered under its lock, written without. */
+struct dumped {
+	struct group group[GROUPS];
+	unsigned n;
+	char label[80];
+	bool revoked, busy;
+};
+
+static void write_group(int fd, const struct dumped *d, const struct group *g, uint64_t now)
 {
 	uint64_t ms = (now - g->oldest) / 1000000;
 	struct text t = { .n = 0 };
 
 	text_add(&t, "pool ");
-	text_add(&t, pool->label);
-	text_add(&t, pool->revoked ? " (revoked): " : ": ");
+	text_add(&t, d->label);
+	text_add(&t, d->revoked ? " (revoked): " : ": ");
 	text_number(&t, g->n, 1);
 	text_add(&t, " pages in flight; the oldest ");
 	text_number(&t, ms / 1000, 1);
@@ -311,39 +319,48 @@ static void write_busy(int fd, const char *what)
 	env_write(fd, t.buf, t.n);
 }
 
-static void dump_locked(struct pp_pool *pool, struct dump *dump)
+static void dump_locked(struct pp_pool *pool, struct dumped *d)
 {
-	struct group group[GROUPS];
-	uint64_t now = env_now_ns();
-	unsigned n = group_pages(pool, group);
+	d->n = group_pages(pool, d->group);
+	memcpy(d->label, pool->label, sizeof d->label);
+	d->revoked = pool->revoked;
+}
 
-	for (unsigned i = 0; i < n; i++) {
-		write_group(dump->fd, pool, &group[i], now);
-		dump->total += group[i].n;
+static void write_dumped(struct dump *dump, const struct dumped *d)
+{
+	uint64_t now = env_now_ns();
+
+	for (unsigned i = 0; i < d->n; i++) {
+		write_group(dump->fd, d, &d->group[i], now);
+		dump->total += d->group[i].n;
 	}
 }
 
 static void dump_pool(struct pp_pool *pool, void *ctx)
 {
+	struct dumped d;
+
 	if (!pool->watch)
 		return;
 	pool_lock(pool);
-	dump_locked(pool, ctx);
+	dump_locked(pool, &d);
 	pool_unlock(pool);
+	write_dumped(ctx, &d);
 }
 
 /* Not pool_unlock, which may go on to free chunks: the next to use the pool does that. */
 static void try_dump_pool(struct pp_pool *pool, void *ctx)
 {
-	struct dump *dump = ctx;
+	struct dumped *d = ctx;
 
+	*d = (struct dumped){ .n = 0 };
 	if (!pool->watch)
 		return;
-	if (!env_trylock(&pool->lock)) {
-		write_busy(dump->fd, pool->label);
+	memcpy(d->label, pool->label, sizeof d->label);
+	d->busy = !env_trylock(&pool->lock);
+	if (d->busy)
 		return;
-	}
-	dump_locked(pool, dump);
+	dump_locked(pool, d);
 	env_unlock(&pool->lock);
 }
 
@@ -358,10 +375,19 @@ uint64_t pp_debug_dump_pages(int fd)
 uint64_t pp_debug_dump_pages_signal(int fd)
 {
 	struct dump dump = { .fd = fd };
-	int saved = errno;
+	struct dumped d;
+	int saved = errno, ret;
+	uint64_t id = 0;
 
-	if (!pools_try_each(try_dump_pool, &dump))
+	env_handler_begin();
+	while ((ret = pools_try_next(&id, try_dump_pool, &d)) > 0) {
+		if (d.busy)
+			write_busy(fd, d.label);
+		write_dumped(&dump, &d);
+	}
+	if (ret)
 		write_busy(fd, "the list of pools");
+	env_handler_end();
 	errno = saved;
 	return dump.total;
 }
