@@ -54,7 +54,7 @@ static bool says(const char *format, ...)
 	return false;
 }
 
-static char memory[2][3 * PP_BASE_PAGE];
+static char memory[2][3 * PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
 
 static void debug_device(struct soft_device *d, pp_binding_t *binding, unsigned what)
 {
