@@ -318,7 +318,7 @@ static void free_pages_of_a_pool_that_is_revoked(bool surprise)
 #define CHUNKS 300u
 #define IN_CHUNK 128u
 
-static struct pp_page *put_meanwhile;
+static struct pp_page *put_meanwhile; /* exchanged */
 
 static void *put_one(void *arg)
 {
@@ -331,10 +331,11 @@ int __wrap_madvise(void *addr, size_t len, int advice);
 
 int __wrap_madvise(void *addr, size_t len, int advice)
 {
-	struct pp_page *page = put_meanwhile;
+	struct pp_page *page = NULL;
 
-	put_meanwhile = NULL;
-	if (page && advice == MADV_DONTNEED)
+	if (advice == MADV_DONTNEED)
+		page = __atomic_exchange_n(&put_meanwhile, NULL, __ATOMIC_ACQ_REL);
+	if (page)
 		join(start(put_one, page));
 	return __real_madvise(addr, len, advice);
 }
