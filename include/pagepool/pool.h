@@ -22,6 +22,24 @@
  * Cancellation: no call of the library is a cancellation point; callbacks run with cancellation
  * held off. (Asynchronous cancellation is for no thread that calls it.)
  *
+ * What a call may have to do, at most:
+ *
+ *   get    Pages in the cache: nothing. Else it takes up to 512 pages from the returns, or up to
+ *          256 from the chunks, or adds up to 4 chunks: their memory, records and mapping. One
+ *          that fails tries no more, and after the first no more than one chunk. It may wait for
+ *          the pool's lock and those of its devices, which are held for so much by others, for
+ *          the chunks of an attach, a trim or the revocation, and for a map or unmap call.
+ *   put    Waits for nothing but a revocation of its pool that it runs into, which goes with
+ *          the pool's chunks. A page that finds no room in cache and returns goes to its chunk; the
+ *          owner's cache gives up 256 pages at once. For each chunk that so becomes idle at most
+ *          two are trimmed: unmapped and invalidated for each device, and given back. Chunks that
+ *          other threads' puts make idle at the same time may be among them. Of a zombie: a page
+ *          gives back its memory, and the last of a chunk the chunk's.
+ *   trim   As much for each chunk that goes, and 64 deferred invalidations of each device.
+ *
+ * None depends on how many pages or chunks a pool has, or others have, but trim, attach and the end
+ * of a pool, which go with its chunks, and statistics, which look at all of them.
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #ifndef PAGEPOOL_POOL_H
@@ -62,8 +80,9 @@ struct pp_pool_params {
 	enum pp_memory memory; /**< the first kind to try */
 	int numa_node;        /**< the node to prefer, from 1 up: node + 1. 0 is PP_NUMA_ANY */
 	/**
-	 * Idle chunks (every page home) that a live pool keeps, at most. More are
-	 * trimmed, down to half of it. 0: an eighth of its chunks, at least 8.
+	 * Idle chunks (every page home, or never used) that a live pool keeps, at most. When
+	 * there are more they are trimmed, down to half of it, by two for each that becomes
+	 * idle. 0: an eighth of its chunks, at least 8.
 	 */
 	uint32_t idle_chunks;
 };
@@ -111,9 +130,10 @@ PP_API void pp_pool_own(struct pp_pool *pool);
 /**
  * Get a page with one reference (page_pool_alloc_pages). Its contents are whatever
  * they were. Owner.
- * @return 0; -ENODEV: revoked, or a binding is ending; -ENOBUFS: max_pages are out;
- *         -ENOMEM: no memory; -ENOSPC: no IOVA, or the IOMMU is full; or what else the
- *         back end's map returned. *out is NULL then.
+ * @return 0; -ENODEV: for good: revoked, or the bindings of all its devices are ending (if
+ *         others stay, it grows for those); and for now: -ENOBUFS: max_pages are out; -ENOMEM:
+ *         no memory; -ENOSPC: no IOVA, or the IOMMU is full; or what else the back end's map
+ *         returned. *out is NULL then.
  */
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**

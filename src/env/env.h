@@ -129,24 +129,39 @@ void env_memory_init(void);
 size_t env_kernel_page(void);
 /*
  * Pages: a multiple of the kernel's are made of len, at a multiple of align, a power of two. They
- * read as zero. 0; -ENOMEM: not of this kind.
+ * read as zero, and a page that is promised is there. 0; -ENOMEM: not of this kind.
  */
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
+/* Addresses only, which nobody may touch. 0; -ENOMEM. */
+int env_reserve(void **out, size_t len, size_t align);
+/*
+ * Memory of a kind, hugetlb pages excepted, at addresses that are reserved or had memory before. It
+ * reads as zero if it is new or was discarded. 0; -ENOMEM: not of this kind.
+ */
+int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
+/* The memory goes, of any kind; the addresses are reserved. 0 or -errno: it is still there. */
+int env_decommit(void *addr, size_t len);
+/* Addresses and memory. */
 void env_unmap(void *addr, size_t len);
 /* A child of fork doesn't get it, so nothing is copied on write under a device's feet; or it
  * does again. */
 void env_keep_from_fork(void *addr, size_t len, bool keep);
-/* Give the contents back, keep the addresses. Both are multiples of the kernel's page: it would
- * round up, and take what lies beside. */
-void env_discard(void *addr, size_t len);
-/* The same of many ranges by few system calls: added, in order of address at best; then the end. */
+/*
+ * Give the contents back, keep the addresses; not of hugetlb pages, which stay promised to them.
+ * Both are multiples of the kernel's page: it would round up, and take what lies beside. Locked
+ * memory goes, too. 0 or -errno: some of it is still there.
+ */
+int env_discard(void *addr, size_t len);
+/* The same of many ranges by few system calls: added, in order of address at best; then the end,
+ * which tells whether any has failed. */
 #define ENV_DISCARDS 256u
 struct env_discards {
-	unsigned n; /* 0 at the start */
+	unsigned n; /* 0 at the start, */
+	int failed; /* and so is this: the first failure */
 	struct iovec range[ENV_DISCARDS];
 };
 void env_discards_add(struct env_discards *d, void *addr, size_t len);
-void env_discards_end(struct env_discards *d);
+int env_discards_end(struct env_discards *d);
 /*
  * For the checker. What the process may do with all of a range: an OR of ENV_READ and
  * ENV_WRITE; -1: some of it isn't there; 0 also if it can't be found out.

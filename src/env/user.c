@@ -17,12 +17,20 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #ifndef MAP_HUGE_2MB
 #define MAP_HUGE_2MB (21 << 26)
+#endif
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
 #endif
 
 #define HUGE_BYTES (2u << 20)
@@ -227,10 +235,10 @@ static size_t kernel_pages(size_t len)
 	return (len + env_kernel_page() - 1) & ~(env_kernel_page() - 1);
 }
 
-/* Anonymous memory at a multiple of align: map more, cut both ends off. */
+/* Addresses at a multiple of align: map more, cut both ends off. */
 static void *map_aligned(size_t len, size_t align)
 {
-	char *p = mmap(NULL, len + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t head;
 
 	if (p == MAP_FAILED)
@@ -242,6 +250,28 @@ static void *map_aligned(size_t len, size_t align)
 	return p + head;
 }
 
+/* One byte of each huge page is written by the kernel, which refuses where a program would die. */
+static int touch_hugetlb(char *p, size_t len)
+{
+	for (size_t at = 0; at < len; at += HUGE_BYTES) {
+		if (syscall(SYS_getrandom, p + at, 1, GRND_NONBLOCK) != 1)
+			return -ENOMEM;
+		p[at] = 0;
+	}
+	return 0;
+}
+
+/*
+ * A huge page may be promised and not be there when it is touched: a cgroup's limit, a cpuset
+ * without any. So all are there before anybody is told.
+ */
+static int populate_hugetlb(char *p, size_t len)
+{
+	if (!madvise(p, len, MADV_POPULATE_WRITE))
+		return 0;
+	return errno == EINVAL ? touch_hugetlb(p, len) : -ENOMEM; /* before Linux 5.14 */
+}
+
 static void *map_hugetlb(size_t len, size_t align)
 {
 	void *p;
@@ -250,7 +280,13 @@ static void *map_hugetlb(size_t len, size_t align)
 		return NULL;
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	if (populate_hugetlb(p, len)) {
+		munmap(p, len);
+		return NULL;
+	}
+	return p;
 }
 
 /*
@@ -279,29 +315,6 @@ void env_memory_init(void)
 	env_cancel_on();
 }
 
-static void *map_thp(size_t len, size_t align)
-{
-	void *p;
-
-	if (align % HUGE_BYTES || !env_load_relaxed(&thp_allowed))
-		return NULL;
-	p = map_aligned(len, align);
-	if (p && madvise(p, len, MADV_HUGEPAGE)) {
-		munmap(p, len);
-		p = NULL;
-	}
-	return p;
-}
-
-static void *map_base(size_t len, size_t align)
-{
-	void *p = map_aligned(len, align);
-
-	if (p)
-		madvise(p, len, MADV_NOHUGEPAGE); /* fails where there are none: as well */
-	return p;
-}
-
 /* Preferred, not bound: a full node is no failure. */
 static void prefer_node(void *p, size_t len, int numa_node)
 {
@@ -315,29 +328,77 @@ static void prefer_node(void *p, size_t len, int numa_node)
 	syscall(SYS_mbind, p, len, MPOL_PREFERRED, mask, bits * 16, 0);
 }
 
-int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node)
+static int reserve(void **out, size_t len, size_t align)
 {
-	static void *(*const map[])(size_t, size_t) = {
-		[PP_MEMORY_HUGETLB] = map_hugetlb,
-		[PP_MEMORY_THP] = map_thp,
-		[PP_MEMORY_BASE] = map_base,
-	};
-
 	if (align < env_kernel_page())
 		align = env_kernel_page();
+	*out = map_aligned(kernel_pages(len), align);
+	return *out ? 0 : -ENOMEM;
+}
+
+static int commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
+{
+	bool thp = kind == PP_MEMORY_THP;
+
 	len = kernel_pages(len);
-	*out = env_fault("mmap") ? NULL : map[kind](len, align);
-	if (!*out)
+	if (thp && (((uintptr_t)addr | len) % HUGE_BYTES || !env_load_relaxed(&thp_allowed)))
 		return -ENOMEM;
-	prefer_node(*out, len, numa_node);
+	if (mprotect(addr, len, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	/* there may be no transparent huge pages in this kernel: as well for base pages */
+	if (madvise(addr, len, thp ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) && thp)
+		return -ENOMEM;
+	prefer_node(addr, len, numa_node);
 	return 0;
+}
+
+int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node)
+{
+	int ret;
+
+	*out = NULL;
+	if (env_fault("mmap"))
+		return -ENOMEM;
+	if (kind == PP_MEMORY_HUGETLB) {
+		*out = map_hugetlb(len, align);
+		if (*out)
+			prefer_node(*out, len, numa_node);
+		return *out ? 0 : -ENOMEM;
+	}
+	ret = reserve(out, len, align);
+	if (ret)
+		return ret;
+	ret = commit(*out, len, kind, numa_node);
+	if (ret) {
+		munmap(*out, kernel_pages(len));
+		*out = NULL;
+	}
+	return ret;
+}
+
+int env_reserve(void **out, size_t len, size_t align)
+{
+	*out = NULL;
+	return env_fault("mmap") ? -ENOMEM : reserve(out, len, align);
+}
+
+int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
+{
+	return env_fault("mmap") ? -ENOMEM : commit(addr, len, kind, numa_node);
+}
+
+int env_decommit(void *addr, size_t len)
+{
+	void *p = mmap(addr, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	return p == MAP_FAILED ? -errno : 0;
 }
 
 void env_unmap(void *addr, size_t len)
 {
+	len = kernel_pages(len);
 	/* Fails only where the map count is at its limit and the range is in the middle
 	 * of one: then at least the contents go. */
-	len = kernel_pages(len);
 	if (munmap(addr, len))
 		env_discard(addr, len);
 }
@@ -348,9 +409,21 @@ void env_keep_from_fork(void *addr, size_t len, bool keep)
 	madvise(addr, len, keep ? MADV_DONTFORK : MADV_DOFORK);
 }
 
-void env_discard(void *addr, size_t len)
+/* Locked memory stays where it is told to go, unless it is told so by another name. */
+static int discard_locked(void *addr, size_t len)
 {
-	madvise(addr, len, MADV_DONTNEED);
+	if (!madvise(addr, len, MADV_DONTNEED_LOCKED))
+		return 0;
+	if (errno != EINVAL || munlock(addr, len)) /* before Linux 5.18 */
+		return -errno;
+	return madvise(addr, len, MADV_DONTNEED) ? -errno : 0;
+}
+
+int env_discard(void *addr, size_t len)
+{
+	if (!madvise(addr, len, MADV_DONTNEED))
+		return 0;
+	return errno == EINVAL ? discard_locked(addr, len) : -errno;
 }
 
 /* Linux 6.13 and later let a process ask this of itself. False: it is to be asked one by one. */
@@ -369,12 +442,16 @@ static bool discard_at_once(const struct env_discards *d)
 	return done >= 0 && (size_t)done == bytes;
 }
 
-void env_discards_end(struct env_discards *d)
+int env_discards_end(struct env_discards *d)
 {
 	if (d->n < 4 || !discard_at_once(d))
-		for (unsigned i = 0; i < d->n; i++)
-			env_discard(d->range[i].iov_base, d->range[i].iov_len);
+		for (unsigned i = 0; i < d->n; i++) {
+			int ret = env_discard(d->range[i].iov_base, d->range[i].iov_len);
+
+			d->failed = d->failed ? d->failed : ret;
+		}
 	d->n = 0;
+	return d->failed;
 }
 
 void env_discards_add(struct env_discards *d, void *addr, size_t len)

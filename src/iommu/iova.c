@@ -368,14 +368,23 @@ static int get_run(struct iova **out, uint64_t len, uint64_t octaves)
 	return addr ? take_run(out, addr, (uint64_t)n << order) : -ENOSPC;
 }
 
+static uint64_t freed; /* how often something was given back; relaxed */
+
+uint64_t iova_freed(void)
+{
+	return env_load_relaxed(&freed);
+}
+
 int iova_get_in(struct iova **out, uint64_t len, uint64_t octaves)
 {
 	unsigned order = iova_order(len);
 	int ret;
 
 	*out = NULL;
-	if (env_fault("iova"))
+	if (env_fault("iova")) {
+		env_add_relaxed(&freed, 1); /* it isn't true */
 		return -ENOSPC;
+	}
 	octaves &= ALL_OCTAVES;
 	if (!octaves || order >= IOVA_MAX_BITS || order > octave_of(octaves) + 1)
 		return -ENOSPC;
@@ -454,6 +463,7 @@ void iova_put(struct iova *iova)
 	if (len > 1ull << iova->order || iova->marked || !keep(iova))
 		give(iova->addr, len);
 	arena_unlock();
+	env_add_relaxed(&freed, 1); /* after it: who sees the count finds what was given back */
 }
 
 /* ---- windows ------------------------------------------------------------------------- */
@@ -590,6 +600,7 @@ void iova_release(pp_iova_t first, pp_iova_t last)
 	if (w && !--w->count)
 		forget_window(w);
 	env_unlock(&windows_lock);
+	env_add_relaxed(&freed, 1);
 }
 
 /* ---- users, counts ------------------------------------------------------------------- */

@@ -89,6 +89,8 @@ void iova_release(pp_iova_t first, pp_iova_t last);
 void iova_use(void);
 void iova_unuse(void);
 
+/* How often one was given back, or a window: it may be worth asking again then. Any thread. */
+uint64_t iova_freed(void);
 /* Bytes in use. */
 uint64_t iova_in_use(void);
 

@@ -84,6 +84,7 @@ static void pool_revoke(struct pp_pool *pool)
 	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
 	pool_drain(pool);
 	watch_revoked(pool);
+	pool_free_spent(pool, UINT32_MAX);
 	pool->in_flight_at_revoke = pool_let_go(pool);
 	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
 }
@@ -284,7 +285,10 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	pool->together = pages_together(p->page_size);
 	pool->refs = 1;
 	env_lock_init(&pool->lock);
+	pool->most = POOL_SPAN;
 	list_init(&pool->spans);
+	list_init(&pool->holes);
+	list_init(&pool->cut);
 	list_init(&pool->avail);
 	list_init(&pool->idle);
 	list_init(&pool->fresh);
@@ -389,17 +393,6 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 
 /* ---- statistics --------------------------------------------------------------------------------------- */
 
-static uint64_t record_bytes(const struct pp_pool *pool)
-{
-	uint64_t bytes = sizeof *pool + sizeof *pool->gate;
-
-	list_for_each(pos, &pool->spans)
-		bytes += sizeof(struct span);
-	return bytes + pool->n_chunks * sizeof(struct pp_chunk) +
-	       pool->n_pages * (sizeof(struct pp_page) + (pool->watch ? sizeof(struct holder) : 0)) +
-	       pool->n_pages / 4; /* home, given */
-}
-
 static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 {
 	uint64_t away = count_in_flight(pool), cached = place_count(pool);
@@ -423,7 +416,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->idle_limit = pool_idle_limit(pool);
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool->revoked ? 0 : pool->n_at * pool->n_chunks * pool->params.chunk_size;
-	s->record_bytes = record_bytes(pool);
+	s->record_bytes = sizeof *pool + sizeof *pool->gate + pool->record_bytes;
 	s->attachments = pool->n_at;
 	s->revoked = pool->revoked;
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;
@@ -436,6 +429,7 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 	if (!watch_gone(pool, "statistics", PLACE)) {
 		pool_lock(pool);
 		pool_process_inbox(pool);
+		pool_free_spent(pool, UINT32_MAX);
 		stats_locked(pool, &s);
 		pool_unlock(pool);
 	}

@@ -49,7 +49,9 @@
 #define POOL_LANE 1024u   /* pages in a lane; a power of two */
 #define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES PP_POOL_DEVICES
-#define POOL_SPAN 64u     /* chunks mapped by one call, at most */
+#define POOL_SPAN 64u     /* chunks in a span, at most */
+#define POOL_GROW 4u      /* chunks that one get adds, at most */
+#define POOL_TRIM 2u      /* chunks trimmed for each that becomes idle, at most */
 #endif
 
 /* ---- copies of the library in one process --------------------------------------------- */
@@ -165,22 +167,35 @@ struct pp_chunk {
 	uint32_t n_home __attribute__((aligned(ENV_LINE)));
 	uint32_t queued;          /* in pool->returned, or found in one of the lists */
 	struct pp_chunk *returned;   /* link of pool->returned */
-	struct pp_chunk *inbox;      /* link of pool->inbox */
+	struct pp_chunk *inbox;      /* link of pool->inbox, spent, leaving */
 	struct pp_page page[];
 };
 
-/* Neighbouring chunks, mapped by one call and at one block of IOVA. */
+/* Addresses and IOVA for chunks that lie side by side: span.c. Under the pool's lock. */
 struct span {
-	struct list link; /* pool->spans */
+	struct list link; /* pool->spans, while it has a live slot */
+	struct list hole; /* pool->holes or cut, while it has a dead one besides */
 	struct iova *iova; /* until the pool is revoked, or the last chunk has gone */
 	char *addr;
-	enum pp_memory memory;
-	uint32_t n;       /* chunks at the start */
+	bool hugetlb;     /* it was made of such memory */
+	size_t leaf;      /* the smallest page that its memory is made of, bytes */
+	uint32_t n;       /* slots */
 	uint32_t refs;    /* chunks whose memory has not gone back yet */
 	struct mapping *map[POOL_DEVICES]; /* for each attachment */
-	/* under the pool's lock */
-	uint64_t live;    /* bit: the pool has the chunk, and until it is revoked it is mapped */
+	/* Bit: the slot ... */
+	uint64_t live;    /* has a chunk of the pool, and until that is revoked it is mapped */
+	uint64_t dead;    /* is free for a growth */
+	uint64_t kept;    /* is dead, and its memory could not be given back */
+	uint64_t memory[3]; /* has memory of that kind; what is in it may have gone back */
 	struct pp_chunk *chunk[POOL_SPAN];
+};
+
+/* Chunks of one span whose memory goes back to the system. */
+struct leaving {
+	struct span *span;
+	uint32_t n;
+	uint64_t slots; /* theirs; */
+	uint64_t full;  /* not all of it has gone back already */
 };
 
 /*
@@ -247,6 +262,8 @@ struct pp_pool {
 	struct ring ring;
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
 	struct pp_chunk *inbox; /* are complete: to be looked at under the lock */
+	struct pp_chunk *spent; /* are trimmed and invalidated: to be freed under the lock */
+	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
 
 	/*
@@ -270,7 +287,17 @@ struct pp_pool {
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks, n_idle, n_fresh, n_released;
 	uint64_t n_memory[3]; /* chunks of each kind of memory */
+	uint64_t n_retiring;  /* chunks trimmed and not freed yet */
+	uint64_t record_bytes; /* of spans and chunks */
+	struct pp_chunk *leaving; /* taken from spent */
+	bool trimming; /* there were more idle chunks than the limit: down to half of it */
+	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
+	uint32_t most;
+	bool no_iova;
+	uint64_t iova_octaves, iova_freed;
 	struct list spans; /* with all chunks */
+	struct list holes; /* those with dead slots, */
+	struct list cut;   /* and those whose dead slots hugetlb memory has gone from */
 	struct list avail; /* chunks with some pages home, */
 	struct list idle;  /* with all of them, */
 	struct list fresh; /* and such as have never given one */
@@ -298,30 +325,77 @@ void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
  */
 int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 
-/* chunk.c: lock held unless said otherwise */
+/* grow.c: POOL_GROW chunks at most. 0 or what pp_page_get returns; lock held */
 int pool_grow(struct pp_pool *pool);
+
+/* trim.c: lock held */
+/* Let idle and fresh chunks go until at most keep of them are left, and complete every
+ * deferred invalidation. */
+void pool_shrink(struct pp_pool *pool, uint64_t keep);
+/* A chunk has become idle: a step towards the limit. Does not wait. */
+void pool_keep_to_limit(struct pp_pool *pool);
+/* Free chunks that are trimmed and invalidated, so many at most. */
+void pool_free_spent(struct pp_pool *pool, uint32_t most);
+uint64_t pool_idle_limit(const struct pp_pool *pool);
+
+/* span.c: lock held */
+/* Cut the lowest run of ones off bits: n of them from lo up. False: there is none. */
+bool next_run(uint64_t *bits, unsigned *lo, unsigned *n);
+/*
+ * A new span, nothing of it in use, in those octaves of IOVA space: with `slots` slots, or fewer;
+ * or with hugetlb memory for up to so many chunks. 0; -ENOSPC: no IOVA; -ENOMEM.
+ */
+int span_start(struct pp_pool *pool, struct span **out, uint32_t slots, uint64_t octaves);
+int span_start_hugetlb(struct pp_pool *pool, struct span **out, uint32_t chunks,
+			uint64_t octaves);
+/* One that was started, if nothing of it is in use. */
+void span_drop(struct pp_pool *pool, struct span *span);
+/* Dead slots, all with memory or all without: n from lo up, most at most. Returns n. */
+unsigned span_hole(const struct span *span, unsigned *lo, unsigned most);
+/* The steps of filling those: memory, of the best kind there is, */
+int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n);
+/*
+ * the mapping, for all that the pool is attached to but those that are ending, to which it adds who
+ * has begun to (-EAGAIN: and has the span mapped; -ENODEV: there is nobody else), or
+ */
+int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n, unsigned *ending);
+/* no mapping: what there was before goes back; */
+void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n);
+/* and now they are live. */
+void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n);
+enum pp_memory span_memory(const struct span *span, unsigned slot);
+/* Memory of chunks that are freed: back to the system. Span and pool may be gone after it. */
+void give_back(struct pp_pool *pool, struct leaving *leaving);
+/* Map or unmap every span for one attachment. */
+int pool_map_all(struct pp_pool *pool, unsigned at);
+void pool_unmap_all(struct pp_pool *pool, unsigned at);
+uint64_t chunk_bytes_total(void);
+
+/* chunk.c: lock held unless said otherwise */
+/* A chunk with all of its pages home, which has no memory yet; or NULL. */
+struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages);
+void chunk_delete(struct pp_chunk *c);
+/* Into the pool, with the memory of a slot that is live; and out of its lists and counts. */
+void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot);
+void chunk_remove(struct pp_pool *pool, struct pp_chunk *c);
+/* Its record goes, and its memory with the next give_back, for many at once. */
+void chunk_free(struct pp_chunk *c, struct leaving *leaving);
+/* Onto a stack that is taken as a whole, under the lock. Any thread, no lock needed. */
+void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **link);
 /* Take up to n pages from the chunks. */
 unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n);
 /* Bring pages of one pool home, in any place's stead. Any thread, no lock needed. */
 void pool_bring_home(struct pp_page *const *pages, unsigned n);
-/* Look at the chunks in the inbox: free, or list as idle and trim to the limit. */
+/* Look at the chunks in the inbox: free, or list as idle and trim towards the limit. */
 void pool_process_inbox(struct pp_pool *pool);
-/* Let idle and fresh chunks go until at most keep of them are left, and complete every
- * deferred invalidation. */
-void pool_shrink(struct pp_pool *pool, uint64_t keep);
 /* Of a zombie: give the memory of all its free pages back. */
 void pool_discard(struct pp_pool *pool);
 /* The pool's own hold on its chunks ends: it is revoked and drained. How many pages are out? */
 uint64_t pool_let_go(struct pp_pool *pool);
-/* Map or unmap every span for one attachment. */
-int pool_map_all(struct pp_pool *pool, unsigned at);
-void pool_unmap_all(struct pp_pool *pool, unsigned at);
 struct chunk_walk chunk_walk(const struct pp_pool *pool);
 struct pp_chunk *chunk_walk_next(struct chunk_walk *walk); /* NULL: there are no more */
 /* Pages of a chunk that aren't home: in flight, in cache or ring, or just coming. */
 uint32_t chunk_in_flight(const struct pp_chunk *c);
-uint64_t pool_idle_limit(const struct pp_pool *pool);
-uint64_t chunk_bytes_total(void);
 
 /* page.c: cache and ring */
 /* pp_page_get for a caller of our own; place: its caller. */

@@ -114,12 +114,20 @@ static uint64_t fresh(uint64_t *used, size_t len)
 	return at;
 }
 
-int env_map(void **to, size_t len, size_t align, enum pp_memory kind, int numa_node)
+static uint64_t reserved STATE = 0; /* bytes of addresses */
+
+int env_reserve(void **to, size_t len, size_t align)
 {
 	static uint64_t used[THREADS + 1] STATE = { 0 };
-	char *addr = (char *)(uintptr_t)(MEMORY + fresh(used, len));
 
 	(void)align;
+	*to = (char *)(uintptr_t)(MEMORY + fresh(used, len));
+	reserved += len;
+	return 0;
+}
+
+int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
+{
 	(void)kind;
 	(void)numa_node;
 	for (size_t done = 0, i = 0; done < len; done += PP_BASE_PAGE) {
@@ -127,10 +135,15 @@ int env_map(void **to, size_t len, size_t align, enum pp_memory kind, int numa_n
 			i++;
 		if (i == PAGES)
 			fail("the explorer has too little memory");
-		memory[i] = addr + done;
+		memory[i] = (char *)addr + done;
 	}
-	*to = addr;
 	return 0;
+}
+
+int env_map(void **to, size_t len, size_t align, enum pp_memory kind, int numa_node)
+{
+	env_reserve(to, len, align);
+	return env_commit(*to, len, kind, numa_node);
 }
 
 static char **memory_at(const char *addr, const char *what)
@@ -154,18 +167,37 @@ static void check_unused(const char *addr, const char *what)
 			fail("%s: a page is there that someone holds", what);
 }
 
-void env_unmap(void *start, size_t len)
+static bool is_memory(const char *addr)
 {
-	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE) {
-		check_unused(addr, "unmap");
-		*memory_at(addr, "unmap") = NULL;
-	}
+	for (unsigned i = 0; i < PAGES; i++)
+		if (memory[i] == addr)
+			return true;
+	return false;
 }
 
-void env_discard(void *start, size_t len)
+int env_decommit(void *start, size_t len)
+{
+	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE) {
+		check_unused(addr, "decommit");
+		*memory_at(addr, "decommit") = NULL;
+	}
+	return 0;
+}
+
+/* Some of the addresses may be reserved only. */
+void env_unmap(void *start, size_t len)
+{
+	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE)
+		if (is_memory(addr))
+			env_decommit(addr, PP_BASE_PAGE);
+	reserved -= len;
+}
+
+int env_discard(void *start, size_t len)
 {
 	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE)
 		check_unused(addr, "discard");
+	return 0;
 }
 
 size_t env_page_size(enum pp_memory kind)
@@ -183,6 +215,9 @@ static int iommu_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t 
 	(void)page_size;
 	(void)prot;
 	for (size_t done = 0, i = 0; done < len; done += PP_BASE_PAGE) {
+		for (unsigned j = 0; j < PAGES; j++)
+			if (reach[j].addr && reach[j].iova == iova + done)
+				fail("an address is mapped that the device can use already");
 		while (i < PAGES && reach[i].addr)
 			i++;
 		if (i == PAGES)
@@ -249,6 +284,8 @@ void below_nothing_left(void)
 	for (unsigned i = 0; i < PAGES; i++)
 		if (memory[i])
 			fail("a leak: memory is left");
+	if (reserved)
+		fail("a leak: addresses are left");
 }
 
 /* ---- IOVA, records of mappings ------------------------------------------------------------- */
@@ -271,6 +308,11 @@ void iova_put(struct iova *iova)
 		if (reach[i].addr && reach[i].iova - iova->addr < iova->len)
 			fail("an IOVA is given back while the device can use it");
 	env_free(iova);
+}
+
+uint64_t iova_freed(void)
+{
+	return 0;
 }
 
 uint64_t iova_in_use(void)

@@ -54,6 +54,7 @@ breaks() {
 
 # ---- what each of the subtle steps is for ------------------------------------------------
 page=src/pool/page.c chunk=src/pool/chunk.c pool=src/pool/pool.c gate=src/pool/gate.c
+span=src/pool/span.c trim=src/pool/trim.c
 fast=include/pagepool/fast.h returns=src/pool/returns.c
 
 breaks no_heavy_barrier get-unbind 'data race: free' -DBROKEN_HEAVY
@@ -92,12 +93,13 @@ breaks chunk_not_looked_at_again home-one 'a page is lost' \
 breaks unlock_without_kick put-destroy 'leak' $chunk '/^void pool_unlock/,/^}/s/kick(pool);//'
 breaks no_fence_before_kick put-destroy 'leak' $chunk '/^static void kick/,/^}/s/env_fence_seq_cst();.*the push.*//'
 breaks count_without_reference zombie 'destroyed while it is held' \
-	$chunk '/^static bool chunk_add/,/^}/s/pool_ref(hold);/;/
+	$chunk '/^static bool count_home/,/^}/s/pool_ref(hold);/;/
 		/^static void chunk_account/,/^}/s/pool_unref(pool);/;/'
 breaks put_waits home 'must not wait|deadlock' \
 	$chunk '/^static void kick/,/^}/s/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
-breaks unmap_without_flush get-unbind 'device can' $chunk '/^void pool_unmap_all/,/^}/s/domain_flush.*;//'
-breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' $chunk '/^static void trim(/,/^}/s/domain_retire(.*/chunk_free_one(c);/'
+breaks unmap_without_flush get-unbind 'device can' $span '/^void pool_unmap_all/,/^}/s/domain_flush.*;//'
+breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' $trim '/^static void trim(/,/^}/s/domain_retire(.*/chunk_invalidated(\&c->pending);/'
+breaks slot_free_too_soon regrow 'device can use already' $chunk '/^void chunk_remove/,/^}/s/unlist(c);/& c->span->dead |= 1ull << c->slot; if (c->span->live != 1ull << c->slot) list_add(\&c->span->hole, \&pool->holes);/'
 breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' src/pool/frag.c 's/pool->frag_closed >= users/pool->frag_closed > users/'
 breaks pool_freed_twice put-destroy 'destroyed while it is held' $pool '/^bool pool_ref_unless_gone/,/^}/s/while (refs)/for (;;)/'
 echo "1..$n"

@@ -335,6 +335,14 @@ static void watched_trimming(void)
 	put(g.page[2]);
 }
 
+/* Two in one span, of which one is idle: the slot of that one is free when it is trimmed. */
+static void watched_with_hole(void)
+{
+	watched(3, 1);
+	put(g.page[2]);
+	g.kept = g.page[1];
+}
+
 static void half_fragment(void)
 {
 	create_mapped(2, 1);
@@ -501,6 +509,18 @@ static void trim_get_put(void)
 	put(get());
 }
 
+static void trim_get_get_put(void)
+{
+	trim();
+	get_get_put();
+}
+
+static void trim_get_get_put_0(void)
+{
+	trim_get_get_put();
+	put(g.page[0]);
+}
+
 static void cut_one(void)
 {
 	put(frag(1024));
@@ -579,6 +599,8 @@ static const struct scenario scenarios[] = {
 	{ "home-one", { O, P }, { get_put, put_0 }, watched_one_kept, MAPPED },
 	{ "home-relay", { O, P }, { get_pass_4, take_put_2 }, watched_none_held, MAPPED },
 	{ "trimming", { P, Q }, { put_0, put_1 }, watched_trimming, MAPPED, AWAY },
+	{ "regrow", { O, P }, { trim_get_get_put, put_0 }, watched_with_hole, MAPPED },
+	{ "regrow-unbind", { O, C }, { trim_get_get_put_0, unbind }, watched_with_hole, MAPPED },
 	{ "stats", { C, P }, { look_at_stats, put_0_1 }, two_held_mapped, MAPPED, AWAY },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE },
 	/* three */

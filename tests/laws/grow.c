@@ -7,6 +7,116 @@
 #include "laws.h"
 #include "spy.h"
 
+#include <sys/mman.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+/* ---- the system, watched and played ---------------------------------------------------------- */
+
+static struct {
+	unsigned records; /* allocations */
+	unsigned calls;   /* of the system for memory */
+	unsigned discards;
+	bool locked;      /* memory is locked: MADV_DONTNEED is refused, */
+	bool old;         /* by a kernel that doesn't know MADV_DONTNEED_LOCKED and POPULATE_WRITE */
+	bool stuck;       /* nothing helps */
+	bool hugetlb;     /* there are huge pages: base pages, that look like them */
+	unsigned promised; /* more of them are promised than there are: so many can be had, */
+	unsigned unlocked, populated;
+	bool unpopulated; /* a byte of such memory was handed out that isn't there */
+} sys = { .promised = ~0u };
+
+int __real_posix_memalign(void **out, size_t align, size_t bytes);
+int __wrap_posix_memalign(void **out, size_t align, size_t bytes);
+typedef void *map_fn(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
+map_fn __real_mmap, __wrap_mmap, __wrap_mmap64;
+int __real_mprotect(void *addr, size_t len, int prot);
+int __wrap_mprotect(void *addr, size_t len, int prot);
+int __real_munmap(void *addr, size_t len);
+int __wrap_munmap(void *addr, size_t len);
+int __real_madvise(void *addr, size_t len, int advice);
+int __wrap_madvise(void *addr, size_t len, int advice);
+int __wrap_munlock(const void *addr, size_t len);
+
+int __wrap_posix_memalign(void **out, size_t align, size_t bytes)
+{
+	sys.records++;
+	return __real_posix_memalign(out, align, bytes);
+}
+
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	char *p;
+
+	sys.calls++;
+	if (!(flags & MAP_HUGETLB))
+		return __real_mmap(addr, len, prot, flags, fd, offset);
+	if (!sys.hugetlb) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	p = __real_mmap(NULL, len + 2 * MIB, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p + (-(uintptr_t)p & (2 * MIB - 1)); /* the ends stay: a test's memory */
+}
+
+void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return __wrap_mmap(addr, len, prot, flags, fd, offset);
+}
+
+int __wrap_mprotect(void *addr, size_t len, int prot)
+{
+	sys.calls++;
+	return __real_mprotect(addr, len, prot);
+}
+
+int __wrap_munmap(void *addr, size_t len)
+{
+	sys.calls++;
+	return __real_munmap(addr, len);
+}
+
+static int refused(int error)
+{
+	errno = error;
+	return -1;
+}
+
+int __wrap_madvise(void *addr, size_t len, int advice)
+{
+	sys.calls++;
+	sys.discards += advice == MADV_DONTNEED;
+	if (sys.stuck && (advice == MADV_DONTNEED || advice == MADV_DONTNEED_LOCKED))
+		return refused(advice == MADV_DONTNEED ? EINVAL : EAGAIN);
+	if (advice == MADV_DONTNEED && sys.locked)
+		return refused(EINVAL);
+	if (sys.old && (advice == MADV_DONTNEED_LOCKED || advice == MADV_POPULATE_WRITE))
+		return refused(EINVAL);
+	if (advice == MADV_POPULATE_WRITE) {
+		if (len / (2 * MIB) > sys.promised)
+			return refused(EFAULT);
+		sys.promised -= (unsigned)(len / (2 * MIB));
+		sys.populated += (unsigned)(len / (2 * MIB));
+	}
+	/* the memory isn't locked in truth */
+	return __real_madvise(addr, len, advice == MADV_DONTNEED_LOCKED ? MADV_DONTNEED : advice);
+}
+
+int __wrap_munlock(const void *addr, size_t len)
+{
+	(void)addr;
+	(void)len;
+	sys.unlocked++;
+	sys.locked = false; /* of the range; the next one is another test's */
+	return 0;
+}
+
+
 /* ---- no thread is cancelled in a call of the library ---------------------------------------- */
 
 struct cancelled {
@@ -51,8 +161,537 @@ static void a_get_is_no_cancellation_point(void)
 	check_nothing_left("at the end");
 }
 
+/* ---- what a get costs ----------------------------------------------------------------------- */
+
+/* Get one page at a time until that fails; returns the errno. */
+static int take_all(struct pp_pool *pool, struct bunch *b)
+{
+	int ret = 0;
+
+	b->page = calloc(5000, sizeof *b->page);
+	for (b->n = 0; b->n < 5000 && !ret; b->n += !ret)
+		ret = pp_page_get(&b->page[b->n], pool);
+	return ret;
+}
+
+/* IOVA is asked for before memory and records, and not again before some has been given back. */
+static void a_get_without_iova(void)
+{
+	struct pp_pool_params p = small_chunks(64 * MIB);
+	static char other[PP_BASE_PAGE];
+	struct soft_device d;
+	pp_binding_t binding;
+	struct pp_pool *pool;
+	struct pp_page *page;
+	pp_iova_t iova;
+	struct bunch b;
+	unsigned steps;
+	struct spy spy;
+
+	p.page_size = 32 * MIB;
+	p.idle_chunks = 1000;
+	spy_device_init(&d, &spy, NULL);
+	if (spy.soft->pins) {
+		tap_skip("IOVA space runs out", "this IOMMU pins what it maps: gigabytes");
+		soft_device_exit(&d);
+		return;
+	}
+	d.mask_bits = 32;
+	binding = soft_device_bind(&d);
+	require(!pp_dma_map(binding, other, sizeof other, PP_DMA_TO_DEVICE, &iova), "a mapping");
+	pool = new_pool(binding, &p);
+	check_eq(take_all(pool, &b), -ENOSPC, "%u pages of 32 MiB, and no IOVA for more", b.n);
+	steps = sys.records + sys.calls + spy_calls(&spy);
+	for (unsigned i = 0; i < 100; i++)
+		if (pp_page_get(&page, pool) != -ENOSPC)
+			require(false, "a get that fails goes on to fail");
+	check_eq(sys.records + sys.calls + spy_calls(&spy), steps,
+		 "a hundred more that fail: no record, no memory, no mapping is tried");
+	check_eq(pp_dma_unmap(binding, iova, sizeof other, PP_DMA_TO_DEVICE), 0, "some IOVA comes back");
+	check_eq(pp_page_get(&b.page[b.n++], pool), 0, "and a get finds it");
+	check_eq(pp_page_get(&b.page[b.n++], pool), 0, "a chunk has two pages");
+	check_eq(pp_page_get(&page, pool), -ENOSPC, "and that was all");
+	pp_page_put(b.page[--b.n]);
+	pp_page_put(b.page[--b.n]);
+	check_eq(pp_pool_trim(pool, 0), 1, "a chunk goes");
+	check_eq(pp_page_get(&b.page[b.n++], pool), 0, "and a get finds its place");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* An IOMMU that is full: a get that fails costs no more than one that succeeds. */
+static void a_get_with_a_full_iommu(void)
+{
+	struct pp_pool_params p = small_chunks(MIB);
+	unsigned records, calls, maps;
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct pp_page *page;
+	struct bunch b;
+	struct spy spy;
+
+	p.page_size = MIB;
+	spy_device_init(&d, &spy, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	b = take(pool, 15);
+	records = sys.records;
+	calls = sys.calls;
+	require(!pp_page_get(&page, pool), "a get that grows");
+	pp_page_put(page);
+	records = sys.records - records;
+	calls = sys.calls - calls;
+	put_all(&b);
+	b = take(pool, (unsigned)pool_stats(pool).pages);
+	spy.map_error = -ENOSPC;
+	for (unsigned i = 0; i < 5; i++) {
+		unsigned r = sys.records, c = sys.calls, m = spy.maps;
+
+		check_eq(pp_page_get(&page, pool), -ENOSPC, "the IOMMU is full");
+		if (!i)
+			continue; /* which is not known before: four were tried, and one */
+		check(sys.records - r <= records && sys.calls - c <= calls + 1 && spy.maps - m == 1,
+		      "one chunk is tried: %u records, %u calls for memory", sys.records - r,
+		      sys.calls - c);
+	}
+	maps = spy.maps;
+	spy.map_error = 0;
+	check_eq(pp_page_get(&page, pool), 0, "there is room again");
+	check_eq(spy.maps - maps, 1, "for one more chunk, to begin with");
+	pp_page_put(page);
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* ---- where a growth goes ---------------------------------------------------------------------- */
+
+/* A slow holder's page doesn't keep the IOVA of its chunk's neighbours from the pool. */
+static void slots_are_filled_again(bool deferred)
+{
+	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct bunch slow = { calloc(40, sizeof *slow.page), 0 };
+	uint64_t iova = 0;
+	struct soft_device d;
+	struct pp_pool *pool;
+
+	soft.deferred = deferred;
+	soft_device_init(&d, &soft);
+	pool = new_pool(soft_device_bind(&d), &p);
+	for (unsigned round = 0; round < 10; round++) {
+		struct bunch b = take(pool, 300 * 16);
+
+		check(device_reads(&d, &b), "round %u: the device reads them all", round);
+		if (!round)
+			iova = totals().iova_bytes;
+		for (unsigned i = 0; i < b.n; i++)
+			if (i % (80 * 16) == 5)
+				slow.page[slow.n++] = b.page[i];
+			else
+				pp_page_put(b.page[i]);
+		free(b.page);
+		/* but for what is pending, and the rest of the last spans */
+		check(totals().iova_bytes <= iova + (deferred ? 3 : 1) * 64 * 64 * KIB,
+		      "no more IOVA than in the first");
+		if (round % 2)
+			pp_pool_trim(pool, 0);
+	}
+	check(all_different(&slow), "what is slow is whole");
+	put_all(&slow);
+	pp_pool_trim(pool, 0);
+	check_eq(totals().chunk_bytes, 0, "all goes");
+	domain_is_empty(&d, "trimmed to nothing");
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+static void slots_are_filled_again_either_way(void)
+{
+	slots_are_filled_again(false);
+	slots_are_filled_again(true);
+}
+
+/* The last IOVA is that of chunks whose invalidation is pending: it is completed for a get. */
+static void a_get_completes_what_is_pending(void)
+{
+	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
+	struct pp_pool_params p = small_chunks(4 * MIB);
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+	unsigned n;
+
+	soft.deferred = true;
+	p.page_size = 4 * MIB;
+	p.idle_chunks = 11;
+	soft_device_init(&d, &soft);
+	if (d.iommu->pins) {
+		tap_skip("IOVA space runs out", "this IOMMU pins what it maps: gigabytes");
+		soft_device_exit(&d);
+		return;
+	}
+	d.mask_bits = 32;
+	pool = new_pool(soft_device_bind(&d), &p);
+	check_eq(take_all(pool, &b), -ENOSPC, "%u pages of 4 MiB", b.n);
+	n = b.n;
+	put_all(&b); /* what doesn't fit into the cache is trimmed */
+	check(soft_device_domain(&d).pending_ranges > 0, "%llu ranges are pending",
+	      (unsigned long long)soft_device_domain(&d).pending_ranges);
+	check_eq(take_all(pool, &b), -ENOSPC, "all pages again");
+	check_eq(b.n, n, "no less than before");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* Never used or used before: not more are idle than the limit says. */
+static void fresh_chunks_are_idle(void)
+{
+	for (unsigned limit = 1; limit < 9; limit++) {
+		struct pp_pool_params p = small_chunks(2 * MIB);
+		struct bunch b = { calloc(20000, sizeof *b.page), 0 };
+		struct pp_pool *pool;
+		uint64_t most = 0;
+
+		p.idle_chunks = limit;
+		pool = new_pool(pp_binding_none(), &p);
+		for (; b.n < 20000; b.n++) {
+			if (pp_page_get(&b.page[b.n], pool))
+				require(false, "a page");
+			if (b.n % 64 == 0 && pool_stats(pool).chunks_idle > most)
+				most = pool_stats(pool).chunks_idle;
+		}
+		check(most <= limit, "%u at most: never more than %llu while it grows", limit,
+		      (unsigned long long)most);
+		put_all(&b);
+		check(pool_stats(pool).chunks_idle <= limit, "nor when all pages are back");
+		pp_pool_destroy(pool);
+	}
+	check_nothing_left("at the end");
+}
+
+/* ---- what a put costs --------------------------------------------------------------------------- */
+
+/* Of each put, however many chunks there are. A watched pool: each put goes to its chunk. */
+static void a_put_trims_a_little(unsigned pages, bool deferred)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	unsigned unmaps = 0, discards = 0;
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+	struct spy spy;
+
+	spy_device_init(&d, &spy, NULL);
+	spy.iommu.deferred = deferred;
+	pp_debug_set(PP_DEBUG_PAGES);
+	pool = new_pool(soft_device_bind(&d), &p);
+	pp_debug_set(0);
+	b = take(pool, pages);
+	for (unsigned i = 0; i < b.n; i++) {
+		unsigned u = spy.unmaps, c = sys.discards;
+
+		pp_page_put(b.page[i]);
+		unmaps = spy.unmaps - u > unmaps ? spy.unmaps - u : unmaps;
+		discards = sys.discards - c > discards ? sys.discards - c : discards;
+	}
+	check(unmaps && unmaps <= 2, "%u pages, %s: the longest put unmapped %u chunks", pages,
+	      deferred ? "deferred" : "strict", unmaps);
+	check(discards && discards <= 2, "and gave the memory of %u back", discards);
+	check(pool_stats(pool).chunks_idle <= pool_stats(pool).idle_limit, "the limit is kept");
+	free(b.page);
+	pp_pool_trim(pool, 0);
+	check_eq(totals().chunk_bytes, 0, "trimmed to nothing");
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+static void a_put_is_bounded(void)
+{
+	a_put_trims_a_little(1000, false);
+	a_put_trims_a_little(20000, false);
+	a_put_trims_a_little(20000, true);
+}
+
+/* Two pools of a device with deferred invalidations: a put to one doesn't free the other's chunks. */
+static void a_put_does_no_other_pools_work(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	unsigned most = 0, before;
+	struct pp_pool *pool[2];
+	struct soft_device d;
+	struct bunch b[2];
+	struct spy spy;
+
+	spy_device_init(&d, &spy, NULL);
+	spy.iommu.deferred = true;
+	soft_device_bind(&d);
+	pp_debug_set(PP_DEBUG_PAGES);
+	for (unsigned i = 0; i < 2; i++) {
+		pool[i] = new_pool(pp_device_binding(d.dev), &p);
+		b[i] = take(pool[i], 60 * 16);
+	}
+	pp_debug_set(0);
+	put_all(&b[0]); /* some fifty of its chunks are pending */
+	before = spy.invalidations;
+	for (unsigned i = 0; i < b[1].n; i++) {
+		unsigned discards = sys.discards;
+
+		pp_page_put(b[1].page[i]);
+		most = sys.discards - discards > most ? sys.discards - discards : most;
+	}
+	check(spy.invalidations > before, "all that was pending was invalidated by puts to another pool,");
+	check(most <= 2, "the longest of which gave the memory of %u chunks back", most);
+	free(b[1].page);
+	pp_pool_destroy(pool[0]);
+	pp_pool_destroy(pool[1]);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+static bool resident(const void *addr)
+{
+	unsigned char in[1] = { 0 };
+
+	mincore((void *)((uintptr_t)addr & ~(uintptr_t)4095), 4096, in);
+	return in[0] & 1;
+}
+
+/* Locked memory that is trimmed goes back too, or is said to be there. */
+static void locked_memory(bool old, bool stuck)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	unsigned in = 0, live;
+	struct pp_pool *pool;
+	char *addr[16 * 63];
+	struct bunch b;
+
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 16 * 63);
+	check(all_different(&b), "63 chunks");
+	fill_all(&b, 1);
+	for (unsigned i = 0; i < b.n; i++)
+		addr[i] = pp_page_addr(b.page[i]);
+	thin_out(&b, 100); /* of spans with a page that stays the addresses stay as well */
+	sys.locked = true;
+	sys.old = old;
+	sys.stuck = stuck;
+	sys.unlocked = 0;
+	pp_pool_trim(pool, 0);
+	live = (unsigned)pool_stats(pool).chunks * 16;
+	for (unsigned i = 0; i < 16 * 63; i++)
+		in += resident(addr[i]);
+	if (stuck)
+		check_eq(totals().chunk_bytes, in * 4096ull, "what can't be given back is counted");
+	else
+		check_eq(in, live, "what is trimmed has gone, %s", old ? "as an old kernel does it" :
+									 "by its own name");
+	if (!stuck)
+		check_eq(totals().chunk_bytes, live * 4096ull, "as the statistics say");
+	check_eq(sys.unlocked != 0, old && !stuck, "it was unlocked only if that is needed");
+	check(all_filled(&b, 1), "what stays is whole");
+	sys.locked = sys.old = sys.stuck = false;
+	put_all(&b);
+	b = take(pool, 16 * 63); /* slots whose memory is there still, and others */
+	fill_all(&b, 2);
+	check_eq(totals().chunk_bytes, pool_stats(pool).chunks * 64 * KIB, "counted once");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+static void memory_that_is_locked(void)
+{
+	locked_memory(false, false);
+	locked_memory(true, false);
+	locked_memory(false, true);
+}
+
+/* The same for pages of a zombie: what could not go with them goes with their chunk. */
+static void locked_pages_of_a_zombie(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	struct bunch b = take(pool, 16 * 3); /* spans of one chunk and of two */
+	char *addr[32];
+
+	check(all_different(&b), "three chunks");
+	fill_all(&b, 1);
+	for (unsigned i = 0; i < 32; i++)
+		addr[i] = pp_page_addr(b.page[i]);
+	pp_pool_destroy(pool);
+	sys.locked = sys.stuck = true;
+	for (unsigned i = 0; i < 15; i++)
+		pp_page_put(b.page[i]);
+	sys.stuck = false;
+	check(resident(addr[0]), "the memory of a page that came home could not be given back");
+	for (unsigned i = 16; i < 31; i++)
+		pp_page_put(b.page[i]);
+	check(!resident(addr[16]), "that of another can");
+	pp_page_put(b.page[15]);
+	pp_page_put(b.page[31]);
+	check_eq(totals().chunk_bytes, 64 * KIB, "with its last page a chunk goes");
+	for (unsigned i = 0; i < 32; i++)
+		if (resident(addr[i]))
+			check(false, "page %u is there still", i);
+	sys.locked = false;
+	for (unsigned i = 32; i < 48; i++)
+		pp_page_put(b.page[i]);
+	free(b.page);
+	check_nothing_left("at the end");
+}
+
+/* A huge page that is promised and isn't there would be a signal later: it is found out before. */
+static void huge_pages_are_there(bool old)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool *pool;
+	struct bunch b;
+	unsigned missing = 0;
+
+	sys.hugetlb = true;
+	sys.old = old;
+	sys.promised = old ? ~0u : 5;
+	sys.populated = 0;
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 11 * 512);
+	check_eq(pool_stats(pool).chunks_hugetlb, old ? 11 : 5, "chunks of huge pages: as many as there are");
+	check_eq(sys.populated, old ? 0 : 5, "each was asked for");
+	for (unsigned i = 0; i < b.n; i++)
+		if ((uintptr_t)pp_page_addr(b.page[i]) % (2 * MIB) == 0 && i < 512 * 5)
+			missing += !resident(pp_page_addr(b.page[i]));
+	check_eq(missing, 0, "and is there before it is touched");
+	check_eq(*(char *)pp_page_addr(b.page[0]), 0, "as zero");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	sys.hugetlb = sys.old = false;
+	sys.promised = ~0u;
+	check_nothing_left("at the end");
+}
+
+static void huge_pages(void)
+{
+	huge_pages_are_there(false);
+	huge_pages_are_there(true);
+}
+
+/* A chunk of huge pages that is trimmed beside one that stays. */
+static void huge_pages_go_back(void)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool *pool;
+	struct soft_device d;
+	struct bunch b;
+
+	sys.hugetlb = true;
+	p.idle_chunks = 100;
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	b = take(pool, 11 * 512);
+	check(all_different(&b), "11 chunks");
+	fill_all(&b, 4);
+	for (unsigned i = 0; i < 2; i++) {
+		thin_out(&b, 700);
+		pp_pool_trim(pool, 0);
+		check(totals().chunk_bytes == pool_stats(pool).chunks * 2 * MIB, "others are trimmed");
+		check_eq(pool_stats(pool).chunks_hugetlb, pool_stats(pool).chunks, "those left are huge");
+		check(all_filled(&b, 4), "and whole");
+		put_all(&b);
+		b = take(pool, 11 * 512);
+		fill_all(&b, 4);
+		check(device_reads(&d, &b), "and all can be had again");
+	}
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	sys.hugetlb = false;
+	check_nothing_left("at the end");
+}
+
+/* ---- beside another device's end ------------------------------------------------------------------ */
+
+struct other {
+	struct pp_pool *pool;
+	struct bunch b;
+	int ret;
+};
+
+/* The driver of a device that ends: the pool's owner goes on, for the other device. */
+static void gets_during_remove(struct soft_device *d, pp_binding_t binding, enum pp_remove_why why)
+{
+	struct other *o = d->test;
+
+	(void)binding;
+	(void)why;
+	o->b.page = calloc(2000, sizeof *o->b.page);
+	for (o->ret = 0; o->b.n < 2000 && !o->ret; o->b.n += !o->ret)
+		o->ret = pp_page_get(&o->b.page[o->b.n], o->pool);
+}
+
+static void growth_for_those_that_stay(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct other o = { .ret = -1 };
+	struct soft_device a, b;
+	struct bunch before;
+
+	p.idle_chunks = 1000;
+	soft_device_init(&a, NULL);
+	soft_device_init(&b, NULL);
+	b.test = &o;
+	b.remove = gets_during_remove;
+	o.pool = new_pool(soft_device_bind(&a), &p);
+	require(!pp_pool_attach(o.pool, soft_device_bind(&b)), "a pool of two devices");
+	before = take(o.pool, 1000);
+	thin_out(&before, 40);
+	pp_pool_trim(o.pool, 0); /* spans with free slots, mapped for both */
+	pp_device_unbind(b.dev);
+	check_eq(o.ret, 0, "while one is unbound, gets succeed for the other (%u)", o.b.n);
+	check(device_reads(&a, &o.b) && device_reads(&a, &before), "which reaches them all");
+	check_eq(device_can_write(&b, &o.b), 0, "the one that went reaches none");
+	domain_is_empty(&b, "unbound");
+	check(!pp_pool_revoked(o.pool), "the pool lives");
+	put_all(&o.b);
+	before.page = realloc(before.page, 4000 * sizeof *before.page);
+	for (; before.n < 4000; before.n++)
+		require(!pp_page_get(&before.page[before.n], o.pool), "page %u", before.n);
+	check(device_reads(&a, &before), "and goes on");
+	b.remove = NULL;
+	a.test = &o;
+	a.remove = gets_during_remove;
+	o.b.n = 0;
+	pp_device_unbind(a.dev);
+	check(o.ret == -ENODEV, "while the last is unbound they fail as for good (%d)", o.ret);
+	put_all(&o.b);
+	put_all(&before);
+	pp_pool_destroy(o.pool);
+	soft_device_exit(&a);
+	soft_device_exit(&b);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(a_get_is_no_cancellation_point);
+	run(a_get_without_iova);
+	run(a_get_with_a_full_iommu);
+	run(slots_are_filled_again_either_way);
+	run(a_get_completes_what_is_pending);
+	run(fresh_chunks_are_idle);
+	run(a_put_is_bounded);
+	run(a_put_does_no_other_pools_work);
+	run(memory_that_is_locked);
+	run(locked_pages_of_a_zombie);
+	run(huge_pages);
+	run(huge_pages_go_back);
+	run(growth_for_those_that_stay);
 	return tap_end();
 }

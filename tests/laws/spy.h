@@ -13,6 +13,7 @@ struct spy {
 	struct pp_iommu iommu; /* what the library has; first */
 	struct pp_iommu *soft; /* what the device has */
 	unsigned maps, unmaps, invalidations, blocks, syncs;
+	int map_error; /* what map returns instead; 0: what the IOMMU does */
 };
 
 static inline struct spy *spy_of(struct pp_iommu *iommu)
@@ -42,6 +43,8 @@ static inline int spy_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, si
 	struct spy *s = spy_of(iommu);
 
 	spy_count(s->maps);
+	if (s->map_error)
+		return s->map_error;
 	return s->soft->ops->map(s->soft, iova, addr, len, page_size, prot);
 }
 

@@ -83,7 +83,7 @@ inline pool_unref() {
 		fi }
 }
 
-/* chunk.c: remove_chunk, chunk_free; lock held, and refs does not become 0 */
+/* chunk.c: chunk_remove, chunk_free; lock held, and refs does not become 0 */
 inline chunk_free(c) {
 	assert(!freed[c]);
 	where[c] = NONE; freed[c] = 1;
@@ -127,7 +127,7 @@ inline pool_process_inbox() {
 				/* became_idle */
 				OFF_STACK(returned == NIL || returned != c1);
 				where[c1] = IDLE;
-				if /* keep_to_limit, pp_pool_trim; or some device was busy */
+				if /* pool_keep_to_limit, pp_pool_trim; or some device was busy */
 				:: chunk_free(c1)
 				:: skip
 				fi

@@ -48,12 +48,15 @@ struct env_lock {
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
 void env_unmap(void *addr, size_t len);
 #define env_keep_from_fork(addr, len, keep) ((void)(addr), (void)(len), (void)(keep))
-void env_discard(void *addr, size_t len);
+int env_reserve(void **out, size_t len, size_t align);
+int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
+int env_decommit(void *addr, size_t len);
+int env_discard(void *addr, size_t len);
 struct env_discards {
 	char none;
 };
 #define env_discards_add(d, addr, len) ((void)(d), env_discard(addr, len))
-#define env_discards_end(d) ((void)(d))
+#define env_discards_end(d) ((void)(d), 0)
 #define env_prefetch(p) ((void)(p))
 size_t env_page_size(enum pp_memory kind);
 

@@ -1,0 +1,232 @@
+/*
+ * grow.c - how a pool grows: by how much, and in what order what is needed is asked for.
+ *
+ * A get may have to wait for a growth, so that is a piece of work with a bound: POOL_GROW chunks at
+ * most. What is needed is asked for in the order of cheapness, so that a failure is cheap: the
+ * limit, IOVA, memory, records, and last the mapping. After a failure the pool asks for one chunk
+ * at a time, and for IOVA not before some has been given back.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/pool.h"
+
+/* For whom a pool grows. */
+struct reach {
+	uint64_t octaves; /* that its IOVA may lie in: see iova_get_in */
+	unsigned ending;  /* bit: the attachment's binding takes nothing new */
+};
+
+/* Not for those whose binding is ending, unless there is nobody else: -ENODEV. */
+static int find_reach(struct pp_pool *pool, struct reach *reach)
+{
+	struct binding *b;
+	unsigned last = 0, n = 0;
+
+	*reach = (struct reach){ .octaves = UINT64_MAX };
+	for (unsigned at = 0; at < POOL_DEVICES; at++) {
+		b = pool->at[at].binding;
+		if (!b)
+			continue;
+		env_lock(&b->lock);
+		if (!b->open) {
+			reach->ending |= 1u << at;
+			last = at;
+		} else {
+			n++;
+			reach->octaves &= b->domain.octaves & iova_below(binding_bits(b));
+		}
+		env_unlock(&b->lock);
+	}
+	if (n || !reach->ending)
+		return 0;
+	return binding_enter(&b, pool->at[last].name, true); /* which counts the late call */
+}
+
+/* Chunks that the limit leaves room for. */
+static uint64_t room(const struct pp_pool *pool)
+{
+	uint64_t per_chunk = pool->params.chunk_size / pool->page_size, pages;
+
+	if (!pool->params.max_pages)
+		return UINT64_MAX;
+	pages = pool->params.max_pages - pool->n_pages;
+	return pages / per_chunk + (pages % per_chunk != 0);
+}
+
+/* Slots of a new span: about as many as there are chunks. */
+static uint32_t slots_of_span(const struct pp_pool *pool)
+{
+	uint32_t n = 1;
+
+	while (n < pool->most && 2 * n <= pool->n_chunks + 1 && 2 * n <= room(pool))
+		n *= 2;
+	return n;
+}
+
+/* Chunks to add now. One will be in use, and the others must not be more than may be idle. */
+static uint32_t chunks_now(const struct pp_pool *pool)
+{
+	uint32_t n = slots_of_span(pool);
+
+	n = n < POOL_GROW ? n : POOL_GROW;
+	if (n > pool_idle_limit(pool) + 1)
+		n = (uint32_t)pool_idle_limit(pool) + 1;
+	return room(pool) < n ? (uint32_t)room(pool) : n;
+}
+
+/* The last one may have fewer pages than the others: for the limit. */
+static int new_chunks(struct pp_pool *pool, struct pp_chunk **chunk, unsigned n)
+{
+	uint64_t per_chunk = pool->params.chunk_size / pool->page_size;
+	uint64_t left = UINT64_MAX;
+
+	if (pool->params.max_pages)
+		left = pool->params.max_pages - pool->n_pages;
+	for (unsigned i = 0; i < n; i++) {
+		chunk[i] = chunk_new(pool, (uint32_t)(left < per_chunk ? left : per_chunk));
+		if (!chunk[i])
+			return -ENOMEM;
+		left -= chunk[i]->n_pages;
+	}
+	return 0;
+}
+
+/* Chunks into slots that are dead. -EAGAIN: one more binding has begun to end. */
+static int fill_slots(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n,
+		      struct reach *reach)
+{
+	struct pp_chunk *chunk[POOL_GROW] = { NULL };
+	int ret = span_commit(pool, span, lo, n);
+
+	if (!ret)
+		ret = new_chunks(pool, chunk, n);
+	if (!ret)
+		ret = span_map_new(pool, span, lo, n, &reach->ending);
+	if (ret) {
+		for (unsigned i = 0; i < n; i++)
+			chunk_delete(chunk[i]);
+		span_undo(pool, span, lo, n);
+		return ret;
+	}
+	span_fill(pool, span, lo, n);
+	for (unsigned i = n; i-- > 0;) /* so that the first is the first to be taken */
+		chunk_add(chunk[i], span, lo + i);
+	return 0;
+}
+
+/* The first span of such with dead slots, unless it is mapped for a device that is ending. */
+static struct span *find_hole(const struct list *holes, const struct reach *reach)
+{
+	struct span *span = list_entry(holes->next, struct span, hole);
+
+	if (list_empty(holes))
+		return NULL;
+	for (unsigned at = 0; at < POOL_DEVICES; at++)
+		if (reach->ending >> at & 1 && span->map[at])
+			return NULL;
+	return span;
+}
+
+/* Invalidate what has been trimmed, so that its slots are dead, and what others hold goes too. */
+static void complete_trimming(struct pp_pool *pool)
+{
+	for (unsigned at = 0; at < POOL_DEVICES && pool->n_retiring; at++) {
+		struct binding *b = pool->at[at].binding;
+
+		if (!b)
+			continue;
+		env_lock(&b->lock);
+		domain_flush(&b->domain);
+		env_unlock(&b->lock);
+	}
+	pool_free_spent(pool, UINT32_MAX);
+}
+
+static int new_span(struct pp_pool *pool, struct span **out, const struct reach *reach)
+{
+	uint64_t freed = iova_freed();
+	int ret;
+
+	*out = NULL;
+	if (pool->no_iova && pool->iova_freed == freed && pool->iova_octaves == reach->octaves)
+		return -ENOSPC; /* as before */
+	ret = span_start(pool, out, slots_of_span(pool), reach->octaves);
+	pool->no_iova = ret == -ENOSPC;
+	pool->iova_freed = freed;
+	pool->iova_octaves = reach->octaves;
+	return ret;
+}
+
+/*
+ * Slots for up to n chunks: dead ones first, whose IOVA is there. Hugetlb memory is new IOVA's
+ * only, so it comes before the slots that such memory has gone from.
+ */
+static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
+		      const struct reach *reach)
+{
+	*out = find_hole(&pool->holes, reach);
+	if (*out)
+		return 0;
+	if (pool->params.memory == PP_MEMORY_HUGETLB && !pool->no_iova &&
+	    !span_start_hugetlb(pool, out, n, reach->octaves))
+		return 0;
+	*out = find_hole(&pool->cut, reach);
+	return *out ? 0 : new_span(pool, out, reach);
+}
+
+/* -EAGAIN: it is worth another try. */
+static int try_to_grow(struct pp_pool *pool, uint32_t n)
+{
+	struct reach reach;
+	struct span *span;
+	unsigned lo;
+	int ret = find_reach(pool, &reach);
+
+	if (ret)
+		return ret;
+	ret = find_slots(pool, &span, n, &reach);
+	if (ret == -ENOSPC && pool->n_retiring) {
+		complete_trimming(pool); /* then there are dead slots */
+		return -EAGAIN;
+	}
+	if (ret)
+		return ret;
+	n = span_hole(span, &lo, n);
+	ret = fill_slots(pool, span, lo, n, &reach);
+	if (ret)
+		span_drop(pool, span);
+	return ret;
+}
+
+static int grow_by(struct pp_pool *pool, uint32_t n)
+{
+	int ret;
+
+	do
+		ret = try_to_grow(pool, n);
+	while (ret == -EAGAIN);
+	return ret;
+}
+
+int pool_grow(struct pp_pool *pool)
+{
+	uint32_t n;
+	int ret;
+
+	pool_free_spent(pool, POOL_GROW); /* whose slots are dead then */
+	n = chunks_now(pool);
+	if (!n)
+		return -ENOBUFS;
+	ret = grow_by(pool, n);
+	if (ret && ret != -ENODEV && n > 1) {
+		n = 1; /* what can't be had for many may be had for one */
+		ret = grow_by(pool, n);
+	}
+	if (ret)
+		pool->most = 1;
+	else if (pool->most < POOL_SPAN)
+		pool->most *= 2;
+	if (!ret)
+		PP_PROBE3(grow, pool, n, pool->name);
+	return ret;
+}

@@ -1,0 +1,453 @@
+/*
+ * span.c - spans: addresses and IOVA for chunks that lie side by side, the memory in them, and its
+ * mapping for devices.
+ *
+ * A span is a row of slots, one for each chunk. A slot is
+ *
+ *   live      the pool has its chunk; it is mapped for every device that the span is mapped for
+ *   retiring  its chunk is unmapped, and its memory waits for the invalidation (trimming)
+ *   dead      free for a growth: nothing is mapped, no IOTLB knows it, its memory has gone back
+ *
+ * A slot is filled in pieces, and filled again when it is dead: so IOVA, of which there may be
+ * little, isn't lost to the neighbours of a chunk that lives long. All with the pool's lock held.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/pool.h"
+
+#define BITS(lo, n) ((n) == 64 ? ~0ull : ((1ull << (n)) - 1) << (lo))
+
+static uint64_t bytes_total; /* of chunks not given back; relaxed */
+
+uint64_t chunk_bytes_total(void)
+{
+	return env_load_relaxed(&bytes_total);
+}
+
+static size_t chunk_size(const struct pp_pool *pool)
+{
+	return pool->params.chunk_size;
+}
+
+bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)
+{
+	uint64_t rest;
+
+	if (!*bits)
+		return false;
+	*lo = (unsigned)__builtin_ctzll(*bits);
+	rest = ~(*bits >> *lo);
+	*n = rest ? (unsigned)__builtin_ctzll(rest) : 64;
+	*bits &= *lo + *n < 64 ? ~0ull << (*lo + *n) : 0;
+	return true;
+}
+
+enum pp_memory span_memory(const struct span *span, unsigned slot)
+{
+	for (int kind = PP_MEMORY_HUGETLB; kind < PP_MEMORY_BASE; kind++)
+		if (span->memory[kind] >> slot & 1)
+			return (enum pp_memory)kind;
+	return PP_MEMORY_BASE;
+}
+
+/* ---- mapping ------------------------------------------------------------------------------ */
+
+/* Unmap those of a span's chunks; the caller invalidates. Binding's lock held. */
+static void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots)
+{
+	unsigned lo, n;
+
+	while (next_run(&slots, &lo, &n))
+		domain_unmap(&b->domain, span->iova->addr + lo * chunk_size(pool),
+			     n * chunk_size(pool));
+}
+
+/*
+ * What one map call makes: a run of chunks; or, where the back end can't split a mapping, one
+ * chunk, for each has to be trimmed by itself.
+ */
+static bool next_mapping(const struct binding *b, uint64_t *bits, unsigned *lo, unsigned *n)
+{
+	if (b->domain.iommu->can_split)
+		return next_run(bits, lo, n);
+	if (!*bits)
+		return false;
+	*lo = (unsigned)__builtin_ctzll(*bits);
+	*n = 1;
+	*bits &= *bits - 1;
+	return true;
+}
+
+/* Map slots, all or none. Binding's lock held. */
+static int map_slots(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots)
+{
+	uint64_t left = slots, done = 0;
+	unsigned lo, n;
+
+	while (next_mapping(b, &left, &lo, &n)) {
+		size_t offset = lo * chunk_size(pool);
+		int ret = domain_map(&b->domain, span->iova->addr + offset, span->addr + offset,
+				     n * chunk_size(pool), span->leaf,
+				     mapping_prot(pool->params.dir));
+
+		if (ret) {
+			span_unmap(pool, span, b, done);
+			domain_flush(&b->domain);
+			return ret;
+		}
+		done = slots & ~left;
+	}
+	return 0;
+}
+
+/* Map slots for one attachment, and record the span there if it isn't yet. Binding's lock held. */
+static int span_map(struct pp_pool *pool, struct span *span, unsigned at, struct binding *b,
+		    uint64_t slots)
+{
+	bool known = span->map[at];
+	int ret = 0;
+
+	if (!known)
+		ret = space_add_span(b, &span->map[at], span->iova, span->addr,
+				     span->n * chunk_size(pool), pool->params.dir);
+	if (!ret)
+		ret = map_slots(pool, span, b, slots);
+	if (ret && !known && span->map[at]) {
+		space_del_span(b, span->map[at]);
+		span->map[at] = NULL;
+	}
+	return ret;
+}
+
+/* Slots off one device again, where they are mapped; its record goes with the last of them. */
+static void span_unmap_at(struct pp_pool *pool, struct span *span, unsigned at, uint64_t slots)
+{
+	struct binding *b = pool->at[at].binding;
+
+	env_lock(&b->lock);
+	span_unmap(pool, span, b, slots);
+	domain_flush(&b->domain);
+	if (!span->live) {
+		space_del_span(b, span->map[at]);
+		span->map[at] = NULL;
+	}
+	env_unlock(&b->lock);
+}
+
+/* Do children of fork get the pool's memory? */
+static void keep_all_from_fork(struct pp_pool *pool, bool keep)
+{
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		env_keep_from_fork(span->addr, span->n * chunk_size(pool), keep);
+	}
+}
+
+int pool_map_all(struct pp_pool *pool, unsigned at)
+{
+	/* constant: the attachment's client is there, and so the device */
+	bool pins = pool->at[at].binding->domain.iommu->pins && !pool->pinned;
+	struct binding *b;
+	int ret = 0;
+
+	if (pins)
+		keep_all_from_fork(pool, true);
+	pool->pinned |= pins;
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		ret = binding_enter(&b, pool->at[at].name, true);
+		if (ret)
+			break;
+		ret = span_map(pool, span, at, b, span->live);
+		binding_leave(b);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+	pool_unmap_all(pool, at);
+	if (pins)
+		keep_all_from_fork(pool, false);
+	pool->pinned &= !pins;
+	return ret;
+}
+
+void pool_unmap_all(struct pp_pool *pool, unsigned at)
+{
+	struct binding *b = pool->at[at].binding;
+
+	env_lock(&b->lock);
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		if (span->map[at])
+			span_unmap(pool, span, b, span->live);
+	}
+	domain_flush(&b->domain);
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		if (span->map[at])
+			space_del_span(b, span->map[at]);
+		span->map[at] = NULL;
+	}
+	env_unlock(&b->lock);
+}
+
+/* ---- making ------------------------------------------------------------------------------- */
+
+/* Hugetlb memory comes with its addresses: for as many of n chunks as there is. */
+static int take_hugetlb(struct pp_pool *pool, struct span *span, uint32_t n)
+{
+	int ret = -ENOMEM;
+
+	for (span->n = 2 * n; ret && span->n > 1;) {
+		span->n /= 2;
+		ret = env_map((void **)&span->addr, span->n * chunk_size(pool), chunk_size(pool),
+			      PP_MEMORY_HUGETLB, pool->params.numa_node);
+	}
+	if (ret)
+		return ret;
+	span->hugetlb = true;
+	span->memory[PP_MEMORY_HUGETLB] = BITS(0, span->n);
+	span->leaf = env_page_size(PP_MEMORY_HUGETLB);
+	if (pool->pinned)
+		env_keep_from_fork(span->addr, span->n * chunk_size(pool), true);
+	return 0;
+}
+
+static int take_addresses(struct pp_pool *pool, struct span *span, uint32_t n)
+{
+	span->n = n;
+	span->leaf = SIZE_MAX;
+	return env_reserve((void **)&span->addr, n * chunk_size(pool), chunk_size(pool));
+}
+
+/* A span with n slots, all of them dead; or fewer, for as many as there is hugetlb memory. */
+static int span_new(struct pp_pool *pool, struct span **out, uint32_t n, uint64_t octaves,
+		    bool hugetlb)
+{
+	struct span *span;
+	struct iova *iova;
+	int ret = iova_get_in(&iova, n * chunk_size(pool), octaves); /* first: it is the cheapest */
+
+	*out = NULL;
+	if (ret)
+		return ret;
+	span = env_zalloc(sizeof *span);
+	ret = !span	? -ENOMEM :
+	      hugetlb	? take_hugetlb(pool, span, n) :
+			  take_addresses(pool, span, n);
+	if (ret) {
+		iova_put(iova);
+		env_free(span);
+		return ret;
+	}
+	span->iova = iova;
+	span->dead = BITS(0, span->n);
+	list_init(&span->link);
+	list_init(&span->hole);
+	pool->record_bytes += sizeof *span;
+	*out = span;
+	return 0;
+}
+
+/* Nothing is mapped any more, and no chunk has any of its memory. */
+static void span_delete(struct pp_pool *pool, struct span *span)
+{
+	iova_put(span->iova);
+	env_unmap(span->addr, span->n * chunk_size(pool));
+	if (span->kept)
+		env_sub_acq_rel(&bytes_total,
+				(size_t)__builtin_popcountll(span->kept) * chunk_size(pool));
+	pool->record_bytes -= sizeof *span;
+	list_del(&span->hole);
+	env_free(span);
+}
+
+int span_start(struct pp_pool *pool, struct span **out, uint32_t slots, uint64_t octaves)
+{
+	int ret = span_new(pool, out, slots, octaves, false);
+
+	while (ret && (slots /= 2)) /* what can't be had for many may be had for fewer */
+		ret = span_new(pool, out, slots, octaves, false);
+	return ret;
+}
+
+int span_start_hugetlb(struct pp_pool *pool, struct span **out, uint32_t chunks, uint64_t octaves)
+{
+	return span_new(pool, out, chunks, octaves, true);
+}
+
+void span_drop(struct pp_pool *pool, struct span *span)
+{
+	if (!span->refs)
+		span_delete(pool, span);
+}
+
+/* ---- filling ------------------------------------------------------------------------------ */
+
+static uint64_t with_memory(const struct span *span)
+{
+	return span->memory[PP_MEMORY_HUGETLB] | span->memory[PP_MEMORY_THP] |
+	       span->memory[PP_MEMORY_BASE];
+}
+
+/* Dead slots, without those that hugetlb memory has gone from: it won't come there again. */
+static uint64_t good_slots(const struct span *span)
+{
+	return span->hugetlb ? span->dead & with_memory(span) : span->dead;
+}
+
+/* Into the right list of those with dead slots. */
+static void list_hole(struct pp_pool *pool, struct span *span)
+{
+	list_del(&span->hole);
+	if (span->live && span->dead)
+		list_add(&span->hole, good_slots(span) ? &pool->holes : &pool->cut);
+}
+
+unsigned span_hole(const struct span *span, unsigned *lo, unsigned most)
+{
+	uint64_t bits = good_slots(span) ? good_slots(span) : span->dead;
+	uint64_t alike = with_memory(span);
+	unsigned n = 0;
+
+	/* all with memory, or all without */
+	bits &= alike >> __builtin_ctzll(bits) & 1 ? alike : ~alike;
+	next_run(&bits, lo, &n);
+	return n < most ? n : most;
+}
+
+int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
+{
+	bool base = pool->params.memory == PP_MEMORY_BASE;
+	enum pp_memory kind = base ? PP_MEMORY_BASE : PP_MEMORY_THP;
+	char *addr = span->addr + lo * chunk_size(pool);
+	size_t len = n * chunk_size(pool);
+	int ret;
+
+	if (with_memory(span) >> lo & 1) /* what was given back comes again when it is touched */
+		return 0;
+	ret = env_commit(addr, len, kind, pool->params.numa_node);
+	if (ret && kind == PP_MEMORY_THP) {
+		kind = PP_MEMORY_BASE;
+		ret = env_commit(addr, len, kind, pool->params.numa_node);
+	}
+	if (ret)
+		return ret;
+	span->memory[kind] |= BITS(lo, n);
+	if (env_page_size(kind) < span->leaf)
+		span->leaf = env_page_size(kind);
+	if (pool->pinned)
+		env_keep_from_fork(addr, len, true);
+	return 0;
+}
+
+/* Is there nobody left for whom the pool could grow? */
+static bool all_end(const struct pp_pool *pool, unsigned ending)
+{
+	for (unsigned at = 0; at < POOL_DEVICES; at++)
+		if (pool->at[at].binding && !(ending >> at & 1))
+			return false;
+	return pool->n_at;
+}
+
+int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n, unsigned *ending)
+{
+	uint64_t slots = BITS(lo, n);
+	unsigned mapped = 0;
+	int ret = 0;
+
+	for (unsigned at = 0; at < POOL_DEVICES && !ret; at++) {
+		struct binding *b;
+
+		if (!pool->at[at].binding || *ending >> at & 1)
+			continue;
+		if (binding_enter(&b, pool->at[at].name, true)) {
+			*ending |= 1u << at;
+			ret = span->map[at] ? -EAGAIN : 0;
+			continue;
+		}
+		ret = span_map(pool, span, at, b, slots);
+		binding_leave(b);
+		mapped |= (unsigned)!ret << at;
+	}
+	if (!ret && all_end(pool, *ending))
+		ret = -ENODEV;
+	for (; ret && mapped; mapped &= mapped - 1)
+		span_unmap_at(pool, span, (unsigned)__builtin_ctz(mapped), slots);
+	return ret;
+}
+
+void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
+{
+	uint64_t slots = BITS(lo, n);
+	unsigned kept = (unsigned)__builtin_popcountll(span->kept & slots);
+
+	span->refs += n;
+	span->live |= slots;
+	span->dead &= ~slots;
+	span->kept &= ~slots;
+	env_add_relaxed(&bytes_total, (n - kept) * chunk_size(pool));
+	if (list_empty(&span->link))
+		list_add_tail(&span->link, &pool->spans);
+	list_hole(pool, span);
+}
+
+/* ---- giving back -------------------------------------------------------------------------- */
+
+/*
+ * Memory goes, addresses stay: to cut them out costs ten times as much, and a map entry for each
+ * piece. Only hugetlb pages would stay promised to the addresses. What can't be given back is
+ * counted as being there.
+ */
+static void give_back_slots(struct pp_pool *pool, struct span *span, uint64_t slots)
+{
+	size_t size = chunk_size(pool);
+	unsigned lo, n;
+
+	for (int cut = 0; cut < 2; cut++) {
+		uint64_t huge = span->memory[PP_MEMORY_HUGETLB];
+		uint64_t of = slots & (cut ? huge : ~huge);
+
+		while (next_run(&of, &lo, &n)) {
+			char *addr = span->addr + lo * size;
+			int ret = cut ? env_decommit(addr, n * size) : env_discard(addr, n * size);
+
+			if (ret)
+				span->kept |= BITS(lo, n);
+			else if (cut)
+				span->memory[PP_MEMORY_HUGETLB] &= ~BITS(lo, n);
+		}
+	}
+}
+
+void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
+{
+	/* hugetlb memory comes with its span, and goes with it */
+	if (span->live && !(span->memory[PP_MEMORY_HUGETLB] & BITS(lo, n)))
+		env_discard(span->addr + lo * chunk_size(pool), n * chunk_size(pool));
+}
+
+void give_back(struct pp_pool *pool, struct leaving *leaving)
+{
+	struct span *span = leaving->span;
+	uint32_t chunks = leaving->n, kept;
+	bool last = span->refs == chunks;
+
+	if (!last)
+		give_back_slots(pool, span, leaving->full);
+	kept = (uint32_t)__builtin_popcountll(span->kept & leaving->slots);
+	env_sub_acq_rel(&bytes_total, (chunks - kept) * chunk_size(pool));
+	span->refs -= chunks;
+	span->dead |= leaving->slots;
+	if (last)
+		span_delete(pool, span);
+	else
+		list_hole(pool, span);
+	*leaving = (struct leaving){ 0 };
+	pool_unref_many(pool, chunks);
+}
