@@ -569,7 +569,18 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 
 void pp_page_ref(struct pp_page *page, unsigned n)
 {
-	env_add_relaxed(&page->state, PAGE_REFS(n)); /* the caller holds one: nothing to order */
+	/* relaxed: the caller holds one, there is nothing to order */
+	uint64_t state = env_add_relaxed(&page->state, PAGE_REFS(n));
+
+	if (env_unlikely((state >> 32) + n > UINT32_MAX))
+		page_bad_refs(page, 0, n);
+}
+
+void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken)
+{
+	env_add_relaxed(&page->state, PAGE_REFS(dropped) - PAGE_REFS(taken));
+	watch_bad_refs(page, dropped ? "was put more often than it had references" :
+				       "was to have more references than can be counted");
 }
 
 const struct pp_copy pool_copy = {

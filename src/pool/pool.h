@@ -101,6 +101,9 @@ static inline void gate_look(struct pp_gate *gate)
 /* References are the upper half of pp_page.state. */
 #define PAGE_REFS(n) ((uint64_t)(n) << 32)
 
+/* The count would leave its range: it is as it was, and told of. */
+void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken);
+
 /* Drop n references, the caller's; true if they were the last, and the page is to go home. */
 static inline bool page_drop(struct pp_page *page, uint32_t n)
 {
@@ -115,6 +118,8 @@ static inline bool page_drop(struct pp_page *page, uint32_t n)
 			return true;
 	} else {
 		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
+		if (env_unlikely(state >> 32 < n))
+			page_bad_refs(page, n, 0);
 		if (state >> 32 != n)
 			return false;
 	}
@@ -505,6 +510,7 @@ void watch_revoked(struct pp_pool *pool);
 /* Keep a pool that has been freed for a while. */
 void watch_bury(struct pp_pool *pool);
 void watch_double_put(const struct pp_page *page, const void *place);
+void watch_bad_refs(const struct pp_page *page, const char *what);
 void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place);
 
 /* recall.c: ask the registered holders for the pool's pages. No lock held. */

@@ -128,6 +128,13 @@ void watch_double_put(const struct pp_page *page, const void *place)
 	debug_done(r);
 }
 
+void watch_bad_refs(const struct pp_page *page, const char *what)
+{
+	debug_done(debug_report(PP_DEBUG_PAGES, what, "pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
+				page->pool->label, (void *)page->addr,
+				(unsigned long long)page->iova, page->pool->page_size, what));
+}
+
 void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
 {
 	char where[256], key[64];

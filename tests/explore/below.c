@@ -442,6 +442,12 @@ void watch_double_put(const struct pp_page *page, const void *place)
 	fail("a page comes home twice");
 }
 
+void watch_bad_refs(const struct pp_page *page, const char *what)
+{
+	(void)page;
+	fail("a page %s", what);
+}
+
 void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
 {
 	(void)pool;

@@ -172,6 +172,27 @@ static void put_fragment_twice(void)
 	after = 1;
 }
 
+/* While the page is open for more; told of when it is closed. */
+static void put_fragments_too_often(void)
+{
+	struct pp_frag f;
+
+	start();
+	need(!pp_frag_get(&f, pool, 100, 0));
+	for (unsigned i = 0; i < 3; i++)
+		pp_page_put(f.page);
+	after = pp_frag_get(&f, pool, 4096, 0);
+}
+
+static void too_many_references(void)
+{
+	start();
+	page = page_new(pool);
+	pp_page_ref(page, ~0u);
+	pp_page_put(page); /* the only one still */
+	after = pp_page_size(page) != 0;
+}
+
 /* ---- used after put ----------------------------------------------------------------------- */
 
 static void write_after_put(void)
@@ -410,6 +431,7 @@ static const struct negative cases[] = {
 	NEGATIVE(right),
 	NEGATIVE(put_twice), NEGATIVE(put_twice_elsewhere), NEGATIVE(put_after_last),
 	NEGATIVE(put_twice_in_batch), NEGATIVE(put_twice_zombie), NEGATIVE(put_fragment_twice),
+	NEGATIVE(put_fragments_too_often), NEGATIVE(too_many_references),
 	NEGATIVE(write_after_put), NEGATIVE(device_write_after_put),
 	NEGATIVE(write_after_put_elsewhere),
 	NEGATIVE(fragment_empty), NEGATIVE(fragment_too_long), NEGATIVE(fragment_align_odd),
