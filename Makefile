@@ -29,6 +29,10 @@ check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
 
+check-machines: ## the core on i386, armhf, arm64, riscv64, ppc64el, s390x (qemu-user), and with musl
+	@scripts/deps machines
+	@scripts/check-machines $(MACHINES)
+
 check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then some nine minutes
 	@scripts/deps vm libdpdk-dev dpdk-dev
 	@scripts/check-vm $(CASES)
@@ -140,4 +144,4 @@ help: ## this menu
 
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk
+	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk check-machines

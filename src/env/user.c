@@ -5,18 +5,20 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "env/env.h"
+#include "env/libc.h"
 
 #include <pagepool/debug.h>
 
 #include <dlfcn.h>
+#ifdef HAVE_BACKTRACE
 #include <execinfo.h>
+#endif
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/mempolicy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -429,7 +431,7 @@ int env_discard(void *addr, size_t len)
 /* Linux 6.13 and later let a process ask this of itself. False: it is to be asked one by one. */
 static bool discard_at_once(const struct env_discards *d)
 {
-	int self = pidfd_open(getpid(), 0);
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	size_t bytes = 0;
 	ssize_t done;
 
@@ -524,6 +526,7 @@ void env_write(int fd, const char *text, size_t len)
 	env_cancel_on();
 }
 
+#ifdef HAVE_BACKTRACE
 void env_write_symbol(int fd, const void *code)
 {
 	void *codes[] = { (void *)(uintptr_t)code };
@@ -532,6 +535,28 @@ void env_write_symbol(int fd, const void *code)
 	backtrace_symbols_fd(codes, 1, fd);
 	env_cancel_on();
 }
+#else
+/* May be called in a signal handler: dladdr is all that it asks of libc, as glibc's does. */
+void env_write_symbol(int fd, const void *code)
+{
+	char text[sizeof "(+0x)" + 2 * sizeof code], *at = text + sizeof text;
+	uintptr_t offset = (uintptr_t)code;
+	Dl_info info;
+
+	if (dladdr(code, &info) && info.dli_fname) {
+		env_write(fd, info.dli_fname, strlen(info.dli_fname));
+		offset -= (uintptr_t)info.dli_fbase;
+	}
+	*--at = '\n';
+	*--at = ')';
+	do
+		*--at = "0123456789abcdef"[offset & 15];
+	while (offset >>= 4);
+	at -= 4;
+	memcpy(at, "(+0x", 4);
+	env_write(fd, at, (size_t)(text + sizeof text - at));
+}
+#endif
 
 void env_abort(const char *text)
 {

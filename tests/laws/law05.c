@@ -344,10 +344,20 @@ static bool stays(unsigned i, bool runs)
 	return runs ? i < 128 : i % 4 == 0;
 }
 
+/* Chunks of 512 pages, each of which is one of the kernel's, so that it can be given back alone. */
+static struct pp_pool_params kernel_sized_pages(void)
+{
+	uint32_t size = (uint32_t)sysconf(_SC_PAGESIZE);
+	struct pp_pool_params p = small_chunks(512 * size);
+
+	p.page_size = size;
+	return p;
+}
+
 /* N pages in flight cost N pages: the others of their chunks are given back. */
 static void free_pages_of_zombies_are_given_back(bool before, bool runs)
 {
-	struct pp_pool_params p = small_chunks(2 * MIB);
+	struct pp_pool_params p = kernel_sized_pages();
 	unsigned kept = 0, given_back = 0;
 	struct soft_device d;
 	struct pp_pool *pool;
@@ -388,7 +398,7 @@ static void free_pages_of_zombies_are_given_back(bool before, bool runs)
 /* What was free at the revocation in short runs goes when a neighbour comes home. */
 static void neighbours_are_given_back(void)
 {
-	struct pp_pool_params p = small_chunks(2 * MIB);
+	struct pp_pool_params p = kernel_sized_pages();
 	unsigned given_back = 0;
 	struct pp_pool *pool;
 	struct bunch b;

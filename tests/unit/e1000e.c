@@ -36,9 +36,15 @@ struct pp_vfio {
 
 static struct pp_vfio hw;
 
-static uint32_t *at(enum e1000e_reg reg)
+/* Registers are little-endian, whatever this machine is. */
+static uint32_t reg(enum e1000e_reg which)
 {
-	return &hw.reg[reg / 4];
+	return le32toh(hw.reg[which / 4]);
+}
+
+static void reg_set(enum e1000e_reg which, uint32_t value)
+{
+	hw.reg[which / 4] = htole32(value);
 }
 
 #define WRAPS(ret, name, ...)                                                                      \
@@ -118,34 +124,34 @@ WRAPS(int, nanosleep, const struct timespec *how_long, struct timespec *left)
 {
 	(void)how_long, (void)left;
 	hw.sleeps++;
-	if (*at(E1000E_CTRL) == UINT32_MAX)
+	if (reg(E1000E_CTRL) == UINT32_MAX)
 		return 0;
-	if ((*at(E1000E_CTRL) & E1000E_CTRL_RST) && !hw.never_resets) {
+	if ((reg(E1000E_CTRL) & E1000E_CTRL_RST) && !hw.never_resets) {
 		memset(hw.reg, 0, sizeof hw.reg);
-		*at(E1000E_EEC) = E1000E_EEC_AUTO_RD;
+		reg_set(E1000E_EEC, E1000E_EEC_AUTO_RD);
 	}
-	if (!(*at(E1000E_CTRL) & E1000E_CTRL_MASTER_DISABLE) || hw.never_stops)
-		*at(E1000E_STATUS) |= E1000E_STATUS_MASTER_ENABLE;
+	if (!(reg(E1000E_CTRL) & E1000E_CTRL_MASTER_DISABLE) || hw.never_stops)
+		reg_set(E1000E_STATUS, reg(E1000E_STATUS) | E1000E_STATUS_MASTER_ENABLE);
 	else
-		*at(E1000E_STATUS) &= ~E1000E_STATUS_MASTER_ENABLE;
+		reg_set(E1000E_STATUS, reg(E1000E_STATUS) & ~E1000E_STATUS_MASTER_ENABLE);
 	return 0;
 }
 
 static pp_iova_t ring_of(enum e1000e_reg low, uint32_t i)
 {
-	return (*at(low) | (uint64_t)*at(low + 4) << 32) + 16 * i;
+	return (reg(low) | (uint64_t)reg(low + 4) << 32) + 16 * i;
 }
 
 /* The next receive descriptor is written back so; false: there is none, or it faults. */
 static bool write_back(uint64_t done)
 {
-	uint32_t head = *at(E1000E_RDH);
+	uint32_t head = reg(E1000E_RDH);
 
 	done = htole64(done);
-	if (head == *at(E1000E_RDT) ||
+	if (head == reg(E1000E_RDT) ||
 	    pp_soft_write(hw.iommu, ring_of(E1000E_RDBAL, head) + 8, &done, sizeof done))
 		return false;
-	*at(E1000E_RDH) = (head + 1) % RING;
+	reg_set(E1000E_RDH, (head + 1) % RING);
 	return true;
 }
 
@@ -154,8 +160,8 @@ static bool piece(const uint8_t *bytes, uint32_t len, bool last)
 {
 	uint64_t addr;
 
-	return *at(E1000E_RDH) != *at(E1000E_RDT) &&
-	       !pp_soft_read(hw.iommu, ring_of(E1000E_RDBAL, *at(E1000E_RDH)), &addr,
+	return reg(E1000E_RDH) != reg(E1000E_RDT) &&
+	       !pp_soft_read(hw.iommu, ring_of(E1000E_RDBAL, reg(E1000E_RDH)), &addr,
 			     sizeof addr) &&
 	       !pp_soft_write(hw.iommu, le64toh(addr), bytes, len) &&
 	       write_back(len | E1000E_RX_DD | (last ? E1000E_RX_EOP : 0));
@@ -178,15 +184,15 @@ static uint32_t sends(uint8_t *bytes, bool mark)
 	struct e1000e_tx_desc d;
 	uint32_t len = 0;
 
-	while (*at(E1000E_TDH) != *at(E1000E_TDT)) {
-		pp_iova_t where = ring_of(E1000E_TDBAL, *at(E1000E_TDH));
+	while (reg(E1000E_TDH) != reg(E1000E_TDT)) {
+		pp_iova_t where = ring_of(E1000E_TDBAL, reg(E1000E_TDH));
 
 		if (pp_soft_read(hw.iommu, where, &d, sizeof d))
 			return 0;
 		if (pp_soft_read(hw.iommu, le64toh(d.addr), bytes + len, le64toh(d.ctrl) & 0xffff))
 			return 0;
 		len += le64toh(d.ctrl) & 0xffff;
-		*at(E1000E_TDH) = (*at(E1000E_TDH) + 1) % RING;
+		reg_set(E1000E_TDH, (reg(E1000E_TDH) + 1) % RING);
 		if (!(le64toh(d.ctrl) & E1000E_TX_EOP))
 			continue;
 		d.ctrl |= htole64(E1000E_TX_DD);
@@ -294,22 +300,22 @@ static void starts_and_stops(void)
 	check(!e1000e_knows(&hw, &id) && id == hw.id, "an 82540EM isn't driven");
 	hw.id = E1000E_PCI_ID;
 	check(e1000e_knows(&hw, &id), "an 82574L is");
-	*at(E1000E_RCTL) = E1000E_RCTL_EN; /* left running by somebody */
+	reg_set(E1000E_RCTL, E1000E_RCTL_EN); /* left running by somebody */
 	hw.master = true;
 	check_eq(bind_nic(), 0, "bound");
-	check_eq(*at(E1000E_RDLEN), RING * 16, "the receive ring's size");
-	check_eq(*at(E1000E_RDT), RING - 1, "all pages are posted but one");
-	check(*at(E1000E_RCTL) & E1000E_RCTL_EN, "it receives");
-	check(*at(E1000E_TCTL) & E1000E_TCTL_EN, "it sends");
-	check(*at(E1000E_CTRL) & E1000E_CTRL_SLU, "the link is set up");
-	check(*at(E1000E_IMS) & E1000E_CAUSE_RXT0 && hw.irq_fd >= 0, "it interrupts");
+	check_eq(reg(E1000E_RDLEN), RING * 16, "the receive ring's size");
+	check_eq(reg(E1000E_RDT), RING - 1, "all pages are posted but one");
+	check(reg(E1000E_RCTL) & E1000E_RCTL_EN, "it receives");
+	check(reg(E1000E_TCTL) & E1000E_TCTL_EN, "it sends");
+	check(reg(E1000E_CTRL) & E1000E_CTRL_SLU, "the link is set up");
+	check(reg(E1000E_IMS) & E1000E_CAUSE_RXT0 && hw.irq_fd >= 0, "it interrupts");
 	check(hw.master, "it may do DMA");
 	check_eq(pp_net_state(nic), PP_NET_RUNNING, "it runs");
-	*at(E1000E_MPC) = 3;
+	reg_set(E1000E_MPC, 3);
 	check_eq(pp_net_unbind(nic), 0, "unbound");
-	check(!(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !(*at(E1000E_TCTL) & E1000E_TCTL_EN),
+	check(!(reg(E1000E_RCTL) & E1000E_RCTL_EN) && !(reg(E1000E_TCTL) & E1000E_TCTL_EN),
 	      "it stopped");
-	check(*at(E1000E_CTRL) & E1000E_CTRL_MASTER_DISABLE && !hw.master, "and does no DMA");
+	check(reg(E1000E_CTRL) & E1000E_CTRL_MASTER_DISABLE && !hw.master, "and does no DMA");
 	check_eq(hw.irq_fd, -1, "no interrupts");
 	check_eq(counts().rx_missed, 3, "what it missed is known");
 	nothing_mapped("after the unbind");
@@ -354,7 +360,7 @@ static void half_a_packet(void)
 	check_eq(poll_nic(1), 1, "a whole one is, piece by piece if that is asked for");
 	check(!(seg[0].flags & PP_NET_LAST) && seg[0].wire_len == 5096, "its length is known from the start");
 	pp_page_put(seg[0].page);
-	*at(E1000E_RDH) = 1;
+	reg_set(E1000E_RDH, 1);
 	write_back(E1000E_RX_DD | 0xffff); /* it changes its mind */
 	check(poll_nic(1) == 1 && seg[0].flags & PP_NET_LAST && seg[0].len == 1000, "what was read once stays");
 	pp_page_put(seg[0].page);
@@ -396,7 +402,7 @@ static void lies(void)
 			word &= E1000E_RX_EOP | 0x1fff;
 		word = word & 6 ? word | E1000E_RX_DD : word & ~E1000E_RX_DD;
 		if (write_back(word) && !(word & E1000E_RX_DD)) /* not done: it is later */
-			*at(E1000E_RDH) = (*at(E1000E_RDH) + RING - 1) % RING;
+			reg_set(E1000E_RDH, (reg(E1000E_RDH) + RING - 1) % RING);
 		n = poll_nic(unit_below(&state, 8));
 		for (unsigned k = 0; k < n; k++) {
 			bytes += seg[k].len > 4096 || seg[k].wire_len > 16384;
@@ -498,9 +504,9 @@ static void events(void)
 	p = (struct pollfd){ .fd = pp_net_event_fd(nic, 0), .events = POLLIN };
 	check(!poll(&p, 1, 0), "quiet at first");
 	check(write(hw.irq_fd, &one, sizeof one) == sizeof one && poll(&p, 1, 0), "an interrupt");
-	*at(E1000E_ICR) = 0;
+	reg_set(E1000E_ICR, 0);
 	pp_net_arm(nic, 0);
-	check(!poll(&p, 1, 0) && *at(E1000E_ICR) == UINT32_MAX, "is taken back and cleared by arm");
+	check(!poll(&p, 1, 0) && reg(E1000E_ICR) == UINT32_MAX, "is taken back and cleared by arm");
 	check(write(hw.request_fd, &one, sizeof one) == sizeof one && poll(&p, 1, 0),
 	      "the kernel's request wakes as well");
 	hw.requested = true;
@@ -511,7 +517,7 @@ static void events(void)
 	bind_nic();
 	p.fd = pp_net_event_fd(nic, 0);
 	pp_net_arm(nic, 0);
-	check(poll(&p, 1, 0) && !*at(E1000E_IMS) && hw.irq_fd < 0,
+	check(poll(&p, 1, 0) && !reg(E1000E_IMS) && hw.irq_fd < 0,
 	      "polling: always ready, no interrupt");
 	close_nic();
 }
@@ -524,15 +530,15 @@ static void left_running(void)
 	bind_nic();
 	check(arrives(noise, JUMBO), "a packet has arrived");
 	pp_net_unbind(nic);
-	check((*at(E1000E_RCTL) & E1000E_RCTL_EN) && hw.master, "it is left running");
-	check(*at(E1000E_RDH) != *at(E1000E_RDT) && !arrives(noise, 60), "what it does now faults");
+	check((reg(E1000E_RCTL) & E1000E_RCTL_EN) && hw.master, "it is left running");
+	check(reg(E1000E_RDH) != reg(E1000E_RDT) && !arrives(noise, 60), "what it does now faults");
 	pp_domain_stats(pp_net_device(nic, 0), &s, sizeof s);
 	check_eq(s.faults, 1, "and is logged");
 	check(is_packet(poll_nic(16), noise, JUMBO), "the packet is there");
 	check_eq(bind_nic(), 0, "bound again");
 	check(arrives(noise + 1, JUMBO) && is_packet(poll_nic(16), noise + 1, JUMBO), "it goes on");
 	pp_net_unbind(nic);
-	check(!pp_net_quiet(nic) && !(*at(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master,
+	check(!pp_net_quiet(nic) && !(reg(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master,
 	      "quiet stops it");
 	close_nic();
 }
