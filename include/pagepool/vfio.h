@@ -58,9 +58,11 @@ struct pp_vfio_params {
 	 * NULL: the device gets an IOVA space of its own. Else: it shares the one of this
 	 * device, which must be open. Devices of one IOMMU group have to share. What is
 	 * mapped for one can be reached by all of them that are not blocked, until the last
-	 * of them has unmapped it. A sharer is blocked when its unbind returns; with the
-	 * container, which can't block one of several, what another one has mapped stays
-	 * within its reach.
+	 * of them has unmapped it. A sharer is blocked when its unbind returns, unless another
+	 * device of its IOMMU group isn't: the IOMMU can't tell the two apart, and what is mapped
+	 * for any sharer then stays within its reach. So it does with the container, which can't
+	 * block one of several. All sharers can use the IOVAs that each of them can; one that
+	 * could use fewer than a sharer that is registered is refused.
 	 */
 	struct pp_vfio *share;
 };
@@ -85,7 +87,9 @@ PP_API bool pp_vfio_parse_address(char full[PP_VFIO_ADDRESS], const char *text);
  *         -E2BIG: see PP_PARAMS; -ENODEV: no such device, or no IOMMU looks after it;
  *         -ENXIO: not bound to vfio-pci; -ENOENT: the kernel lacks VFIO, or the interface
  *         asked for; -EACCES, -EPERM: no permission; -EBUSY: in use, or its group is
- *         (another member is bound to a driver of the kernel); -ENOMEM, -ENOSPC: a limit,
+ *         (another member is bound to a driver of the kernel); -ERANGE: it can use fewer IOVAs
+ *         than `share`, or one that shares with it, and that one is registered: open both
+ *         first; -EOPNOTSUPP: the two have none in common; -ENOMEM, -ENOSPC: a limit,
  *         which the sentence names; -EMFILE; or what the kernel returned.
  */
 PP_API int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char *error);

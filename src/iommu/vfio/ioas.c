@@ -189,14 +189,109 @@ size_t ioas_unmap(struct ioas *s, pp_iova_t iova, size_t len)
 
 /* ---- usable ranges ----------------------------------------------------------------------- */
 
+/* The library has read what it can use, and told it so: see pp_iommu.name. */
+static bool is_registered(const struct pp_vfio *v)
+{
+	return v->iommu.name[0];
+}
+
+static size_t smallest_page(const struct pp_iommu *iommu)
+{
+	return iommu->page_sizes & -iommu->page_sizes;
+}
+
+/* What both can use. */
+static void intersect(struct pp_iommu *out, const struct pp_iommu *a, const struct pp_iommu *b)
+{
+	size_t page = smallest_page(a) > smallest_page(b) ? smallest_page(a) : smallest_page(b);
+
+	*out = (struct pp_iommu){ .page_sizes = (a->page_sizes & b->page_sizes & ~(page - 1)) | page };
+	for (unsigned i = 0, j = 0; i < a->n_ranges && j < b->n_ranges;) {
+		const struct pp_iova_range *x = &a->ranges[i], *y = &b->ranges[j];
+
+		vfio_range_add(out, x->first > y->first ? x->first : y->first,
+			       x->last < y->last ? x->last : y->last);
+		if (x->last < y->last)
+			i++;
+		else
+			j++;
+	}
+}
+
+static bool same_limits(const struct pp_iommu *a, const struct pp_iommu *b)
+{
+	return a->page_sizes == b->page_sizes && a->n_ranges == b->n_ranges &&
+	       !memcmp(a->ranges, b->ranges, a->n_ranges * sizeof a->ranges[0]);
+}
+
+static void set_limits(struct pp_vfio *v, const struct pp_iommu *limits)
+{
+	v->iommu.page_sizes = limits->page_sizes;
+	v->iommu.n_ranges = limits->n_ranges;
+	memcpy(v->iommu.ranges, limits->ranges, sizeof limits->ranges);
+}
+
+/* A sharer that is registered and would be left with less than it has; or NULL. */
+static struct pp_vfio *narrowed(const struct ioas *s, const struct pp_iommu *limits)
+{
+	for (struct pp_vfio *p = s->sharers; p; p = p->sharer)
+		if (is_registered(p) && !same_limits(&p->iommu, limits))
+			return p;
+	return NULL;
+}
+
+int ioas_join(struct ioas *s, struct pp_vfio *v, char *error)
+{
+	struct pp_iommu limits = v->iommu;
+	const struct pp_vfio *wider;
+	int ret = 0;
+
+	env_lock(&s->lock);
+	if (s->sharers) /* they have the same ones */
+		intersect(&limits, &s->sharers->iommu, &v->iommu);
+	wider = narrowed(s, &limits);
+	if (!limits.n_ranges) {
+		ret = vfio_say(error, -EOPNOTSUPP, "%s can use no IOVA that %s can", v->address,
+			       s->sharers ? s->sharers->address : "anyone");
+	} else if (wider) {
+		ret = vfio_say(error, -ERANGE,
+			       "%s can use fewer IOVAs than %s, which is registered with the space that "
+			       "they are to share: open both first", v->address, wider->address);
+	} else {
+		v->sharer = s->sharers;
+		s->sharers = v;
+		for (struct pp_vfio *p = s->sharers; p; p = p->sharer)
+			set_limits(p, &limits);
+	}
+	env_unlock(&s->lock);
+	return ret;
+}
+
+void ioas_leave(struct ioas *s, struct pp_vfio *v)
+{
+	struct pp_vfio **p = &s->sharers;
+
+	env_lock(&s->lock);
+	while (*p && *p != v)
+		p = &(*p)->sharer;
+	if (*p)
+		*p = v->sharer;
+	env_unlock(&s->lock);
+}
+
 void vfio_range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last)
 {
 	struct pp_iova_range *r = iommu->ranges;
 	unsigned n = iommu->n_ranges, least = 0;
+	uint64_t page = smallest_page(iommu);
 
-	first = (first + PP_BASE_PAGE - 1) & ~(uint64_t)(PP_BASE_PAGE - 1);
-	last = last == UINT64_MAX ? last : ((last + 1) & ~(uint64_t)(PP_BASE_PAGE - 1)) - 1;
-	if (last < first || last - first < PP_BASE_PAGE - 1)
+	if (page < PP_BASE_PAGE)
+		page = PP_BASE_PAGE;
+	if (last < first || last < page - 1 || first > UINT64_MAX - (page - 1))
+		return;
+	first = (first + page - 1) & ~(page - 1);
+	last -= (last + 1) & (page - 1);
+	if (last < first) /* not one page is whole */
 		return;
 	if (n == PP_IOMMU_RANGES) { /* the smallest one makes room, or is the new one */
 		for (unsigned i = 1; i < n; i++)

@@ -126,13 +126,13 @@ static int iommufd_limits(struct pp_vfio *v, char *error)
 				strerror(-ret));
 	ret = ask_ranges(v, &range, &ask);
 	iommufd_detach(v);
+	v->iommu.page_sizes = ask.out_iova_alignment | large_pages(v);
 	for (uint32_t i = 0; !ret && i < ask.num_iovas; i++)
 		vfio_range_add(&v->iommu, range[i].start, range[i].last);
 	env_free(range);
 	if (ret)
 		return vfio_say(error, ret, "the kernel does not tell the IOVAs of %s: %s",
 				v->address, strerror(-ret));
-	v->iommu.page_sizes = ask.out_iova_alignment | large_pages(v);
 	return 0;
 }
 

@@ -187,9 +187,9 @@ static int type1_limits(struct pp_vfio *v, char *error)
 		return vfio_say(error, ret, "the container does not tell its limits: %s",
 				strerror(-ret));
 	ranges = capability(info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
+	v->iommu.page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
 	for (uint32_t i = 0; ranges && i < ranges->nr_iovas; i++)
 		vfio_range_add(&v->iommu, ranges->iova_ranges[i].start, ranges->iova_ranges[i].end);
-	v->iommu.page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
 	env_free(info);
 	if (!v->iommu.n_ranges)
 		return vfio_say(error, -EOPNOTSUPP,

@@ -95,10 +95,15 @@ static int open_with(struct pp_vfio *v, const struct interface *interface, struc
 		ret = vfio_say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB",
 			       v->address);
 	if (!ret)
-		ret = vfio_pci_open(v, error);
+		ret = ioas_join(v->ioas, v, error);
 	if (ret)
 		goto device;
+	ret = vfio_pci_open(v, error);
+	if (ret)
+		goto leave;
 	return 0;
+leave:
+	ioas_leave(v->ioas, v);
 device:
 	interface->device_close(v);
 ioas:
@@ -152,11 +157,16 @@ int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char
 {
 	struct pp_vfio_params p;
 	struct pp_vfio *v;
-	int ret = env_params(&p, sizeof p, params);
+	int ret;
 
-	*out = NULL;
 	if (error)
 		*error = 0;
+	if (!out)
+		return vfio_say(error, -EINVAL, "there is no place for the device");
+	*out = NULL;
+	if (!params)
+		return vfio_say(error, -EINVAL, "there are no parameters");
+	ret = env_params(&p, sizeof p, params);
 	if (ret)
 		return vfio_say(error, ret, "the parameters are of another version");
 	v = env_zalloc(sizeof *v);
@@ -184,6 +194,7 @@ void pp_vfio_close(struct pp_vfio *vfio)
 	env_cancel_off();
 	vfio_pci_close(vfio);
 	vfio_block(&vfio->iommu, true);
+	ioas_leave(vfio->ioas, vfio);
 	vfio->ioas->interface->device_close(vfio);
 	ioas_put(vfio->ioas);
 	env_cancel_on();

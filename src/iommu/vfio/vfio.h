@@ -31,6 +31,7 @@ struct ioas {
 	const struct interface *interface;
 	struct env_lock lock; /* protects all below; held over the kernel's map and unmap */
 	unsigned refs;        /* devices in it */
+	struct pp_vfio *sharers; /* those that have joined it: see ioas_join */
 	int fd;               /* /dev/iommu or /dev/vfio/vfio */
 	uint32_t id;          /* iommufd's name of it */
 	struct group {
@@ -49,6 +50,7 @@ struct pp_vfio {
 	uint32_t dev_id;           /* iommufd's name of it */
 	int group;                 /* the number of its IOMMU group */
 	struct pp_vfio *neighbour; /* type 1: the next open one of the group */
+	struct pp_vfio *sharer;    /* the next one that has joined its space */
 	bool attached;             /* iommufd: to its IOAS; under the domain's serialisation */
 	int refused;               /* why it couldn't be: what map returns */
 	uint32_t flags;            /* of VFIO_DEVICE_GET_INFO */
@@ -102,6 +104,12 @@ int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *
 void ioas_put(struct ioas *s);
 int ioas_map(struct ioas *s, pp_iova_t iova, void *addr, size_t len, unsigned prot);
 size_t ioas_unmap(struct ioas *s, pp_iova_t iova, size_t len);
+/*
+ * A device whose limits are known shares the space: all of its devices can use what each of them
+ * can. 0; -ERANGE: one that is registered could use less then; -EOPNOTSUPP: nothing is left.
+ */
+int ioas_join(struct ioas *s, struct pp_vfio *v, char *error);
+void ioas_leave(struct ioas *s, struct pp_vfio *v);
 /* Add a range, inclusive, in ascending order: cut to pages; the largest are kept. */
 void vfio_range_add(struct pp_iommu *iommu, uint64_t first, uint64_t last);
 
