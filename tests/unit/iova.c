@@ -867,10 +867,10 @@ static void windows_come_and_go_as_a_map_of_pages_says(void)
 
 /* ---- threads: no block is two threads' --------------------------------------------- */
 
-static uint64_t owner[1 << 12]; /* of each page below 2^24; relaxed */
+static unsigned owner[1 << 12]; /* of each page below 2^24, or 0 */
 
 /* Note whose the pages of a block are. Returns how many were not `before`. */
-static uintptr_t own(const struct iova *b, uint64_t before, uint64_t after)
+static uintptr_t own(const struct iova *b, unsigned before, unsigned after)
 {
 	uintptr_t wrong = 0;
 
@@ -881,7 +881,8 @@ static uintptr_t own(const struct iova *b, uint64_t before, uint64_t after)
 
 static void *take_and_give(void *arg)
 {
-	uint64_t mine = 1 + (uintptr_t)arg, seed = mine;
+	unsigned mine = 1 + (unsigned)(uintptr_t)arg;
+	uint64_t seed = mine;
 	struct iova *b[16] = { NULL };
 	uintptr_t wrong = 0;
 
