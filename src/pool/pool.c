@@ -37,6 +37,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 	if (env_sub_acq_rel(&pool->refs, n) != n)
 		return;
 	gate_put(pool->gate);
+	returns_end(pool);
 	if (pool->watch) {
 		watch_bury(pool);
 		return;
@@ -416,7 +417,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->idle_limit = pool_idle_limit(pool);
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool->revoked ? 0 : pool->n_at * pool->n_chunks * pool->params.chunk_size;
-	s->record_bytes = sizeof *pool + sizeof *pool->gate + pool->record_bytes;
+	s->record_bytes = sizeof *pool + sizeof *pool->gate + returns_bytes(pool) + pool->record_bytes;
 	s->attachments = pool->n_at;
 	s->revoked = pool->revoked;
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;

@@ -45,7 +45,7 @@
 #define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
 #define POOL_FEW 64u      /* pages in the returns that aren't worth taking if there are others */
 #define POOL_TELL 32u     /* a lane's owner is told of so many at a time */
-#define POOL_LANES 4u     /* threads at a time that put through a lane of their own */
+#define POOL_LANES 63u    /* threads at a time that put through a lane of their own, at most */
 #define POOL_LANE 1024u   /* pages in a lane; a power of two */
 #define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES PP_POOL_DEVICES
@@ -230,6 +230,8 @@ struct attachment {
 struct lane {
 	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
 	uint64_t seen; /* head as the putter last saw it */
+	uint64_t *thread; /* pool->lane_thread's of it; constant */
+	struct lane *next, **at; /* among its thread's lanes: under lanes_lock */
 	/* The tail when it last passed a multiple of POOL_TELL: a hint, on a line that the owner
 	 * may look at without taking tail's away from the putter. Relaxed. */
 	uint64_t told __attribute__((aligned(ENV_LINE)));
@@ -260,10 +262,12 @@ struct pp_pool {
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
+	uint32_t turn;       /* the place among the returns to be taken from next */
 
 	/* The putters'. */
-	uint64_t lane_thread[POOL_LANES] __attribute__((aligned(ENV_LINE))); /* 0: nobody's */
-	struct lane lane[POOL_LANES];
+	uint64_t lanes __attribute__((aligned(ENV_LINE))); /* bit: there is such a lane; release */
+	uint64_t lane_thread[POOL_LANES]; /* 0: nobody's; changed under lanes_lock */
+	struct lane *lane[POOL_LANES];    /* made when a thread needs it, freed with the pool */
 	struct ring ring;
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
 	struct pp_chunk *inbox; /* are complete: to be looked at under the lock */
@@ -424,6 +428,8 @@ unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n); /
 void returns_forget(void); /* that this thread has a lane: it is the owner now */
 /* The calling thread: its lanes are for others. */
 void returns_thread_ends(struct env_thread *thread);
+void returns_end(struct pp_pool *pool); /* the pool: nobody has a reference */
+uint64_t returns_bytes(const struct pp_pool *pool); /* of the lanes */
 bool returns_are_few(struct pp_pool *pool); /* fewer than POOL_FEW, as far as is told; owner */
 void returns_drain(struct pp_pool *pool); /* as place_drain, with the owner not in it */
 uint64_t returns_count(struct pp_pool *pool); /* pages there now, about */

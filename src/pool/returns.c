@@ -2,10 +2,15 @@
  * returns.c - what other threads put and the owner has not taken yet. The putters' side of
  * the revocation protocol (pool.h, "the one subtle protocol").
  *
- * Each of a few threads that put has a *lane* of its own, a ring with one writer and
- * one reader, so that its puts need no atomic read-modify-write: that would wait for every
- * store before it, and the one before it is as a rule to a line that another thread reads. All
- * others, and who finds no lane, share a ring, where a place is taken by a compare-and-swap.
+ * Each thread that puts has a *lane* of its own, a ring with one writer and one reader, so that
+ * its puts need no atomic read-modify-write: that would wait for every store before it, and the
+ * one before it is as a rule to a line that another thread reads. Who finds no lane, because POOL_LANES
+ * have one, or without memory, shares a ring with its like, where a place is taken by a
+ * compare-and-swap. The owner takes from lanes and ring in turn.
+ *
+ * A thread has one lane of a pool. It is the thread's until it ends, for nobody else can know that it
+ * isn't in the middle of a put; then another one gets it, with what is in it. An idle thread's costs the
+ * others nothing, but for its memory.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -15,47 +20,125 @@ __thread struct lane_mine lane_mine __attribute__((tls_model("initial-exec")));
 
 /* ---- a thread's own lane -------------------------------------------------------------- */
 
+/* Protects whose lanes are whose: the threads' lists, and changes of pool->lane_thread. A leaf. */
+static struct env_lock lanes_lock = ENV_LOCK_INIT;
+
+static char ended; /* lane_mine.lane of a thread that has come to its end: it takes no lane any more */
+#define LANE_NEVER ((struct lane *)&ended)
+
 void returns_forget(void)
 {
 	lane_mine.pool = NULL;
 }
 
-/* The calling thread's of one pool are anybody's again. Release: with what it did to them. */
-static void leave_lanes(struct pp_pool *pool, void *ctx)
+static void link_to_thread(struct lane *lane, struct env_thread *thread)
 {
-	(void)ctx;
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		if (env_is_self(env_load_relaxed(&pool->lane_thread[i])))
-			env_store_release(&pool->lane_thread[i], 0);
+	lane->next = thread->lanes;
+	lane->at = &thread->lanes;
+	if (lane->next)
+		lane->next->at = &lane->next;
+	thread->lanes = lane;
 }
 
+static void unlink_from_thread(struct lane *lane)
+{
+	*lane->at = lane->next;
+	if (lane->next)
+		lane->next->at = lane->at;
+}
+
+/* Release: with what it did to them. */
 void returns_thread_ends(struct env_thread *thread)
 {
-	(void)thread;
-	pools_each(leave_lanes, NULL);
+	struct lane *lane;
+
+	lane_mine = (struct lane_mine){ .lane = LANE_NEVER };
+	env_lock(&lanes_lock);
+	while ((lane = thread->lanes)) {
+		unlink_from_thread(lane);
+		env_store_release(lane->thread, 0);
+	}
+	env_unlock(&lanes_lock);
 }
 
-/* The calling thread's, or NULL. A lane stays with its thread as long as there are both. */
+/* The pool's, i-th: a lane that is nobody's, or a new one; NULL: there is no memory. Lock held. */
+static struct lane *lane_at(struct pp_pool *pool, unsigned i)
+{
+	struct lane *lane = pool->lane[i];
+
+	if (lane)
+		return lane;
+	lane = env_zalloc(sizeof *lane);
+	if (!lane)
+		return NULL;
+	lane->thread = &pool->lane_thread[i];
+	env_store_release(&pool->lane[i], lane);
+	env_or_seq_cst(&pool->lanes, 1ull << i); /* release: pairs with the loads of `lanes` */
+	return lane;
+}
+
+/*
+ * Acquire: what the thread before did to the lane came before. A put doesn't wait: while somebody
+ * else is at the lists it goes without a lane.
+ */
+static struct lane *take_lane(struct pp_pool *pool, uint64_t self, struct env_thread *thread)
+{
+	struct lane *lane = NULL;
+	unsigned i = 0;
+
+	if (!env_trylock(&lanes_lock))
+		return NULL;
+	while (i < POOL_LANES && env_load_acquire(&pool->lane_thread[i]))
+		i++;
+	if (i < POOL_LANES)
+		lane = lane_at(pool, i);
+	if (lane) {
+		thread->at_end = returns_thread_ends;
+		link_to_thread(lane, thread);
+		env_store_relaxed(&pool->lane_thread[i], self);
+	}
+	env_unlock(&lanes_lock);
+	return lane;
+}
+
+/* The calling thread's, or NULL. */
 static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
 {
-	struct env_thread *thread_record = env_thread();
-	uint64_t self = env_self();
+	uint64_t self = env_self(), all = env_load_acquire(&pool->lanes);
+	struct env_thread *thread;
+	struct lane *lane = NULL;
 
-	if (!thread_record)
-		return NULL; /* who would give the lane up? */
-	thread_record->at_end = returns_thread_ends;
-	for (unsigned i = 0; i < POOL_LANES; i++) {
-		uint64_t thread = env_load_relaxed(&pool->lane_thread[i]);
+	if (lane_mine.lane == LANE_NEVER)
+		return NULL;
+	for (uint64_t left = all; left && !lane; left &= left - 1) { /* it may have one already */
+		unsigned i = (unsigned)__builtin_ctzll(left);
 
-		/* acquire: what the thread before us did to the lane came before (leave_lanes) */
-		if (!thread && env_cas_acq_rel(&pool->lane_thread[i], &thread, self))
-			thread = self;
-		if (thread == self) {
-			lane_mine = (struct lane_mine){ pool, &pool->lane_thread[i], &pool->lane[i] };
-			return lane_mine.lane;
-		}
+		if (env_load_relaxed(&pool->lane_thread[i]) == self)
+			lane = env_load_relaxed(&pool->lane[i]);
 	}
-	return NULL;
+	if (!lane) {
+		thread = env_thread();
+		lane = thread ? take_lane(pool, self, thread) : NULL;
+	}
+	if (lane)
+		lane_mine = (struct lane_mine){ pool, lane->thread, lane };
+	return lane;
+}
+
+/* The pool goes, and its lanes with it. */
+void returns_end(struct pp_pool *pool)
+{
+	for (uint64_t left = pool->lanes; left; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(left);
+
+		env_lock(&lanes_lock);
+		if (pool->lane_thread[i])
+			unlink_from_thread(pool->lane[i]);
+		pool->lane_thread[i] = 0;
+		env_unlock(&lanes_lock);
+		env_free(pool->lane[i]);
+	}
+	pool->lanes = 0;
 }
 
 bool lane_raced(struct pp_gate *gate)
@@ -192,19 +275,37 @@ unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsign
 	return lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
 }
 
+/*
+ * The places that the owner takes from, as bits: the lanes that there are, those that nobody has,
+ * too, and the ring.
+ */
+#define RING_BIT POOL_LANES
+
+static uint64_t places(struct pp_pool *pool)
+{
+	return env_load_acquire(&pool->lanes) | 1ull << RING_BIT;
+}
+
+/* In turn: what comes behind the last place first, so that a full lane starves nobody. */
 unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
-	unsigned k = 0;
+	uint64_t all = places(pool), behind = all & (~0ull << pool->turn);
+	unsigned k = 0, i;
 
-	for (unsigned i = 0; i < POOL_LANES && k < n; i++) /* those that nobody has, too */
-		k += lane_take(&pool->lane[i], out + k, n - k);
-	return k < n ? k + ring_take(&pool->ring, out + k, n - k) : k;
+	for (unsigned half = 0; half < 2; half++, behind = all & ~behind)
+		for (uint64_t left = behind; left && k < n; left &= left - 1) {
+			i = (unsigned)__builtin_ctzll(left);
+			k += i == RING_BIT ? ring_take(&pool->ring, out + k, n - k)
+					   : lane_take(pool->lane[i], out + k, n - k);
+			pool->turn = (i + 1) % (RING_BIT + 1);
+		}
+	return k;
 }
 
 void returns_drain(struct pp_pool *pool)
 {
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		lane_drain(&pool->lane[i]);
+	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
+		lane_drain(pool->lane[__builtin_ctzll(left)]);
 	ring_drain(&pool->ring);
 }
 
@@ -212,8 +313,11 @@ bool returns_are_few(struct pp_pool *pool)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		n += env_load_relaxed(&pool->lane[i].told) - pool->lane[i].head;
+	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1) {
+		const struct lane *lane = pool->lane[__builtin_ctzll(left)];
+
+		n += env_load_relaxed(&lane->told) - lane->head;
+	}
 	/* a lane of which more was taken than was told of counts below 0 */
 	return (int64_t)(n + env_load_relaxed(&pool->ring.tail) - pool->ring.head) < (int64_t)POOL_FEW;
 }
@@ -222,8 +326,8 @@ uint64_t returns_total(struct pp_pool *pool)
 {
 	uint64_t n = env_load_relaxed(&pool->ring.tail);
 
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		n += env_load_relaxed(&pool->lane[i].tail);
+	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
+		n += env_load_relaxed(&pool->lane[__builtin_ctzll(left)]->tail);
 	return n;
 }
 
@@ -232,8 +336,13 @@ uint64_t returns_count(struct pp_pool *pool)
 	uint64_t taken = env_load_relaxed(&pool->ring.head);
 	uint64_t total;
 
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		taken += env_load_relaxed(&pool->lane[i].head);
+	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
+		taken += env_load_relaxed(&pool->lane[__builtin_ctzll(left)]->head);
 	total = returns_total(pool); /* looked at second: not behind what was taken */
 	return total > taken ? total - taken : 0;
+}
+
+uint64_t returns_bytes(const struct pp_pool *pool)
+{
+	return (uint64_t)__builtin_popcountll(env_load_relaxed(&pool->lanes)) * sizeof(struct lane);
 }

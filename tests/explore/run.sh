@@ -72,7 +72,7 @@ breaks drain_leaves_lane batch-unbind 'touches freed memory' \
 	$returns '/^static void lane_drain/,/^}/s/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
 breaks tail_overtakes_page refill 'signal 11' src/pool/pool.h 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'
 breaks left_lane_skipped lane-handed-on 'a page is lost' \
-	$returns 's/k += lane_take(/if (env_load_relaxed(\&pool->lane_thread[i])) &/'
+	$returns '/^unsigned returns_take/,/^}/s/: lane_take(/: !env_load_relaxed(\&pool->lane_thread[i]) ? 0 &/'
 breaks pool_touched_after_push remote-destroy 'data race: free' \
 	src/pool/pool.h 's/env_store_release(&lane->tail, tail + k);/& env_store_relaxed(\&lane->tail, tail + k);/'
 breaks slot_not_emptied ring-full 'twice' $returns '/^static unsigned ring_take/,/^}/s/env_store_relaxed(&ring->slot.*;//'

@@ -181,6 +181,7 @@ static void nothing_is_left(const char *path, unsigned debug)
 	for (unsigned i = 0; i < 60; i++) {
 		if (i == 10) { /* what the C library keeps is there by now */
 			before = mallinfo2();
+			malloc_trim(0);
 			was = mapped();
 		}
 		comes_and_goes(path, debug);
@@ -188,7 +189,9 @@ static void nothing_is_left(const char *path, unsigned debug)
 	after = mallinfo2();
 	check_eq(after.uordblks - before.uordblks, 0, "50 times loaded and unloaded, debug mode %u: "
 		 "no byte is left", debug);
-	check_eq(mapped() - was, 0, "nor is any mapped");
+	malloc_trim(0); /* the heap may differ by a page; what is left each time makes 50 and more */
+	if (!check(mapped() < was + 50 * 4096, "nor is any mapped"))
+		printf("# %" PRIu64 " bytes more\n", mapped() - was);
 }
 
 /* Handlers of the library's that are called afterwards would be in memory that is gone. */
@@ -210,7 +213,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		tap_skip_all("no shared library is given");
 	if (!getenv("GLIBC_TUNABLES")) { /* what is freed counts as used as long as it is in there */
-		setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
+		setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1", 1);
 		execv("/proc/self/exe", argv);
 	}
 	pthread_barrier_init(&meet, NULL, 2);

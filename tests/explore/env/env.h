@@ -68,7 +68,7 @@ int env_place(void **out, uint32_t *number, size_t bytes);
 #define env_is_self(number) ((number) == thread_self())
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* scenarios do it themselves */
-	void *lanes;
+	struct lane *lanes;
 };
 struct env_thread *env_thread(void);
 #define env_unloads() false
