@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../whole.h"
 #include "sheet.h"
 
 #define RING 512u        /* descriptors of each ring, 8 KiB; one stays free: full isn't empty */
@@ -300,6 +301,19 @@ static uint64_t *unfit(struct pp_net_stats *stats, unsigned pieces, uint64_t byt
 	return pieces > E1000E_TX_PIECES ? &stats->tx_malformed : NULL;
 }
 
+/* Post a packet, made whole. False: it can't be. */
+static bool tx_whole(struct e1000e *e, const struct pp_net_seg *seg, unsigned n)
+{
+	struct pp_net_seg head = *seg;
+
+	if (whole_is_not(seg) && whole_make(&head, seg + 1, n))
+		return false;
+	tx_post(e, &head);
+	for (unsigned i = 1; i < n; i++)
+		tx_post(e, &seg[i]);
+	return true;
+}
+
 static unsigned e1000e_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
 {
 	struct e1000e *e = e1000e_of(q);
@@ -311,10 +325,10 @@ static unsigned e1000e_send(struct port_queue *q, const struct pp_net_seg *seg, 
 
 		if (!why && e->tx_posted + k - e->tx_done > RING - 1)
 			break;
+		if (!why && !tx_whole(e, &seg[taken], k))
+			why = &q->stats.tx_malformed;
 		if (why)
 			port_refuse(seg + taken, k, why);
-		for (unsigned i = taken; i < taken + k && !why; i++)
-			tx_post(e, &seg[i]);
 		packets += !why;
 		taken += k;
 	}

@@ -15,6 +15,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "../port.h"
+#include "../whole.h"
 #include "model.h"
 
 #include <errno.h>
@@ -195,6 +196,19 @@ static void tx_post(struct soft_net *s, const struct pp_net_seg *seg)
 	s->tx_page[s->tx_posted++ % RING] = seg->page;
 }
 
+/* Post a packet, made whole. False: it can't be. */
+static bool tx_packet(struct soft_net *s, const struct pp_net_seg *seg, unsigned n)
+{
+	struct pp_net_seg head = *seg;
+
+	if (whole_is_not(seg) && whole_make(&head, seg + 1, n))
+		return false;
+	tx_post(s, &head);
+	for (unsigned i = 1; i < n; i++)
+		tx_post(s, &seg[i]);
+	return true;
+}
+
 static unsigned soft_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
 {
 	struct soft_net *s = soft_of(q);
@@ -203,16 +217,13 @@ static unsigned soft_send(struct port_queue *q, const struct pp_net_seg *seg, un
 
 	/* whole packets only: when there is room for the last piece */
 	while (s->tx && (k = port_packet(seg + taken, n - taken))) {
-		if (k > RING) {
-			port_refuse(seg + taken, k, &q->stats.tx_malformed);
-			taken += k;
-			continue;
-		}
-		if (s->tx_posted + k - s->tx_done > RING)
+		if (k <= RING && s->tx_posted + k - s->tx_done > RING)
 			break;
-		while (k--)
-			tx_post(s, &seg[taken++]);
-		packets++;
+		if (k <= RING && tx_packet(s, seg + taken, k))
+			packets++;
+		else
+			port_refuse(seg + taken, k, &q->stats.tx_malformed);
+		taken += k;
 	}
 	port_count(&q->stats.tx_taken, packets);
 	if (s->tx_posted != begun)
