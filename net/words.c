@@ -140,7 +140,7 @@ static int soft_setting(struct port_words *w, const char *key, const char *value
 		return 0;
 	return wrong(error, "the soft device can't take \"%.150s%s%.150s\"; it takes pcap=FILE, "
 		     "loop=N, rate=PPS, mask=32..64, incoherent, invalidate=strict|deferred, rogue, "
-		     "lies, gone=N, wire=FILE", key, value ? "=" : "", value ? value : "");
+		     "lies, gone=N, wire=FILE (a comma in a name is written \\,)", key, value ? "=" : "", value ? value : "");
 }
 
 static int soft_words(struct port_words *w, char *text, char *error)

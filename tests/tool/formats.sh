@@ -71,8 +71,8 @@ for file in "$in/pcap-ns-gz-le" "$in/pcapng-ns-gz-be" "$in/pcapng-ns-sections-le
 done
 run capture -d "soft:pcap=$in/ns.want" -w "$dir/a,b"
 check "a comma in the output's name" eval 'exited 0 && cmp "$in/ns.want" "$dir/a,b"'
-check "... and in the input's" captures "$dir/a,b" "$in/ns.want" ""
-check "... with a setting behind it" captures "$dir/a,b" "$in/ns.want" ,mask=40
+run capture -d "soft:pcap=$dir/a,b" -w "$out"
+check "... in the input's: how is told" eval 'exited 2 && grep -qF "\\," "$dir/err"'
 check "... with a backslash" captures "$dir/a\\,b" "$in/ns.want" ,mask=40
 run replay -d "soft:wire=$dir/c\\,d,mask=40" -r "$dir/a,b"
 check "... and in the wire's" eval 'exited 0 && cmp "$in/ns.want" "$dir/c,d"'
