@@ -23,9 +23,9 @@
 struct options {
 	const char *device, *file, *page;
 	uint64_t count;  /* 0: all */
-	uint64_t hold, max_pages;
+	uint64_t hold, max_pages, snaplen;
 	uint64_t unbind_after, remove_after; /* 0: never */
-	bool rebind, json, unwatched;
+	bool rebind, json, unwatched, pcapng;
 };
 
 /* Segments received and not yet handed to the writer, oldest first: a ring. */
@@ -182,6 +182,21 @@ static void note_pool(struct capture *c)
 	c->report.page_bytes_mapped = s.bytes_mapped;
 }
 
+/* The same for who reads the capture, where its format has a place for it. */
+static void note_end(struct capture *c, bool gone)
+{
+	struct pp_device_stats dev;
+	struct pp_net_stats s;
+	char comment[120];
+
+	pp_net_stats(c->nic, PP_NET_ALL_QUEUES, &s, sizeof s);
+	pp_device_stats(pp_net_device(c->nic, 0), &dev, sizeof dev);
+	snprintf(comment, sizeof comment, "%s, with %llu pages in flight",
+		 gone ? "the device was removed" : "the driver was unbound",
+		 (unsigned long long)dev.in_flight_at_unbind);
+	writer_note(c->writer, comment, s.rx_packets, s.rx_missed + s.rx_dropped + s.rx_refused);
+}
+
 /*
  * End the binding: by unbind or, when the device has gone, by surprise removal. The first
  * time is what the report is about.
@@ -201,6 +216,7 @@ static void end_binding(struct capture *c, bool gone)
 	else
 		pp_net_unbind(c->nic);
 	look(c, true);
+	note_end(c, gone);
 	timeline_mark(c->timeline, gone ? "removed by surprise" : c->done ? "end: unbound" : "unbound");
 	report_left(&c->report, dev);
 	pp_device_stats(dev, &stats, sizeof stats);
@@ -411,6 +427,27 @@ static int settle(struct capture *c)
 	return c->status;
 }
 
+static bool ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+static int begin_file(struct capture *c)
+{
+	const char *name = c->info.name;
+	struct writer_params p = {
+		.link_type = capfile_link_type(c->info.link_type),
+		.pcapng = c->opt.pcapng || ends_in(c->opt.file, ".pcapng"),
+		/* what others call it */
+		.interface = !strncmp(name, "xdp:", 4) || !strncmp(name, "vfio:", 5) ? strchr(name, ':') + 1 : name,
+		.cut_at = c->opt.snaplen > UINT32_MAX ? 0 : (uint32_t)c->opt.snaplen,
+	};
+
+	return writer_begin(c->writer, &p);
+}
+
 /*
  * What can be refused comes first, and what can't be undone last: that the file, which may have
  * something in it, is emptied.
@@ -423,7 +460,7 @@ static bool begin(struct capture *c)
 		return false;
 	if (!writer_open(&c->writer, c->opt.file)) {
 		if (bind_device(c)) {
-			if (!writer_begin(c->writer, capfile_link_type(c->info.link_type)))
+			if (!begin_file(c))
 				return true;
 			c->closed = true;
 			pp_net_unbind(c->nic);
@@ -495,6 +532,10 @@ int capture_main(int argc, char **argv)
 		  DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &c.opt.device },
 		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
 		  OPTION_STRING, &c.opt.file },
+		{ "pcapng", 0, NULL, "as pcapng, also if the name doesn't end in .pcapng", OPTION_FLAG,
+		  &c.opt.pcapng },
+		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it", OPTION_SIZE,
+		  &c.opt.snaplen },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
 		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
 		  &c.opt.hold },

@@ -23,8 +23,23 @@ struct replay {
 	struct capfile *file;
 	int stop_fd;
 	char error[CAPFILE_ERROR];
+	bool wire;        /* what is sent goes to a wire, which knows packets' bytes only */
+	unsigned fcs_len; /* bytes that the wire adds itself */
+	uint64_t cut;     /* packets of which the file has not all bytes */
 	struct report report;
 };
+
+/* On a wire: not what it adds itself, and the file may have less than there was. */
+static void for_wire(struct replay *r, struct capfile_packet *p)
+{
+	uint32_t fcs = p->len == p->wire_len ? r->fcs_len : 0;
+
+	if (!r->wire)
+		return;
+	r->cut += p->len < p->wire_len;
+	p->len -= fcs < p->len ? fcs : p->len;
+	p->wire_len = p->len;
+}
 
 /* Copy a packet into pages of the driver's. Segments, or a negative errno. */
 static int fill(struct replay *r, const struct capfile_packet *p, struct pp_net_seg *seg)
@@ -146,6 +161,7 @@ static int play(struct replay *r)
 		ret = capfile_next(r->file, &p, r->error);
 		if (ret != 1)
 			break;
+		for_wire(r, &p);
 		status = send_packet(r, &p);
 	}
 	if (ret < 0 && !stop_asked()) {
@@ -242,6 +258,9 @@ static int run(struct replay *r)
 		    (unsigned long long)left_out(&s));
 		status = EXIT_ERROR;
 	}
+	if (r->cut)
+		say("%llu packets were sent cut: the file has only the first bytes of them",
+		    (unsigned long long)r->cut);
 	r->report.end = status == EXIT_LOST ? "device lost" :
 			status != EXIT_OK   ? "failed" :
 			stop_asked()        ? "interrupted" :
@@ -292,7 +311,12 @@ int replay_main(int argc, char **argv)
 		say("%s", r.error);
 		return EXIT_ERROR;
 	}
+	r.wire = strcmp(r.device, "soft") && strncmp(r.device, "soft:", 5);
 	wish.dlt = capfile_dlt(r.file);
+	if (r.wire) {
+		r.fcs_len = capfile_fcs_len(wish.dlt);
+		wish.dlt = CAPFILE_DLT(wish.dlt);
+	}
 	wish.reads = r.path;
 	wish.send_only = true;
 	if (device_open(&r.nic, r.device, &wish, &usage)) {

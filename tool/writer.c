@@ -2,26 +2,26 @@
  * writer.c - a capture file, written straight from the pool's pages (aio.h). Only small packets
  * are copied first: two vectors cost the kernel more than a few cache lines cost us.
  *
- * The file is pcap with nanosecond stamps, in this machine's byte order. Packets are
- * gathered into batches; a batch is one vectored write at its own place in the file and
- * begins and ends between packets. So, whatever fails, the file can be cut where the
- * last packet before the failure ends, and is valid.
+ * Packets are gathered into batches; a batch is one vectored write at its own place in the file
+ * and begins and ends between packets. So, whatever fails, the file can be cut where the last packet
+ * before the failure ends, and is valid.
  *
- * What isn't a regular file (a pipe), or is one to be appended to, is written one batch
- * after the other.
+ * What isn't a regular file (a pipe), or is one to be appended to, is written one batch after the
+ * other.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "writer.h"
 
 #include "aio.h"
+#include "format.h"
 
 #include <capfile.h>
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BATCHES 32u
@@ -32,24 +32,24 @@
 #define SNAPLEN 262144u /* what readers expect; the header says more when a packet is longer */
 #define PATIENCE_MS 1000 /* when the run is to end: after that we say that a reader doesn't read */
 
-struct file_header {
-	uint32_t magic;
-	uint16_t major, minor;
-	int32_t zone;
-	uint32_t sigfigs, snaplen, link_type;
-};
+#define TAGGED 16u /* two addresses and a VLAN tag */
+#define HEAD (FORMAT_HEAD + TAGGED)
+#define IS_NOTE (1u << 31)
 
-struct record {
-	uint32_t sec, nsec, len, wire_len;
+/* What stands in front of a packet's bytes in its pages, and behind them. */
+struct frame {
+	uint8_t head[HEAD], tail[FORMAT_TAIL];
+	unsigned head_len, tail_len;
 };
 
 struct batch {
-	struct record record[BATCH_PACKETS];
-	char copy[BATCH_PACKETS * (sizeof(struct record) + COPY_BYTES)]; /* records and packets */
+	uint32_t size[BATCH_PACKETS]; /* of each frame, in the file; IS_NOTE: it is no packet */
+	struct frame frame[BATCH_PACKETS]; /* of packets that aren't copied */
+	char copy[BATCH_PACKETS * (HEAD + COPY_BYTES + FORMAT_TAIL)]; /* small packets, notes */
 	unsigned copied; /* bytes of it in use */
 	struct iovec iov[BATCH_IOV];
 	struct pp_page *page[BATCH_IOV];
-	unsigned n_packets, n_iov, n_pages;
+	unsigned n_frames, n_iov, n_pages;
 	unsigned iov_done; /* vectors written whole */
 	uint64_t offset, bytes, written;
 	enum { FREE, OPEN, BUSY, DONE, FAILED } state;
@@ -67,11 +67,23 @@ struct writer {
 	unsigned n_busy;
 	struct pp_page *copied[64]; /* pages whose packets have been copied, to be put together */
 	unsigned n_copied;
+	bool ng;
+	uint32_t cut_at;  /* bytes of each packet that are written; 0: all */
 	uint32_t snaplen; /* as the file's header says */
+	uint64_t begun_ns; /* since the epoch */
+	uint64_t late;    /* packets whose time the file can't tell */
 	uint64_t end;     /* where the next batch goes */
 	uint64_t packets; /* of the batches that are whole and in front */
 	uint64_t valid;   /* bytes of the file that are whole */
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 static struct batch *batch_at(struct writer *w, unsigned i)
 {
@@ -108,8 +120,10 @@ static unsigned whole_packets(const struct batch *b, uint64_t written, uint64_t 
 	unsigned n = 0;
 
 	*bytes = 0;
-	while (n < b->n_packets && *bytes + sizeof(struct record) + b->record[n].len <= written)
-		*bytes += sizeof(struct record) + b->record[n++].len;
+	for (unsigned i = 0; i < b->n_frames && *bytes + (b->size[i] & ~IS_NOTE) <= written; i++) {
+		*bytes += b->size[i] & ~IS_NOTE;
+		n += !(b->size[i] & IS_NOTE);
+	}
 	return n;
 }
 
@@ -220,7 +234,7 @@ static void dispatch(struct writer *w)
 		struct batch *b = batch_at(w, i);
 		bool may_wait = w->serial || i == w->n - 1;
 
-		if (b->state != OPEN || !b->n_packets || (may_wait && w->n_busy))
+		if (b->state != OPEN || !b->n_frames || (may_wait && w->n_busy))
 			continue;
 		if (w->failed) {
 			b->state = FAILED;
@@ -251,13 +265,13 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 {
 	struct batch *b = w->n ? batch_at(w, w->n - 1) : NULL;
 
-	if (b && b->state == OPEN && b->n_packets < BATCH_PACKETS &&
-	    b->n_iov + n + 1 <= BATCH_IOV && b->bytes < BATCH_BYTES)
+	if (b && b->state == OPEN && b->n_frames < BATCH_PACKETS &&
+	    b->n_iov + n + 2 <= BATCH_IOV && b->bytes < BATCH_BYTES)
 		return b;
 	while (w->n == BATCHES)
 		step(w, true);
 	b = batch_at(w, w->n++);
-	b->n_packets = b->n_iov = b->n_pages = b->iov_done = b->copied = 0;
+	b->n_frames = b->n_iov = b->n_pages = b->iov_done = b->copied = 0;
 	b->bytes = b->written = 0;
 	b->offset = w->end;
 	b->state = OPEN;
@@ -270,88 +284,181 @@ static char *bytes_of(const struct pp_net_seg *seg)
 	return (char *)pp_page_addr(seg->page) + seg->offset;
 }
 
-/* The record goes before the packet, into the page: one vector. */
-static void add_in_place(struct batch *b, struct record *r, const struct pp_net_seg *seg)
+static void add_vector(struct batch *b, void *bytes, size_t len)
 {
-	char *at = bytes_of(seg) - sizeof *r;
-
-	r->len = seg->len;
-	memcpy(at, r, sizeof *r);
-	b->iov[b->n_iov++] = (struct iovec){ at, sizeof *r + seg->len };
-	b->page[b->n_pages++] = seg->page;
+	if (len)
+		b->iov[b->n_iov++] = (struct iovec){ bytes, len };
 }
 
-/* The record and the packet's pages, as vectors of their own. */
-static void add_by_reference(struct batch *b, struct record *r, const struct pp_net_seg *seg, unsigned n)
+/* A packet on its way into a batch. */
+struct packet {
+	struct pp_net_seg first; /* the rest are `seg` */
+	const struct pp_net_seg *seg;
+	unsigned n;
+	uint32_t len; /* bytes of its pages that are to be written */
+	struct frame *frame;
+};
+
+/* The head goes before the packet, into the page: one vector with it. */
+static void add_in_place(struct batch *b, const struct packet *p)
 {
-	b->iov[b->n_iov++] = (struct iovec){ r, sizeof *r };
-	for (unsigned i = 0; i < n; i++) {
-		r->len += seg[i].len;
-		if (seg[i].len)
-			b->iov[b->n_iov++] = (struct iovec){ bytes_of(&seg[i]), seg[i].len };
-		b->page[b->n_pages++] = seg[i].page;
+	struct frame *f = p->frame;
+	char *at = bytes_of(&p->first) - f->head_len;
+
+	memcpy(at, f->head, f->head_len);
+	add_vector(b, at, f->head_len + p->len);
+	add_vector(b, f->tail, f->tail_len);
+	b->page[b->n_pages++] = p->first.page;
+}
+
+/* The head, the packet's pages, the tail as vectors of their own. */
+static void add_by_reference(struct batch *b, const struct packet *p)
+{
+	struct frame *f = p->frame;
+	uint32_t left = p->len;
+
+	add_vector(b, f->head, f->head_len);
+	for (unsigned i = 0; i < p->n; i++) {
+		const struct pp_net_seg *seg = i ? &p->seg[i] : &p->first;
+		uint32_t here = seg->len < left ? seg->len : left;
+
+		add_vector(b, bytes_of(seg), here);
+		b->page[b->n_pages++] = seg->page;
+		left -= here;
 	}
+	add_vector(b, f->tail, f->tail_len);
 }
 
-/* Both copied, behind what was copied last: if nothing came in between it is the same vector. */
-static void add_by_copy(struct writer *w, struct batch *b, struct record *r, const struct pp_net_seg *seg)
+static char *append(char *at, const void *bytes, size_t n)
 {
-	char *at = b->copy + b->copied;
+	memcpy(at, bytes, n);
+	return at + n;
+}
+
+/* All copied, behind what was copied last: if nothing came in between it is the same vector. */
+static void add_by_copy(struct batch *b, const struct frame *f, const void *bytes, uint32_t len)
+{
+	char *at = b->copy + b->copied, *end = append(at, f->head, f->head_len);
 	struct iovec *last = b->n_iov ? &b->iov[b->n_iov - 1] : NULL;
 
-	r->len = seg->len;
-	memcpy(at, r, sizeof *r);
-	memcpy(at + sizeof *r, bytes_of(seg), seg->len);
-	b->copied += sizeof *r + seg->len;
+	end = append(append(end, bytes, len), f->tail, f->tail_len);
+	b->copied += (unsigned)(end - at);
 	if (last && (char *)last->iov_base + last->iov_len == at)
-		last->iov_len += sizeof *r + seg->len;
+		last->iov_len += (size_t)(end - at);
 	else
-		b->iov[b->n_iov++] = (struct iovec){ at, sizeof *r + seg->len };
-	w->copied[w->n_copied++] = seg->page;
+		add_vector(b, at, (size_t)(end - at));
+}
+
+static void put_later(struct writer *w, struct pp_page *page)
+{
+	w->copied[w->n_copied++] = page;
 	if (w->n_copied == sizeof w->copied / sizeof w->copied[0])
 		put_copied(w);
 }
 
 /* A packet is longer than the header says: who reads the file would cut it. */
-static void raise_snaplen(struct writer *w, const struct pp_net_seg *seg, unsigned n)
+static void raise_snaplen(struct writer *w, uint32_t len)
 {
-	uint32_t len = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		len += seg[i].len;
-	if (len <= w->snaplen)
-		return;
 	if (!w->out.regular || w->out.append) {
 		say("a packet of %u bytes is longer than the header of %s says, which is on its way already: "
 		    "readers may cut it to %u", len, w->out.name, w->snaplen);
 		w->snaplen = UINT32_MAX; /* said once */
-	} else if (pwrite(w->out.fd, &len, sizeof len, (off_t)w->out.base +
-			  (off_t)offsetof(struct file_header, snaplen)) != (ssize_t)sizeof len) {
+	} else if (pwrite(w->out.fd, &len, sizeof len, (off_t)w->out.base + FORMAT_PCAP_SNAPLEN_AT) !=
+		   (ssize_t)sizeof len) {
 		fail(w, errno);
 	} else {
 		w->snaplen = len;
 	}
 }
 
+/*
+ * A tag that the interface took out goes where it was, behind the addresses: all that is in the
+ * frame's head then. Returns how many bytes of the packet are.
+ */
+static uint32_t restore_tag(struct packet *p, uint8_t *at)
+{
+	struct pp_net_seg *seg = &p->first;
+	const uint8_t tag[4] = { (uint8_t)(seg->vlan_tpid >> 8), (uint8_t)seg->vlan_tpid,
+				 (uint8_t)(seg->vlan_tci >> 8), (uint8_t)seg->vlan_tci };
+
+	if (!(seg->flags & PP_NET_VLAN) || seg->len < 12)
+		return 0;
+	memcpy(at, bytes_of(seg), 12);
+	memcpy(at + 12, tag, 4);
+	seg->offset += 12;
+	seg->len -= 12;
+	seg->room += 12;
+	return TAGGED;
+}
+
+/* What is to be written of a packet, and its frame. Returns bytes in the file. */
+static uint32_t make_frame(struct writer *w, struct packet *p)
+{
+	unsigned head_len = w->ng ? FORMAT_HEAD : 16;
+	uint32_t tagged = restore_tag(p, p->frame->head + head_len), len = tagged;
+	uint32_t wire = p->first.wire_len;
+
+	for (unsigned i = 0; i < p->n; i++)
+		len += i ? p->seg[i].len : p->first.len;
+	if (tagged && wire < len)
+		wire = len;
+	if (w->cut_at && len > w->cut_at)
+		len = w->cut_at;
+	if (tagged > len)
+		tagged = len;
+	if (len > w->snaplen && w->snaplen)
+		raise_snaplen(w, len);
+	w->late += !format_can_tell(w->ng, p->first.time_ns);
+	p->len = len - tagged;
+	p->frame->head_len = tagged + format_head(w->ng, p->frame->head, p->first.time_ns, len, wire);
+	p->frame->tail_len = format_tail(w->ng, p->frame->tail, len);
+	return p->frame->head_len + p->len + p->frame->tail_len;
+}
+
 static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned n)
 {
 	struct batch *b = open_batch(w, n);
-	struct record *r = &b->record[b->n_packets++];
+	struct packet p;
+	struct frame here; /* of one that is copied */
+	uint32_t size;
 
-	*r = (struct record){
-		.sec = (uint32_t)(seg->time_ns / 1000000000u),
-		.nsec = (uint32_t)(seg->time_ns % 1000000000u),
-		.wire_len = seg->wire_len,
+	p.first = *seg;
+	p.seg = seg;
+	p.n = n;
+	p.frame = n == 1 && seg->len <= COPY_BYTES ? &here : &b->frame[b->n_frames];
+	size = make_frame(w, &p);
+	b->size[b->n_frames++] = size;
+	b->bytes += size;
+	w->end += size;
+	if (n == 1 && p.len <= COPY_BYTES) {
+		add_by_copy(b, p.frame, bytes_of(&p.first), p.len);
+		put_later(w, seg->page);
+	} else if (n == 1 && p.first.room >= p.frame->head_len) {
+		add_in_place(b, &p);
+	} else {
+		add_by_reference(b, &p);
+	}
+}
+
+void writer_note(struct writer *w, const char *comment, uint64_t received, uint64_t dropped)
+{
+	struct format_note note = {
+		.comment = comment, .begun_ns = w->begun_ns, .now_ns = now_ns(),
+		.received = received, .dropped = dropped,
 	};
-	raise_snaplen(w, seg, n);
-	if (n == 1 && seg->len <= COPY_BYTES)
-		add_by_copy(w, b, r, seg);
-	else if (n == 1 && seg->room >= sizeof *r)
-		add_in_place(b, r, seg);
-	else
-		add_by_reference(b, r, seg, n);
-	b->bytes += sizeof *r + r->len;
-	w->end += sizeof *r + r->len;
+	uint8_t bytes[FORMAT_NOTE];
+	struct frame none = { .head_len = 0 };
+	struct batch *b;
+	unsigned size;
+
+	if (!w->ng)
+		return;
+	b = open_batch(w, 1);
+	size = format_note(&note, bytes);
+	b->size[b->n_frames++] = size | IS_NOTE;
+	b->bytes += size;
+	w->end += size;
+	add_by_copy(b, &none, bytes, size);
 }
 
 void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n)
@@ -410,25 +517,25 @@ uint64_t writer_bytes(const struct writer *w)
 	return w->valid;
 }
 
-static int write_header(struct writer *w, uint32_t link_type)
+static int write_header(struct writer *w, const struct writer_params *p)
 {
-	struct file_header h = {
-		.magic = 0xa1b23c4d, /* pcap with nanoseconds */
-		.major = 2,
-		.minor = 4,
-		.link_type = link_type,
-	};
+	uint8_t header[FORMAT_FILE];
+	struct format_file f = { .ng = w->ng, .link_type = p->link_type, .interface = p->interface };
+	unsigned len;
 	ssize_t n;
 
 	/* where it can't be changed any more it has to say the most there can be */
-	w->snaplen = w->serial ? capfile_longest(link_type) : SNAPLEN;
-	h.snaplen = w->snaplen;
-	n = write(w->out.fd, &h, sizeof h);
-	if (n != (ssize_t)sizeof h) {
+	w->snaplen = w->ng ? 0 : w->serial ? capfile_longest(p->link_type) : SNAPLEN;
+	if (p->cut_at)
+		w->snaplen = p->cut_at;
+	f.snaplen = w->snaplen;
+	len = format_file(&f, header);
+	n = write(w->out.fd, header, len);
+	if (n != (ssize_t)len) {
 		say("can't write %s: %s", w->out.name, n < 0 ? strerror(errno) : "no room");
 		return -1;
 	}
-	w->end = w->valid = sizeof h;
+	w->end = w->valid = len;
 	return 0;
 }
 
@@ -467,9 +574,12 @@ int writer_open(struct writer **out, const char *path)
 	return 0;
 }
 
-int writer_begin(struct writer *w, uint32_t link_type)
+int writer_begin(struct writer *w, const struct writer_params *params)
 {
-	return output_begin(&w->out) ? -1 : write_header(w, link_type);
+	w->ng = params->pcapng;
+	w->cut_at = params->cut_at;
+	w->begun_ns = now_ns();
+	return output_begin(&w->out) ? -1 : write_header(w, params);
 }
 
 void writer_abandon(struct writer *w)
@@ -503,7 +613,10 @@ int writer_close(struct writer *w)
 	cut(w);
 	if (w->failed)
 		say("%s; it holds the first %llu packets", w->error, (unsigned long long)w->packets);
-	ret = output_close(&w->out) || w->failed ? -1 : 0;
+	if (w->late)
+		say("%llu packets have a time after 7 February 2106, which pcap can't tell: they are stamped with "
+		    "the last that it can; a file that ends in .pcapng keeps them", (unsigned long long)w->late);
+	ret = output_close(&w->out) || w->failed || w->late ? -1 : 0;
 	writer_free(w);
 	return ret;
 }

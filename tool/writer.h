@@ -15,13 +15,24 @@ struct writer;
 
 /* Open the file, and leave it as it is. 0, or -1: said what is wrong. */
 int writer_open(struct writer **out, const char *path);
+struct writer_params {
+	uint32_t link_type;    /* as capfile_link_type() gives it */
+	bool pcapng;
+	const char *interface; /* its name: pcapng tells it */
+	uint32_t cut_at;       /* bytes of each packet that are written; 0: all */
+};
 /* The run begins: empty the file, write its header. 0, or -1: said what is wrong. */
-int writer_begin(struct writer *w, uint32_t link_type);
+int writer_begin(struct writer *w, const struct writer_params *params);
 /* Instead of writer_close, if the run never began: the file is as it was. NULL is allowed. */
 void writer_abandon(struct writer *w);
 /* Hand over whole packets of up to WRITER_SEGS segments; blocks when much is under way. */
 #define WRITER_SEGS 512u
 void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n);
+/*
+ * A note in the file, behind the packets so far: what the interface has counted, and why it is noted.
+ * Only pcapng has them.
+ */
+void writer_note(struct writer *w, const char *comment, uint64_t received, uint64_t dropped);
 /* The segment will be handed over soon: fetch what of it will be touched. */
 void writer_soon(const struct pp_net_seg *seg);
 /* Send what has been handed over on its way, and put the pages of what is written. */

@@ -361,7 +361,21 @@ limited() {
 	status=$?
 	stopped_by "file too large" "$out"
 }
+# The same for pcapng, whose packets have something behind them.
+limited_pcapng() {
+	local kib=$1
+
+	(
+		ulimit -f "$kib" || exit 99
+		trap '' XFSZ
+		exec "$tool" capture -d "soft:pcap=$real" -w "$dir/x.pcapng" --json "${@:2}" >"$dir/out" 2>"$dir/err"
+	) </dev/null
+	status=$?
+	exited 1 && report && has_packets "$dir/x.pcapng" "${r[packets_written]:-}" &&
+		[ "${r[bytes_written]:-}" = "$(stat -c %s "$dir/x.pcapng")" ]
+}
 for kib in 1 100 1500 2570; do
+	check "a pcapng that may have $kib KiB" limited_pcapng $kib
 	check "a file that may have $kib KiB" limited $kib
 	check "... with most of it held" limited $kib --hold 3000
 done

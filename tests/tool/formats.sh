@@ -181,6 +181,78 @@ cp "$in/ns.want" "$dir/both"
 "$tool" replay -d "soft:wire=$dir/both" -r - <"$dir/both" >"$dir/out" 2>"$dir/err"
 check "... from a file into itself: refused, and it is as it was" cmp "$in/ns.want" "$dir/both"
 
+# ---- pcapng -----------------------------------------------------------------------------------
+
+ng=$dir/out.pcapng
+# as_pcapng FILE OPTION...: the packets are the same, for tcpdump and tshark and for us
+as_pcapng() {
+	local input=$1
+
+	shift
+	run capture -d "soft:pcap=$input" -w "$ng" "$@"
+	exited 0 && same_packets "$input" "$ng" || return 1
+	run capture -d "soft:pcap=$ng" -w "$out"
+	exited 0 && cmp "$input" "$out"
+}
+for name in ns real none; do
+	check "$name as pcapng" as_pcapng "$in/$name.want"
+	check "... some held, and bound again" as_pcapng "$in/$name.want" --hold 100 --unbind-after 50 --rebind
+done
+check "raw as pcapng" as_pcapng "$in/raw.want"
+check "with its check sequences as pcapng" eval 'run capture -d "soft:pcap=$in/fcs.want" -w "$ng" && exited 0 &&
+	run capture -d "soft:pcap=$ng" -w "$out" && exited 0 && cmp "$in/fcs.want" "$out"'
+# The blocks, by a reader that isn't ours.
+run capture -d "soft:pcap=$in/ns.want" -w - --pcapng --hold 30 --unbind-after 50 --rebind
+check "a pcapng's blocks: names, counters, what became of the driver" "$python" -IS - "$dir/out" <<'P'
+import struct, sys
+data = open(sys.argv[1], "rb").read()
+def options(body):
+    found, at = {}, 0
+    while at + 4 <= len(body):
+        code, n = struct.unpack_from("=HH", body, at)
+        if not code:
+            assert at + 4 == len(body)
+            break
+        found[code] = body[at + 4:at + 4 + n]
+        at += 4 + (n + 3) // 4 * 4
+    return found
+at, blocks = 0, []
+while at < len(data):
+    kind, n = struct.unpack_from("=II", data, at)
+    assert n % 4 == 0 and struct.unpack_from("=I", data, at + n - 4)[0] == n, (kind, n)
+    blocks.append((kind, data[at + 8:at + n - 4]))
+    at += n
+assert at == len(data)
+kinds = [k for k, _ in blocks]
+assert kinds[:2] == [0x0A0D0D0A, 1] and kinds.count(6) == 200 and set(kinds) == {0x0A0D0D0A, 1, 5, 6}, kinds
+interface = options(blocks[1][1][8:])
+assert interface[2] == b"soft" and interface[9] == b"\x09", interface
+notes = [options(b[12:]) for k, b in blocks if k == 5]
+assert len(notes) == 2 and b"unbound, with" in notes[0][1], notes
+assert struct.unpack("=Q", notes[-1][4])[0] == 200 and struct.unpack("=Q", notes[-1][5])[0] == 0, notes
+P
+run capture -d "soft:pcap=$in/far" -w "$ng"
+check "a time after 2106 in a pcapng" eval 'exited 0 && same_packets "$in/far" "$ng"'
+run capture -d "soft:pcap=$in/far" -w "$out"
+check "... in a pcap: it is told" eval 'exited 1 && grep -q "1 packets have a time after" "$dir/err" && has_packets "$out" 2'
+
+# ---- cut ----------------------------------------------------------------------------------------
+
+# cut_to N FILE: as editcap cuts them
+cut_to() {
+	local format=nsecpcap
+
+	[ "$2" = "$out" ] || format=pcapng
+	run capture -d "soft:pcap=$in/ns.want" -w "$2" -s "$1"
+	exited 0 && editcap -F $format -s "$1" "$in/ns.want" "$dir/cut" && same_packets "$dir/cut" "$2"
+}
+for n in 1 14 96 256 257 4096 4097 10000 262144; do
+	check "-s $n" cut_to $n "$out"
+	check "-s $n, pcapng" cut_to $n "$ng"
+done
+run capture -d "soft:pcap=$in/ns.want" -w "$out" -s 0
+check "-s 0: all" eval 'exited 0 && cmp "$in/ns.want" "$out"'
+
 # ---- replay --------------------------------------------------------------------------------
 
 # replays INPUT WANT [SETTINGS [OPTION...]]

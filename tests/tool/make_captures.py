@@ -209,6 +209,9 @@ def formats(out):
     write(f"{out}/simple.want", want(simple))
     write(f"{out}/odd.want", want(odd))
     write(f"{out}/fcs.want", want(ns[:20], fcs))
+    # a time that a pcap file can't tell
+    far = [((2**32 + 5) * 10**9 + 7, ns[5][1], ns[5][2]), ((2**32 - 1) * 10**9, ns[6][1], ns[6][2])]
+    write(f"{out}/far", section("<") + interface("<", 9) + b"".join(enhanced("<", t, d, w) for t, d, w in far))
     # eight packets, for what is done many times
     write(f"{out}/few.want", want(ns[5:13]))
     write(f"{out}/none.want", want([]))
