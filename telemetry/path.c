@@ -8,13 +8,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FOLDERS 4u
+#define BEGINS_S 10 /* nobody takes longer from making the socket to listening */
 
 /* The i-th folder for a user's sockets. 0; -ENOENT: there is none; -ENAMETOOLONG. */
 static int folder(char *path, size_t size, uid_t uid, unsigned i)
@@ -91,6 +96,39 @@ static pid_t pid_of(const char *name)
 	return *name >= '1' && *name <= '9' && pid <= 0x7fffffff && !strcmp(end, ".sock") ? (pid_t)pid : 0;
 }
 
+bool path_is_deaf(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct stat st;
+	bool deaf;
+	int fd;
+
+	if (strlen(path) >= sizeof a.sun_path || lstat(path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	strcpy(a.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	deaf = fd >= 0 && connect(fd, (const void *)&a, sizeof a) && errno == ECONNREFUSED;
+	if (fd >= 0)
+		close(fd);
+	return deaf;
+}
+
+/* True if nobody is behind the socket of a process. What one that has ended left is removed. */
+static bool is_left_over(const char *where, pid_t pid)
+{
+	char path[600];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/%d.sock", where, pid);
+	if (!path_is_deaf(path))
+		return false;
+	/* it may have been made just now, by a process that is about to listen */
+	if ((kill(pid, 0) && errno == ESRCH) ||
+	    (!lstat(path, &st) && time(NULL) - st.st_mtime > BEGINS_S))
+		unlink(path);
+	return true;
+}
+
 unsigned pp_telemetry_list(pid_t *pid, unsigned n)
 {
 	unsigned found = 0;
@@ -109,7 +147,7 @@ unsigned pp_telemetry_list(pid_t *pid, unsigned n)
 
 			for (unsigned k = 0; k < found && k < n; k++)
 				known |= pid[k] == p; /* two of the folders may be one */
-			if (known)
+			if (known || is_left_over(where, p))
 				continue;
 			if (found < n)
 				pid[found] = p;

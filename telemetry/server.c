@@ -357,6 +357,7 @@ static int choose_path(struct pp_telemetry *t, const char *path)
 
 	if (!path) {
 		ret = path_folder(dir, sizeof dir - 32);
+		pp_telemetry_list(NULL, 0); /* what others have left there goes */
 		if (!ret)
 			snprintf(t->path, sizeof t->path, "%.*s/%d.sock", (int)sizeof dir - 32, dir,
 				 getpid());
@@ -366,18 +367,6 @@ static int choose_path(struct pp_telemetry *t, const char *path)
 		strcpy(t->path, path);
 	}
 	return ret;
-}
-
-/* True if it is the socket of a process that has ended without removing it. */
-static bool is_stale(const struct sockaddr_un *a)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool stale = fd >= 0 && connect(fd, (const void *)a, sizeof *a) && errno == ECONNREFUSED;
-	struct stat st;
-
-	if (fd >= 0)
-		close(fd);
-	return stale && !lstat(a->sun_path, &st) && S_ISSOCK(st.st_mode);
 }
 
 static int listen_at(struct pp_telemetry *t)
@@ -391,7 +380,7 @@ static int listen_at(struct pp_telemetry *t)
 	if (t->listen_fd < 0 || fchmod(t->listen_fd, 0600))
 		return -errno;
 	ret = bind(t->listen_fd, (void *)&a, sizeof a) ? -errno : 0;
-	if (ret == -EADDRINUSE && is_stale(&a) && !unlink(t->path))
+	if (ret == -EADDRINUSE && path_is_deaf(t->path) && !unlink(t->path))
 		ret = bind(t->listen_fd, (void *)&a, sizeof a) ? -errno : 0;
 	if (ret) {
 		t->path[0] = 0; /* not ours to remove */

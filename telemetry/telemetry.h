@@ -15,6 +15,8 @@ enum request { REQUEST_ALL, REQUEST_TOTALS, REQUESTS };
 
 /* path.c: a folder that is this user's alone, made if need be. 0 or a negative errno. */
 int path_folder(char *path, size_t size);
+/* True if it is a socket that nobody listens at. */
+bool path_is_deaf(const char *path);
 
 /* snapshot.c: one line of JSON, to be freed; NULL: no memory. */
 char *snapshot_text(enum request request, const char *process, uint64_t started_ns);

@@ -33,6 +33,34 @@ watchable() {
 look stat
 check "stat without a process" [ "$status" = 1 ]
 check "... says that there is none" says "no process of this user"
+# Processes that were killed leave their sockets: more of them than stat takes in, of numbers that
+# nobody has.
+leave_sockets() {
+	mkdir -p -m 700 "$dir/run"
+	"$python" -IS - "$dir/run" <<'P'
+import os, socket, sys
+os.chdir(sys.argv[1])
+for pid in range(4194100, 4194200):
+    if not os.path.exists(f"/proc/{pid}"):
+        socket.socket(socket.AF_UNIX).bind(f"{pid}.sock")
+P
+}
+leave_sockets
+is "(100 sockets that nobody listens at)" "$(find "$dir/run" -name '*.sock' | wc -l)" 100
+look stat
+check "stat among sockets of processes that have ended: there is none" says "no process of this user"
+is "... and they are gone" "$(find "$dir/run" -name '*.sock' | wc -l)" 0
+leave_sockets
+in_background capture -d "soft:pcap=$real,loop=0,rate=2000" -w /dev/null
+until_true watchable
+is "a run that begins removes them" "$(ls "$dir/run")" "$child.sock"
+leave_sockets
+look stat
+check "stat looks past them" grep -q "process $child" "$dir/out2"
+kill -KILL "$child"
+finish
+look stat
+is "a killed run's socket goes, too" "$(ls "$dir/run")" ""
 look stat -p 999999999999
 check "a process number that can't be" [ "$status" = 2 ]
 look stat -p $$

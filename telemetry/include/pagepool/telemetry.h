@@ -61,8 +61,9 @@ PP_API const char *pp_telemetry_path(const struct pp_telemetry *telemetry);
 PP_API int pp_telemetry_find(char *path, size_t size, pid_t pid);
 
 /**
- * The processes of this user that have a socket in these folders, whether or not they still
- * run. @return how many there are; the first n are filled in.
+ * The processes of this user that listen at a socket in these folders. Sockets that processes
+ * which have ended left there are removed; pp_telemetry_start does so, too.
+ * @return how many there are; the first n are filled in.
  */
 PP_API unsigned pp_telemetry_list(pid_t *pid, unsigned n);
 
