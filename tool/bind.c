@@ -96,12 +96,16 @@ static bool have_vfio_pci(void)
 /* False: said why it may not be taken from its driver. */
 static bool may_bind(const struct wish *w)
 {
-	char name[64];
+	char name[64], what[400];
 
 	if (!w->force && pci_has_default_route(name, sizeof name, w->address)) {
 		say("%s is left alone: its interface %s carries the default route, and the machine "
 		    "may not be reached any more; --force binds it all the same",
 		    w->address, name);
+		return false;
+	}
+	if (!w->force && pci_in_use(what, sizeof what, w->address)) {
+		say("%s is left alone: %s; --force binds it all the same", w->address, what);
 		return false;
 	}
 	if (!pci_link(name, sizeof name, w->address, "iommu_group")) {
@@ -168,7 +172,7 @@ int bind_main(int argc, char **argv)
 	struct wish w = { 0 };
 	const struct option_def defs[] = {
 		ADDRESS_OPTION(&w),
-		{ "force", 'f', NULL, "even if it carries the default route", OPTION_FLAG,
+		{ "force", 'f', NULL, "even if it is in use: mounted, addressed, routed, opened", OPTION_FLAG,
 		  &w.force },
 		{ 0 },
 	};

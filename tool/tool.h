@@ -143,6 +143,8 @@ int file_write(const char *path, const char *text);
 void dir_each(const char *path, bool (*fn)(const char *name, void *ctx), void *ctx);
 /* True if a network interface of the device, or one on top of it, has a default route. */
 bool pci_has_default_route(char *interface, size_t size, const char *address);
+/* in_use.c: true if something needs the device's driver; *what: "its disk sda1 is mounted on /" */
+bool pci_in_use(char *what, size_t size, const char *address);
 
 /* capture.c, forward.c, replay.c, bind.c, doctor.c: the commands; the exit status */
 int capture_main(int argc, char **argv);
