@@ -268,6 +268,11 @@ static void asked_for(struct capture *c)
 	end(c, remove ? "removed, as asked for" : "unbound, as asked for", EXIT_OK);
 }
 
+static bool silent_soft(const struct capture *c)
+{
+	return !strncmp(c->info.name, "soft", 4) && !strstr(c->opt.device, "pcap=");
+}
+
 /* The device's own doing. Everything that came has been polled. */
 static void look_at_device(struct capture *c, enum pp_net_state state)
 {
@@ -275,7 +280,8 @@ static void look_at_device(struct capture *c, enum pp_net_state state)
 	case PP_NET_RUNNING:
 		break;
 	case PP_NET_END:
-		end(c, "end of input", EXIT_OK);
+		end(c, silent_soft(c) ? "the soft device has no packets: soft:pcap=FILE gives it some" :
+					"end of input", EXIT_OK);
 		break;
 	case PP_NET_FAILED:
 		say("%s", pp_net_error(c->nic));

@@ -547,21 +547,23 @@ static void print_json(const struct forward *f)
 
 static void print(const struct forward *f, FILE *out)
 {
+	char a[GROUPED], b[GROUPED], c[GROUPED], d[GROUPED];
+
 	for (unsigned i = 0; i < 2; i++) {
 		const struct side *s = &f->side[i];
 
-		fprintf(out, "%c to %c    %" PRIu64 " packets, %" PRIu64 " bytes; %" PRIu64 " dropped, %"
-		       PRIu64 " not for the other side\n", s->name, f->side[!i].name, s->packets,
-		       s->bytes, s->dropped, s->filtered);
+		fprintf(out, "%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
+			s->name, f->side[!i].name, grouped(s->packets, a), grouped(s->bytes, b),
+			grouped(s->dropped, c), grouped(s->filtered, d));
 	}
-	fprintf(out, "copied    %" PRIu64 " packets between pools; missed %" PRIu64 " in the devices\n",
-	       f->packets_copied, f->packets_missed);
+	fprintf(out, "copied    %s packets between pools; missed %s in the devices\n",
+		grouped(f->packets_copied, a), grouped(f->packets_missed, b));
 	if (f->devices_lost)
-		fprintf(out, "lost      %" PRIu64 " devices, %" PRIu64 " came back\n", f->devices_lost,
-		       f->devices_back);
-	fprintf(out, "left      %" PRIu64 " mappings, %" PRIu64 " bytes of IOVA; %" PRIu64
-	       " pages leaked; %" PRIu64 " late calls refused\n", f->mappings_left, f->iova_left,
-	       f->pages_leaked, f->late_calls_refused);
+		fprintf(out, "lost      %s devices, %s came back\n", grouped(f->devices_lost, a),
+			grouped(f->devices_back, b));
+	fprintf(out, "left      %s mappings, %s bytes of IOVA; %s pages leaked; %s late calls refused\n",
+		grouped(f->mappings_left, a), grouped(f->iova_left, b), grouped(f->pages_leaked, c),
+		grouped(f->late_calls_refused, d));
 	fprintf(out, "ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->end);
 }
 

@@ -18,6 +18,7 @@ static const struct {
 	{ "capture", capture_main, "write the packets that a device receives to a file" },
 	{ "forward", forward_main, "move packets between two devices" },
 	{ "replay", replay_main, "send the packets of a file out through a device" },
+	{ "devices", devices_main, "list what there is to capture from and send through" },
 	{ "bind", bind_main, "hand a PCI device over to vfio-pci" },
 	{ "unbind", unbind_main, "give it back to the kernel's own driver" },
 	{ "doctor", doctor_main, "tell what this machine lacks for real devices" },

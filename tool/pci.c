@@ -26,13 +26,12 @@ bool pci_exists(const char *address)
 	return !access(path, F_OK);
 }
 
-bool pci_link(char *name, size_t size, const char *address, const char *link)
+bool link_name(char *name, size_t size, const char *path)
 {
-	char path[PCI_PATH], target[PATH_MAX];
+	char target[PATH_MAX];
 	const char *base;
 	ssize_t n;
 
-	pci_path(path, address, link);
 	n = readlink(path, target, sizeof target - 1);
 	if (n <= 0)
 		return false;
@@ -40,6 +39,14 @@ bool pci_link(char *name, size_t size, const char *address, const char *link)
 	base = strrchr(target, '/');
 	snprintf(name, size, "%s", base ? base + 1 : target);
 	return true;
+}
+
+bool pci_link(char *name, size_t size, const char *address, const char *link)
+{
+	char path[PCI_PATH];
+
+	pci_path(path, address, link);
+	return link_name(name, size, path);
 }
 
 bool file_line(char *line, size_t size, const char *path)

@@ -234,6 +234,7 @@ static void settle(struct replay *r)
 static int run(struct replay *r)
 {
 	uint64_t begun = now_ns();
+	char packets[GROUPED], bytes[GROUPED];
 	struct pp_net_stats s;
 	int status;
 
@@ -271,10 +272,10 @@ static int run(struct replay *r)
 	if (r->json)
 		report_json(&r->report, report_stream());
 	else
-		fprintf(report_stream(), "%llu packets (%llu bytes) of %s sent through %s, in %.3f s: %s\n",
-		       (unsigned long long)r->report.packets_written,
-		       (unsigned long long)r->report.bytes_written, r->path, r->device,
-		       (double)r->report.elapsed_ns / 1e9, r->report.end);
+		fprintf(report_stream(), "%s packets (%s bytes) of %s sent through %s, in %.3f s: %s\n",
+			grouped(r->report.packets_written, packets),
+			grouped(r->report.bytes_written, bytes), r->path, r->device,
+			(double)r->report.elapsed_ns / 1e9, r->report.end);
 	return status;
 }
 

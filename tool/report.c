@@ -26,8 +26,7 @@ void report_left(struct report *r, struct pp_device *dev)
 	worst(&r->page_table_bytes_left, d.page_table_bytes);
 }
 
-/* 1234567 as "1,234,567". */
-static const char *grouped(uint64_t n, char *buf)
+const char *grouped(uint64_t n, char buf[GROUPED])
 {
 	char plain[24];
 	int len = snprintf(plain, sizeof plain, "%" PRIu64, n);
@@ -55,10 +54,12 @@ void report_print(const struct report *r, FILE *out)
 	if (r->packets_missed)
 		fprintf(out, "missed    %s packets for which there was no room\n",
 			grouped(r->packets_missed, a));
-	fprintf(out, "pool      %s chunks, %s bytes mapped (%s in hugetlb pages, %s in transparent ones)\n",
-		grouped(r->chunks, a), grouped(r->page_bytes_mapped, b),
-		r->chunks_hugetlb == r->chunks ? "all" : r->chunks_hugetlb ? "some" : "none",
-		r->chunks_thp == r->chunks ? "all" : r->chunks_thp ? "some" : "none");
+	if (r->chunks)
+		fprintf(out, "pool      %s chunks, %s bytes mapped (%s in hugetlb pages, %s in "
+			"transparent ones)\n",
+			grouped(r->chunks, a), grouped(r->page_bytes_mapped, b),
+			r->chunks_hugetlb == r->chunks ? "all" : r->chunks_hugetlb ? "some" : "none",
+			r->chunks_thp == r->chunks ? "all" : r->chunks_thp ? "some" : "none");
 	if (r->unbind_asked)
 		fprintf(out, "%s   in %.1f us, with %s pages in flight%s\n",
 			r->removed ? "removed" : "unbound", (double)r->unbind_ns / 1e3,

@@ -119,6 +119,9 @@ struct report {
 /* Note what the device's domain holds, which should be nothing; the worst counts. */
 void report_left(struct report *r, struct pp_device *dev);
 void report_print(const struct report *r, FILE *out);
+#define GROUPED 32
+/* 1234567 as "1,234,567". */
+const char *grouped(uint64_t n, char buf[GROUPED]);
 /* As a JSON object of jansson's, the caller's. */
 struct json_t *report_object(const struct report *r);
 void report_json(const struct report *r, FILE *out);
@@ -135,6 +138,8 @@ void pci_path(char path[PCI_PATH], const char *address, const char *name);
 bool pci_exists(const char *address);
 /* The last name of what a link of the device points to ("driver", "iommu_group"). */
 bool pci_link(char *name, size_t size, const char *address, const char *link);
+/* The last name of what a link points to. */
+bool link_name(char *name, size_t size, const char *path);
 /* The first line of a file, without its end; false: it can't be read. */
 bool file_line(char *line, size_t size, const char *path);
 /* Write a text to a file of sysfs. 0 or -errno. */
@@ -146,10 +151,11 @@ bool pci_has_default_route(char *interface, size_t size, const char *address);
 /* in_use.c: true if something needs the device's driver; *what: "its disk sda1 is mounted on /" */
 bool pci_in_use(char *what, size_t size, const char *address);
 
-/* capture.c, forward.c, replay.c, bind.c, doctor.c: the commands; the exit status */
+/* capture.c, forward.c, replay.c, devices.c, bind.c, doctor.c: the commands; the exit status */
 int capture_main(int argc, char **argv);
 int forward_main(int argc, char **argv);
 int replay_main(int argc, char **argv);
+int devices_main(int argc, char **argv);
 int bind_main(int argc, char **argv);
 int unbind_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
