@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* A number in at most six places: 12345, 123.4k, 12.3M */
-static const char *brief(double n, char *buf)
+const char *table_brief(double n, char *buf)
 {
 	static const char unit[] = " kMGTPE";
 	unsigned u = 0;
@@ -21,7 +21,7 @@ static const char *brief(double n, char *buf)
 	return buf;
 }
 
-static const char *bytes(uint64_t n, char *buf)
+const char *table_bytes(uint64_t n, char *buf)
 {
 	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	double d = (double)n;
@@ -33,7 +33,7 @@ static const char *bytes(uint64_t n, char *buf)
 	return buf;
 }
 
-static const char *ago(uint64_t ns, char *buf)
+const char *table_ago(uint64_t ns, char *buf)
 {
 	double s = (double)ns / 1e9;
 
@@ -81,17 +81,17 @@ static void print_pool(FILE *out, const json_t *all, const json_t *p, const json
 	watch_device(all, (uint64_t)json_integer_value(json_array_get(bindings, 0)), dev, sizeof dev);
 	if (json_array_size(bindings) > 1)
 		snprintf(dev, sizeof dev, "%zu devices", json_array_size(bindings));
-	snprintf(state, sizeof state, "%s%s", revoked ? "zombie " : "alive", revoked ? ago(revoked, a) : "");
+	snprintf(state, sizeof state, "%s%s", revoked ? "zombie " : "alive", revoked ? table_ago(revoked, a) : "");
 	fprintf(out, "%-14.14s %-12.12s %-15s %9s %9s %7s %10s", watch_text(p, "name", name, sizeof name),
-		dev[0] ? dev : "-", state, brief((double)watch_number(st, "in_flight"), a),
-		brief((double)watch_number(st, "pages"), b), brief((double)watch_number(st, "chunks"), c),
-		bytes(watch_number(st, "bytes_mapped"), d));
+		dev[0] ? dev : "-", state, table_brief((double)watch_number(st, "in_flight"), a),
+		table_brief((double)watch_number(st, "pages"), b), table_brief((double)watch_number(st, "chunks"), c),
+		table_bytes(watch_number(st, "bytes_mapped"), d));
 	if (s > 0)
-		fprintf(out, " %8s %8s %7s\n", brief(rate(st, old, s, gets), a),
-			brief(rate(st, old, s, puts), b), brief(rate(st, old, s, fails), c));
+		fprintf(out, " %8s %8s %7s\n", table_brief(rate(st, old, s, gets), a),
+			table_brief(rate(st, old, s, puts), b), table_brief(rate(st, old, s, fails), c));
 	else
-		fprintf(out, " %8s %8s\n", brief((double)watch_number(st, "alloc_fast"), a),
-			brief((double)watch_number(st, "alloc_failed"), e));
+		fprintf(out, " %8s %8s\n", table_brief((double)watch_number(st, "alloc_fast"), a),
+			table_brief((double)watch_number(st, "alloc_failed"), e));
 }
 
 static void print_device(FILE *out, const json_t *d, const json_t *was, double s)
@@ -101,12 +101,12 @@ static void print_device(FILE *out, const json_t *d, const json_t *was, double s
 	char name[32], state[16], a[16], b[16], c[16], e[16], f[16];
 
 	fprintf(out, "%-14.14s %-12s %8s %9s %10s %9s %9s", watch_text(d, "name", name, sizeof name),
-		watch_text(d, "state", state, sizeof state), brief((double)watch_number(st, "bindings"), a),
-		brief((double)watch_number(dom, "mappings"), b),
-		bytes(watch_number(dom, "bytes_mapped"), c), brief((double)watch_number(dom, "faults"), e),
-		brief((double)watch_number(st, "late_calls_refused"), f));
+		watch_text(d, "state", state, sizeof state), table_brief((double)watch_number(st, "bindings"), a),
+		table_brief((double)watch_number(dom, "mappings"), b),
+		table_bytes(watch_number(dom, "bytes_mapped"), c), table_brief((double)watch_number(dom, "faults"), e),
+		table_brief((double)watch_number(st, "late_calls_refused"), f));
 	if (s > 0)
-		fprintf(out, " %9s", brief(rate(dom, json_object_get(was, "domain"), s, faults), a));
+		fprintf(out, " %9s", table_brief(rate(dom, json_object_get(was, "domain"), s, faults), a));
 	fprintf(out, "\n");
 }
 
@@ -120,18 +120,18 @@ void table_print(FILE *out, const json_t *now, const json_t *before)
 
 	s = s > 0 ? s / 1e9 : 0;
 	fprintf(out, "%s, process %llu, up %s, pagepool %s\n", watch_text(now, "process", name, sizeof name),
-		(unsigned long long)watch_number(now, "pid"), ago(watch_number(now, "uptime_ns"), a),
+		(unsigned long long)watch_number(now, "pid"), table_ago(watch_number(now, "uptime_ns"), a),
 		watch_text(now, "version", version, sizeof version));
 	fprintf(out, "%llu pools; %s of chunks, %s of IOVA; %llu reports of the checker\n",
-		(unsigned long long)watch_number(t, "pools"), bytes(watch_number(t, "chunk_bytes"), a),
-		bytes(watch_number(t, "iova_bytes"), b),
+		(unsigned long long)watch_number(t, "pools"), table_bytes(watch_number(t, "chunk_bytes"), a),
+		table_bytes(watch_number(t, "iova_bytes"), b),
 		(unsigned long long)watch_number(t, "debug_reports"));
 	if (watch_number(t, "zombies"))
 		fprintf(out, "%llu zombies with %s pages; the oldest was revoked %s ago and has %s\n",
 			(unsigned long long)watch_number(t, "zombies"),
-			brief((double)watch_number(t, "zombie_pages"), a),
-			ago(watch_number(t, "oldest_zombie_ns"), b),
-			brief((double)watch_number(t, "oldest_zombie_pages"), c));
+			table_brief((double)watch_number(t, "zombie_pages"), a),
+			table_ago(watch_number(t, "oldest_zombie_ns"), b),
+			table_brief((double)watch_number(t, "oldest_zombie_pages"), c));
 	else
 		fprintf(out, "no zombies\n");
 	fprintf(out, "\n%-14s %-12s %-15s %9s %9s %7s %10s", "POOL", "DEVICE", "STATE", "IN FLIGHT", "PAGES",

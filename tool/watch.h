@@ -33,6 +33,10 @@ const char *watch_device(const json_t *all, uint64_t binding, char *buf, size_t 
 
 /* table.c: for people; with what was before, rates too */
 void table_print(FILE *out, const json_t *now, const json_t *before);
+/* For people, in at most 16 bytes with the end: 12.3M; 1.5 MiB; 2.0 min. */
+const char *table_brief(double n, char *buf);
+const char *table_bytes(uint64_t n, char *buf);
+const char *table_ago(uint64_t ns, char *buf);
 
 /* openmetrics.c */
 void openmetrics_print(FILE *out, const json_t *now);
