@@ -28,6 +28,10 @@ _pagepool() {
 	local -a before
 	read -ra before <<<"${line%"$word"}"
 	local tool=${before[0]-pagepool} command=${before[1]-} last=${before[${#before[@]} - 1]}
+	local -a sub=()
+
+	# kernel has commands of its own
+	[[ $command != kernel || ${before[2]-} != [a-z]* ]] || sub=("${before[2]}")
 
 	COMPREPLY=()
 	if [ ${#before[@]} -le 1 ]; then
@@ -48,10 +52,16 @@ _pagepool() {
 	-w | -r | --write | --read | --report) compopt -o default; return ;;
 	esac
 	case $word in
-	-*) _pagepool_reply "$word" "$("$tool" "$command" --help 2>/dev/null | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')" ;;
+	-*) _pagepool_reply "$word" "$("$tool" "$command" "${sub[@]}" --help 2>/dev/null | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,')" ;;
 	*)
 		case $command in
 		bind | unbind | doctor) _pagepool_reply "$word" "$(_pagepool_in $pci)" ;;
+		kernel)
+			case ${sub[0]-} in
+			'') _pagepool_reply "$word" "$("$tool" kernel --help 2>/dev/null | sed -nE 's/^  ([a-z]+) .*/\1/p')" ;;
+			*) _pagepool_reply "$word" "$(_pagepool_in /sys/class/net)" ;;
+			esac
+			;;
 		*) compopt -o default ;;
 		esac
 		;;

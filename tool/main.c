@@ -26,6 +26,9 @@ static const struct {
 #ifdef HAVE_TOP
 	{ "top", top_main, "the same, live" },
 #endif
+#ifdef HAVE_KERNEL
+	{ "kernel", kernel_main, "look at the page pools of the running kernel" },
+#endif
 };
 
 static void usage(FILE *out)

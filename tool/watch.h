@@ -43,5 +43,7 @@ void openmetrics_print(FILE *out, const json_t *now);
 
 int stat_main(int argc, char **argv);
 int top_main(int argc, char **argv);
+/* kernel/: about the running kernel's own page pools */
+int kernel_main(int argc, char **argv);
 
 #endif

@@ -57,18 +57,27 @@ in_pages=$(for p in "$man"/pp_*.3 "$man/pagepool.3"; do
 done | plain | grep -vE "^($(echo "$macros" | paste -sd'|'))\(" | sort -u)
 none "each is declared there as in the header" "$(comm -13 <(echo "$in_headers") <(echo "$in_pages"))"
 
+# options_missing PAGE SECTION COMMAND...: those of its --help that aren't in that section of the page
+options_missing() {
+	local page=$1 name=$2 section option
+
+	shift 2
+	grep -qE "^\.Ss $name\$" "$page" || echo "$name"
+	section=$(awk -v c="$name" '$0 == ".Ss " c { on = 1; next } /^\.S[sh] / { on = 0 } on' "$page")
+	for option in $("$@" --help | grep -oE -- '(^|[ ,])--[a-z][a-z-]*' | tr -d ' ,' | sort -u); do
+		[ "$option" = --help ] && continue
+		printf '%s\n' "$section" | grep -qE -- "Fl .*(-${option#--}|${option:2:1})( |\$)" || echo "$name:$option"
+	done
+}
 for f; do
 	[[ $f == *.so* ]] && continue
-	missing=
-	for command in $("$f" --help | awk '/^  [a-z]/ { print $1 }'); do
-		grep -qE "^\.Ss $command\$" "$man/pagepool.1" || missing="$missing $command"
-		section=$(awk -v c="$command" '$0 == ".Ss " c { on = 1; next } /^\.S[sh] / { on = 0 } on' "$man/pagepool.1")
-		for option in $("$f" "$command" --help | grep -oE -- '(^|[ ,])--[a-z][a-z-]*' | tr -d ' ,' | sort -u); do
-			[ "$option" = --help ] && continue
-			printf '%s\n' "$section" | grep -qE -- "Fl .*(-${option#--}|${option:2:1})( |\$)" || missing="$missing $command:$option"
-		done
-	done
-	none "all of --help is in pagepool(1)" "$missing"
+	none "all of --help is in pagepool(1)" "$(for command in $("$f" --help | awk '/^  [a-z]/ { print $1 }'); do
+		options_missing "$man/pagepool.1" "$command" "$f" "$command"
+	done)"
+	"$f" --help | grep -q '^  kernel ' || continue
+	none "... and of kernel in pagepool-kernel(1)" "$(for command in $("$f" kernel --help | awk '/^  [a-z]/ { print $1 }'); do
+		options_missing "$man/pagepool-kernel.1" "$command" "$f" kernel "$command"
+	done)"
 done
 # what is read from the environment
 read_here=$(grep -rhoE 'secure_getenv\("[A-Z_]+"|env_setting\("[A-Z_]+"' "$root/src" "$root/telemetry" "$root/tool" "$root/net" |

@@ -25,6 +25,14 @@ is "bash: all commands" "$(by_bash pagepool "" | grep -v -- -- | tr '\n' ' ')" \
 for command in $("$tool" --help | awk '/^  [a-z]/ { print $1 }'); do
 	is "bash: $command's options" "$(by_bash pagepool "$command" -)" "$(helped "$command")"
 done
+if "$tool" --help | grep -q '^  kernel '; then
+	is "bash: the commands of kernel" "$(by_bash pagepool kernel "" | tr '\n' ' ')" \
+		"$("$tool" kernel --help | awk '/^  [a-z]/ { print $1 }' | sort | tr '\n' ' ')"
+	for command in $("$tool" kernel --help | awk '/^  [a-z]/ { print $1 }'); do
+		is "bash: the options of kernel $command" "$(by_bash pagepool kernel "$command" -)" "$(helped kernel "$command")"
+	done
+	is "bash: an interface" "$(by_bash pagepool kernel holders l)" "$(cd /sys/class/net && printf '%s\n' l*)"
+fi
 is "bash: an option" "$(by_bash pagepool capture --unb)" --unbind-after
 is "bash: a device" "$(by_bash pagepool capture -d so)" soft:
 is "bash: ... of the two of forward" "$(by_bash pagepool forward -a soft: --device-b x)" xdp:
@@ -46,6 +54,11 @@ else
 	check "zsh: a command" until_true shows '^> pagepool capture'
 	mux send-keys -- "--unb" Tab
 	check "zsh: an option" until_true shows '^> pagepool capture --unbind-after'
+	if "$tool" --help | grep -q '^  kernel '; then
+		mux send-keys C-u
+		mux send-keys "pagepool kernel hol" Tab
+		check "zsh: a command of kernel" until_true shows '^> pagepool kernel holders'
+	fi
 	mux send-keys C-u
 	mux send-keys "pagepool stat -" Tab Tab
 	check "zsh: the options, with their meaning" until_true shows 'openmetrics +-- print it as'

@@ -1,0 +1,81 @@
+#!/bin/bash
+# pools.sh TOOL LOSE - pagepool kernel pools: what is there is listed, zombies first; without
+# rights, without BTF, in a container it says so in one sentence.
+#
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+. "$(dirname "$0")/lib.sh"
+
+make_pair || skip_all "there is no veth, or it takes no XDP program"
+start udp b udp 5001 5
+check "a socket" hears udp open
+start sender a send udp 5001 5 "$UDP"
+check "... has its packets" hears udp ready
+
+run pools --json
+check "pools --json" exited 0
+is "one object, on one line" "$(wc -l <"$dir/out")" 1
+is "the pool of the veth" "$(ask "(pool['driver'], pool['state'], pool['mapped'], pool['interface_gone'])")" \
+	"('veth', 'alive', False, False)"
+is "... has what its socket holds in flight" "$(ask "pool['in_flight'] >= 10 and pool['in_flight_bytes'] == pool['in_flight'] * 4096")" True
+is "... and a number" "$(ask "pool['id'] > 0")" True
+id=$(ask "pool['id']")
+in_flight=$(ask "pool['in_flight']")
+run --json
+is "without a command it's the same" "$(ask "(pool['id'], pool['in_flight'])")" "($id, $in_flight)"
+run
+check "for people" eval 'exited 0 && grep -qE "^$id +right@${ns}b +veth +- +alive +$in_flight +[0-9.]+ [KM]iB no" "$dir/out"'
+run pools --interval 10
+check "twice" eval 'exited 0 && grep -qE "^$id +right@${ns}b " "$dir/out"'
+run pools --openmetrics
+check "--openmetrics" eval 'exited 0 && grep -qxF "pagepool_kernel_pool_in_flight{pool=\"$id\",interface=\"right@${ns}b\",driver=\"veth\"} $in_flight" "$dir/out"'
+if /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null; then
+	check "... is OpenMetrics" /usr/bin/python3 -c 'import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+assert len(list(parse(open(sys.argv[1]).read()))) >= 5' "$dir/out"
+fi
+
+# The interface goes while its pages are held: a zombie, before all others.
+before=$(date +%s)
+ip -n "$ns"b link del right
+make_pair
+run pools --json
+end=$(date +%s)
+zombie="[p for p in o['pools'] if p['id'] == $id][0]"
+is "the interface goes: a zombie" "$(ask "(${zombie}['state'], ${zombie}['interface_gone'])")" "('zombie', True)"
+is "... before those that are alive" \
+	"$(ask "[p['state'] for p in o['pools']] == sorted([p['state'] for p in o['pools']], reverse=True)")" True
+is "... its age" "$(ask "0 <= ${zombie}['detached_s'] <= $end - $before + 1")" True
+run
+check "... for people" grep -qE "^$id +\(gone\) +- +- +zombie [0-9.]+ (s|min) +[0-9]+ " "$dir/out"
+end udp
+run pools --json
+until_true eval "run pools --json; [ \"\$(ask \"[p for p in o['pools'] if p['id'] == $id]\")\" = '[]' ]"
+ok 0 "its holder ends: it has gone"
+
+# ---- what is wrong is said ---------------------------------------------------------------------
+
+run pools --json --openmetrics
+check "--json and --openmetrics" eval 'exited 2 && said "exclude each other"'
+run pools --interval 10 --json
+check "--interval and --json" eval 'exited 2 && said "for the table only"'
+run nonsense
+check "an unknown command" eval 'exited 2 && said "no command \"nonsense\""'
+run --help
+check "--help" eval 'exited 0 && grep -q "^  pools" "$dir/out" && grep -q "^  holders" "$dir/out"'
+without() { # COMMAND...: in surroundings where something is missing
+	"$@" >"$dir/out" 2>"$dir/err" </dev/null
+	status=$?
+}
+unprivileged=(setpriv --reuid=65534 --clear-groups "--inh-caps=-all")
+cp "$tool" "$dir/pagepool" && chmod 755 "$dir" "$dir/pagepool"
+without "${unprivileged[@]}" "$dir/pagepool" kernel
+check "without rights: what the kernel lists, and a sentence" eval 'exited 0 && said "no right to load BPF programs; run it as root"'
+without "${unprivileged[@]}" "$dir/pagepool" kernel holders
+check "... holders can't" eval 'exited 1 && said "no right to load BPF programs"'
+without unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel
+check "without BTF" eval 'exited 0 && said "CONFIG_DEBUG_INFO_BTF"'
+without unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel holders
+check "... holders can't" eval 'exited 1 && said "CONFIG_DEBUG_INFO_BTF"'
+without unshare -pf --mount-proc "$tool" kernel
+check "in a container" eval 'exited 0 && said "this is a container"'
+done_testing
