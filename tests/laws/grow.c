@@ -519,11 +519,15 @@ static void memory_that_is_locked(void)
 /* The same for pages of a zombie: what could not go with them goes with their chunk. */
 static void locked_pages_of_a_zombie(void)
 {
-	struct pp_pool_params p = small_chunks(64 * KIB);
-	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
-	struct bunch b = take(pool, 16 * 3); /* spans of one chunk and of two */
+	uint32_t size = (uint32_t)sysconf(_SC_PAGESIZE); /* one that can be given back alone */
+	struct pp_pool_params p = small_chunks(16 * size);
+	struct pp_pool *pool;
+	struct bunch b;
 	char *addr[32];
 
+	p.page_size = size;
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 16 * 3); /* spans of one chunk and of two */
 	check(all_different(&b), "three chunks");
 	fill_all(&b, 1);
 	for (unsigned i = 0; i < 32; i++)
@@ -539,7 +543,7 @@ static void locked_pages_of_a_zombie(void)
 	check(!resident(addr[16]), "that of another can");
 	pp_page_put(b.page[15]);
 	pp_page_put(b.page[31]);
-	check_eq(totals().chunk_bytes, 64 * KIB, "with its last page a chunk goes");
+	check_eq(totals().chunk_bytes, 16 * size, "with its last page a chunk goes");
 	for (unsigned i = 0; i < 32; i++)
 		if (resident(addr[i]))
 			check(false, "page %u is there still", i);
