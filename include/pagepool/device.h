@@ -98,8 +98,8 @@ struct pp_device_params {
  * them until it is unregistered: see struct pp_iommu.
  * @param out  the device, for pp_device_unregister.
  * @return 0; -EINVAL: no parameters, name or domain, bits out of range, or a domain that
- *         breaks its contract as far as can be seen: a function or all page sizes of 4 KiB
- *         missing, ranges that are empty, overlap, don't ascend or have parts of pages (in
+ *         breaks its contract as far as can be seen: a function or a page size up to
+ *         the kernel's missing, ranges that are empty, overlap, don't ascend or have parts of pages (in
  *         debug mode a sentence says which); -EBUSY: another device has the domain;
  *         -E2BIG: see PP_PARAMS; -ENOMEM.
  */

@@ -37,9 +37,10 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
 
 /**
  * Map memory of the caller for the device (dma_map_single). The memory must stay
- * until it is unmapped or the binding has ended. Whole base pages are mapped:
- * the device can reach what else lies in the first and the last one.
- * @param addr  any alignment; iova keeps the offset in the base page.
+ * until it is unmapped or the binding has ended. Whole pages of the IOMMU
+ * (4 KiB, or the kernel's page at most) are mapped: the device can reach what else lies in
+ * the first and the last one.
+ * @param addr  any alignment; iova keeps the offset in the page.
  * @param len   bytes, not 0.
  * @param dir   enforced: the device's other accesses fault.
  * @param out   the DMA address; PP_IOVA_NONE on failure.
@@ -84,7 +85,7 @@ PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum
  * Zeroed memory that CPU and device see alike without sync: descriptor rings.
  * It belongs to the binding: what is not freed by then is unmapped when the
  * binding ends and goes back to the system after the driver's remove.
- * @param len  bytes; rounded up to base pages, aligned to one.
+ * @param len  bytes; rounded up to pages of the IOMMU, aligned to one.
  * @return 0; -EINVAL: len is 0 or wraps; -ENODEV, -ENOSPC, -ENOMEM as for map.
  */
 #define pp_dma_alloc_coherent(binding, len, cpu, out) \

@@ -10,7 +10,7 @@
  * device of the process uses. So all devices that can address 32 bits share 4 GiB of IOVA, less
  * its first page and their windows: when that is in use, by whomever, a map returns -ENOSPC.
  *
- * For all calls: iova, addr and len are multiples of the smallest page size, len is
+ * For all calls: iova, addr and len are multiples of 4 KiB and of the smallest page size, len is
  * not 0, and the range lies within one of the domain's ranges.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -89,7 +89,11 @@ struct pp_iommu {
 	 */
 	struct pp_iova_range ranges[PP_IOMMU_RANGES];
 	unsigned n_ranges;
-	size_t page_sizes; /**< the leaves' sizes ORed together; 4 KiB is among them */
+	/**
+	 * The leaves' sizes ORed together. What is mapped is a multiple of the smallest, and of
+	 * 4 KiB; so that memory has it side by side, it isn't larger than the kernel's page.
+	 */
+	size_t page_sizes;
 	char name[32];     /**< the device's, for messages; the library fills it in */
 	bool incoherent;   /**< needs sync */
 	bool deferred;     /**< the invalidations of trimming may be batched */

@@ -101,7 +101,7 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 }
 
 /* Unmap or free what passes the check. */
-static int end_mapping(const struct call *c, enum mapping_kind kind)
+static int end_mapping(struct call *c, enum mapping_kind kind)
 {
 	struct finding f;
 	struct binding *b;
@@ -109,6 +109,8 @@ static int end_mapping(const struct call *c, enum mapping_kind kind)
 
 	if (ret)
 		return ret;
+	if (kind == MAPPING_COHERENT) /* whole pages were given */
+		c->len = (c->len + b->domain.page - 1) & ~(b->domain.page - 1);
 	check_unmap(&f, b, c, kind);
 	if (!f.what)
 		space_unmap(b, space_find(b, c->iova), c->place);
@@ -184,9 +186,8 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,
 			    const char *place)
 {
-	struct call c = { "free of coherent memory", binding, cpu, iova,
-			  (len + PP_BASE_PAGE - 1) & ~(size_t)(PP_BASE_PAGE - 1),
-			  PP_DMA_BIDIRECTIONAL, place };
+	struct call c = { "free of coherent memory", binding, cpu, iova, len, PP_DMA_BIDIRECTIONAL,
+			  place };
 
 	return end_mapping(&c, MAPPING_COHERENT);
 }

@@ -8,7 +8,7 @@
 #include "env/debug.h"
 #include "iommu/window.h"
 
-/* Leaves of 4 KiB up; and no larger than what memory is made of. */
+/* What is mapped is a multiple of: the smallest leaf; and no less than a base page. */
 static size_t page_of(const struct pp_iommu *iommu)
 {
 	size_t smallest = iommu->page_sizes & -iommu->page_sizes;
@@ -47,8 +47,9 @@ const char *domain_wrong(const struct pp_iommu *iommu)
 		return "the domain lacks one of kind, destroy, map, unmap, invalidate and block";
 	if (iommu->incoherent && !ops->sync)
 		return "the domain is incoherent and has no sync";
-	if (!(iommu->page_sizes & PP_BASE_PAGE))
-		return "the domain has no pages of 4 KiB";
+	/* else a leaf would have to hold what isn't side by side in memory */
+	if (!iommu->page_sizes || page_of(iommu) > env_kernel_page())
+		return "the domain has no pages as small as the kernel's";
 	return ranges_wrong(iommu);
 }
 

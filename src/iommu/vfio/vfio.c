@@ -91,9 +91,10 @@ static int open_with(struct pp_vfio *v, const struct interface *interface, struc
 	if (ret)
 		goto ioas;
 	ret = interface->limits(v, error);
-	if (!ret && !(v->iommu.page_sizes & PP_BASE_PAGE))
-		ret = vfio_say(error, -EOPNOTSUPP, "the IOMMU of %s has no pages of 4 KiB",
-			       v->address);
+	if (!ret && (v->iommu.page_sizes & -v->iommu.page_sizes) - 1 >= env_kernel_page())
+		ret = vfio_say(error, -EOPNOTSUPP,
+			       "the IOMMU of %s has no pages as small as the kernel's, %zu KiB",
+			       v->address, env_kernel_page() >> 10);
 	if (!ret)
 		ret = ioas_join(v->ioas, v, error);
 	if (ret)
