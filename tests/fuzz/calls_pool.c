@@ -291,6 +291,13 @@ static void check_frag(int i, struct ref_page *page, const struct pp_frag *f, ui
 	}
 }
 
+/* The open page is cut from its start again. */
+static void reopen(struct ref_page *page, uint32_t size)
+{
+	must(!page->held, "it begins anew, and %u fragments are out", page->held);
+	memset(page->cut, 0, size);
+}
+
 /* A fragment: of the open page, or of a new one, when that has no room. */
 static bool get_frag(void)
 {
@@ -322,14 +329,14 @@ static bool get_frag(void)
 		return true;
 	}
 	page = p->open == NONE ? NULL : &ref.page[p->open];
-	/* the open page, unless all of it had been put: then it may have been closed and got again
-	 */
-	if (!ret && page && f.page == page->real && (page->held || f.offset)) {
+	if (!ret && page && f.page == page->real) {
+		if (!f.offset) /* it had no room: then it begins anew once all of it has been put */
+			reopen(page, size);
 		page->held++;
 		check_frag(i, page, &f, len, align);
 		return true;
 	}
-	ref_frag_close(i, thread); /* it had no room */
+	must(ret || !page || page->held, "another page, though all of the open one has been put");
 	left = ref_available(p);
 	have = pool_now[i].pages - p->in_flight;
 	ending = ref_ending(p);
@@ -344,6 +351,7 @@ static bool get_frag(void)
 		return true;
 	}
 	must(!p->revoked && left, "a fragment of a pool that has no page left");
+	ref_frag_close(i, thread); /* it had no room; after a failure it stays */
 	page = page_got(i, f.page);
 	page->open = true;
 	page->cut = calloc(1, size);
