@@ -416,7 +416,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->chunks_idle = pool->n_idle + pool->n_fresh;
 	s->idle_limit = pool_idle_limit(pool);
 	s->chunks_released = pool->n_released;
-	s->bytes_mapped = pool->revoked ? 0 : pool->n_at * pool->n_chunks * pool->params.chunk_size;
+	s->bytes_mapped = pool_bytes_mapped(pool);
 	s->record_bytes = sizeof *pool + sizeof *pool->gate + returns_bytes(pool) + pool->record_bytes;
 	s->attachments = pool->n_at;
 	s->revoked = pool->revoked;

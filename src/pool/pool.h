@@ -378,6 +378,8 @@ void give_back(struct pp_pool *pool, struct leaving *leaving);
 /* Map or unmap every span for one attachment. */
 int pool_map_all(struct pp_pool *pool, unsigned at);
 void pool_unmap_all(struct pp_pool *pool, unsigned at);
+/* Bytes that devices can reach, for each of them. */
+uint64_t pool_bytes_mapped(const struct pp_pool *pool);
 uint64_t chunk_bytes_total(void);
 
 /* chunk.c: lock held unless said otherwise */

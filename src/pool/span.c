@@ -196,6 +196,20 @@ void pool_unmap_all(struct pp_pool *pool, unsigned at)
 	env_unlock(&b->lock);
 }
 
+uint64_t pool_bytes_mapped(const struct pp_pool *pool)
+{
+	uint64_t chunks = 0;
+
+	list_for_each(pos, &pool->spans) {
+		const struct span *span = list_entry(pos, const struct span, link);
+
+		for (unsigned at = 0; at < POOL_DEVICES; at++)
+			if (span->map[at])
+				chunks += (unsigned)__builtin_popcountll(span->live);
+	}
+	return chunks * chunk_size(pool);
+}
+
 /* ---- making ------------------------------------------------------------------------------- */
 
 /* Hugetlb memory comes with its addresses: for as many of n chunks as there is. */

@@ -327,6 +327,14 @@ int ref_ending(const struct ref_pool *p)
 	return NONE;
 }
 
+int ref_all_ending(const struct ref_pool *p)
+{
+	for (int i = 0; i < ATTACHMENTS; i++)
+		if (p->at[i] != NONE && ref.binding[p->at[i]].open)
+			return NONE;
+	return ref_ending(p);
+}
+
 uint64_t ref_available(const struct ref_pool *p)
 {
 	return p->params.max_pages ? p->params.max_pages - p->in_flight : UINT64_MAX;

@@ -141,6 +141,8 @@ void ref_destroy(int pool);
 int ref_attachment(const struct ref_pool *p, int binding);
 /* The first of its bindings that is ending, or NONE: then the pool can't grow. */
 int ref_ending(const struct ref_pool *p);
+/* The same, if there is no other that isn't ending; or NONE. */
+int ref_all_ending(const struct ref_pool *p);
 /* Pages that can still be had. */
 uint64_t ref_available(const struct ref_pool *p);
 struct ref_page *ref_page_find(const struct pp_page *real);

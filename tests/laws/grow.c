@@ -625,6 +625,7 @@ static void huge_pages_go_back(void)
 /* ---- beside another device's end ------------------------------------------------------------------ */
 
 struct other {
+	const struct soft_device *stays; /* or NULL */
 	struct pp_pool *pool;
 	struct bunch b;
 	int ret;
@@ -640,6 +641,10 @@ static void gets_during_remove(struct soft_device *d, pp_binding_t binding, enum
 	o->b.page = calloc(2000, sizeof *o->b.page);
 	for (o->ret = 0; o->b.n < 2000 && !o->ret; o->b.n += !o->ret)
 		o->ret = pp_page_get(&o->b.page[o->b.n], o->pool);
+	if (o->stays)
+		check_eq(pool_stats(o->pool).bytes_mapped,
+			 soft_device_domain(o->stays).bytes_mapped + soft_device_domain(d).bytes_mapped,
+			 "what is mapped is counted, for one or for both");
 }
 
 static void growth_for_those_that_stay(void)
@@ -653,6 +658,7 @@ static void growth_for_those_that_stay(void)
 	soft_device_init(&a, NULL);
 	soft_device_init(&b, NULL);
 	b.test = &o;
+	o.stays = &a;
 	b.remove = gets_during_remove;
 	o.pool = new_pool(soft_device_bind(&a), &p);
 	require(!pp_pool_attach(o.pool, soft_device_bind(&b)), "a pool of two devices");
@@ -672,6 +678,7 @@ static void growth_for_those_that_stay(void)
 	check(device_reads(&a, &before), "and goes on");
 	b.remove = NULL;
 	a.test = &o;
+	o.stays = NULL;
 	a.remove = gets_during_remove;
 	o.b.n = 0;
 	pp_device_unbind(a.dev);
