@@ -370,17 +370,17 @@ unsigned pp_debug_get(void)
 	return below_debug;
 }
 
-bool debug_report(unsigned kind, const char *place, const char *format, ...)
+struct report *debug_report(unsigned kind, const char *place, const char *format, ...)
 {
 	(void)kind;
 	(void)place;
 	(void)format;
-	return false;
+	return NULL;
 }
 
-void debug_done(bool begun)
+void debug_done(struct report *report)
 {
-	(void)begun;
+	(void)report;
 }
 
 void watch_get(struct pp_page *page, const void *place)
