@@ -14,6 +14,7 @@ import termios
 import time
 
 HERE = "10.78.0.2"
+ROUTED = "10.79.0.2"  # behind the tun device
 
 
 def say(text):
@@ -134,6 +135,13 @@ def pipe(port, data, part):
     wait_to_end(lambda: os.read(out, 1 << 20))
 
 
+def tun(name):
+    """packets that are routed into a tun device, and not read"""
+    f = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(f, 0x400454ca, struct.pack("16sH22x", name.encode(), 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+    wait_to_end(lambda: os.read(f, 65536))
+
+
 def nothing():
     """sockets and a pipe, empty, and one with data of no pool's"""
     keep = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM), os.pipe(), socket.socketpair()]
@@ -142,17 +150,17 @@ def nothing():
 
 
 def send(*what):
-    """send udp|tcp|lost PORT PACKETS BYTES ...: each packet is of so many bytes"""
+    """send udp|tcp|lost|routed PORT PACKETS BYTES ...: each packet is of so many bytes"""
     keep = []
     what = list(what)
     while what:
         kind, port, packets, size = what[0], int(what[1]), int(what[2]), int(what[3])
         del what[:4]
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+        s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind in ("tcp", "lost") else socket.SOCK_DGRAM)
         keep.append(s)
-        if kind != "udp":
+        if kind in ("tcp", "lost"):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        s.connect((HERE, port))
+        s.connect((ROUTED if kind == "routed" else HERE, port))
         if kind == "lost":
             s.send(b"\xdd")
             s.sendall(b"x" * size * packets)  # at once: the answer to the first would stop the others

@@ -106,6 +106,23 @@ is "stamped packets: their age" "$(age again "$before" "$sent" "$sent" "$end")" 
 is "... is told as it is" "$(ask "[h['age_at_least'] for h in of(${pid[again]})]")" "[False]"
 is "... none is counted twice" "$(ask "pool['held'] + pool['idle'] + pool['not_attributed'] - pool['in_flight']")" 0
 
+# Packets that are routed on: into a tun device that nobody reads. (With a capture under way their heads
+# would be copied.)
+end all
+if [ -c /dev/net/tun ]; then
+	start tun b tun deep
+	check "a tun device" hears tun ready
+	ip -n "$ns"b link set deep mtu 7000 up
+	ip -n "$ns"b route add 10.79.0.0/24 dev deep
+	ip -n "$ns"a route add 10.79.0.0/24 via 10.78.0.2
+	in_b sysctl -qw net.ipv4.ip_forward=1
+	start sender3 a send routed 5008 3 "$UDP"
+	check "... and packets into it" hears sender3 ready
+	until_true counted ForwDatagrams 3
+	run holders --json
+	is "... of 3 packets" "$(ask "[(h['kind'], h['pages'] + h['shared']) for h in of(${pid[tun]})]")" "[('tun', 6)]"
+fi
+
 # The interface goes: a zombie, with the same holders.
 ip -n "$ns"b link del right
 "$tool" kernel holders --json >"$dir/out"

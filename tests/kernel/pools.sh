@@ -23,7 +23,7 @@ in_flight=$(ask "pool['in_flight']")
 run --json
 is "without a command it's the same" "$(ask "(pool['id'], pool['in_flight'])")" "($id, $in_flight)"
 run
-check "for people" eval 'exited 0 && grep -qE "^$id +right@${ns}b +veth +- +alive +$in_flight +[0-9.]+ [KM]iB no" "$dir/out"'
+check "for people" eval 'exited 0 && grep -qE "^$id +right@${ns}b +veth +- +alive +$in_flight +[0-9.]+ [KM]iB +no$" "$dir/out"'
 run pools --interval 10
 check "twice" eval 'exited 0 && grep -qE "^$id +right@${ns}b " "$dir/out"'
 run pools --openmetrics

@@ -241,16 +241,23 @@ static void print_json(const struct held *h, const char *asked)
 /* ---- the command -------------------------------------------------------------------------------
  */
 
-static void print_all(const struct held *h, const char *asked)
+/* Zombies first: they are what one looks for. */
+static unsigned print_those(const struct held *h, const char *asked, bool zombies, unsigned printed)
 {
-	unsigned printed = 0;
-
 	for (size_t i = 0; i < h->scan->n_pools; i++) {
-		if (!is_meant(&h->scan->pool[i], asked))
+		if (h->scan->pool[i].zombie != zombies || !is_meant(&h->scan->pool[i], asked))
 			continue;
 		printf(printed++ ? "\n" : "");
 		print_pool(h, (int)i);
 	}
+	return printed;
+}
+
+static void print_all(const struct held *h, const char *asked)
+{
+	unsigned printed = print_those(h, asked, true, 0);
+
+	printed = print_those(h, asked, false, printed);
 	if (!printed)
 		printf("no page pool%s%s\n", asked ? " of " : "", asked ? asked : "");
 	else

@@ -69,7 +69,7 @@ static void print_pool(const struct pool *p, const struct scan *before, double s
 
 	if (p->napi)
 		snprintf(napi, sizeof napi, "%llu", (unsigned long long)p->napi);
-	printf("%-6s %-18s %-12s %7s %-16s %9lld %10s %-6s", kernel_pool_name(p, name), interface,
+	printf("%-6s %-18s %-12s %7s %-16s %9lld %10s %6s", kernel_pool_name(p, name), interface,
 	       *p->driver ? p->driver : "-", napi, kernel_pool_state(p, state),
 	       (long long)p->in_flight, table_bytes((uint64_t)pages * p->page_bytes, memory),
 	       mapped[p->mapped]);
@@ -99,7 +99,7 @@ static void print_table(const struct scan *s, const struct scan *before, double 
 		       "in a socket or pipe (no CONFIG_KALLSYMS_ALL)\n");
 	if (!s->n_pools)
 		return;
-	printf("\n%-6s %-18s %-12s %7s %-16s %9s %10s %-6s", "POOL", "INTERFACE", "DRIVER", "NAPI",
+	printf("\n%-6s %-18s %-12s %7s %-16s %9s %10s %6s", "POOL", "INTERFACE", "DRIVER", "NAPI",
 	       "STATE", "IN FLIGHT", "MEMORY", "MAPPED");
 	printf(rates ? " %10s %10s\n" : "\n", seconds > 0 ? "GETS/s" : "GETS",
 	       seconds > 0 ? "PUTS/s" : "PUTS");
