@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
 	{ "pools", kernel_pools_main, "list the page pools of the machine (without COMMAND, too)" },
 	{ "holders", kernel_holders_main, "tell who holds their pages" },
+	{ "check", kernel_check_main, "tell whether this kernel unmaps them in time" },
 };
 
 static void usage(void)
