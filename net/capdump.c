@@ -126,6 +126,12 @@ int capdump_add(struct capdump *d, const struct capfile_packet *p, char *error)
 
 	if (d->error || (p->len > d->snaplen && raise_snaplen(d, p->len, error)))
 		return failed(d, d->error, error);
+	if (p->time_ns / 1000000000u > UINT32_MAX) {
+		d->error = EOVERFLOW;
+		snprintf(error, CAPFILE_ERROR, "can't write %.200s any further: a packet has a time after 7 "
+			 "February 2106, which pcap can't tell", d->path);
+		return -d->error;
+	}
 	if (fwrite(&r, sizeof r, 1, d->file) != 1 ||
 	    (p->len && fwrite(p->bytes, p->len, 1, d->file) != 1))
 		return failed(d, errno, error);

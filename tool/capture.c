@@ -284,7 +284,8 @@ static void look_at_device(struct capture *c, enum pp_net_state state)
 					"end of input", EXIT_OK);
 		break;
 	case PP_NET_FAILED:
-		say("%s", pp_net_error(c->nic));
+		if (!stop_asked()) /* else it gave up its waiting because of that */
+			say("%s", pp_net_error(c->nic));
 		end(c, "the input is broken", EXIT_ERROR);
 		break;
 	case PP_NET_GONE:

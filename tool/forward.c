@@ -389,8 +389,10 @@ static void look_at(struct forward *f, struct side *s)
 	case PP_NET_RUNNING:
 		break;
 	case PP_NET_FAILED:
-		say("%s", pp_net_error(s->nic));
-		f->status = EXIT_ERROR;
+		if (!stop_asked()) { /* else it gave up its waiting because of that */
+			say("%s", pp_net_error(s->nic));
+			f->status = EXIT_ERROR;
+		}
 		s->ended = true;
 		break;
 	case PP_NET_END:

@@ -236,6 +236,9 @@ check "a time after 2106 in a pcapng" eval 'exited 0 && same_packets "$in/far" "
 run capture -d "soft:pcap=$in/far" -w "$out"
 check "... in a pcap: it is told" eval 'exited 1 && grep -q "1 packets have a time after" "$dir/err" && has_packets "$out" 2'
 
+run replay -d "soft:wire=$out" -r "$in/far"
+check "... on the wire: it is told, and nothing wrong is there" eval 'exited 1 && grep -q "after 7 February 2106" "$dir/err" && has_packets "$out" 0'
+
 # ---- cut ----------------------------------------------------------------------------------------
 
 # cut_to N FILE: as editcap cuts them

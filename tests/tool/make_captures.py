@@ -290,8 +290,6 @@ def bad(out, real_path):
             f"pcapng, a byte-order magic of nobody, {end} endian")
         add(head + body + interface(order, 9, link=RAW) + enhanced(order, 1, bytes(60), 60, 1),
             1, n, f"pcapng, packets of two link types, {end} endian", "can't be read on")
-        add(head + body + enhanced(order, 2**64 - 1, bytes(60), 60) + section(order)
-            + interface(order, 6, 2**62), 0, n + 1, f"pcapng, the end of time, {end} endian")
         add(head + body + section(order) + interface(order, 9, -1) + enhanced(order, 5, bytes(60), 60),
             1, n, f"pcapng, a packet of before 1970, {end} endian", "can't be read on")
         add(head + body + section(order) + interface(order, 6, 2**40) + enhanced(order, 5, bytes(60), 60),
