@@ -64,6 +64,10 @@ check-ktools: ## pagepool kernel on this machine's kernel, on veth pairs in name
 	@scripts/deps check iproute2 util-linux
 	@scripts/check ktools
 
+check-net: ## libpagepool-net on veth pairs in namespaces of its own (root)
+	@scripts/deps check iproute2 ethtool iputils-ping iperf3 util-linux
+	@scripts/check net
+
 bench-xdp: ## packets a second beside tcpdump, dumpcap and plain loops, at length (root)
 	@scripts/deps check iproute2 ethtool
 	@test -f out/gcc/build.ninja || meson setup out/gcc -Dwerror=true >/dev/null
@@ -148,4 +152,4 @@ help: ## this menu
 
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk check-machines check-ktools
+	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk check-machines check-ktools

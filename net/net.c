@@ -460,6 +460,8 @@ void pp_net_stats(struct pp_net *net, unsigned queue, struct pp_net_stats *stats
 			net->ops->stats(net->queue[i], &one);
 		add(&sum, &one);
 	}
+	if (net->ops->totals && (queue == PP_NET_ALL_QUEUES || net->n_queues == 1))
+		net->ops->totals(net, &sum);
 	memset(stats, 0, size);
 	memcpy(stats, &sum, size < sizeof sum ? size : sizeof sum);
 }

@@ -41,6 +41,8 @@ struct port_ops {
 	const char *(*error)(struct pp_net *net);
 	/* Fill in what is only found out when it is asked for; NULL: nothing is. */
 	void (*stats)(struct port_queue *q, struct pp_net_stats *stats);
+	/* What is known of all queues together only; NULL: the sum is it. */
+	void (*totals)(struct pp_net *net, struct pp_net_stats *stats);
 	/* What changes after open; NULL: nothing does. */
 	void (*info)(struct pp_net *net, struct pp_net_info *info);
 	/* Before and after all queues are bound and unbound; NULL: nothing is to be done. */

@@ -1,7 +1,8 @@
 /*
- * driver.c - a Linux network interface through AF_XDP, on pagepool's public API.
+ * driver.c - a Linux network interface through AF_XDP, on pagepool's public API: opening it,
+ * the bindings, and how it is. Packets are rx.c's and tx.c's.
  *
- * The pool is one chunk, and so one mapping: that is the UMEM. Where each frame is, is
+ * A lane's pool is one chunk, and so one mapping: that is the UMEM. Where each frame is, is
  * written down in `frame`, outside of what the kernel can write to. So, when the sockets are
  * closed, it doesn't matter whether a frame is in the fill, RX, TX or completion ring, or in
  * the kernel's hands: every frame that isn't the program's is put.
@@ -11,26 +12,26 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "../port.h"
-
 #include <errno.h>
 #include <linux/if_xdp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "link.h"
-#include "umem.h"
+#include "lane.h"
 
-#define BATCH 64u          /* pages got, or put, at a time */
-#define HEADROOM 256u      /* XDP_PACKET_HEADROOM: the kernel begins a packet behind it */
-#define OVERHEAD 22u       /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
-#define LOOK_AGAIN 64u     /* polls that find packets, before the interface is looked at */
+#define OVERHEAD 22u        /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
+#define LOOK_AGAIN 64u      /* calls of state, before the interface is looked at */
+#define CLOSELY_NS 400000000u  /* between looks for what makes no event */
+#define WATCH_NS 500000000  /* after which who waits is woken for such a look */
+#define SEND_AGAIN_NS 1000000
+#define COUNTERS_MS 2500    /* some cards' counters are that late */
 #define WRITER_PAGES 16384u /* that a program may have handed on, beside those it holds */
 /*
  * Entries of all receive rings together: at a million packets a second, 8 ms in which the
@@ -38,504 +39,324 @@
  */
 #define RINGS 8192u
 #define MIN_RING 256u
+#define SEND_RING 1024u     /* of one that only sends */
 #define REST_NS 50000u      /* and as much again before a timer goes off: 0.1 ms of packets */
 #define REST_RING 2048u     /* which a ring must have room for many times */
 #define MAX_BYTES (1ull << 30) /* of a chunk */
 
-/* Where a frame is. The page is noted when it is first posted and then stays the same. */
-struct frame {
-	struct pp_page *page;
-	uint32_t len; /* of what was sent last */
-	uint16_t rx;  /* 1: posted to receive */
-	uint16_t tx;  /* times posted to send */
-};
-
-struct xdp_net {
-	struct pp_net net; /* the base: first */
-	struct port_queue queue;
-	struct xdp_link link;
-	struct xdp_umem *umem; /* the device's domain */
-	bool send_only;
-	int epoll, timer;
-	unsigned polls; /* since the interface was looked at */
-	unsigned turn;  /* the queue to poll first */
-	unsigned shift; /* a frame has 1 << shift bytes */
-
-	/* while bound */
-	pp_binding_t binding;
-	struct frame *frame;
-	uint64_t n_frames;
-	unsigned rx_posted[XDP_QUEUES]; /* of the queue, whoever has them */
-	unsigned tx_posted;
-
-	/* what was in the rings when the binding ended */
-	struct pp_net_seg *held;
-	unsigned held_at, held_n;
-};
-
-static struct xdp_net *xdp_at(struct pp_net *net)
-{
-	return (struct xdp_net *)net;
-}
-
-static struct xdp_net *xdp_of(struct port_queue *q)
-{
-	return xdp_at(q->net);
-}
-
-static unsigned n_queues(const struct xdp_net *x)
-{
-	return x->umem->params.n_queues;
-}
-
-static unsigned ring(const struct xdp_net *x)
-{
-	return x->umem->params.ring;
-}
-
-static uint32_t frame_size(const struct xdp_net *x)
-{
-	return x->umem->params.frame;
-}
-
-/* By shifting: a frame's size is a power of two, which the compiler doesn't know. */
-static struct frame *frame_at(const struct xdp_net *x, uint64_t offset)
-{
-	return &x->frame[offset >> x->shift];
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* ---- receive ---------------------------------------------------------------------------- */
-
-/* Post a page. There is room for it in the ring, at idx. */
-static void post(struct xdp_net *x, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
-{
-	uint64_t offset = pp_page_iova(page) - x->umem->iova;
-	struct frame *f = frame_at(x, offset);
-
-	f->page = page;
-	f->rx = 1;
-	*xsk_ring_prod__fill_addr(&q->fill, idx) = offset;
-}
-
-/* Keep the queue supplied with all that its ring takes. */
-static void rx_post(struct xdp_net *x, unsigned i)
-{
-	struct xdp_queue *q = &x->umem->queue[i];
-	struct pp_page *page[BATCH];
-
-	while (ring(x) - x->rx_posted[i] >= BATCH) {
-		int n = pp_page_get_batch(page, BATCH, x->queue.rx_pool);
-		uint32_t idx = 0;
-
-		if (n <= 0) {
-			port_count(&x->queue.stats.rx_no_page, 1);
-			break; /* some will be put; the next poll tries again */
-		}
-		/* never more is posted than the ring has entries */
-		xsk_ring_prod__reserve(&q->fill, (uint32_t)n, &idx);
-		for (int k = 0; k < n; k++)
-			post(x, q, idx + (uint32_t)k, page[k]);
-		xsk_ring_prod__submit(&q->fill, (uint32_t)n);
-		x->rx_posted[i] += (unsigned)n;
-		port_count(&x->queue.stats.rx_posted, (unsigned)n);
-	}
-	if (xsk_ring_prod__needs_wakeup(&q->fill))
-		recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
-}
-
-/* Take a descriptor: false if it makes no sense. */
-static bool rx_take(struct xdp_net *x, const struct xdp_desc *d, uint64_t time, struct pp_net_seg *seg)
-{
-	uint32_t offset = (uint32_t)d->addr & (frame_size(x) - 1), len = d->len;
-	struct frame *f = d->addr < x->umem->len ? frame_at(x, d->addr) : NULL;
-
-	if (!f || !f->rx)
-		return false; /* nothing was posted there; what was comes home at the end */
-	f->rx = 0;
-	if (len > frame_size(x) - offset) {
-		pp_page_put(f->page);
-		return false;
-	}
-	*seg = (struct pp_net_seg){
-		.page = f->page, .offset = offset, .len = len,
-		.wire_len = len, .time_ns = time, .time_source = PP_NET_TIME_POLL,
-		.flags = PP_NET_LAST,
-		.room = (uint16_t)(offset < HEADROOM ? offset : HEADROOM),
-	};
-	return true;
-}
-
-static unsigned posted_in_all(const struct xdp_net *x)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < n_queues(x); i++)
-		n += x->rx_posted[i];
-	return n;
-}
-
-static unsigned rx_queue(struct xdp_net *x, unsigned i, struct pp_net_seg *seg, unsigned n)
-{
-	struct xdp_queue *q = &x->umem->queue[i];
-	uint32_t idx = 0, got = xsk_ring_cons__peek(&q->rx, n, &idx);
-	uint64_t time = got ? now_ns() : 0;
-	unsigned taken = 0;
-
-	for (uint32_t k = 0; k < got; k++)
-		if (rx_take(x, xsk_ring_cons__rx_desc(&q->rx, idx + k), time, &seg[taken]))
-			taken++;
-		else
-			port_count(&x->queue.stats.rx_refused, 1);
-	xsk_ring_cons__release(&q->rx, got);
-	x->rx_posted[i] -= got < x->rx_posted[i] ? got : x->rx_posted[i];
-	port_set(&x->queue.stats.rx_posted, posted_in_all(x));
-	return taken;
-}
-
-static unsigned take_held(struct xdp_net *x, struct pp_net_seg *seg, unsigned n)
-{
-	unsigned k = x->held_n - x->held_at < n ? x->held_n - x->held_at : n;
-
-	memcpy(seg, x->held + x->held_at, k * sizeof *seg);
-	x->held_at += k;
-	return k;
-}
-
-static unsigned poll_queues(struct xdp_net *x, struct pp_net_seg *seg, unsigned n)
-{
-	unsigned got = 0;
-
-	for (unsigned k = 0; k < n_queues(x); k++) {
-		unsigned i = (x->turn + k) % n_queues(x);
-
-		got += rx_queue(x, i, seg + got, n - got);
-		rx_post(x, i);
-	}
-	x->turn++;
-	if (!got)
-		x->polls = LOOK_AGAIN;
-	return got;
-}
-
-static unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
-{
-	struct xdp_net *x = xdp_of(q);
-	uint64_t bytes = 0, packets = 0;
-	unsigned got = 0;
-
-	if (x->held_at < x->held_n)
-		got = take_held(x, seg, n);
-	else if (xdp_umem_is_open(x->umem) && !x->send_only)
-		got = poll_queues(x, seg, n);
-	for (unsigned i = 0; i < got; i++) {
-		bytes += seg[i].len;
-		packets += seg[i].flags & PP_NET_LAST;
-	}
-	port_count(&q->stats.rx_bytes, bytes);
-	port_count(&q->stats.rx_packets, packets);
-	return got;
-}
-
-/* ---- send ---------------------------------------------------------------------------------- */
-
-/* Have the kernel send what is in the ring, as far as it gets. */
-static void tx_kick(struct xdp_net *x)
-{
-	struct xdp_queue *q = &x->umem->queue[0];
-
-	if (!xsk_ring_prod__needs_wakeup(&q->tx))
-		return;
-	/* kernels that send 32 at a time say EAGAIN until all are sent */
-	for (unsigned i = 0; i < ring(x) / 32; i++)
-		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0 || errno != EAGAIN)
-			break;
-}
-
-/* Post a packet. False: no room. */
-static bool tx_post(struct xdp_net *x, const struct pp_net_seg *seg)
-{
-	struct xdp_queue *q = &x->umem->queue[0];
-	uint64_t offset = pp_page_iova(seg->page) - x->umem->iova;
-	struct frame *f = frame_at(x, offset);
-	struct xdp_desc *d;
-	uint32_t idx = 0;
-
-	/* what is under way must find room in the completion ring */
-	if (x->tx_posted == ring(x) || !xsk_ring_prod__reserve(&q->tx, 1, &idx))
-		return false;
-	d = xsk_ring_prod__tx_desc(&q->tx, idx);
-	d->addr = offset + seg->offset;
-	d->len = seg->len;
-	d->options = 0;
-	f->page = seg->page;
-	f->len = seg->len;
-	f->tx++;
-	x->tx_posted++;
-	return true;
-}
-
-/* A packet goes out in one frame of the UMEM. */
-static bool can_send(const struct xdp_net *x, const struct pp_net_seg *seg, unsigned n)
-{
-	uint64_t offset = pp_page_iova(seg->page) - x->umem->iova;
-
-	return n == 1 && offset < x->umem->len && seg->offset < frame_size(x) &&
-	       seg->len <= frame_size(x) - seg->offset;
-}
-
-static unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
-{
-	struct xdp_net *x = xdp_of(q);
-	unsigned taken = 0, posted = 0, k;
-
-	if (!xdp_umem_is_open(x->umem))
-		return 0;
-	while ((k = port_packet(seg + taken, n - taken))) {
-		if (!can_send(x, seg + taken, k)) {
-			port_refuse(seg + taken, k, &q->stats.tx_malformed);
-		} else if (tx_post(x, seg + taken)) {
-			posted++;
-		} else {
-			break;
-		}
-		taken += k;
-	}
-	port_count(&q->stats.tx_taken, posted);
-	if (posted) {
-		xsk_ring_prod__submit(&x->umem->queue[0].tx, posted);
-		tx_kick(x);
-	}
-	return taken;
-}
-
-/* The completion ring's addresses are the kernel's word: what was not posted isn't done. */
-static unsigned xdp_reap(struct port_queue *port)
-{
-	struct xdp_net *x = xdp_of(port);
-	struct xdp_queue *q = &x->umem->queue[0];
-	struct pp_page *page[BATCH];
-	uint32_t idx = 0, n;
-
-	if (!xdp_umem_is_open(x->umem))
-		return 0;
-	while ((n = xsk_ring_cons__peek(&q->comp, BATCH, &idx))) {
-		unsigned k = 0;
-
-		for (uint32_t i = 0; i < n; i++) {
-			uint64_t addr = *xsk_ring_cons__comp_addr(&q->comp, idx + i);
-			struct frame *f = addr < x->umem->len ? frame_at(x, addr) : NULL;
-
-			if (!f || !f->tx) {
-				port_count(&port->stats.tx_refused, 1);
-				continue;
-			}
-			f->tx--;
-			x->tx_posted--;
-			page[k++] = f->page;
-			port_count(&port->stats.tx_packets, 1);
-			port_count(&port->stats.tx_bytes, f->len);
-		}
-		xsk_ring_cons__release(&q->comp, n);
-		pp_page_put_batch(page, k);
-	}
-	return x->tx_posted;
-}
-
 /* ---- the binding ------------------------------------------------------------------------------ */
 
 /* The pool, and its memory: the first page makes it grow, whole, and so registers the UMEM. */
-static int make_pool(struct xdp_net *x, pp_binding_t binding)
+static int make_pool(struct xdp_lane *l, pp_binding_t binding)
 {
 	struct pp_page *page;
 	int ret;
 
-	if (x->queue.given) {
-		ret = pp_pool_attach(x->queue.given, binding);
-		x->queue.rx_pool = ret ? NULL : x->queue.given;
+	if (l->queue.given) {
+		ret = pp_pool_attach(l->queue.given, binding);
+		l->queue.rx_pool = ret ? NULL : l->queue.given;
 	} else {
-		ret = pp_pool_create(&x->queue.rx_pool, binding, &x->queue.wants);
+		ret = pp_pool_create(&l->queue.rx_pool, binding, &l->queue.wants);
 	}
 	if (ret)
 		return ret;
-	x->queue.tx_pool = x->queue.rx_pool;
-	ret = pp_page_get(&page, x->queue.rx_pool);
+	l->queue.tx_pool = l->queue.rx_pool;
+	ret = pp_page_get(&page, l->queue.rx_pool);
 	if (ret)
 		return ret;
-	if (pp_page_size(page) != frame_size(x))
+	if (pp_page_size(page) != xdp_frame_size(l->x))
 		ret = -EINVAL;
 	pp_page_put(page);
 	return ret;
 }
 
-static int make_tables(struct xdp_net *x)
+static int make_table(struct xdp_lane *l)
 {
-	x->n_frames = x->umem->len / frame_size(x);
-	x->frame = calloc(x->n_frames, sizeof *x->frame);
-	x->held = calloc((size_t)ring(x) * n_queues(x), sizeof *x->held);
-	return x->frame && x->held ? 0 : -ENOMEM;
+	l->n_frames = l->umem->len >> l->x->shift;
+	l->frame = calloc(l->n_frames, sizeof *l->frame);
+	return l->frame ? 0 : -ENOMEM;
 }
 
-/* Sockets on all queues, supplied with frames; only then packets are steered there. */
-static int start(struct xdp_net *x)
+/* Sockets on the lane's queues, supplied with frames; only then packets are steered there. */
+static int start(struct xdp_lane *l)
 {
-	int ret = xdp_umem_open(x->umem);
+	unsigned n = __atomic_load_n(&l->x->link.n_queues, __ATOMIC_RELAXED);
+	int ret = 0;
 
-	for (unsigned i = 0; i < n_queues(x) && !ret; i++) {
-		struct xdp_queue *q = &x->umem->queue[i];
-		struct epoll_event event = { .events = EPOLLIN };
-
-		if (x->send_only)
-			continue;
-		rx_post(x, i);
-		if (epoll_ctl(x->epoll, EPOLL_CTL_ADD, q->fd, &event))
-			ret = -errno;
-		else
-			ret = xdp_link_steer(&x->link, q->id, q->fd);
-	}
+	for (unsigned id = 0; id < n && !ret; id++)
+		if (xdp_rx_is_ours(l, id) && (!l->x->send_only || !l->umem->n_queues))
+			ret = xdp_rx_open(l, id);
+	l->seen = n;
 	return ret;
 }
 
 /* The sockets are closed: what was posted to them is nobody's. */
-static void bring_home(struct xdp_net *x)
+static void bring_home(struct xdp_lane *l)
 {
-	for (uint64_t i = 0; x->frame && i < x->n_frames; i++)
-		for (struct frame *f = &x->frame[i]; f->rx || f->tx; pp_page_put(f->page))
+	for (uint64_t i = 0; l->frame && i < l->n_frames; i++)
+		for (struct xdp_frame *f = &l->frame[i]; f->rx || f->tx; pp_page_put(f->page))
 			if (f->rx)
 				f->rx--;
 			else
 				f->tx--;
 }
 
-static void forget(struct xdp_net *x)
+static void forget(struct xdp_lane *l)
 {
-	bring_home(x);
-	if (x->queue.rx_pool != x->queue.given) /* that one is the caller's */
-		pp_pool_destroy(x->queue.rx_pool);
-	x->queue.rx_pool = x->queue.tx_pool = NULL;
-	free(x->frame);
-	x->frame = NULL;
-	x->n_frames = 0;
-	memset(x->rx_posted, 0, sizeof x->rx_posted);
-	port_set(&x->queue.stats.rx_posted, 0);
-	port_count(&x->queue.stats.tx_unsent, x->tx_posted);
-	x->tx_posted = 0;
-	x->binding = pp_binding_none();
+	bring_home(l);
+	if (l->queue.rx_pool != l->queue.given) /* that one is the caller's */
+		pp_pool_destroy(l->queue.rx_pool);
+	l->queue.rx_pool = l->queue.tx_pool = NULL;
+	free(l->frame);
+	l->frame = NULL;
+	l->n_frames = 0;
+	memset(l->rx_posted, 0, sizeof l->rx_posted);
+	port_set(&l->queue.stats.rx_posted, 0);
+	port_count(&l->queue.stats.tx_unsent, l->tx_posted);
+	l->tx_posted = 0;
+	l->binding = pp_binding_none();
 }
 
-static void drop_held(struct xdp_net *x)
+static struct xdp_lane *lane_of(struct xdp_net *x, const struct pp_device *dev)
 {
-	while (x->held_at < x->held_n)
-		pp_page_put(x->held[x->held_at++].page);
-	free(x->held);
-	x->held = NULL;
-	x->held_at = x->held_n = 0;
+	for (unsigned i = 0; i < x->n; i++)
+		if (x->lane[i].queue.dev == dev)
+			return &x->lane[i];
+	return NULL;
 }
 
 static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 {
-	struct xdp_net *x = ctx;
+	struct xdp_lane *l = lane_of(ctx, dev);
 	int ret;
 
-	(void)dev;
-	drop_held(x);
-	x->binding = binding;
-	x->umem->error[0] = 0;
+	xdp_rx_drop_kept(l);
+	l->binding = binding;
+	l->umem->error[0] = 0;
 	ret = pp_dma_set_mask(binding, 64);
 	if (!ret)
-		ret = make_pool(x, binding);
+		ret = make_pool(l, binding);
 	if (!ret)
-		ret = make_tables(x);
+		ret = make_table(l);
 	if (!ret)
-		ret = start(x);
+		ret = start(l);
 	if (ret) {
-		xdp_umem_close(x->umem);
-		forget(x);
+		xdp_umem_close(l->umem);
+		forget(l);
 	}
 	return ret;
-}
-
-/* What had arrived. */
-static void rx_keep(struct xdp_net *x)
-{
-	for (unsigned i = 0; i < n_queues(x) && !x->send_only; i++)
-		x->held_n += rx_queue(x, i, x->held + x->held_n, ring(x));
 }
 
 static void xdp_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
 		       void *ctx)
 {
-	struct xdp_net *x = ctx;
+	struct xdp_lane *l = lane_of(ctx, dev);
 
-	(void)dev;
 	(void)binding;
-	if (why == PP_REMOVE_UNBIND && xdp_umem_is_open(x->umem)) {
-		for (unsigned i = 0; i < n_queues(x); i++)
-			xdp_link_leave(&x->link, x->umem->queue[i].id);
-		rx_keep(x);
-		xdp_reap(&x->queue);
-		xdp_umem_close(x->umem);
+	if (why == PP_REMOVE_UNBIND && xdp_umem_is_open(l->umem)) {
+		for (unsigned i = 0; i < l->umem->n_queues && !l->x->send_only; i++)
+			xdp_link_leave(&l->x->link, l->umem->queue[i].id);
+		xdp_rx_keep(l);
+		if (l->tx_posted)
+			xdp_tx_kick(l);
+		xdp_reap(&l->queue);
+		xdp_umem_close(l->umem);
 	}
 	/* if it has gone, the domain has closed the sockets already */
-	forget(x);
+	forget(l);
 }
 
-/* ---- the rest of port.h ----------------------------------------------------------------------- */
+/* ---- what was sent ---------------------------------------------------------------------------- */
+
+static uint64_t done(const struct xdp_net *x)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < x->n; i++)
+		n += __atomic_load_n(&x->lane[i].queue.stats.tx_packets, __ATOMIC_RELAXED);
+	return n;
+}
+
+static int xdp_begin(struct pp_net *net)
+{
+	struct xdp_net *x = xdp_at(net);
+
+	for (unsigned i = 0; i < x->n; i++)
+		memcpy(x->lane[i].umem->ifname, x->link.name, sizeof x->link.name);
+	xdp_tally_begin(&x->tally, &x->link, done(x));
+	return 0;
+}
+
+static void xdp_end(struct pp_net *net)
+{
+	struct xdp_net *x = xdp_at(net);
+
+	xdp_tally_look(&x->tally, &x->link, done(x));
+}
+
+/* A closed socket is quiet. But a card's counters may be late. */
+static bool xdp_quiet(struct pp_net *net)
+{
+	struct xdp_net *x = xdp_at(net);
+
+	for (unsigned i = 0; i < COUNTERS_MS / 50 && !x->link.gone; i++) {
+		if (!xdp_tally_sent(&x->tally, done(x)).behind)
+			break;
+		poll(NULL, 0, 50);
+		xdp_tally_look(&x->tally, &x->link, done(x));
+	}
+	return true;
+}
+
+static void xdp_totals(struct pp_net *net, struct pp_net_stats *stats)
+{
+	struct xdp_net *x = xdp_at(net);
+	struct xdp_sent sent;
+
+	if (net->n_bound)
+		xdp_tally_look(&x->tally, &x->link, done(x));
+	sent = xdp_tally_sent(&x->tally, done(x));
+	stats->tx_sent_min = sent.min;
+	stats->tx_sent_max = sent.max;
+	stats->rx_dropped = sent.rx_dropped;
+}
+
+/* Of one lane: any of what was dropped may have been its. */
+static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
+{
+	struct xdp_net *x = xdp_at(q->net);
+	uint64_t all = done(x);
+	struct xdp_sent sent = xdp_tally_sent(&x->tally, all);
+	uint64_t dropped = all - sent.min;
+
+	stats->rx_missed = xdp_umem_missed(xdp_lane(q)->umem);
+	stats->tx_sent_min = stats->tx_packets - (dropped < stats->tx_packets ? dropped :
+						  stats->tx_packets);
+	if (sent.max < stats->tx_sent_max)
+		stats->tx_sent_max = sent.max;
+}
+
+/* ---- how it is -------------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 static int xdp_event_fd(struct port_queue *q)
 {
-	return xdp_of(q)->epoll;
+	return xdp_lane(q)->epoll;
 }
 
-/* The sockets are readable when there are packets; of what is sent there is no event. */
+/*
+ * The sockets are readable when there are packets; of what is sent there is no event, nor of a
+ * program that is taken off.
+ */
 static void xdp_arm(struct port_queue *q)
 {
-	struct xdp_net *x = xdp_of(q);
-	struct itimerspec soon = { .it_value.tv_nsec = 1000000 }, never = { 0 };
+	struct xdp_lane *l = xdp_lane(q);
+	struct itimerspec t = { .it_value.tv_nsec = l->tx_posted ? SEND_AGAIN_NS : WATCH_NS };
+	uint64_t drop;
 
-	if (xdp_umem_is_open(x->umem) && x->tx_posted)
-		tx_kick(x);
-	timerfd_settime(x->timer, 0, x->tx_posted ? &soon : &never, NULL);
+	if (xdp_umem_is_open(l->umem) && l->tx_posted)
+		xdp_tx_kick(l);
+	__atomic_store_n(&l->x->look, true, __ATOMIC_RELAXED);
+	timerfd_settime(l->timer, 0, &t, NULL);
+	if (read(l->wake, &drop, sizeof drop) < 0)
+		return; /* nothing has happened */
+}
+
+static void note_changes(struct xdp_net *x, unsigned changes)
+{
+	struct xdp_link *k = &x->link;
+	unsigned most = xdp_frame_size(x) - XDP_HEADROOM;
+
+	if (changes & XDP_RENAMED)
+		port_notice(&x->net, "%s is %s now, and goes on", x->net.name, k->name);
+	if ((changes & XDP_MTU_CHANGED) && !x->send_only && k->mtu + OVERHEAD > most)
+		port_notice(&x->net, "%s has an MTU of %u now: packets of more than %u bytes can't be "
+			    "received any more, and are counted as missed", k->name, k->mtu, most);
+	if ((changes & XDP_QUEUES_CHANGED) && k->n_queues > XDP_QUEUES && x->every)
+		port_notice(&x->net, "%s has %u receive queues now, of which %u can be served: what "
+			    "comes by the others goes to the kernel", k->name, k->n_queues, XDP_QUEUES);
+	for (unsigned i = 0; i < x->n; i++) {
+		unsigned q = __atomic_exchange_n(&x->lane[i].unserved, 0, __ATOMIC_ACQUIRE);
+
+		if (q && q <= XDP_QUEUES)
+			port_notice(&x->net, "what comes by queue %u of %s, which is new, goes to the "
+				    "kernel: %s", q - 1, k->name, x->lane[i].umem->error);
+	}
+}
+
+static void tell_lanes(struct xdp_net *x)
+{
+	uint64_t one = 1;
+
+	for (unsigned i = 0; i < x->n; i++)
+		if (write(x->lane[i].wake, &one, sizeof one) < 0)
+			continue; /* it has been told */
 }
 
 static enum pp_net_state xdp_state(struct pp_net *net)
 {
 	struct xdp_net *x = xdp_at(net);
+	unsigned changes;
+	bool closely;
 
-	if (!x->link.gone && ++x->polls < LOOK_AGAIN)
+	if (x->link.gone)
+		return PP_NET_GONE;
+	if (!__atomic_load_n(&x->look, __ATOMIC_RELAXED) && ++x->polls < LOOK_AGAIN)
 		return PP_NET_RUNNING;
+	__atomic_store_n(&x->look, false, __ATOMIC_RELAXED);
 	x->polls = 0;
-	return xdp_link_gone(&x->link) ? PP_NET_GONE : PP_NET_RUNNING;
+	closely = now_ns() - x->closely_ns >= CLOSELY_NS;
+	if (closely)
+		x->closely_ns = now_ns();
+	if (closely && net->n_bound) /* while it can be asked */
+		xdp_tally_look(&x->tally, &x->link, done(x));
+	if (xdp_link_look(&x->link, closely, &changes)) {
+		tell_lanes(x);
+		return PP_NET_GONE;
+	}
+	note_changes(x, changes);
+	return PP_NET_RUNNING;
 }
 
 static const char *xdp_error(struct pp_net *net)
 {
 	const struct xdp_net *x = xdp_at(net);
 
-	return x->link.gone && !x->umem->error[0] ? "the device has gone" : x->umem->error;
-}
-
-static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
-{
-	stats->rx_missed = xdp_umem_missed(xdp_of(q)->umem);
+	for (unsigned i = 0; i < x->n && !x->link.gone; i++)
+		if (x->lane[i].umem->error[0])
+			return x->lane[i].umem->error;
+	return x->link.why;
 }
 
 static void xdp_info(struct pp_net *net, struct pp_net_info *info)
 {
-	info->zero_copy = xdp_umem_zero_copy(xdp_at(net)->umem);
+	struct xdp_net *x = xdp_at(net);
+
+	info->longest = __atomic_load_n(&x->link.mtu, __ATOMIC_RELAXED) + OVERHEAD;
+	info->zero_copy = xdp_umem_zero_copy(x->lane[0].umem);
+	if (x->link.program.wordless && __atomic_load_n(x->link.program.wordless, __ATOMIC_RELAXED))
+		info->time_source = PP_NET_TIME_POLL;
 }
 
-static bool xdp_quiet(struct pp_net *net)
+/* ---- close ------------------------------------------------------------------------------------ */
+
+static void close_lane(struct xdp_lane *l)
 {
-	(void)net;
-	return true; /* a closed socket is quiet */
+	pp_device_unregister(l->queue.dev); /* and the domain */
+	xdp_rx_drop_kept(l);
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = i == 0 ? l->timer : i == 1 ? l->wake : l->epoll;
+
+		if (fd >= 0)
+			close(fd);
+	}
 }
 
 static void xdp_close(struct pp_net *net)
@@ -543,11 +364,10 @@ static void xdp_close(struct pp_net *net)
 	struct xdp_net *x = xdp_at(net);
 
 	xdp_link_close(&x->link);
-	pp_device_unregister(x->queue.dev); /* and the domain */
+	for (unsigned i = 0; i < x->n; i++)
+		close_lane(&x->lane[i]);
 	pp_driver_unregister(&net->drv);
-	drop_held(x);
-	close(x->timer);
-	close(x->epoll);
+	xdp_tally_close(&x->tally);
 	free(x);
 }
 
@@ -560,162 +380,227 @@ static const struct port_ops xdp_ops = {
 	.state = xdp_state,
 	.error = xdp_error,
 	.stats = xdp_stats,
+	.totals = xdp_totals,
 	.info = xdp_info,
+	.begin = xdp_begin,
+	.end = xdp_end,
 	.quiet = xdp_quiet,
 	.close = xdp_close,
 };
 
-/* ---- open --------------------------------------------------------------------------------------- */
+/* ---- open: what it is to be like ------------------------------------------------------------------ */
 
-static int choose_queues(const struct xdp_link *l, const struct pp_net_xdp_params *xdp,
-			 struct xdp_umem_params *u, char *error)
+static int choose_queues(struct xdp_net *x, const struct pp_net_xdp_params *xdp, char *error)
 {
+	const struct xdp_link *k = &x->link;
 	unsigned last = xdp->first_queue + (xdp->queue_count ? xdp->queue_count - 1 : 0);
 
-	u->first_queue = xdp->first_queue;
-	u->n_queues = xdp->queue_count ? xdp->queue_count : l->n_queues - xdp->first_queue;
-	if (last >= l->n_queues)
+	x->first = xdp->first_queue;
+	x->count = xdp->queue_count ? xdp->queue_count : k->n_queues - xdp->first_queue;
+	x->every = !xdp->queue_count && !xdp->first_queue;
+	if (last >= k->n_queues)
 		snprintf(error, XDP_ERROR, "%s has %u receive queue%s, numbered from 0: there is no "
-			 "queue %u", l->name, l->n_queues, l->n_queues == 1 ? "" : "s", last);
-	else if (u->first_queue + u->n_queues > XDP_QUEUES)
+			 "queue %u", k->name, k->n_queues, k->n_queues == 1 ? "" : "s", last);
+	else if (x->first + x->count > XDP_QUEUES)
 		snprintf(error, XDP_ERROR, "%s has %u receive queues, of which %u can be served: "
-			 "name one, as in xdp:%s:0", l->name, l->n_queues, XDP_QUEUES, l->name);
+			 "name one, as in xdp:%s:0", k->name, k->n_queues, XDP_QUEUES, k->name);
+	else if (x->n > x->count)
+		snprintf(error, XDP_ERROR, "%s has %u receive queue%s for a program that serves %u: "
+			 "ethtool -L %s combined %u, or let the program take fewer", k->name, x->count,
+			 x->count == 1 ? "" : "s", x->n, k->name, x->n);
 	else
 		return 0;
 	return -ENXIO;
 }
 
-static int choose_frame(const struct xdp_link *l, uint32_t wish, struct xdp_umem_params *u,
-			char *error)
+static int choose_frame(struct xdp_net *x, uint32_t wish, uint32_t *frame, char *error)
 {
-	uint32_t need = l->mtu + OVERHEAD + HEADROOM;
+	const struct xdp_link *k = &x->link;
+	uint32_t need = k->mtu + OVERHEAD + XDP_HEADROOM;
 
-	u->frame = wish ? wish : need <= 2048 ? 2048 : 4096;
-	if (need <= u->frame)
+	*frame = wish ? wish : need <= 2048 ? 2048 : 4096;
+	x->shift = (unsigned)__builtin_ctz(*frame);
+	if (need <= *frame)
 		return 0;
 	snprintf(error, XDP_ERROR, "%s has an MTU of %u, and a frame of %u bytes takes one of %u at "
-		 "most: ip link set %s mtu %u%s", l->name, l->mtu, u->frame,
-		 u->frame - OVERHEAD - HEADROOM, l->name, u->frame - OVERHEAD - HEADROOM,
-		 u->frame == 2048 ? ", or frame=4096" : "");
+		 "most: ip link set %s mtu %u%s", k->name, k->mtu, *frame,
+		 *frame - OVERHEAD - XDP_HEADROOM, k->name, *frame - OVERHEAD - XDP_HEADROOM,
+		 *frame == 2048 ? ", or frame=4096" : "");
 	return -EMSGSIZE;
 }
 
-static void choose_ring(const struct pp_net_params *params, struct xdp_umem_params *u)
+static unsigned choose_ring(const struct xdp_net *x, const struct pp_net_params *params)
 {
 	uint64_t pages = params->max_pages ? params->max_pages : UINT64_MAX;
 	uint64_t spare = pages > params->keep ? (pages - params->keep) / 2 : 0;
+	unsigned sockets = (x->count + x->n - 1) / x->n, ring = RINGS;
 
-	u->ring = RINGS;
-	while (u->ring > MIN_RING && (u->ring * u->n_queues > RINGS || u->ring * u->n_queues > spare))
-		u->ring /= 2;
+	if (x->send_only) {
+		ring = SEND_RING;
+		sockets = 1;
+	}
+	while (ring > MIN_RING && (ring * sockets > RINGS || ring * sockets > spare))
+		ring /= 2;
+	return ring;
 }
 
 /* The pool: one chunk, as big as it will ever be. */
-static int choose_pool(struct xdp_net *x, const struct pp_net_params *params,
-		       const struct xdp_umem_params *u, char *error)
+static int choose_pool(struct xdp_net *x, const struct pp_net_params *params, uint32_t frame,
+		       struct pp_pool_params *p, char *error)
 {
-	struct pp_pool_params *p = &x->queue.wants;
 	uint64_t pages = params->max_pages;
 	uint64_t bytes = 2u << 20;
 
 	if (!pages)
-		pages = params->keep + 2 * x->net.info.ring + WRITER_PAGES;
-	if (pages > MAX_BYTES / u->frame) {
+		pages = params->keep + (x->send_only ? x->ring + x->ring / 2 :
+					2 * x->net.info.ring + WRITER_PAGES);
+	if (pages > MAX_BYTES / frame) {
 		snprintf(error, XDP_ERROR, "%llu pages are too many for AF_XDP, whose memory is one "
 			 "area: %llu of %u bytes at most", (unsigned long long)pages,
-			 MAX_BYTES / u->frame, u->frame);
+			 MAX_BYTES / frame, frame);
 		return -E2BIG;
 	}
-	while (bytes < pages * u->frame)
+	while (bytes < pages * frame)
 		bytes *= 2;
 	*p = pp_pool_defaults();
 	p->name = "xdp";
-	p->page_size = u->frame;
+	p->page_size = frame;
 	p->chunk_size = (uint32_t)bytes;
-	p->max_pages = params->max_pages ? params->max_pages : bytes / u->frame;
+	p->max_pages = params->max_pages ? params->max_pages : bytes / frame;
 	p->memory = PP_MEMORY_THP;
-	x->queue.one_chunk = true;
 	return 0;
 }
 
 static int choose(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
-		  const struct pp_net_params *params, struct xdp_umem_params *u, char *error)
+		  const struct pp_net_params *params, struct xdp_umem_params *u,
+		  struct pp_pool_params *pool, char *error)
 {
 	struct pp_net_info *info = &x->net.info;
-	int ret = choose_queues(&x->link, xdp, u, error);
+	int ret = choose_queues(x, xdp, error);
 
 	if (!ret)
-		ret = choose_frame(&x->link, xdp->frame, u, error);
-	x->shift = ret ? 0 : (unsigned)__builtin_ctz(u->frame);
-	memcpy(u->ifname, x->link.name, sizeof u->ifname);
+		ret = choose_frame(x, xdp->frame, &u->frame, error);
+	if (ret)
+		return ret;
+	x->ring = u->ring = choose_ring(x, params);
 	u->bind_flags = (xdp->copy ? XDP_COPY : 0) | (xdp->zero_copy ? XDP_ZEROCOPY : 0);
-	choose_ring(params, u);
-	info->ring = u->ring * u->n_queues;
-	info->rest_ns = u->ring >= REST_RING ? REST_NS : 0;
-	info->pieces = 1;
-	if (!ret)
-		ret = choose_pool(x, params, u, error);
-	return ret;
+	u->send_only = x->send_only;
+	info->ring = x->send_only ? x->ring : x->ring * ((x->count + x->n - 1) / x->n);
+	info->rest_ns = x->ring >= REST_RING ? REST_NS : 0;
+	return choose_pool(x, params, u->frame, pool, error);
 }
 
-static int open_events(struct xdp_net *x)
+/* ---- open ------------------------------------------------------------------------------------------ */
+
+static int open_events(struct xdp_lane *l)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	x->epoll = epoll_create1(EPOLL_CLOEXEC);
-	x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (x->epoll < 0 || x->timer < 0 ||
-	    epoll_ctl(x->epoll, EPOLL_CTL_ADD, x->timer, &event) ||
-	    epoll_ctl(x->epoll, EPOLL_CTL_ADD, x->link.events, &event))
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l->epoll < 0 || l->timer < 0 || l->wake < 0 ||
+	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->timer, &event) ||
+	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &event) ||
+	    /* one lane's thread is woken to look at the interface, and tells the others */
+	    (!l->queue.index && epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->x->link.events, &event)))
 		return -errno;
 	return 0;
 }
 
-static int register_device(struct xdp_net *x, const struct xdp_umem_params *u)
+static int open_lane(struct xdp_net *x, unsigned i, const struct xdp_umem_params *u,
+		     const struct pp_pool_params *pool)
 {
 	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
+	struct xdp_lane *l = &x->lane[i];
 	char name[32];
-	int ret = xdp_umem_create(&x->umem, u);
+	int ret;
 
-	if (ret)
-		return ret;
-	snprintf(name, sizeof name, "xdp:%s", x->link.name);
-	dev.name = name;
-	dev.iommu = &x->umem->iommu;
-	ret = pp_device_register(&x->queue.dev, &dev);
-	if (ret) {
-		x->umem->iommu.ops->destroy(&x->umem->iommu);
-		return ret;
+	*l = (struct xdp_lane){ .x = x, .epoll = -1, .timer = -1, .wake = -1 };
+	l->queue = (struct port_queue){ .net = &x->net, .index = i, .wants = *pool,
+					.one_chunk = true };
+	x->net.queue[i] = &l->queue;
+	ret = open_events(l);
+	if (!ret)
+		ret = xdp_umem_create(&l->umem, u);
+	if (!ret) {
+		snprintf(name, sizeof name, i ? "xdp:%s.%u" : "xdp:%s", x->link.name, i);
+		dev.name = name;
+		dev.iommu = &l->umem->iommu;
+		ret = pp_device_register(&l->queue.dev, &dev);
+		if (ret)
+			l->umem->iommu.ops->destroy(&l->umem->iommu);
 	}
-	ret = pp_driver_register(&x->net.drv);
 	if (ret)
-		pp_device_unregister(x->queue.dev);
+		close_lane(l);
 	return ret;
 }
 
-static void describe(struct xdp_net *x, const char *ifname)
+/* VLAN tags that the interface takes out of the packets, where the program isn't told of them. */
+static void keep_tags(struct xdp_net *x)
+{
+	struct xdp_link *k = &x->link;
+	bool changed, kept;
+
+	if (x->send_only || k->program.tags)
+		return;
+	if (k->generic && !k->physical) {
+		if (!xdp_feature_is_on(k->query, k->name, "vlan-challenged"))
+			port_notice(&x->net, "VLAN tags that come beside the packets of %s are lost in this "
+				    "mode%s", k->name, k->veth ? ": leave out mode=generic, or at the "
+				    "other end ethtool -K IFNAME tx-vlan-offload off" : "");
+		return;
+	}
+	kept = xdp_features_keep_tags(&k->features, k->name, &changed);
+	if (changed)
+		port_notice(&x->net, "%s leaves VLAN tags in the packets now (rx-vlan-offload off), as "
+			    "long as this runs", k->name);
+	if (!kept)
+		port_notice(&x->net, "%s takes VLAN tags out of the packets and can't be told "
+			    "otherwise: they are lost", k->name);
+}
+
+static void describe(struct xdp_net *x, const struct pp_net_params *params)
 {
 	struct pp_net *net = &x->net;
 
-	snprintf(net->name, sizeof net->name, "xdp:%s", ifname);
+	snprintf(net->name, sizeof net->name, "xdp:%s", x->link.name);
 	net->ops = &xdp_ops;
-	net->queue[0] = &x->queue;
-	net->n_queues = 1;
 	net->drv = (struct pp_driver){
 		.name = "xdp", .probe = probe, .remove = xdp_remove, .ctx = x
 	};
 	net->info = (struct pp_net_info){
-		.name = net->name, .link_type = PORT_LINK_ETHERNET,
-		.time_source = PP_NET_TIME_POLL, .time_precision_ns = 1,
+		.name = net->name, .link_type = PORT_LINK_ETHERNET, .pieces = 1, .shortest = 14,
+		.time_source = PP_NET_TIME_KERNEL, .time_precision_ns = 1,
 	};
-	x->queue.net = net;
-	x->epoll = x->timer = -1;
+	x->send_only = params->send_only;
+}
+
+static int open_lanes(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
+		      const struct pp_net_params *params, char *error)
+{
+	struct xdp_umem_params u = { 0 };
+	struct pp_pool_params pool;
+	int ret = choose(x, xdp, params, &u, &pool, error);
+
+	if (!ret && params->promiscuous && !x->send_only)
+		ret = xdp_link_promiscuous(&x->link, error);
+	for (unsigned i = 0; i < x->n && !ret; i++) {
+		ret = open_lane(x, i, &u, &pool);
+		x->net.n_queues += !ret;
+	}
+	if (!ret)
+		ret = pp_driver_register(&x->net.drv);
+	if (!ret)
+		return 0;
+	while (x->net.n_queues)
+		close_lane(&x->lane[--x->net.n_queues]);
+	return ret;
 }
 
 static int open_link(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 		     const struct pp_net_params *params, char *error)
 {
-	struct xdp_umem_params u = { 0 };
 	int ret;
 
 	if (params->link_type && params->link_type != PP_NET_LINK_TYPE(PORT_LINK_ETHERNET)) {
@@ -729,26 +614,26 @@ static int open_link(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 						XDP_BEST, error);
 	if (ret)
 		return ret;
-	ret = choose(x, xdp, params, &u, error);
-	if (!ret)
-		ret = open_events(x);
-	if (!ret)
-		ret = register_device(x, &u);
+	describe(x, params);
+	ret = open_lanes(x, xdp, params, error);
 	if (ret)
 		xdp_link_close(&x->link);
+	else
+		keep_tags(x);
 	return ret;
 }
 
 int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
 		 const struct pp_net_params *params, char *error)
 {
-	struct xdp_net *x = calloc(1, sizeof *x);
-	int ret = x ? 0 : -ENOMEM;
+	unsigned n = params->queues ? params->queues : 1;
+	struct xdp_net *x = n > PORT_QUEUES ? NULL : calloc(1, sizeof *x + n * sizeof x->lane[0]);
+	int ret = x ? 0 : n > PORT_QUEUES ? -ENXIO : -ENOMEM;
 
 	*out = NULL;
 	if (x) {
-		x->send_only = params->send_only;
-		describe(x, xdp->ifname);
+		x->n = n;
+		xdp_tally_open(&x->tally);
 		ret = open_link(x, xdp, params, error);
 	}
 	if (!ret) {
@@ -758,10 +643,8 @@ int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
 	if (!*error)
 		snprintf(error, XDP_ERROR, "can't set up AF_XDP on %s: %s", xdp->ifname,
 			 strerror(-ret));
-	if (x && x->timer >= 0)
-		close(x->timer);
-	if (x && x->epoll >= 0)
-		close(x->epoll);
+	if (x)
+		xdp_tally_close(&x->tally);
 	free(x);
 	return ret;
 }

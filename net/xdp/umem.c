@@ -28,6 +28,7 @@
 #define BUSY_LOOKS 100
 #define BUSY_LOOKS_OURS 2000
 #define OURS_NS 20000000000u
+#define SMALL_RING 64u /* a fill ring that is never used */
 
 static uint64_t closed_ns; /* when this process closed a socket last; relaxed */
 
@@ -80,7 +81,7 @@ static void count_all(struct xdp_umem *u, uint64_t *missed, uint64_t *refused)
 	pthread_mutex_lock(&u->lock);
 	*missed = u->missed;
 	*refused = u->refused;
-	for (unsigned i = 0; i < u->params.n_queues; i++)
+	for (unsigned i = 0; i < u->n_queues; i++)
 		count(&u->queue[i], missed, refused);
 	pthread_mutex_unlock(&u->lock);
 }
@@ -108,12 +109,11 @@ void xdp_umem_close(struct xdp_umem *u)
 {
 	pthread_mutex_lock(&u->lock);
 	/* the first socket is the area's own (libxdp): it goes last, with it */
-	for (unsigned i = u->params.n_queues; i-- > 0;) {
-		struct xdp_queue *q = &u->queue[i];
+	while (u->n_queues) {
+		struct xdp_queue *q = &u->queue[--u->n_queues];
 
 		count(q, &u->missed, &u->refused);
-		if (q->socket)
-			xsk_socket__delete(q->socket);
+		xsk_socket__delete(q->socket);
 		q->socket = NULL;
 	}
 	/* when the last socket is closed, the kernel has waited for all who copy (RCU) */
@@ -122,9 +122,30 @@ void xdp_umem_close(struct xdp_umem *u)
 	pthread_mutex_unlock(&u->lock);
 }
 
-static int open_queue(struct xdp_umem *u, unsigned i)
+/* Why a socket can't be opened. */
+static int say_why(struct xdp_umem *u, unsigned queue, int ret)
 {
-	struct xdp_queue *q = &u->queue[i];
+	switch (ret) {
+	case -EBUSY:
+		return fail(u, ret, "queue %u of %s is taken by another AF_XDP socket: end the "
+			    "program that has it, or take another queue", queue, u->ifname);
+	case -EPERM:
+		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+	case -EOPNOTSUPP:
+		return fail(u, ret, "the driver of %s has no zero-copy mode: leave out "
+			    "mode=zerocopy", u->ifname);
+	case -ENODEV:
+	case -ENETDOWN:
+		return fail(u, ret, "%s has gone or is down: ip link set %s up", u->ifname,
+			    u->ifname);
+	default:
+		return fail(u, ret, "can't open an AF_XDP socket on queue %u of %s: %s", queue,
+			    u->ifname, strerror(-ret));
+	}
+}
+
+static int open_socket(struct xdp_umem *u, struct xdp_queue *q)
+{
 	struct xsk_socket_config config = {
 		.rx_size = u->params.ring,
 		.tx_size = u->params.ring,
@@ -135,55 +156,41 @@ static int open_queue(struct xdp_umem *u, unsigned i)
 	int looks = closed && now_ns() - closed < OURS_NS ? BUSY_LOOKS_OURS : BUSY_LOOKS;
 	int budget = (int)u->params.ring, ret = -EBUSY;
 
+	for (int look = 0; look < looks && ret == -EBUSY; look++) {
+		if (look)
+			poll(NULL, 0, 10);
+		ret = xsk_socket__create_shared(&q->socket, u->ifname, q->id, u->umem,
+						u->params.send_only ? NULL : &q->rx, &q->tx,
+						&q->fill, &q->comp, &config);
+	}
+	if (ret) {
+		q->socket = NULL;
+		return say_why(u, q->id, ret);
+	}
+	q->fd = xsk_socket__fd(q->socket);
+	/* older kernels don't know it, and send 32 at a time */
+	setsockopt(q->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof budget);
+	return 0;
+}
+
+int xdp_umem_open(struct xdp_umem *u, unsigned queue)
+{
+	struct xdp_queue *q = &u->queue[u->n_queues];
+	int ret = u->umem ? 0 : -ENODEV;
+
+	pthread_mutex_lock(&u->lock);
 	/*
 	 * The first queue's rings must be those that the area was registered with: libxdp takes
 	 * them down when it fails with others, and doesn't notice when it is tried again.
 	 */
-	if (i)
+	if (u->n_queues)
 		*q = (struct xdp_queue){ 0 }; /* libxdp takes rings to be zeroed */
-	q->id = u->params.first_queue + i;
-	for (int look = 0; look < looks && ret == -EBUSY; look++) {
-		if (look)
-			poll(NULL, 0, 10);
-		ret = xsk_socket__create_shared(&q->socket, u->params.ifname, q->id, u->umem,
-						&q->rx, &q->tx, &q->fill, &q->comp, &config);
-	}
-	if (ret)
-		q->socket = NULL;
-	switch (ret) {
-	case 0:
-		q->fd = xsk_socket__fd(q->socket);
-		/* older kernels don't know it, and send 32 at a time */
-		setsockopt(q->fd, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, sizeof budget);
-		return 0;
-	case -EBUSY:
-		return fail(u, ret, "queue %u of %s is taken by another AF_XDP socket: end the "
-			    "program that has it, or take another queue", q->id, u->params.ifname);
-	case -EPERM:
-		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
-	case -EOPNOTSUPP:
-		return fail(u, ret, "the driver of %s has no zero-copy mode: leave out "
-			    "mode=zerocopy", u->params.ifname);
-	case -ENODEV:
-	case -ENETDOWN:
-		return fail(u, ret, "%s has gone or is down: ip link set %s up", u->params.ifname,
-			    u->params.ifname);
-	default:
-		return fail(u, ret, "can't open an AF_XDP socket on queue %u of %s: %s", q->id,
-			    u->params.ifname, strerror(-ret));
-	}
-}
-
-int xdp_umem_open(struct xdp_umem *u)
-{
-	int ret = u->umem ? 0 : -ENODEV;
-
-	pthread_mutex_lock(&u->lock);
-	for (unsigned i = 0; i < u->params.n_queues && !ret; i++)
-		ret = open_queue(u, i);
+	q->id = queue;
+	if (!ret)
+		ret = open_socket(u, q);
+	if (!ret)
+		__atomic_store_n(&u->n_queues, u->n_queues + 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&u->lock);
-	if (ret)
-		xdp_umem_close(u);
 	return ret;
 }
 
@@ -192,8 +199,7 @@ bool xdp_umem_zero_copy(const struct xdp_umem *u)
 	struct xdp_options options = { 0 };
 	socklen_t len = sizeof options;
 
-	return u->queue[0].socket &&
-	       !getsockopt(u->queue[0].fd, SOL_XDP, XDP_OPTIONS, &options, &len) &&
+	return u->n_queues && !getsockopt(u->queue[0].fd, SOL_XDP, XDP_OPTIONS, &options, &len) &&
 	       (options.flags & XDP_OPTIONS_ZEROCOPY);
 }
 
@@ -202,7 +208,7 @@ bool xdp_umem_zero_copy(const struct xdp_umem *u)
 static int register_area(struct xdp_umem *u, void *addr, size_t len)
 {
 	struct xsk_umem_config config = {
-		.fill_size = u->params.ring,
+		.fill_size = u->params.send_only ? SMALL_RING : u->params.ring,
 		.comp_size = u->params.ring,
 		.frame_size = u->params.frame,
 	};
@@ -220,13 +226,15 @@ static int register_area(struct xdp_umem *u, void *addr, size_t len)
 		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
 	case -ENOBUFS:
 		return fail(u, -ENOMEM, "%zu KiB of pages must be locked in memory, and the limit "
-			    "is %llu KiB: raise it (ulimit -l), have the right CAP_IPC_LOCK, or "
-			    "take fewer pages", len >> 10, (unsigned long long)limit.rlim_cur >> 10);
+			    "is %llu KiB: raise it (ulimit -l)%s have the right CAP_IPC_LOCK%s",
+			    len >> 10, (unsigned long long)limit.rlim_cur >> 10,
+			    u->params.send_only ? ", or" : ",",
+			    u->params.send_only ? "" : ", or limit the pool (capture --max-pages)");
 	case -EAFNOSUPPORT:
 		return fail(u, ret, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)");
 	default:
 		return fail(u, ret, "can't register %zu bytes for AF_XDP on %s: %s", len,
-			    u->params.ifname, strerror(-ret));
+			    u->ifname, strerror(-ret));
 	}
 }
 

@@ -13,8 +13,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NIC_XDP_UMEM_H
-#define NIC_XDP_UMEM_H
+#ifndef NET_XDP_UMEM_H
+#define NET_XDP_UMEM_H
 
 #include <net/if.h>
 #include <pthread.h>
@@ -35,11 +35,9 @@ struct xdp_queue {
 
 struct xdp_umem_params {
 	uint32_t frame; /* bytes of a frame: 2048 or 4096 */
-	char ifname[IF_NAMESIZE];
 	unsigned bind_flags; /* XDP_COPY, XDP_ZEROCOPY, or neither: what there is */
-	/* sockets: the queues first_queue and up */
-	unsigned first_queue, n_queues;
 	unsigned ring; /* entries of each of a socket's four rings; a power of two */
+	bool send_only; /* nothing is received */
 };
 
 struct xdp_umem {
@@ -50,7 +48,9 @@ struct xdp_umem {
 	size_t len;
 	pp_iova_t iova;
 	struct xsk_umem *umem; /* NULL: not registered with the kernel, or not any more */
+	char ifname[IF_NAMESIZE]; /* of the interface, when the sockets are opened */
 	struct xdp_queue queue[XDP_QUEUES];
+	unsigned n_queues; /* of these, that have a socket */
 	/* Held while sockets come and go, and by who counts, whatever thread that is: what
 	 * follows. */
 	pthread_mutex_t lock;
@@ -62,16 +62,16 @@ struct xdp_umem {
 /* 0 or -ENOMEM. pp_device_register owns it then. */
 int xdp_umem_create(struct xdp_umem **out, const struct xdp_umem_params *params);
 /*
- * Open all queues' sockets: the area must be mapped. 0, or an errno with a sentence in
- * `error`, and none is open.
+ * Open a socket on one more of the interface's queues: the area must be mapped. 0, or an errno
+ * with a sentence in `error`.
  */
-int xdp_umem_open(struct xdp_umem *u);
+int xdp_umem_open(struct xdp_umem *u, unsigned queue);
 /* Close the sockets and take the area back from the kernel. Again does nothing. */
 void xdp_umem_close(struct xdp_umem *u);
 /* True while the sockets are open. */
 static inline bool xdp_umem_is_open(const struct xdp_umem *u)
 {
-	return u->queue[0].socket != NULL;
+	return u->n_queues;
 }
 /* Packets lost for want of room or of frames, since the beginning. */
 uint64_t xdp_umem_missed(struct xdp_umem *u);

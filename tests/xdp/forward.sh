@@ -75,7 +75,8 @@ from_soft() { # COPIED SETTINGS
 	local listen
 
 	rm -f "$dir/wire.pcap"
-	ip netns exec "$ns"b tcpdump -i right -Q in -U --immediate-mode -B 65536 -w "$dir/right.pcap" \
+	: >"$dir/tcpdump"
+	ip netns exec "$ns"b tcpdump -i right -Q in -U --immediate-mode -B 65536 -s 2000 -w "$dir/right.pcap" \
 		2>"$dir/tcpdump" &
 	listen=$!
 	until grep -q "listening on" "$dir/tcpdump"; do sleep 0.02; done

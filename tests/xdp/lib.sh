@@ -54,10 +54,15 @@ in_b() { ip netns exec "$ns"b "$@"; }
 # gro NAMESPACE INTERFACE: have its driver poll, so that it takes XDP frames without a program
 gro() { ip netns exec "$ns$1" ethtool -K "$2" gro on; }
 
-# What the kernel would leave to hardware (sums, big packets) must be in the packets.
+# An interface as the kernel makes it, what it leaves to hardware and all; but that nobody sends
+# by it unasked.
 plain() { # NAMESPACE INTERFACE
-	ip netns exec "$ns$1" ethtool -K "$2" rx off tx off tso off gso off gro off >/dev/null 2>&1
 	ip netns exec "$ns$1" sysctl -qw "net.ipv6.conf.$2.disable_ipv6=1" 2>/dev/null
+}
+# What the kernel would leave to hardware (sums, big packets) must be in the packets. For tests of
+# what can't be had otherwise.
+no_offloads() { # NAMESPACE INTERFACE
+	ip netns exec "$ns$1" ethtool -K "$2" rx off tx off tso off gso off gro off >/dev/null 2>&1
 }
 
 # make_left, make_right: a pair of interfaces, up, of which one end is in m.

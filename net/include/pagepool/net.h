@@ -44,7 +44,13 @@ struct pp_vfio;
 
 /* ---- packets -------------------------------------------------------------------------- */
 
-/** What is known of a packet: set in all of its segments, but PP_NET_LAST. */
+/**
+ * What is known of a packet: in its first segment; PP_NET_LAST in its last. A packet that is
+ * received is whole: what the kernel keeps beside its bytes, a VLAN tag and a checksum that
+ * another stack left to a device, has been put in. PP_NET_VLAN or PP_NET_CSUM_PARTIAL is set
+ * only where that couldn't be. In one that is sent both may be set: it is made whole, in its
+ * pages.
+ */
 enum pp_net_flags {
 	PP_NET_LAST = 1,          /**< the packet's last segment */
 	PP_NET_CSUM_VALID = 2,    /**< the device has verified the transport checksum */
@@ -64,7 +70,7 @@ enum pp_net_time {
 	PP_NET_TIME_POLL,   /**< taken when pp_net_receive found the packet: late by up to the
 				 time between two polls */
 	PP_NET_TIME_KERNEL, /**< taken when the kernel had the packet in hand: late by what it
-				 lay in the device, some microseconds */
+				 lay in the device and its interrupt took, some microseconds */
 	PP_NET_TIME_DEVICE, /**< the device's own */
 	PP_NET_TIME_FILE,   /**< what a capture file says */
 };
@@ -236,7 +242,8 @@ PP_API int pp_net_unbind(struct pp_net *net);
 /** The device has gone, or is to be treated so: see PP_REMOVAL_SURPRISE. @return as unbind. */
 PP_API int pp_net_remove(struct pp_net *net);
 /**
- * Not bound any more: see that the device is quiet, for final counts.
+ * Not bound any more: see that the device is quiet, for final counts. Waits for a card's
+ * counters, which may be late by 2 seconds.
  * @return 0; -EBUSY: it is bound; -ETIMEDOUT: it isn't quiet; pp_net_error tells.
  */
 PP_API int pp_net_quiet(struct pp_net *net);
@@ -299,6 +306,9 @@ PP_API const char *pp_net_notice(struct pp_net *net);
  *   not sent   tx_too_long, tx_too_short, tx_no_carrier, tx_malformed: refused by pp_net_send;
  *              tx_unsent: taken, and still in the rings when the binding ended
  *
+ * The interface's own counters (tx_sent_min, tx_sent_max, rx_dropped) are of all queues together.
+ * Of one of several, the former are bounds, and rx_dropped is 0.
+ *
  * New members at the end only.
  */
 struct pp_net_stats {
@@ -310,7 +320,8 @@ struct pp_net_stats {
 	uint64_t rx_dropped;    /**< that the device dropped before the rings */
 	uint64_t tx_taken;      /**< packets handed to the device */
 	uint64_t tx_packets, tx_bytes; /**< of these, completed by it */
-	uint64_t tx_sent_min, tx_sent_max; /**< see above; alike unless others send there too */
+	/** See above; alike unless others have packets dropped there too, or counts are late. */
+	uint64_t tx_sent_min, tx_sent_max;
 	uint64_t tx_refused;    /**< completions that made no sense */
 	uint64_t tx_too_long;   /**< for the device's MTU */
 	uint64_t tx_too_short;  /**< of no bytes, or fewer than it can send */

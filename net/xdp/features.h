@@ -1,0 +1,30 @@
+/*
+ * features.h - what an interface leaves beside a packet's bytes, switched off for the time of a
+ * run: that is the administrator's business, so what was changed is said and put back.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef NET_XDP_FEATURES_H
+#define NET_XDP_FEATURES_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+#define XDP_FEATURES 2u
+
+struct xdp_features {
+	int query; /* a socket to ask about interfaces; the owner's */
+	const char *off[XDP_FEATURES]; /* switched off by us */
+};
+
+/* True if the interface has it switched on. */
+bool xdp_feature_is_on(int query, const char *ifname, const char *feature);
+/*
+ * Have the interface leave VLAN tags in the packets. True: it does, and if *changed, it does so
+ * now. False: it takes them out, and can't be told otherwise.
+ */
+bool xdp_features_keep_tags(struct xdp_features *f, const char *ifname, bool *changed);
+/* As it was. */
+void xdp_features_put_back(struct xdp_features *f, const char *ifname);
+
+#endif

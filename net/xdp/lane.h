@@ -1,0 +1,103 @@
+/*
+ * lane.h - an AF_XDP device, and its lanes: a lane is one queue of the program's, with a device
+ * of the library's, a UMEM, and sockets on its share of the interface's queues.
+ *
+ * Who may use what: a lane is its thread's, but for what is said to be others'.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef NET_XDP_LANE_H
+#define NET_XDP_LANE_H
+
+#include "../port.h"
+#include "link.h"
+#include "tally.h"
+#include "umem.h"
+
+#define XDP_BATCH 64u     /* pages got, or put, at a time */
+#define XDP_HEADROOM 256u /* XDP_PACKET_HEADROOM: the kernel begins a packet behind it */
+
+/* Where a frame is. The page is noted when it is first posted and then stays the same. */
+struct xdp_frame {
+	struct pp_page *page;
+	uint32_t len; /* of what was sent last */
+	uint16_t rx;  /* 1: posted to receive */
+	uint16_t tx;  /* times posted to send */
+};
+
+struct xdp_lane {
+	struct port_queue queue; /* the base: first */
+	struct xdp_net *x;
+	struct xdp_umem *umem; /* the device's domain */
+	int epoll, timer;
+	int wake;        /* an eventfd: the state has changed */
+	unsigned turn;   /* the socket to poll first */
+	unsigned seen;   /* the interface's queues, when they were looked at last */
+	/* 1 up: a new queue that can't be served. Set here, taken by who looks at the state. */
+	unsigned unserved;
+
+	/* while bound */
+	pp_binding_t binding;
+	struct xdp_frame *frame;
+	uint64_t n_frames;
+	unsigned rx_posted[XDP_QUEUES]; /* of the socket, whoever has them */
+	unsigned tx_posted;
+
+	/* what was in the rings when the binding ended */
+	struct pp_net_seg *held;
+	unsigned held_at, held_n;
+};
+
+struct xdp_net {
+	struct pp_net net; /* the base: first */
+	struct xdp_link link;
+	struct xdp_tally tally;
+	bool send_only;
+	bool every;     /* all of the interface's queues are served, new ones too */
+	unsigned first, count; /* else: these */
+	unsigned shift; /* a frame has 1 << shift bytes */
+	unsigned ring;  /* entries of a socket's ring */
+	bool look;      /* at the interface, at the next call of state; set by any, relaxed */
+	unsigned polls; /* of the state, since it was looked at */
+	uint64_t closely_ns; /* when it was looked at for what makes no event */
+	unsigned n;
+	struct xdp_lane lane[];
+};
+
+static inline struct xdp_net *xdp_at(struct pp_net *net)
+{
+	return (struct xdp_net *)net;
+}
+
+static inline struct xdp_lane *xdp_lane(struct port_queue *q)
+{
+	return (struct xdp_lane *)q;
+}
+
+static inline uint32_t xdp_frame_size(const struct xdp_net *x)
+{
+	return 1u << x->shift;
+}
+
+static inline struct xdp_frame *xdp_frame_at(const struct xdp_lane *l, uint64_t offset)
+{
+	return &l->frame[offset >> l->x->shift];
+}
+
+/* rx.c */
+unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n);
+/* A socket on a queue of the interface's, supplied with pages. 0 or an errno; umem->error. */
+int xdp_rx_open(struct xdp_lane *l, unsigned queue);
+/* True if the lane is to serve that queue of the interface's. */
+bool xdp_rx_is_ours(const struct xdp_lane *l, unsigned queue);
+/* Keep what has arrived, for after the end of the binding. */
+void xdp_rx_keep(struct xdp_lane *l);
+void xdp_rx_drop_kept(struct xdp_lane *l);
+
+/* tx.c */
+unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n);
+unsigned xdp_reap(struct port_queue *q);
+/* Have the kernel send what is in the ring, as far as it gets. */
+void xdp_tx_kick(struct xdp_lane *l);
+
+#endif

@@ -1,0 +1,284 @@
+/*
+ * rx.c - packets from AF_XDP's receive rings. See driver.c for whom it trusts.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "../whole.h"
+#include "lane.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- posting ------------------------------------------------------------------------------ */
+
+/* Post a page. There is room for it in the ring, at idx. */
+static void post(struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
+{
+	uint64_t offset = pp_page_iova(page) - l->umem->iova;
+	struct xdp_frame *f = xdp_frame_at(l, offset);
+
+	f->page = page;
+	f->rx = 1;
+	*xsk_ring_prod__fill_addr(&q->fill, idx) = offset;
+}
+
+/* Keep the socket supplied with all that its ring takes. */
+static void rx_post(struct xdp_lane *l, unsigned i)
+{
+	struct xdp_queue *q = &l->umem->queue[i];
+	struct pp_page *page[XDP_BATCH];
+
+	while (l->x->ring - l->rx_posted[i] >= XDP_BATCH) {
+		int n = pp_page_get_batch(page, XDP_BATCH, l->queue.rx_pool);
+		uint32_t idx = 0;
+
+		if (n <= 0) {
+			port_count(&l->queue.stats.rx_no_page, 1);
+			break; /* some will be put; the next poll tries again */
+		}
+		/* never more is posted than the ring has entries */
+		xsk_ring_prod__reserve(&q->fill, (uint32_t)n, &idx);
+		for (int k = 0; k < n; k++)
+			post(l, q, idx + (uint32_t)k, page[k]);
+		xsk_ring_prod__submit(&q->fill, (uint32_t)n);
+		l->rx_posted[i] += (unsigned)n;
+		port_count(&l->queue.stats.rx_posted, (unsigned)n);
+	}
+	if (xsk_ring_prod__needs_wakeup(&q->fill))
+		recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+}
+
+/* ---- taking ------------------------------------------------------------------------------- */
+
+/* What a lot of packets has in common. */
+struct lot {
+	bool words;     /* the program's word lies before each */
+	uint64_t epoch; /* what makes its time one since the epoch; without words: the time */
+	bool guess;     /* nobody tells of unfinished checksums */
+};
+
+static struct lot begin_lot(const struct xdp_net *x)
+{
+	const struct xdp_program *p = &x->link.program;
+	struct lot lot = { .guess = !p->sums && !x->link.physical };
+
+	/* the program counts before it hands on: while there are none, each has its word */
+	lot.words = !__atomic_load_n(p->wordless, __ATOMIC_ACQUIRE);
+	lot.epoch = lot.words ? xdp_program_epoch(p) : now_ns();
+	return lot;
+}
+
+/* A packet whose tag and sum lie beside it. What can't be true stays in its flags. */
+static void make_whole(struct pp_net_seg *seg, const struct xdp_word *w)
+{
+	if (w->flags & XDP_WORD_VLAN) {
+		seg->flags |= PP_NET_VLAN;
+		seg->vlan_tci = w->tci;
+		seg->vlan_tpid = ntohs(w->tpid);
+	}
+	if ((w->flags & XDP_WORD_PARTIAL) && (w->flags & XDP_WORD_CRC)) {
+		whole_crc(seg, 1, w->csum_start, w->csum_offset);
+	} else if (w->flags & XDP_WORD_PARTIAL) {
+		seg->flags |= PP_NET_CSUM_PARTIAL;
+		seg->csum_start = w->csum_start;
+		seg->csum_offset = w->csum_offset;
+	}
+	whole_make(seg, NULL, 1);
+}
+
+static void complete(const struct lot *lot, struct pp_net_seg *seg)
+{
+	struct xdp_word w;
+
+	seg->time_ns = lot->epoch;
+	seg->time_source = PP_NET_TIME_POLL;
+	if (lot->words && seg->offset >= sizeof w) {
+		memcpy(&w, (char *)pp_page_addr(seg->page) + seg->offset - sizeof w, sizeof w);
+		seg->time_ns += w.time;
+		seg->time_source = PP_NET_TIME_KERNEL;
+		if (w.flags)
+			make_whole(seg, &w);
+	}
+	if (lot->guess)
+		whole_guess(seg, 1);
+}
+
+/* Take a descriptor: false if it makes no sense. */
+static bool rx_take(struct xdp_lane *l, const struct xdp_desc *d, const struct lot *lot,
+		    struct pp_net_seg *seg)
+{
+	uint32_t size = xdp_frame_size(l->x), offset = (uint32_t)d->addr & (size - 1), len = d->len;
+	struct xdp_frame *f = d->addr < l->umem->len ? xdp_frame_at(l, d->addr) : NULL;
+
+	if (!f || !f->rx)
+		return false; /* nothing was posted there; what was comes home at the end */
+	f->rx = 0;
+	if (len > size - offset) {
+		pp_page_put(f->page);
+		return false;
+	}
+	*seg = (struct pp_net_seg){
+		.page = f->page, .offset = offset, .len = len, .wire_len = len,
+		.flags = PP_NET_LAST,
+		.room = (uint16_t)(offset < XDP_HEADROOM ? offset : XDP_HEADROOM),
+	};
+	complete(lot, seg);
+	return true;
+}
+
+static unsigned posted_in_all(const struct xdp_lane *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->umem->n_queues; i++)
+		n += l->rx_posted[i];
+	return n;
+}
+
+static unsigned rx_queue(struct xdp_lane *l, unsigned i, struct pp_net_seg *seg, unsigned n)
+{
+	struct xdp_queue *q = &l->umem->queue[i];
+	uint32_t idx = 0, got = xsk_ring_cons__peek(&q->rx, n, &idx);
+	unsigned taken = 0;
+	struct lot lot;
+
+	if (!got)
+		return 0;
+	lot = begin_lot(l->x);
+	for (uint32_t k = 0; k < got; k++) {
+		if (rx_take(l, xsk_ring_cons__rx_desc(&q->rx, idx + k), &lot, &seg[taken]))
+			seg[taken++].queue = (uint16_t)q->id;
+		else
+			port_count(&l->queue.stats.rx_refused, 1);
+	}
+	xsk_ring_cons__release(&q->rx, got);
+	l->rx_posted[i] -= got < l->rx_posted[i] ? got : l->rx_posted[i];
+	port_set(&l->queue.stats.rx_posted, posted_in_all(l));
+	return taken;
+}
+
+/* ---- the lane's queues ----------------------------------------------------------------------- */
+
+bool xdp_rx_is_ours(const struct xdp_lane *l, unsigned queue)
+{
+	const struct xdp_net *x = l->x;
+
+	return queue >= x->first && (x->every || queue - x->first < x->count) &&
+	       (queue - x->first) % x->n == l->queue.index;
+}
+
+int xdp_rx_open(struct xdp_lane *l, unsigned queue)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	unsigned i = l->umem->n_queues;
+	struct pp_net_seg *held;
+	int ret;
+
+	/* the kept packets of all sockets must have room at the end */
+	held = realloc(l->held, (size_t)l->x->ring * (i + 1) * sizeof *held);
+	if (!held)
+		return -ENOMEM;
+	l->held = held;
+	ret = xdp_umem_open(l->umem, queue);
+	if (ret || l->x->send_only)
+		return ret;
+	l->rx_posted[i] = 0;
+	rx_post(l, i);
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->umem->queue[i].fd, &event))
+		return -errno;
+	return xdp_link_steer(&l->x->link, queue, l->umem->queue[i].fd);
+}
+
+/* The interface has got more queues: serve them too. */
+static void serve_new(struct xdp_lane *l, unsigned n)
+{
+	for (unsigned id = l->seen; id < n; id++) {
+		int ret = -E2BIG;
+
+		if (!xdp_rx_is_ours(l, id))
+			continue;
+		for (unsigned i = 0; i < l->umem->n_queues; i++)
+			if (l->umem->queue[i].id == id)
+				ret = 0; /* it was there before, and has come back */
+		if (ret && id < XDP_QUEUES)
+			ret = xdp_rx_open(l, id);
+		if (ret)
+			__atomic_store_n(&l->unserved, id + 1, __ATOMIC_RELEASE);
+	}
+	l->seen = n;
+}
+
+/* ---- receive ------------------------------------------------------------------------------- */
+
+static unsigned take_held(struct xdp_lane *l, struct pp_net_seg *seg, unsigned n)
+{
+	unsigned k = l->held_n - l->held_at < n ? l->held_n - l->held_at : n;
+
+	memcpy(seg, l->held + l->held_at, k * sizeof *seg);
+	l->held_at += k;
+	return k;
+}
+
+static unsigned poll_queues(struct xdp_lane *l, struct pp_net_seg *seg, unsigned n)
+{
+	unsigned n_queues = __atomic_load_n(&l->x->link.n_queues, __ATOMIC_RELAXED), got = 0;
+
+	if (l->seen != n_queues && l->x->every)
+		serve_new(l, n_queues);
+	for (unsigned k = 0; k < l->umem->n_queues; k++) {
+		unsigned i = (l->turn + k) % l->umem->n_queues;
+
+		got += rx_queue(l, i, seg + got, n - got);
+		rx_post(l, i);
+	}
+	l->turn++;
+	return got;
+}
+
+unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
+{
+	struct xdp_lane *l = xdp_lane(q);
+	uint64_t bytes = 0, packets = 0;
+	unsigned got = 0;
+
+	if (l->held_at < l->held_n)
+		got = take_held(l, seg, n);
+	else if (xdp_umem_is_open(l->umem) && !l->x->send_only)
+		got = poll_queues(l, seg, n);
+	for (unsigned i = 0; i < got; i++) {
+		bytes += seg[i].len;
+		packets += seg[i].flags & PP_NET_LAST;
+	}
+	port_count(&q->stats.rx_bytes, bytes);
+	port_count(&q->stats.rx_packets, packets);
+	return got;
+}
+
+void xdp_rx_keep(struct xdp_lane *l)
+{
+	for (unsigned i = 0; i < l->umem->n_queues && !l->x->send_only; i++)
+		l->held_n += rx_queue(l, i, l->held + l->held_n, l->x->ring);
+}
+
+void xdp_rx_drop_kept(struct xdp_lane *l)
+{
+	while (l->held_at < l->held_n)
+		pp_page_put(l->held[l->held_at++].page);
+	free(l->held);
+	l->held = NULL;
+	l->held_at = l->held_n = 0;
+}

@@ -1,0 +1,171 @@
+/*
+ * tx.c - packets into AF_XDP's send rings, and what is done with. See driver.c for whom it
+ * trusts.
+ *
+ * What can't be sent is refused here, as the kernel would drop it without a word of whose it
+ * was: too long for the MTU, too short for an Ethernet header, no carrier.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include <errno.h>
+#include <linux/if_xdp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "../whole.h"
+#include "lane.h"
+
+#define HEADER 14u /* bytes of an Ethernet header */
+
+void xdp_tx_kick(struct xdp_lane *l)
+{
+	struct xdp_queue *q = &l->umem->queue[0];
+	unsigned again = l->x->ring / 32;
+
+	if (!xsk_ring_prod__needs_wakeup(&q->tx))
+		return;
+	for (unsigned i = 0; i < l->x->ring; i++) {
+		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
+			return;
+		if (errno == EBUSY) /* it has dropped one: see why, and go on with the next */
+			__atomic_store_n(&l->x->look, true, __ATOMIC_RELAXED);
+		else if (errno != EAGAIN || !again--)
+			return; /* kernels that send 32 at a time say EAGAIN until all are sent */
+	}
+}
+
+/* For one more packet: what is under way must find room in the completion ring too. */
+static bool has_room(struct xdp_lane *l)
+{
+	return l->tx_posted < l->x->ring && xsk_prod_nb_free(&l->umem->queue[0].tx, 1);
+}
+
+/* Post a packet, for which there is room. */
+static void tx_post(struct xdp_lane *l, const struct pp_net_seg *seg)
+{
+	struct xdp_queue *q = &l->umem->queue[0];
+	uint64_t offset = pp_page_iova(seg->page) - l->umem->iova;
+	struct xdp_frame *f = xdp_frame_at(l, offset);
+	struct xdp_desc *d;
+	uint32_t idx = 0;
+
+	xsk_ring_prod__reserve(&q->tx, 1, &idx);
+	d = xsk_ring_prod__tx_desc(&q->tx, idx);
+	d->addr = offset + seg->offset;
+	d->len = seg->len;
+	d->options = 0;
+	f->page = seg->page;
+	f->len = seg->len;
+	f->tx++;
+	l->tx_posted++;
+}
+
+/* Bytes of VLAN tags, which the MTU doesn't count. */
+static uint32_t tags(const struct pp_net_seg *seg)
+{
+	const uint8_t *p = (const uint8_t *)pp_page_addr(seg->page) + seg->offset;
+	uint32_t n = 0;
+
+	for (; n < 2 * WHOLE_TAG && HEADER + n <= seg->len; n += WHOLE_TAG) {
+		unsigned type = (unsigned)p[12 + n] << 8 | p[13 + n];
+
+		if (type != 0x8100 && type != 0x88a8)
+			break;
+	}
+	return n;
+}
+
+/* Why the packet can't be sent, or NULL. */
+static uint64_t *unfit(struct xdp_lane *l, const struct pp_net_seg *seg, unsigned n)
+{
+	struct pp_net_stats *stats = &l->queue.stats;
+	uint64_t offset = pp_page_iova(seg->page) - l->umem->iova;
+	uint32_t most = __atomic_load_n(&l->x->link.mtu, __ATOMIC_RELAXED) + HEADER;
+
+	/* a packet goes out in one frame of the UMEM */
+	if (n != 1 || offset >= l->umem->len || seg->offset >= xdp_frame_size(l->x) ||
+	    seg->len > xdp_frame_size(l->x) - seg->offset)
+		return &stats->tx_malformed;
+	if (seg->len < HEADER)
+		return &stats->tx_too_short;
+	if (seg->len > most && seg->len > most + tags(seg))
+		return &stats->tx_too_long;
+	if (!__atomic_load_n(&l->x->link.carrier, __ATOMIC_RELAXED))
+		return &stats->tx_no_carrier;
+	return NULL;
+}
+
+/* Post a packet, or refuse it. False: no room. */
+static bool take(struct xdp_lane *l, const struct pp_net_seg *seg, unsigned n, unsigned *posted)
+{
+	uint64_t *why = unfit(l, seg, n);
+	struct pp_net_seg whole;
+
+	if (!why && !has_room(l))
+		return false;
+	if (!why && whole_is_not(seg)) {
+		whole = *seg;
+		seg = &whole;
+		why = whole_make(&whole, NULL, 1) ? &l->queue.stats.tx_malformed : NULL;
+	}
+	if (why) {
+		port_refuse(seg, n, why);
+		return true;
+	}
+	tx_post(l, seg);
+	++*posted;
+	return true;
+}
+
+unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
+{
+	struct xdp_lane *l = xdp_lane(q);
+	unsigned taken = 0, posted = 0, k;
+
+	if (!xdp_umem_is_open(l->umem))
+		return 0;
+	while ((k = port_packet(seg + taken, n - taken))) {
+		if (!take(l, seg + taken, k, &posted))
+			break;
+		taken += k;
+	}
+	port_count(&q->stats.tx_taken, posted);
+	if (posted) {
+		xsk_ring_prod__submit(&l->umem->queue[0].tx, posted);
+		xdp_tx_kick(l);
+	}
+	return taken;
+}
+
+/* The completion ring's addresses are the kernel's word: what was not posted isn't done. */
+unsigned xdp_reap(struct port_queue *port)
+{
+	struct xdp_lane *l = xdp_lane(port);
+	struct xdp_queue *q = &l->umem->queue[0];
+	struct pp_page *page[XDP_BATCH];
+	uint32_t idx = 0, n;
+
+	if (!xdp_umem_is_open(l->umem))
+		return 0;
+	while ((n = xsk_ring_cons__peek(&q->comp, XDP_BATCH, &idx))) {
+		unsigned k = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t addr = *xsk_ring_cons__comp_addr(&q->comp, idx + i);
+			struct xdp_frame *f = addr < l->umem->len ? xdp_frame_at(l, addr) : NULL;
+
+			if (!f || !f->tx) {
+				port_count(&port->stats.tx_refused, 1);
+				continue;
+			}
+			f->tx--;
+			l->tx_posted--;
+			page[k++] = f->page;
+			port_count(&port->stats.tx_packets, 1);
+			port_count(&port->stats.tx_bytes, f->len);
+		}
+		xsk_ring_cons__release(&q->comp, n);
+		pp_page_put_batch(page, k);
+	}
+	return l->tx_posted;
+}

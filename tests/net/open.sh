@@ -1,0 +1,93 @@
+#!/bin/bash
+# open.sh COMMAND PROBE - what an open takes, and gives back at close.
+#
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+. "$(dirname "$0")/lib.sh"
+make_left
+
+promiscuity() {
+	ip -n "$ns"m -d link show mid-a | grep -o 'promiscuity [0-9]*'
+}
+promiscuous() { # WANTED WORD...
+	receive "${@:2}"
+	[ "$(promiscuity)" = "promiscuity $1" ] || { promiscuity; return 1; }
+	finish "${signal:-INT}"
+	until [ "$(promiscuity)" = "promiscuity 0" ]; do
+		[ "${signal:-}" ] || return 1
+		sleep 0.02
+	done
+}
+check "promiscuous mode is asked for, and given back" promiscuous 1 promiscuous
+check "... only if it is wanted" promiscuous 0
+killed() {
+	signal=KILL promiscuous 1 promiscuous || return 1
+	while ip -n "$ns"m link show mid-a | grep -q prog.xdp; do sleep 0.02; done # the kernel takes its time
+}
+check "... given back by one that is killed, as the program is" killed
+beside() { # another's wish stays
+	ip -n "$ns"m link set mid-a promisc on
+	receive promiscuous
+	finish INT
+	ip -n "$ns"m -d link show mid-a | grep -q 'promiscuity 1' && ip -n "$ns"m link set mid-a promisc off
+}
+check "... another's wish for it stays" beside
+
+limited() { # KIB COMMAND...: without the right to lock memory
+	bash -c 'ulimit -l "$1" && shift && exec "$@"' - "$1" setpriv --bounding-set=-ipc_lock \
+		--inh-caps=-all "${@:2}"
+}
+export -f limited
+memlock() { # KIB BYTES
+	start m bash -c 'limited "$@"' - "$1" "$probe" send mid-a 5000 "$2"
+	finish
+	exited 0 && is tx_sent_min 5000 left 0
+}
+check "to send takes 4 MiB of locked memory" memlock 4096 1000
+frames_of_4k() {
+	ip -n "$ns"m link set mid-a mtu 3000
+	ip -n "$ns"a link set left mtu 3000
+	memlock 8192 2900
+	status=$?
+	ip -n "$ns"m link set mid-a mtu 1500
+	ip -n "$ns"a link set left mtu 1500
+	return $status
+}
+check "... 8 MiB in frames of 4 KiB" frames_of_4k
+too_little() {
+	start m bash -c 'limited "$@"' - 1024 "$probe" send mid-a 1 60
+	finish
+	exited 1 && told "4096 KiB of pages must be locked.*limit is 1024 KiB: raise it \(ulimit -l\), or have the right CAP_IPC_LOCK$"
+}
+check "... less: what to do" too_little
+too_little_to_receive() {
+	start m bash -c 'limited "$@"' - 1024 "$probe" receive mid-a
+	finish
+	exited 1 && told "limit the pool \(capture --max-pages\)$" && "$tool" capture --help | grep -q -- --max-pages
+}
+check "... to receive: the option that is named is there" too_little_to_receive
+
+others_receive() { # one that only sends leaves what comes to the kernel
+	start m "$probe" send mid-a 100000 60 pps=5000
+	until_true moving
+	in_m ip -n "$ns"m addr add 10.77.0.2/24 dev mid-a
+	ip -n "$ns"a neigh replace 10.77.0.2 lladdr "$(in_m cat /sys/class/net/mid-a/address)" dev left nud permanent
+	in_a ping -q -c 3 -W 1 10.77.0.2 >"$dir/ping"
+	status=$?
+	finish INT
+	ip -n "$ns"m addr del 10.77.0.2/24 dev mid-a
+	return $status
+}
+moving() {
+	[ "$(linked a left rx.packets)" -gt 100 ]
+}
+check "one that only sends leaves what comes to the kernel" others_receive
+altname() {
+	ip -n "$ns"m link property add dev mid-a altname the-one-in-the-middle-with-a-long-name
+	ip -n "$ns"m link property add dev mid-a altname middle
+	start m "$probe" receive middle
+	until_true grep -q ready "$dir/err"
+	finish INT
+	exited 0
+}
+check "an interface by another name that it has" altname
+done_testing
