@@ -46,6 +46,10 @@ check-kernel: ## the kernel's page_pool, stock and ours, in QEMU; builds three k
 	@scripts/deps vm linux-source-6.1 iproute2 ethtool python3-yaml
 	@scripts/check-kernel $(CASES)
 
+check-kernel-quick: ## the same as modules on kernels that Debian built; fetched once, some minutes
+	@scripts/deps vm
+	@scripts/check-kernel-quick $(CASES)
+
 check-dpdk: ## DPDK's own tests on the mempool handler
 	@scripts/deps check libdpdk-dev dpdk-dev
 	@scripts/check dpdk
@@ -152,4 +156,5 @@ help: ## this menu
 
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel bench-dpdk check-machines check-ktools
+	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
+	bench-dpdk check-machines check-ktools

@@ -12,6 +12,8 @@
  *	out		all others: given to the driver, or in cache or ring. The pool's hold
  *			and release counters count these, so "in flight" means what it did.
  *
+ * A home page is free, or busy: somebody else had a reference when the pool last looked at it.
+ *
  * What holds for a chunk:
  *
  *  1. From its making to its unmapping the chunk has one reference of each of its pages, home
@@ -22,16 +24,21 @@
  *  3. A page that is out pins its chunk's record, and names it: the bits of the DMA index in
  *     pp_magic hold the chunk's id in pool->dma_mapped, one entry a chunk. Where there are no
  *     such bits, dma_mapped has an entry for each page, by page frame number.
- *  4. A chunk is unmapped once, under the pool's lock: when all its pages are home and the pool
- *     has no use for it, or at the first scrub of the destroyed pool, which unmaps all of
- *     them. As no unmapping goes on without the lock, nothing reaches the device once the
- *     scrub has looked at an empty list.
+ *  4. A chunk is unmapped once: when all its pages are home and the pool has no use for it, or
+ *     at the first scrub of the destroyed pool, which unmaps all that are left. Whoever unmaps
+ *     takes the chunk off the pool's list first, and is counted until it is done: the scrub
+ *     waits for that count, so nothing reaches the device after page_pool_destroy().
  *  5. When a chunk has been unmapped, its home pages go to the page allocator at once, and
  *     those that are out go one by one, when they are released.
  *
+ * What holds for a pool: it never has more pages than were out or busy at one time, and two
+ * chunks. It grows only when no page of the node that it wants is free, after a look at each
+ * busy one; and when fewer pages of other nodes are free than it would grow by.
+ *
  * Contexts: one consumer at a time allocates (NAPI as a rule); pages are returned from any
  * context but hard interrupt; the shrinker is reclaim. cp->lock is taken where the ring's
- * producer lock would be, and is not held together with it.
+ * producer lock would be, and is not held together with it. Nothing is mapped, unmapped or
+ * printed while it is held.
  */
 #include <linux/bitmap.h>
 #include <linux/device.h>
@@ -42,9 +49,13 @@
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/netdevice.h>
+#include <linux/nodemask.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
+#include <linux/topology.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <net/netdev_rx_queue.h>
@@ -73,38 +84,49 @@ DEFINE_STATIC_KEY_FALSE(page_pool_mem_providers);
 #define IDLE_PAGES	CHUNK_PAGES	/* a pool that has these idle keeps no more */
 #define PATIENCE	64
 #define BY_INDEX	(PP_DMA_INDEX_BITS > 0)	/* a page that is out carries its chunk's id */
-#define LOOKS_MAX	256		/* home pages and chunks that one refill looks at */
+#define LOOKS_MAX	512		/* busy pages that are looked at under one hold of the lock */
+#define BUSY_SHARE	8		/* an idle chunk is kept if less than one in these is busy */
+#define DECAY		(5 * HZ)	/* idle chunks that a pool did not need so long leave it */
 
 #define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_WEAK_ORDERING)
 
-/* How full of home pages a chunk is; chunk_pool::home has a list for each */
+/* How full of home pages a chunk is; struct home has a list for each */
 enum home_class {
-	HOME_FEW,
+	HOME_BUSY,			/* some of its pages are home, and all of these busy */
+	HOME_FEW,			/* so many are free */
 	HOME_SOME,
 	HOME_MOST,
-	HOME_ALL,			/* idle */
+	HOME_ALL,			/* idle: all are home, and some free */
 	HOME_CLASSES,
 	HOME_NONE = HOME_CLASSES	/* on no list */
 };
 
+enum chunk_state {
+	CHUNK_MAPPED,
+	CHUNK_ENDING,			/* off all lists; somebody is unmapping it */
+	CHUNK_UNMAPPED,
+};
+
 /**
  * struct chunk - memory that is mapped as one
- * @all:	in chunk_pool::chunks while it is mapped; else the owner's
- * @by_home:	in chunk_pool::home[@class]
+ * @all:	in chunk_pool::chunks while it is CHUNK_MAPPED
+ * @by_home:	in home::chunks[@class] of its node
  * @first:	its first page
  * @dma:	DMA address of the first page
  * @id:		index in page_pool::dma_mapped
  * @n:		units that it is split into: pages, or 1 in a pool of a higher order
- * @n_home:	how many of them are home
- * @cursor:	where to look for the next one to give out: past those that others hold
+ * @n_free:	how many of them are home and free; when unmapped: home
+ * @n_busy:	how many of them are home and busy; when unmapped they stay what they were
  * @nid:	node of the memory
  * @order:	of the allocation
  * @class:	enum home_class
- * @mapped:	not unmapped yet
- * @reserve:	came from the emergency reserves; not kept
- * @home:	which units are home; meaningless when unmapped
+ * @state:	enum chunk_state
+ * @keep:	may be kept when idle: it came not from the emergency reserves, and does not
+ *		occupy bounce buffers
+ * @bits:	two bitmaps of units: those that are free, those that are busy; meaningless when
+ *		unmapped
  *
- * Under chunk_pool::lock, apart from what never changes: first, dma, id, n, nid, order, reserve.
+ * Under chunk_pool::lock, apart from what never changes: first, dma, id, n, nid, order, keep.
  */
 struct chunk {
 	struct list_head all;
@@ -113,50 +135,78 @@ struct chunk {
 	dma_addr_t dma;
 	u32 id;
 	u32 n;
-	u32 n_home;
-	u32 cursor;
+	u32 n_free;
+	u32 n_busy;
 	int nid;
 	u8 order;
 	u8 class;
-	bool mapped;
-	bool reserve;
-	unsigned long home[];
+	u8 state;
+	bool keep;
+	unsigned long bits[];
+};
+
+/**
+ * struct home - home pages of a node
+ * @chunks:	those with pages home, by enum home_class
+ * @n_free:	units in them that are free
+ *
+ * Under chunk_pool::lock.
+ */
+struct home {
+	struct list_head chunks[HOME_CLASSES];
+	unsigned int n_free;
 };
 
 /**
  * struct chunk_pool - a page_pool and its chunks
  * @pub:	what callers see
  * @want_sync:	PP_FLAG_DMA_SYNC_DEV; pub.dma_sync is set when a mapping turns out to need it
- * @order_max:	largest chunk that the device can map
+ * @may_bounce:	the device may go through bounce buffers
+ * @order_max:	largest chunk that the device can map; the consumer's
  * @order_ok:	order of the chunk that was allocated last; the consumer's
  * @patience:	so many pages later a larger one may be tried; the consumer's
- * @lock:	protects all that follows and the chunks; BH is off while it is held
+ * @lock:	protects what follows up to @home, and the chunks; BH is off while it is held
  * @chunks:	all mapped chunks
- * @home:	those with pages home, by enum home_class
  * @n_pages:	pages in mapped chunks
  * @n_idle:	pages in idle chunks
- * @link:	in pools, for the shrinker; protected by pools_lock
+ * @idle_low:	the least that @n_idle has been since the last decay
+ * @n_ending:	chunks that others than the scrub are unmapping
+ * @revoked:	the scrub waits for @n_ending to be 0
+ * @ended:	where it waits
+ * @link:	in pools; protected by pools_lock
+ * @round:	when a walk of pools was here; protected by pools_lock
+ * @home:	home pages, by node; under @lock
  */
 struct chunk_pool {
 	struct page_pool pub;
 
 	bool want_sync;
+	bool may_bounce;
 	u8 order_max;
 	u8 order_ok;
 	unsigned int patience;
 
 	spinlock_t lock;
 	struct list_head chunks;
-	struct list_head home[HOME_CLASSES];
 	unsigned int n_pages;
 	unsigned int n_idle;
+	unsigned int idle_low;
+	unsigned int n_ending;
+	bool revoked;
+	wait_queue_head_t ended;
 
 	struct list_head link;
+	unsigned long round;
+
+	struct home home[];
 };
 
-/* Pools that the shrinker visits. Order: pools_lock, then a pool's lock. */
+/*
+ * Pools with chunks, for the shrinker and decay. Order: pools_lock, then a pool's lock. It is
+ * held while one pool gives idle chunks back, never longer, and nothing is allocated meanwhile.
+ */
 static LIST_HEAD(pools);
-static DEFINE_SPINLOCK(pools_lock);
+static DEFINE_MUTEX(pools_lock);
 
 static struct chunk_pool *chunk_pool(struct page_pool *pool)
 {
@@ -373,11 +423,13 @@ static __always_inline void sync_for_device(const struct page_pool *pool, netmem
 					    unsigned int len)
 {
 #if defined(CONFIG_HAS_DMA) && defined(CONFIG_DMA_NEED_SYNC)
-	if (!pool->dma_sync)
+	/* a bit-field: one byte, which READ_ONCE() does not take. Its neighbours do not change. */
+	if (!data_race(!!pool->dma_sync))
 		return;
 
 	rcu_read_lock();
-	if (pool->dma_sync) /* read again: rcu_read_lock() is a compiler barrier at least */
+	/* read again: rcu_read_lock() is a compiler barrier at least */
+	if (data_race(!!pool->dma_sync))
 		__dma_sync_single_for_device(pool->p.dev,
 					     page_pool_get_dma_addr_netmem(netmem) + pool->p.offset,
 					     min(len, pool->p.max_len), pool->p.dma_dir);
@@ -455,6 +507,31 @@ static int chunk_register(struct page_pool *pool, struct chunk *chunk, gfp_t gfp
 	return err;
 }
 
+/* ---- nodes -------------------------------------------------------------------------------- */
+
+/* The node, or if it has no memory, the nearest that has. */
+static int node_with_memory(int nid)
+{
+	int n, best = NUMA_NO_NODE;
+
+	if (node_state(nid, N_MEMORY))
+		return nid;
+	for_each_node_state(n, N_MEMORY)
+		if (best == NUMA_NO_NODE || node_distance(nid, n) < node_distance(nid, best))
+			best = n;
+	return best;
+}
+
+/* Softirq keeps the consumer on its CPU, so that the node does not change. */
+static int preferred_nid(const struct page_pool *pool)
+{
+	int nid = pool->p.nid;
+
+	if (!IS_ENABLED(CONFIG_NUMA))
+		return numa_mem_id();
+	return node_with_memory(nid == NUMA_NO_NODE ? numa_mem_id() : nid);
+}
+
 /* ---- a chunk's life ---------------------------------------------------------------------- */
 
 static size_t chunk_bytes(const struct chunk *chunk)
@@ -470,15 +547,16 @@ static bool chunk_addressable(const struct chunk *chunk)
 }
 
 /* Its page is one compound page in a pool of a higher order; else it is split into pages. */
-static struct page *chunk_pages_alloc(struct page_pool *pool, unsigned int order, gfp_t gfp)
+static struct page *chunk_pages_alloc(struct page_pool *pool, int nid, unsigned int order,
+				      gfp_t gfp)
 {
 	struct page *page;
 	unsigned int i;
 
 	if (pool->p.order)
-		return alloc_pages_node(pool->p.nid, gfp | __GFP_COMP, order);
+		return alloc_pages_node(nid, gfp | __GFP_COMP, order);
 
-	page = alloc_pages_node(pool->p.nid, gfp, order);
+	page = alloc_pages_node(nid, gfp, order);
 	if (!page || !order)
 		return page;
 
@@ -504,45 +582,94 @@ static void units_put(struct page *first, const unsigned long *home, unsigned in
 	release_pages(batch, count);
 }
 
+static void chunk_dma_unmap(struct chunk_pool *cp, const struct chunk *chunk)
+{
+	struct page_pool *pool = &cp->pub;
+
+	dma_unmap_page_attrs(pool->p.dev, chunk->dma, chunk_bytes(chunk), pool->p.dma_dir,
+			     MAP_ATTRS);
+}
+
+/* Through bounce buffers? True also where dma_need_sync() can't tell, and the device may. */
+static bool chunk_bounces(const struct chunk_pool *cp, const struct chunk *chunk)
+{
+	return cp->may_bounce && dma_need_sync(cp->pub.p.dev, chunk->dma);
+}
+
+/*
+ * Return: it is mapped, and all its addresses can be used. A large chunk must not bounce: each of
+ * its pages would occupy a buffer, home or not, and what makes it bounce may be its size alone.
+ */
+static bool chunk_map(struct chunk_pool *cp, struct chunk *chunk)
+{
+	struct page_pool *pool = &cp->pub;
+	unsigned long attrs = MAP_ATTRS;
+
+	if (chunk->n > 1)
+		attrs |= DMA_ATTR_NO_WARN; /* a smaller one is tried next */
+	chunk->dma = dma_map_page_attrs(pool->p.dev, chunk->first, 0, chunk_bytes(chunk),
+					pool->p.dma_dir, attrs);
+	if (dma_mapping_error(pool->p.dev, chunk->dma))
+		return false;
+	if (chunk_bounces(cp, chunk)) {
+		chunk->keep = false;
+		if (chunk->n > 1) {
+			cp->order_max = 0;
+			goto unmap;
+		}
+	}
+	if (WARN_ONCE(!chunk_addressable(chunk), "page_pool: DMA address %pad does not fit\n",
+		      &chunk->dma))
+		goto unmap;
+	page_pool_set_dma_addr(chunk->first, 0);
+	return true;
+
+unmap:
+	page_pool_set_dma_addr(chunk->first, 0);
+	chunk_dma_unmap(cp, chunk);
+	return false;
+}
+
+/* The record of a chunk that is to be mapped, with all its pages home */
+static struct chunk *chunk_record(struct page *page, unsigned int n, unsigned int order, gfp_t gfp)
+{
+	int nid = page_to_nid(page);
+	struct chunk *chunk;
+
+	chunk = kzalloc_node(struct_size(chunk, bits, 2 * BITS_TO_LONGS(n)), gfp, nid);
+	if (!chunk)
+		return NULL;
+
+	chunk->first = page;
+	chunk->n = n;
+	chunk->n_free = n;
+	chunk->nid = nid;
+	chunk->order = order;
+	chunk->class = HOME_NONE;
+	chunk->keep = !page_is_pfmemalloc(page);
+	INIT_LIST_HEAD(&chunk->by_home);
+	bitmap_set(chunk->bits, 0, n);
+	return chunk;
+}
+
 /* A mapped chunk with all pages home, which nobody else knows yet; the consumer's call */
 static struct chunk *chunk_create(struct chunk_pool *cp, unsigned int order, gfp_t gfp)
 {
 	struct page_pool *pool = &cp->pub;
 	unsigned int n = pool->p.order ? 1 : 1U << order;
+	int nid = preferred_nid(pool);
 	struct chunk *chunk;
 	struct page *page;
 
-	page = chunk_pages_alloc(pool, order, gfp);
+	page = chunk_pages_alloc(pool, nid, order, gfp);
 	if (!page)
 		return NULL;
 
-	chunk = kmalloc_node(struct_size(chunk, home, BITS_TO_LONGS(n)), record_gfp(gfp),
-			     pool->p.nid);
+	chunk = chunk_record(page, n, order, record_gfp(gfp));
 	if (!chunk)
 		goto put;
-
-	*chunk = (struct chunk) {
-		.first = page,
-		.n = n,
-		.n_home = n,
-		.nid = page_to_nid(page),
-		.order = order,
-		.class = HOME_NONE,
-		.mapped = true,
-		.reserve = page_is_pfmemalloc(page),
-	};
-	INIT_LIST_HEAD(&chunk->by_home);
-	bitmap_zero(chunk->home, round_up(n, BITS_PER_LONG));
-	bitmap_set(chunk->home, 0, n);
-
-	chunk->dma = dma_map_page_attrs(pool->p.dev, page, 0, chunk_bytes(chunk),
-					pool->p.dma_dir, MAP_ATTRS);
-	if (dma_mapping_error(pool->p.dev, chunk->dma))
+	if (!chunk_map(cp, chunk))
 		goto free;
-	if (WARN_ONCE(!chunk_addressable(chunk), "page_pool: DMA address %pad does not fit\n",
-		      &chunk->dma))
-		goto unmap;
-	page_pool_set_dma_addr(page, 0);
 	if (chunk_register(pool, chunk, record_gfp(gfp)))
 		goto unmap;
 
@@ -551,9 +678,7 @@ static struct chunk *chunk_create(struct chunk_pool *cp, unsigned int order, gfp
 	return chunk;
 
 unmap:
-	page_pool_set_dma_addr(page, 0);
-	dma_unmap_page_attrs(pool->p.dev, chunk->dma, chunk_bytes(chunk), pool->p.dma_dir,
-			     MAP_ATTRS);
+	chunk_dma_unmap(cp, chunk);
 free:
 	kfree(chunk);
 put:
@@ -562,34 +687,62 @@ put:
 	return NULL;
 }
 
-/* It is unmapped, off all lists, and has all pages home. */
-static void chunk_free(struct chunk *chunk)
+static unsigned long *busy_bits(struct chunk *chunk)
 {
-	units_put(chunk->first, chunk->home, chunk->n);
-	kfree(chunk);
+	return chunk->bits + BITS_TO_LONGS(chunk->n);
+}
+
+static bool all_home(const struct chunk *chunk)
+{
+	return chunk->n_free + chunk->n_busy == chunk->n;
+}
+
+/* Can a home page be given out? Nobody else has a reference of it, and it is in order. */
+static bool page_free(const struct page *page)
+{
+	return page_ref_count(page) == 1 && !PageHWPoison(page);
+}
+
+/* Count pages of a chunk as free that were not, or no longer. */
+static void chunk_count_free(struct chunk_pool *cp, struct chunk *chunk, int more)
+{
+	chunk->n_free += more;
+	cp->home[chunk->nid].n_free += more;
+}
+
+static enum home_class chunk_class(const struct chunk *chunk)
+{
+	if (chunk->state != CHUNK_MAPPED || chunk->n_free + chunk->n_busy == 0)
+		return HOME_NONE;
+	if (!chunk->n_free)
+		return HOME_BUSY;
+	if (all_home(chunk))
+		return HOME_ALL;
+	return HOME_FEW + chunk->n_free * (HOME_ALL - HOME_FEW) / chunk->n;
 }
 
 /* File a chunk under what it has home now. */
 static void chunk_file(struct chunk_pool *cp, struct chunk *chunk)
 {
-	enum home_class class;
+	enum home_class class = chunk_class(chunk);
 
-	if (!chunk->n_home || !chunk->mapped)
-		class = HOME_NONE;
-	else
-		class = chunk->n_home * HOME_ALL / chunk->n;
+	lockdep_assert_held(&cp->lock);
 
 	if (class == chunk->class)
 		return;
-	if (chunk->class == HOME_ALL)
-		cp->n_idle -= 1U << chunk->order;
 	if (class == HOME_ALL)
 		cp->n_idle += 1U << chunk->order;
+	if (chunk->class == HOME_ALL) {
+		cp->n_idle -= 1U << chunk->order;
+		cp->idle_low = min(cp->idle_low, cp->n_idle);
+	}
 	chunk->class = class;
 	if (class == HOME_NONE)
 		list_del_init(&chunk->by_home);
+	else if (class == HOME_BUSY) /* it is looked at after those that are busy for longer */
+		list_move_tail(&chunk->by_home, &cp->home[chunk->nid].chunks[class]);
 	else
-		list_move(&chunk->by_home, &cp->home[class]);
+		list_move(&chunk->by_home, &cp->home[chunk->nid].chunks[class]);
 }
 
 static void chunk_join(struct chunk_pool *cp, struct chunk *chunk)
@@ -598,101 +751,203 @@ static void chunk_join(struct chunk_pool *cp, struct chunk *chunk)
 
 	list_add(&chunk->all, &cp->chunks);
 	cp->n_pages += 1U << chunk->order;
+	cp->home[chunk->nid].n_free += chunk->n_free;
 	chunk_file(cp, chunk);
 }
 
-/* The end of its mapping. The lock makes sure that it comes once, and that none goes unseen. */
-static void chunk_unmap(struct chunk_pool *cp, struct chunk *chunk)
+/* Out of the pool, to be unmapped by the caller when it has dropped the lock. */
+static void chunk_leave(struct chunk_pool *cp, struct chunk *chunk)
 {
-	struct page_pool *pool = &cp->pub;
-
 	lockdep_assert_held(&cp->lock);
 
-	chunk->mapped = false;
+	chunk->state = CHUNK_ENDING;
 	chunk_file(cp, chunk);
 	list_del(&chunk->all);
 	cp->n_pages -= 1U << chunk->order;
-	dma_unmap_page_attrs(pool->p.dev, chunk->dma, chunk_bytes(chunk), pool->p.dma_dir,
-			     MAP_ATTRS);
+	cp->home[chunk->nid].n_free -= chunk->n_free;
 }
 
-/* Has the pool a use for one more idle chunk? */
-static bool chunk_keep(const struct chunk_pool *cp, const struct chunk *chunk)
+/* The same for one that has all pages home. Nobody can reach it any more but by chunk_end(). */
+static void chunk_leave_whole(struct chunk_pool *cp, struct chunk *chunk)
+{
+	chunk_leave(cp, chunk);
+	chunk_unregister(&cp->pub, chunk);
+	cp->n_ending++;
+}
+
+/* Unmap and free what chunk_leave_whole() took out. */
+static void chunk_end(struct chunk_pool *cp, struct chunk *chunk)
+{
+	bool softirq;
+
+	chunk_dma_unmap(cp, chunk);
+	softirq = bh_safe_lock(&cp->lock);
+	if (!--cp->n_ending && cp->revoked)
+		wake_up(&cp->ended);
+	bh_safe_unlock(&cp->lock, softirq);
+
+	bitmap_set(chunk->bits, 0, chunk->n);
+	units_put(chunk->first, chunk->bits, chunk->n);
+	kfree(chunk);
+}
+
+/* Look at a chunk's busy pages: which are free now? */
+static void chunk_settle(struct chunk_pool *cp, struct chunk *chunk)
+{
+	unsigned long *busy = busy_bits(chunk);
+	unsigned int bit, found = 0;
+
+	for_each_set_bit(bit, busy, chunk->n) {
+		if (!page_free(chunk->first + bit))
+			continue;
+		clear_page_pfmemalloc(chunk->first + bit); /* pp_magic: what others left there */
+		__clear_bit(bit, busy);
+		__set_bit(bit, chunk->bits);
+		found++;
+	}
+	chunk->n_busy -= found;
+	chunk_count_free(cp, chunk, found);
+	chunk_file(cp, chunk);
+}
+
+/*
+ * All pages of a chunk are home: has the pool a use for one more that is idle? If much of it is
+ * busy it goes: what others hold goes with it then, and is the pool's no longer.
+ */
+static bool chunk_keep(struct chunk_pool *cp, struct chunk *chunk)
 {
 	int nid = READ_ONCE(cp->pub.p.nid);
 
-	if (IS_ENABLED(CONFIG_NUMA) && nid != NUMA_NO_NODE && nid != chunk->nid)
+	if (!chunk->keep || cp->n_idle >= IDLE_PAGES)
 		return false;
-	return cp->n_idle < IDLE_PAGES && !chunk->reserve;
+	if (IS_ENABLED(CONFIG_NUMA) && nid != NUMA_NO_NODE && node_with_memory(nid) != chunk->nid)
+		return false;
+	if (chunk->n_busy > chunk->n / BUSY_SHARE)
+		chunk_settle(cp, chunk);
+	return chunk->n_busy <= chunk->n / BUSY_SHARE;
+}
+
+/* ---- giving idle chunks back -------------------------------------------------------------- */
+
+/* Take an idle chunk that is not of node keep out of the pool; chunk_end() is the caller's. */
+static struct chunk *pool_leave_idle(struct chunk_pool *cp, int keep)
+{
+	struct chunk *chunk, *found = NULL;
+	bool softirq;
+	int nid;
+
+	softirq = bh_safe_lock(&cp->lock);
+	for (nid = 0; nid < nr_node_ids && !found; nid++) {
+		if (nid == keep)
+			continue;
+		chunk = list_first_entry_or_null(&cp->home[nid].chunks[HOME_ALL], struct chunk,
+						 by_home);
+		if (chunk) {
+			chunk_leave_whole(cp, chunk);
+			found = chunk;
+		}
+	}
+	bh_safe_unlock(&cp->lock, softirq);
+	return found;
+}
+
+/* Give back idle chunks, of other nodes than keep, until it is so many pages. */
+static unsigned long pool_trim(struct chunk_pool *cp, unsigned long pages, int keep)
+{
+	unsigned long freed = 0;
+	struct chunk *chunk;
+
+	while (freed < pages && READ_ONCE(cp->n_idle)) {
+		chunk = pool_leave_idle(cp, keep);
+		if (!chunk)
+			break;
+		freed += 1UL << chunk->order;
+		chunk_end(cp, chunk);
+	}
+	return freed;
 }
 
 /* ---- giving out what is home, and growing ------------------------------------------------ */
 
-/* Take up to max pages out of a chunk: those that nobody else has a reference of. */
+/* Take up to max of a chunk's free pages. */
 static unsigned int chunk_take(struct chunk_pool *cp, struct chunk *chunk, netmem_ref *to,
-			       unsigned int max, unsigned int *looks)
+			       unsigned int max)
 {
-	unsigned int bit, n = 0, from = chunk->cursor;
+	unsigned int bit, looked = 0, n = 0;
 
 	lockdep_assert_held(&cp->lock);
 
-	for_each_set_bit_wrap(bit, chunk->home, chunk->n, from) {
+	for_each_set_bit(bit, chunk->bits, chunk->n) {
 		struct page *page = chunk->first + bit;
 
-		if (n == max || !*looks)
+		if (n == max)
 			break;
-		--*looks;
-		if (page_ref_count(page) != 1) {
-			chunk->cursor = bit + 1 == chunk->n ? 0 : bit + 1;
+		looked++;
+		__clear_bit(bit, chunk->bits);
+		if (unlikely(!page_free(page))) { /* no longer */
+			__set_bit(bit, busy_bits(chunk));
+			chunk->n_busy++;
 			continue;
 		}
 
-		__clear_bit(bit, chunk->home);
 		page_pool_set_dma_addr(page, chunk->dma + ((dma_addr_t)bit << PAGE_SHIFT));
 		if (BY_INDEX)
 			netmem_set_dma_index(page_to_netmem(page), chunk->id);
 		to[n++] = page_to_netmem(page);
 	}
-	chunk->n_home -= n;
+	chunk_count_free(cp, chunk, -looked);
 	chunk_file(cp, chunk);
 	return n;
 }
 
-/* Softirq keeps the consumer on its CPU, so that the node does not change. */
-static int preferred_nid(const struct page_pool *pool)
+/* From the chunks with the fewest pages free, so that the others become idle some day */
+static unsigned int pool_take(struct chunk_pool *cp, int nid, netmem_ref *to, unsigned int max)
 {
-	if (!IS_ENABLED(CONFIG_NUMA) || pool->p.nid == NUMA_NO_NODE)
-		return numa_mem_id();
-	return pool->p.nid;
-}
-
-/* From the chunks with the fewest pages home, so that the others become idle some day */
-static unsigned int pool_take(struct chunk_pool *cp, netmem_ref *to, unsigned int max)
-{
-	int nid = preferred_nid(&cp->pub);
-	unsigned int looks = LOOKS_MAX;
-	struct chunk *chunk, *next;
+	struct list_head *chunks = cp->home[nid].chunks;
 	unsigned int n = 0;
 	bool softirq;
 	int class;
 
 	softirq = bh_safe_lock(&cp->lock);
-	for (class = 0; class < HOME_CLASSES && n < max; class++) {
-		list_for_each_entry_safe(chunk, next, &cp->home[class], by_home) {
-			unsigned int got = 0;
-
-			if (n == max || !looks)
-				break;
-			looks--;
-			if (chunk->nid == nid)
-				got = chunk_take(cp, chunk, to + n, max - n, &looks);
-			if (!got) /* look at others first, next time */
-				list_move_tail(&chunk->by_home, &cp->home[class]);
-			n += got;
-		}
-	}
+	for (class = HOME_FEW; class < HOME_CLASSES; class++)
+		while (n < max && !list_empty(&chunks[class]))
+			n += chunk_take(cp, list_first_entry(&chunks[class], struct chunk, by_home),
+					to + n, max - n);
 	bh_safe_unlock(&cp->lock, softirq);
 	return n;
+}
+
+/*
+ * Look at each busy page of a node once, until so many pages are free: first in the chunks that
+ * were not looked at for the longest time. The consumer's call, which drops the lock now and then.
+ */
+static void pool_settle(struct chunk_pool *cp, int nid, unsigned int want)
+{
+	struct home *home = &cp->home[nid];
+	unsigned int looks = 0;
+	struct chunk *chunk;
+	LIST_HEAD(todo);
+	bool softirq;
+	int class;
+
+	softirq = bh_safe_lock(&cp->lock);
+	/* downwards, as a chunk may go up; those that are idle have few busy pages */
+	for (class = HOME_MOST; class >= HOME_BUSY; class--) {
+		list_splice_init(&home->chunks[class], &todo);
+		while (home->n_free < want && !list_empty(&todo)) {
+			chunk = list_first_entry(&todo, struct chunk, by_home);
+			looks += 1 + chunk->n_busy;
+			list_move_tail(&chunk->by_home, &home->chunks[class]);
+			chunk_settle(cp, chunk);
+			if (looks >= LOOKS_MAX) {
+				bh_safe_unlock(&cp->lock, softirq);
+				looks = 0;
+				softirq = bh_safe_lock(&cp->lock);
+			}
+		}
+		list_splice_init(&todo, &home->chunks[class]);
+	}
+	bh_safe_unlock(&cp->lock, softirq);
 }
 
 /* For what we can do without: no reclaim, no reserves, no complaint, no other node */
@@ -701,6 +956,12 @@ static gfp_t opportunistic(gfp_t gfp)
 	gfp &= ~(__GFP_RECLAIM | __GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL |
 		 __GFP_RETRY_MAYFAIL | __GFP_COMP);
 	return gfp | __GFP_NOWARN | __GFP_NORETRY | __GFP_NOMEMALLOC | __GFP_THISNODE;
+}
+
+/* For more than the first page */
+static gfp_t no_wait(gfp_t gfp)
+{
+	return (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
 }
 
 /*
@@ -743,7 +1004,7 @@ static struct chunk *pool_chunk_create(struct chunk_pool *cp, gfp_t gfp)
 /* Add chunks until there are max pages to give out; with no wait for more than the first. */
 static unsigned int pool_grow(struct chunk_pool *cp, netmem_ref *to, unsigned int max, gfp_t gfp)
 {
-	unsigned int looks = UINT_MAX, n = 0;
+	unsigned int n = 0;
 	struct chunk *chunk;
 	bool softirq;
 
@@ -753,150 +1014,161 @@ static unsigned int pool_grow(struct chunk_pool *cp, netmem_ref *to, unsigned in
 			break;
 		softirq = bh_safe_lock(&cp->lock);
 		chunk_join(cp, chunk);
-		n += chunk_take(cp, chunk, to + n, max - n, &looks);
+		n += chunk_take(cp, chunk, to + n, max - n);
 		bh_safe_unlock(&cp->lock, softirq);
-		gfp = (gfp & ~__GFP_DIRECT_RECLAIM) | __GFP_NOWARN;
+		gfp = no_wait(gfp);
 	} while (n < max);
 	return n;
 }
 
-/* ---- giving chunks back ------------------------------------------------------------------ */
-
-/* Unmap an idle chunk that is not of node keep, and take it out of the pool. */
-static struct chunk *pool_detach_idle(struct chunk_pool *cp, int keep)
+/*
+ * Pages of other nodes, if as many are free as the pool would grow by: they can't go as long as
+ * some of their chunks are out, and what a pool holds and does not use must have an end.
+ */
+static unsigned int pool_take_far(struct chunk_pool *cp, int near, netmem_ref *to,
+				  unsigned int max)
 {
-	struct chunk *chunk, *found = NULL;
-	bool softirq;
+	unsigned int want = cp->pub.p.order ? 1 : 1U << chunk_order_next(cp);
+	unsigned int found = 0, n = 0;
+	int nid;
 
-	softirq = bh_safe_lock(&cp->lock);
-	list_for_each_entry(chunk, &cp->home[HOME_ALL], by_home) {
-		if (chunk->nid == keep)
+	for (nid = 0; nid < nr_node_ids && found < want; nid++) {
+		if (nid == near)
 			continue;
-		found = chunk;
-		chunk_unmap(cp, chunk);
-		chunk_unregister(&cp->pub, chunk);
-		break;
+		pool_settle(cp, nid, want - found);
+		found += READ_ONCE(cp->home[nid].n_free);
 	}
-	bh_safe_unlock(&cp->lock, softirq);
-	return found;
-}
-
-/* Give back idle chunks, of other nodes than keep, until it is so many pages. */
-static unsigned long pool_trim(struct chunk_pool *cp, unsigned long pages, int keep)
-{
-	unsigned long freed = 0;
-	struct chunk *chunk;
-
-	while (freed < pages && READ_ONCE(cp->n_idle)) {
-		chunk = pool_detach_idle(cp, keep);
-		if (!chunk)
-			break;
-		freed += 1UL << chunk->order;
-		chunk_free(chunk);
-	}
-	return freed;
+	if (found < want)
+		return 0;
+	for (nid = 0; nid < nr_node_ids && n < max; nid++)
+		if (nid != near)
+			n += pool_take(cp, nid, to + n, max - n);
+	return n;
 }
 
 /*
- * A page comes home. The chunk's reference stays; it is dropped only when the mapping is gone:
- * with that of all pages, or, in a revoked chunk, page by page. Return: it was out.
+ * Up to max pages of a pool that maps. If all that is home is used up, the pool grows, even if a
+ * few were found: before it does, it looks at each busy page, and that should not come often.
  */
-static bool pool_bring_home(struct chunk_pool *cp, struct page *page)
+static unsigned int pool_take_or_grow(struct chunk_pool *cp, netmem_ref *to, unsigned int max,
+				      gfp_t gfp)
 {
-	struct chunk *chunk = chunk_of(&cp->pub, page);
-	bool softirq, revoked, done;
-
-	if (WARN_ONCE(!chunk, "page_pool: page %p is released and was not out\n", page))
-		return false;
-
-	page_pool_set_dma_addr(page, 0);
-	if (BY_INDEX)
-		netmem_set_dma_index(page_to_netmem(page), 0);
-	page_pool_clear_pp_info(page_to_netmem(page));
-
-	softirq = bh_safe_lock(&cp->lock);
-	revoked = !chunk->mapped;
-	if (!revoked)
-		__set_bit(page - chunk->first, chunk->home);
-	chunk->n_home++;
-	done = chunk->n_home == chunk->n && (revoked || !chunk_keep(cp, chunk));
-	if (done && !revoked)
-		chunk_unmap(cp, chunk);
-	else
-		chunk_file(cp, chunk);
-	if (done)
-		chunk_unregister(&cp->pub, chunk);
-	bh_safe_unlock(&cp->lock, softirq);
-
-	if (revoked)
-		put_page(page); /* the others went the same way */
-	if (done && revoked)
-		kfree(chunk);
-	else if (done)
-		chunk_free(chunk);
-	return true;
-}
-
-/* Unmap all chunks of a destroyed pool, and give back what is home. */
-static void pool_revoke(struct chunk_pool *cp)
-{
-	DECLARE_BITMAP(home, CHUNK_PAGES);
-	struct chunk *chunk;
-	struct page *first;
-	bool softirq, last;
+	int nid = preferred_nid(&cp->pub);
 	unsigned int n;
 
-	pool_end_sync(cp);
-	for (;;) {
-		softirq = bh_safe_lock(&cp->lock);
-		chunk = list_first_entry_or_null(&cp->chunks, struct chunk, all);
-		if (!chunk)
-			break;
-		chunk_unmap(cp, chunk);
-		first = chunk->first;
-		n = chunk->n;
-		bitmap_copy(home, chunk->home, n);
-		last = chunk->n_home == n;
-		if (last)
-			chunk_unregister(&cp->pub, chunk);
-		bh_safe_unlock(&cp->lock, softirq);
+	n = pool_take(cp, nid, to, max);
+	if (n)
+		return n;
+	pool_settle(cp, nid, max);
+	n = pool_take(cp, nid, to, max);
+	if (n == max)
+		return n;
 
-		/* if not the last one: whose pages are all back by now may be freed already */
-		if (last)
-			kfree(chunk);
-		units_put(first, home, n);
-		cond_resched();
-	}
-	bh_safe_unlock(&cp->lock, softirq);
+	pool_trim(cp, ULONG_MAX, nid);
+	n += pool_take_far(cp, nid, to + n, max - n);
+	if (n == max)
+		return n;
+	return n + pool_grow(cp, to + n, max - n, n ? no_wait(gfp) : gfp);
 }
 
-/* ---- memory pressure ---------------------------------------------------------------------- */
+/* ---- memory pressure and decay ------------------------------------------------------------- */
+
+/* The next pool that this walk has not seen, or NULL. pools_lock may be dropped in between. */
+static struct chunk_pool *pools_next(unsigned long round)
+{
+	struct chunk_pool *cp = list_first_entry_or_null(&pools, struct chunk_pool, link);
+
+	lockdep_assert_held(&pools_lock);
+
+	if (!cp || cp->round == round)
+		return NULL;
+	cp->round = round;
+	list_move_tail(&cp->link, &pools);
+	return cp;
+}
+
+static unsigned long pools_round; /* the last walk; protected by pools_lock */
 
 static unsigned long shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	unsigned long pages = 0;
 	struct chunk_pool *cp;
 
-	spin_lock(&pools_lock);
+	if (!mutex_trylock(&pools_lock))
+		return 0;
 	list_for_each_entry(cp, &pools, link)
 		pages += READ_ONCE(cp->n_idle);
-	spin_unlock(&pools_lock);
+	mutex_unlock(&pools_lock);
 	return pages ?: SHRINK_EMPTY;
 }
 
 static unsigned long shrink_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	unsigned long freed = 0;
+	unsigned long round, freed = 0;
 	struct chunk_pool *cp;
 
-	spin_lock(&pools_lock);
-	list_for_each_entry(cp, &pools, link) {
-		if (freed >= sc->nr_to_scan)
+	if (!mutex_trylock(&pools_lock))
+		return SHRINK_STOP;
+	round = ++pools_round;
+	while (freed < sc->nr_to_scan) {
+		cp = pools_next(round);
+		if (!cp)
 			break;
 		freed += pool_trim(cp, sc->nr_to_scan - freed, NUMA_NO_NODE);
+		mutex_unlock(&pools_lock);
+		if (!mutex_trylock(&pools_lock))
+			return freed;
 	}
-	spin_unlock(&pools_lock);
+	mutex_unlock(&pools_lock);
 	return freed ?: SHRINK_STOP;
+}
+
+static void pools_decay(struct work_struct *work);
+static DECLARE_DELAYED_WORK(decay_work, pools_decay);
+
+/* Some chunk is idle. */
+static void decay_start(void)
+{
+	if (!delayed_work_pending(&decay_work))
+		schedule_delayed_work(&decay_work, DECAY);
+}
+
+/* Give back what was idle in a pool all the time since it was here last. Return: some is left */
+static bool pool_decay(struct chunk_pool *cp)
+{
+	unsigned int unused;
+	bool softirq, more;
+
+	softirq = bh_safe_lock(&cp->lock);
+	unused = cp->idle_low;
+	bh_safe_unlock(&cp->lock, softirq);
+
+	pool_trim(cp, unused, NUMA_NO_NODE);
+
+	softirq = bh_safe_lock(&cp->lock);
+	cp->idle_low = cp->n_idle;
+	more = cp->n_idle;
+	bh_safe_unlock(&cp->lock, softirq);
+	return more;
+}
+
+static void pools_decay(struct work_struct *work)
+{
+	struct chunk_pool *cp;
+	unsigned long round;
+	bool more = false;
+
+	mutex_lock(&pools_lock);
+	round = ++pools_round;
+	while ((cp = pools_next(round))) {
+		more |= pool_decay(cp);
+		mutex_unlock(&pools_lock);
+		cond_resched();
+		mutex_lock(&pools_lock);
+	}
+	mutex_unlock(&pools_lock);
+	if (more)
+		decay_start();
 }
 
 static int __init page_pool_shrinker_init(void)
@@ -912,18 +1184,133 @@ static int __init page_pool_shrinker_init(void)
 }
 subsys_initcall(page_pool_shrinker_init);
 
-static void pool_show_shrinker(struct chunk_pool *cp)
+/* Only pools that may have chunks; at the head, as walks move what they have seen to the tail. */
+static void pools_add(struct chunk_pool *cp)
 {
-	spin_lock(&pools_lock);
-	list_add_tail(&cp->link, &pools);
-	spin_unlock(&pools_lock);
+	if (!cp->pub.dma_map || cp->pub.mp_ops)
+		return;
+	mutex_lock(&pools_lock);
+	list_add(&cp->link, &pools);
+	mutex_unlock(&pools_lock);
 }
 
-static void pool_hide_shrinker(struct chunk_pool *cp)
+/* Nobody trims it any more when this has returned. */
+static void pools_remove(struct chunk_pool *cp)
 {
-	spin_lock(&pools_lock);
-	list_del(&cp->link);
-	spin_unlock(&pools_lock);
+	mutex_lock(&pools_lock);
+	list_del_init(&cp->link);
+	mutex_unlock(&pools_lock);
+}
+
+/* ---- coming home, and the end of all mappings --------------------------------------------- */
+
+/* Count one more of a chunk's pages as home. */
+static void chunk_bring_home(struct chunk_pool *cp, struct chunk *chunk, struct page *page)
+{
+	lockdep_assert_held(&cp->lock);
+
+	if (chunk->state == CHUNK_UNMAPPED) {
+		chunk->n_free++;
+	} else if (!page_free(page)) {
+		__set_bit(page - chunk->first, busy_bits(chunk));
+		chunk->n_busy++;
+	} else {
+		__set_bit(page - chunk->first, chunk->bits);
+		if (chunk->state == CHUNK_MAPPED)
+			chunk_count_free(cp, chunk, 1);
+		else
+			chunk->n_free++; /* no longer among those of its node */
+	}
+}
+
+/*
+ * A page comes home. The chunk's reference stays; it is dropped only when the mapping is gone:
+ * with that of all pages, or, in an unmapped chunk, page by page. Return: it was out.
+ */
+static bool pool_bring_home(struct chunk_pool *cp, struct page *page)
+{
+	struct chunk *chunk = chunk_of(&cp->pub, page);
+	bool softirq, whole, unmapped, idle, end = false;
+
+	if (WARN_ONCE(!chunk, "page_pool: page %p is released and was not out\n", page))
+		return false;
+
+	page_pool_set_dma_addr(page, 0);
+	if (BY_INDEX)
+		netmem_set_dma_index(page_to_netmem(page), 0);
+	page_pool_clear_pp_info(page_to_netmem(page));
+
+	softirq = bh_safe_lock(&cp->lock);
+	chunk_bring_home(cp, chunk, page);
+	unmapped = chunk->state == CHUNK_UNMAPPED;
+	whole = all_home(chunk);
+	if (whole && unmapped) {
+		chunk_unregister(&cp->pub, chunk);
+	} else if (whole && chunk->state == CHUNK_MAPPED && !chunk_keep(cp, chunk)) {
+		end = true;
+		chunk_leave_whole(cp, chunk);
+	} else {
+		chunk_file(cp, chunk);
+	}
+	idle = chunk->class == HOME_ALL;
+	bh_safe_unlock(&cp->lock, softirq);
+
+	if (unmapped)
+		put_page(page); /* the others went the same way */
+	if (end)
+		chunk_end(cp, chunk);
+	else if (whole && unmapped)
+		kfree(chunk);
+	else if (idle)
+		decay_start();
+	return true;
+}
+
+/* Unmap one chunk of a destroyed pool, and give back what is home. Return: there was one */
+static bool pool_revoke_chunk(struct chunk_pool *cp)
+{
+	DECLARE_BITMAP(home, CHUNK_PAGES);
+	struct chunk *chunk;
+	struct page *first;
+	bool softirq, last;
+	unsigned int n;
+
+	softirq = bh_safe_lock(&cp->lock);
+	chunk = list_first_entry_or_null(&cp->chunks, struct chunk, all);
+	if (chunk)
+		chunk_leave(cp, chunk);
+	else
+		cp->revoked = true;
+	bh_safe_unlock(&cp->lock, softirq);
+	if (!chunk)
+		return false;
+
+	chunk_dma_unmap(cp, chunk);
+
+	softirq = bh_safe_lock(&cp->lock);
+	chunk->state = CHUNK_UNMAPPED;
+	first = chunk->first;
+	n = chunk->n;
+	bitmap_or(home, chunk->bits, busy_bits(chunk), n);
+	last = all_home(chunk);
+	if (last)
+		chunk_unregister(&cp->pub, chunk);
+	bh_safe_unlock(&cp->lock, softirq);
+
+	/* if not the last one: whose pages are all back by now may be freed already */
+	if (last)
+		kfree(chunk);
+	units_put(first, home, n);
+	return true;
+}
+
+/* Unmap all chunks of a destroyed pool, and see to it that nobody else is still unmapping one. */
+static void pool_revoke(struct chunk_pool *cp)
+{
+	pool_end_sync(cp);
+	while (pool_revoke_chunk(cp))
+		cond_resched();
+	wait_event(cp->ended, !READ_ONCE(cp->n_ending));
 }
 
 /* ---- create ------------------------------------------------------------------------------- */
@@ -976,20 +1363,26 @@ static int provider_init(struct page_pool *pool)
 static void chunks_init(struct chunk_pool *cp)
 {
 	struct page_pool *pool = &cp->pub;
-	int i;
+	int nid, class;
+	size_t most;
 
 	spin_lock_init(&cp->lock);
+	init_waitqueue_head(&cp->ended);
 	INIT_LIST_HEAD(&cp->chunks);
-	for (i = 0; i < HOME_CLASSES; i++)
-		INIT_LIST_HEAD(&cp->home[i]);
+	INIT_LIST_HEAD(&cp->link);
+	for (nid = 0; nid < nr_node_ids; nid++)
+		for (class = 0; class < HOME_CLASSES; class++)
+			INIT_LIST_HEAD(&cp->home[nid].chunks[class]);
 	xa_init_flags(&pool->dma_mapped, XA_FLAGS_ALLOC1);
 
 	/* a device that goes through bounce buffers has a limit */
 	cp->order_max = CHUNK_ORDER;
-	if (pool->dma_map && pool->p.dev)
+	if (pool->dma_map && pool->p.dev) {
+		most = dma_max_mapping_size(pool->p.dev);
+		cp->may_bounce = most != SIZE_MAX;
 		cp->order_max = min_t(size_t, CHUNK_ORDER,
-				      ilog2(max_t(size_t, dma_max_mapping_size(pool->p.dev),
-						  PAGE_SIZE)) - PAGE_SHIFT);
+				      ilog2(max_t(size_t, most, PAGE_SIZE)) - PAGE_SHIFT);
+	}
 	cp->order_ok = cp->order_max;
 }
 
@@ -1057,7 +1450,7 @@ page_pool_create_percpu(const struct page_pool_params *params, int cpuid)
 	struct chunk_pool *cp;
 	int err;
 
-	cp = kzalloc_node(sizeof(*cp), GFP_KERNEL, params->nid);
+	cp = kzalloc_node(struct_size(cp, home, nr_node_ids), GFP_KERNEL, params->nid);
 	if (!cp)
 		return ERR_PTR(-ENOMEM);
 
@@ -1067,7 +1460,7 @@ page_pool_create_percpu(const struct page_pool_params *params, int cpuid)
 	err = page_pool_list(&cp->pub);
 	if (err)
 		goto uninit;
-	pool_show_shrinker(cp);
+	pools_add(cp);
 	return &cp->pub;
 
 uninit:
@@ -1178,11 +1571,7 @@ static noinline netmem_ref pool_alloc_slow(struct page_pool *pool, gfp_t gfp)
 		gfp |= __GFP_NOWARN;
 
 	if (pool->dma_map) {
-		n = pool_take(cp, to, max);
-		if (!n) {
-			pool_trim(cp, ULONG_MAX, preferred_nid(pool));
-			n = pool_grow(cp, to, max, gfp);
-		}
+		n = pool_take_or_grow(cp, to, max, gfp);
 	} else {
 		n = pool_pages_alloc(pool, to, max, gfp);
 	}
@@ -1459,7 +1848,7 @@ static void pool_scrub(struct page_pool *pool)
 
 	if (!pool->destroy_cnt) {
 		pool_empty_cache(pool);
-		pool_hide_shrinker(cp);
+		pools_remove(cp);
 		if (pool->dma_map)
 			pool_revoke(cp);
 	}
@@ -1479,17 +1868,27 @@ static void pool_free(struct page_pool *pool)
 	kfree(cp);
 }
 
-/* Return: pages that are still out; with none the pool is gone */
+/* Wait until the lock's holder has let it go for good: its memory may be freed next. */
+static void lock_quiesce(spinlock_t *lock)
+{
+	bool softirq = bh_safe_lock(lock);
+
+	bh_safe_unlock(lock, softirq);
+}
+
+/*
+ * Return: pages that are still out; with none the pool is gone. Who has put the last page into
+ * the ring may still hold its lock; and who has brought the last page home, and counted it, may
+ * have the store that unlocks cp->lock still to make: the count is no release operation.
+ */
 static int pool_end(struct page_pool *pool)
 {
-	bool softirq;
 	int inflight;
 
 	pool_scrub(pool);
 	inflight = page_pool_inflight(pool, true);
-	/* who has put the last page into the ring may still hold its lock */
-	softirq = bh_safe_lock(&pool->ring.producer_lock);
-	bh_safe_unlock(&pool->ring.producer_lock, softirq);
+	lock_quiesce(&pool->ring.producer_lock);
+	lock_quiesce(&chunk_pool(pool)->lock);
 	if (!inflight)
 		pool_free(pool);
 	return inflight;

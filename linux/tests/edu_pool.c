@@ -12,6 +12,11 @@
  *   put [N]  give back N of the pages, the last ones first; or all of them
  *   share N  hold N pages, while somebody else has one that came back: is it kept out of them?
  *   recycle  does a page that goes through the pool's cache show the device what the CPU wrote?
+ *   busy N   give back N of the pages, evenly spread, but keep a reference of each, as a socket may
+ *   spread N give back N of the pages, evenly spread
+ *   unbusy   drop these references
+ *   nid N    the pool's consumer has moved to that node
+ *   poison   a page that came back while somebody had it is found broken: is it kept out of use?
  * and /sys/kernel/debug/edu_pool/state says what came of it, as "KEY NUMBER" lines.
  *
  * Everything is under one mutex; pages are taken and given back in process context.
@@ -26,6 +31,9 @@
 #include <linux/seq_file.h>
 #include <linux/vmalloc.h>
 #include "compat.h"
+#ifdef POOL_IS_MODULE
+#include "judge.h"
+#endif
 
 #define DMA_FROM 0x80
 #define DMA_TO 0x88
@@ -74,6 +82,9 @@ static u32 last_stamp;
 static u64 binds, dmas, wrong; /* wrong: pages that did not hold what they should */
 static u64 hold_ns, destroy_ns, put_ns;
 static u64 late_dmas, late_written;
+static struct page **busy; /* references that are kept, n_busy of them */
+static unsigned int n_busy;
+static long peak, over; /* the most pages that were out or busy; what was mapped beyond that */
 
 static u64 word(u32 stamp, unsigned int i)
 {
@@ -115,6 +126,22 @@ static bool right(const struct held *h)
 	return true;
 }
 
+/*
+ * What the pool may hold goes by the most pages that were out at one time, in its cache and ring
+ * too, or that others had. What it holds is what is mapped: its DMA layer has counted it.
+ */
+static void judge_memory(void)
+{
+#ifdef POOL_IS_MODULE
+	struct page_pool *pool = bound->pool;
+	long out = (s32)(READ_ONCE(pool->pages_state_hold_cnt) -
+			 atomic_read(&pool->pages_state_release_cnt));
+
+	peak = max(peak, out + n_busy);
+	over = max(over, atomic_long_read(&judge.mapped) - peak);
+#endif
+}
+
 static int do_hold(unsigned int n)
 {
 	u64 begun = ktime_get_ns();
@@ -136,6 +163,7 @@ static int do_hold(unsigned int n)
 			.pool = bound->pool,
 			.dma = page_pool_get_dma_addr(page),
 		};
+		judge_memory();
 	}
 	hold_ns = ktime_get_ns() - begun;
 	return status;
@@ -187,7 +215,81 @@ static int do_put(unsigned int n)
 	return 0;
 }
 
-/* As a page that was released while a socket had it: it is the pool's again, but not the pool's only */
+/* Give back each so many-th page; the others move up. */
+static int do_spread(unsigned int n, bool keep)
+{
+	unsigned int i, step, left = 0, was = count;
+
+	if (!n)
+		return 0;
+	if (n > count || (keep && n > most - n_busy))
+		return -ENOSPC;
+	step = count / n;
+	for (i = 0; i < was; i++) {
+		struct held *h = &held[i];
+
+		if (i % step || !n) {
+			held[left++] = *h;
+			continue;
+		}
+		n--;
+		if (keep) {
+			get_page(h->page);
+			busy[n_busy++] = h->page;
+		}
+		page_pool_put_full_page(h->pool, h->page, false);
+	}
+	count = left;
+	stamped = 0;
+	return 0;
+}
+
+static int do_unbusy(void)
+{
+	while (n_busy)
+		put_page(busy[--n_busy]);
+	return 0;
+}
+
+static int do_nid(unsigned int nid)
+{
+	if (!bound)
+		return -ENODEV;
+	if (nid >= nr_node_ids)
+		return -EINVAL;
+	local_bh_disable(); /* we are the pool's consumer */
+	page_pool_update_nid(bound->pool, nid);
+	local_bh_enable();
+	return 0;
+}
+
+static int do_poison(void)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	struct page *page;
+	unsigned int i;
+	int status;
+
+	if (!bound)
+		return -ENODEV;
+	page = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	get_page(page);
+	page_pool_put_full_page(bound->pool, page, false);
+	SetPageHWPoison(page);
+	put_page(page); /* who had it is killed */
+	status = do_hold(2000);
+	for (i = 0; i < count; i++)
+		wrong += held[i].page == page;
+	ClearPageHWPoison(page);
+	return status;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+/* As a page that was released while a socket had it: the pool's again, but not the pool's only */
 static int do_share(unsigned int n)
 {
 	struct page *page;
@@ -272,6 +374,16 @@ static ssize_t do_write(struct file *file, const char __user *from, size_t len, 
 		status = do_share(n);
 	else if (!strcmp(what, "recycle"))
 		status = do_recycle();
+	else if (!strcmp(what, "busy"))
+		status = do_spread(n, true);
+	else if (!strcmp(what, "spread"))
+		status = do_spread(n, false);
+	else if (!strcmp(what, "unbusy"))
+		status = do_unbusy();
+	else if (!strcmp(what, "nid"))
+		status = do_nid(n);
+	else if (!strcmp(what, "poison"))
+		status = do_poison();
 	mutex_unlock(&lock);
 	return status ?: len;
 }
@@ -289,6 +401,17 @@ static int state_show(struct seq_file *m, void *unused)
 	seq_printf(m, "dmas %llu\nwrong %llu\n", dmas, wrong);
 	seq_printf(m, "hold_ns %llu\ndestroy_ns %llu\nput_ns %llu\n", hold_ns, destroy_ns, put_ns);
 	seq_printf(m, "late_dmas %llu\nlate_written %llu\n", late_dmas, late_written);
+#ifdef POOL_IS_MODULE
+	seq_printf(m, "mapped %ld\nmaps %ld\nlarge %ld\nrecords %ld\npeak %ld\nover %ld\n",
+		   atomic_long_read(&judge.mapped), atomic_long_read(&judge.maps),
+		   atomic_long_read(&judge.large), atomic_long_read(&judge.records), peak, over);
+	if (bound)
+		seq_printf(m, "out %d\nidle %u\nreleased %d\n",
+			   (s32)(bound->pool->pages_state_hold_cnt -
+				 atomic_read(&bound->pool->pages_state_release_cnt)),
+			   judge_idle(bound->pool),
+			   atomic_read(&bound->pool->pages_state_release_cnt));
+#endif
 	mutex_unlock(&lock);
 	return 0;
 }
@@ -378,6 +501,7 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pci_set_drvdata(pdev, edu);
 	mutex_lock(&lock);
 	bound = edu;
+	peak = over = 0;
 	binds++;
 	mutex_unlock(&lock);
 	return 0;
@@ -459,16 +583,21 @@ static int __init start(void)
 	int status;
 
 	held = vzalloc(array_size(most, sizeof(*held)));
-	if (!held)
-		return -ENOMEM;
+	busy = vzalloc(array_size(most, sizeof(*busy)));
+	if (!held || !busy) {
+		status = -ENOMEM;
+		goto free;
+	}
 	dir = debugfs_create_dir("edu_pool", NULL);
 	debugfs_create_file("do", 0200, dir, NULL, &do_fops);
 	debugfs_create_file("state", 0400, dir, NULL, &state_fops);
 	status = pci_register_driver(&driver);
-	if (status) {
-		debugfs_remove(dir);
-		vfree(held);
-	}
+	if (!status)
+		return 0;
+	debugfs_remove(dir);
+free:
+	vfree(busy);
+	vfree(held);
 	return status;
 }
 module_init(start);
@@ -479,7 +608,9 @@ static void __exit stop(void)
 	debugfs_remove(dir);
 	mutex_lock(&lock);
 	do_put(UINT_MAX);
+	do_unbusy();
 	mutex_unlock(&lock);
+	vfree(busy);
 	vfree(held);
 }
 module_exit(stop);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* judge.h - what the DMA layer in front of a page_pool that is a module has counted. */
+#ifndef JUDGE_H
+#define JUDGE_H
+
+#include <linux/atomic.h>
+
+/**
+ * struct judge
+ * @mapped:	pages that are mapped now, of all pools
+ * @maps:	calls so far
+ * @large:	mappings of several pages that there are now
+ * @records:	what was allocated for pools and chunks and is not freed yet
+ */
+struct judge {
+	atomic_long_t mapped;
+	atomic_long_t maps;
+	atomic_long_t large;
+	atomic_long_t records;
+};
+
+extern struct judge judge;
+
+struct page_pool;
+
+/* pages in chunks that are wholly home; a page_pool without chunks has none */
+unsigned int judge_idle(const struct page_pool *pool);
+
+#endif
