@@ -56,7 +56,8 @@ PP_API uint64_t pp_debug_reports(void);
 PP_API uint64_t pp_debug_dump_pages(int fd);
 /**
  * The same from a signal handler, or where the process hangs: it waits for no lock. A pool
- * that is being worked on at this moment is named instead of dumped.
+ * that is being worked on at this moment is named instead of dumped, and so is one that a put
+ * waits for, which only a zombie's put does, for a chunk's pages to be looked at.
  */
 PP_API uint64_t pp_debug_dump_pages_signal(int fd);
 

@@ -237,6 +237,48 @@ void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **li
 	while (!env_cas_acq_rel(head, &old, c)); /* pairs with the exchanges under the lock */
 }
 
+bool pool_look_begin(struct pp_pool *pool)
+{
+	uint32_t dumps = env_load_relaxed(&pool->dumps);
+
+	env_store_relaxed(&pool->dumps, dumps + 1);
+	env_fence_seq_cst(); /* before the trylock; pairs with lock_to_kick */
+	if (env_trylock(&pool->lock))
+		return true;
+	env_store_release(&pool->dumps, dumps + 2);
+	return false;
+}
+
+void pool_look_end(struct pp_pool *pool)
+{
+	env_unlock(&pool->lock);
+	env_store_release(&pool->dumps, env_load_relaxed(&pool->dumps) + 1); /* after the unlock */
+}
+
+bool pool_look_is_waited_for(const struct pp_pool *pool)
+{
+	return env_load_relaxed(&pool->inbox);
+}
+
+/*
+ * Whoever has the lock kicks after its unlock, but for a signal's handler: if it may have been one
+ * that was in the way, wait for it. Not so who has a lock already, which may be this one.
+ */
+static bool lock_to_kick(struct pp_pool *pool)
+{
+	uint32_t dumps = env_load_seq_cst(&pool->dumps);
+
+	if (env_trylock(&pool->lock))
+		return true;
+	env_fence_seq_cst(); /* after the trylock; pairs with pool_look_begin */
+	if (env_likely(!(dumps & 1) && env_load_seq_cst(&pool->dumps) == dumps))
+		return false;
+	if (!env_load_relaxed(&pool->let_go) || env_has_lock())
+		return false;
+	env_lock(&pool->lock);
+	return true;
+}
+
 /*
  * Under the lock or not: look at the inbox as long as there is one and nobody else does.
  * Model: home.pml, kick.
@@ -244,7 +286,7 @@ void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **li
 static void kick(struct pp_pool *pool)
 {
 	env_fence_seq_cst(); /* the push before the trylock; pairs with pool_unlock */
-	while (env_load_seq_cst(&pool->inbox) && env_trylock(&pool->lock)) {
+	while (env_load_seq_cst(&pool->inbox) && lock_to_kick(pool)) {
 		pool_process_inbox(pool);
 		env_unlock(&pool->lock);
 		env_fence_seq_cst();

@@ -280,6 +280,8 @@ struct pp_pool {
 	 */
 	uint32_t refs;
 
+	uint32_t dumps; /* odd while a signal's handler looks, perhaps with the lock; release */
+
 	/* Protects all that follows, and what says so above. Before a binding's lock. */
 	struct env_lock lock;
 	struct pp_pool_params params;
@@ -321,6 +323,14 @@ void pool_lock(struct pp_pool *pool);
 void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the handle */
 void pool_ref(struct pp_pool *pool);
 bool pool_ref_unless_gone(struct pp_pool *pool);
+/*
+ * For one signal's handler at a time: it neither waits for the lock, nor can it free what a put
+ * leaves in the inbox meanwhile. So a zombie's put waits for the lock then, and the handler ends
+ * when pool_look_is_waited_for. chunk.c.
+ */
+bool pool_look_begin(struct pp_pool *pool); /* false: somebody has the lock */
+void pool_look_end(struct pp_pool *pool);
+bool pool_look_is_waited_for(const struct pp_pool *pool);
 void pool_unref(struct pp_pool *pool);
 void pool_unref_many(struct pp_pool *pool, uint32_t n);
 void pool_drain(struct pp_pool *pool); /* lock held */

@@ -245,16 +245,19 @@ static void group_add(struct group *group, unsigned *n, const struct holder *h)
 	}
 }
 
-static unsigned group_pages(struct pp_pool *pool, struct group *group)
+/* By holders, into *n groups; false: somebody waits for a handler that is doing this. */
+static bool group_pages(struct pp_pool *pool, struct group *group, unsigned *n, bool handler)
 {
 	struct chunk_walk walk = chunk_walk(pool);
-	unsigned n = 0;
 
-	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));) {
+		if (handler && pool_look_is_waited_for(pool))
+			return false;
 		for (uint32_t i = 0; i < c->n_pages; i++)
 			if (!(env_load_acquire(&c->home[i / 64]) >> i % 64 & 1))
-				group_add(group, &n, &c->holder[i]);
-	return n;
+				group_add(group, n, &c->holder[i]);
+	}
+	return true;
 }
 
 /*
@@ -326,11 +329,13 @@ static void write_busy(int fd, const char *what)
 	env_write(fd, t.buf, t.n);
 }
 
-static void dump_locked(struct pp_pool *pool, struct dumped *d)
+static bool dump_locked(struct pp_pool *pool, struct dumped *d, bool handler)
 {
-	d->n = group_pages(pool, d->group);
+	if (!group_pages(pool, d->group, &d->n, handler))
+		return false;
 	memcpy(d->label, pool->label, sizeof d->label);
 	d->revoked = pool->revoked;
+	return true;
 }
 
 static void write_dumped(struct dump *dump, const struct dumped *d)
@@ -349,13 +354,13 @@ static void dump_pool(struct pp_pool *pool, void *ctx)
 
 	if (!pool->watch)
 		return;
+	d.n = 0;
 	pool_lock(pool);
-	dump_locked(pool, &d);
+	dump_locked(pool, &d, false);
 	pool_unlock(pool);
 	write_dumped(ctx, &d);
 }
 
-/* Not pool_unlock, which may go on to free chunks: the next to use the pool does that. */
 static void try_dump_pool(struct pp_pool *pool, void *ctx)
 {
 	struct dumped *d = ctx;
@@ -364,11 +369,13 @@ static void try_dump_pool(struct pp_pool *pool, void *ctx)
 	if (!pool->watch)
 		return;
 	memcpy(d->label, pool->label, sizeof d->label);
-	d->busy = !env_trylock(&pool->lock);
+	d->busy = !pool_look_begin(pool);
 	if (d->busy)
 		return;
-	dump_locked(pool, d);
-	env_unlock(&pool->lock);
+	d->busy = !dump_locked(pool, d, true);
+	if (d->busy)
+		d->n = 0;
+	pool_look_end(pool);
 }
 
 uint64_t pp_debug_dump_pages(int fd)

@@ -58,6 +58,7 @@ void op_heavy(const struct site *site);
 
 void op_lock(uint32_t *lock, const struct site *site);
 bool op_trylock(uint32_t *lock, const struct site *site);
+bool op_has_lock(void); /* the thread has any */
 void op_unlock(uint32_t *lock, const struct site *site);
 void op_lock_destroy(uint32_t *lock, const struct site *site);
 

@@ -586,12 +586,20 @@ void op_yield(void)
 /* ---- locks
  * --------------------------------------------------------------------------------------- */
 
+static uint32_t n_locks[THREADS + 3] STATE = { 0 }; /* of each thread, by its number */
+
+bool op_has_lock(void)
+{
+	return n_locks[thread_self()];
+}
+
 static void locked(uint32_t *lock, const struct site *site)
 {
 	if (*lock)
 		fail("deadlock: %s is held by thread %u", site->what, *lock - 1);
 	race_access(lock, sizeof *lock, true, true, site->what);
 	*lock = (uint32_t)thread_self();
+	n_locks[*lock]++;
 	acquire(lock, ACQUIRE);
 	did(site, 1);
 }
@@ -622,6 +630,7 @@ void op_unlock(uint32_t *lock, const struct site *site)
 	check_live(lock, site->what);
 	if (*lock != thread_self() || (running != NOBODY && pending((unsigned)running, lock) >= 0))
 		fail("%s is unlocked by who does not hold it", site->what);
+	n_locks[thread_self()]--;
 	op_store(lock, sizeof *lock, 0, RELEASE, site);
 }
 

@@ -166,6 +166,24 @@ static void look_at_stats(void)
 	pp_totals(&t, sizeof t);
 }
 
+static void handler_looks(struct pp_pool *pool, void *ctx)
+{
+	(void)ctx;
+	if (!pool_look_begin(pool))
+		return;
+	pool_look_is_waited_for(pool);
+	pool_look_end(pool);
+}
+
+/* What a dump in a signal's handler does to the pool. */
+static void look_in_handler(void)
+{
+	uint64_t id = 0;
+
+	op_yield();
+	pools_try_next(&id, handler_looks, NULL);
+}
+
 /* ---- setup ----------------------------------------------------------------------------------- */
 
 /* Chunks of so many pages, as far as there is room in a pool of so many. */
@@ -590,6 +608,7 @@ static const struct scenario scenarios[] = {
 	{ "batch-unbind", { P, C }, { batch_0_1, unbind }, two_held_mapped, MAPPED, AWAY },
 	{ "gate-again", { P, C }, { put_0, destroy_and_again }, one_of_one, TWO_GATES, AWAY },
 	{ "zombie", { P, Q }, { put_0, put_1 }, zombie, FREE, AWAY },
+	{ "zombie-dump", { P, C }, { put_0_1, look_in_handler }, zombie, FREE, AWAY },
 	{ "trim-zombie", { O, P }, { trim, put_0_1 }, unbound, MAPPED },
 	{ "references", { O, P }, { put_0, put_0 }, two_references, MAPPED },
 	/* the owner against other threads' puts */

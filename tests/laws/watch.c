@@ -324,6 +324,41 @@ static void a_signal_handler_waits_for_no_lock(void)
 	check_nothing_left("at the end");
 }
 
+/* One thread's handler dumps, again and again. */
+static void *dumps_in_handler(void *arg)
+{
+	while (!flag_up((int *)arg))
+		raise(SIGUSR1);
+	return NULL;
+}
+
+/* Law 5, beside a handler that has the pool's lock: a zombie goes with its last page. */
+static void a_zombie_goes_during_a_dump(void)
+{
+	FILE *f = fopen("/dev/null", "w");
+	unsigned stranded = 0;
+	int stop = 0;
+	pthread_t t;
+
+	require(f, "a file for the dump");
+	signal_fd = fileno(f);
+	signal(SIGUSR1, on_signal);
+	t = start(dumps_in_handler, &stop);
+	for (unsigned round = 0; round < 300; round++) {
+		struct pp_pool *pool = watched_pool("zombie", pp_binding_none());
+		struct bunch b = take(pool, 1000);
+
+		pp_pool_destroy(pool);
+		put_all(&b);
+		stranded += totals().pools != 0;
+	}
+	raise_flag(&stop);
+	join(t);
+	check_eq(stranded, 0, "zombies that outlive their last page");
+	fclose(f);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(nobody_holds_anything);
@@ -335,5 +370,6 @@ int main(void)
 	run(dump_in_full_run);
 	run(a_signal_handler_may_dump);
 	run(a_signal_handler_waits_for_no_lock);
+	run(a_zombie_goes_during_a_dump);
 	return tap_end();
 }

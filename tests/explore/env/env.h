@@ -35,6 +35,7 @@ struct env_lock {
 #define env_lock_destroy(lock) op_lock_destroy(&(lock)->holder, ENV_SITE(#lock))
 #define env_lock(lock) op_lock(&(lock)->holder, ENV_SITE(#lock))
 #define env_trylock(lock) op_trylock(&(lock)->holder, ENV_SITE(#lock))
+#define env_has_lock() op_has_lock()
 #define env_unlock(lock) op_unlock(&(lock)->holder, ENV_SITE(#lock))
 
 /* ---- memory, time, identity, words -------------------------------------------------- */
