@@ -186,6 +186,7 @@ static int vfio_words(struct port_words *w, char *text, char *error)
 
 /* ---- xdp ---------------------------------------------------------------------------------- */
 
+#ifdef HAVE_XDP
 static int xdp_setting(struct port_words *w, const char *key, const char *value, char *error)
 {
 	struct pp_net_xdp_params *p = &w->xdp;
@@ -239,6 +240,7 @@ static int xdp_words(struct port_words *w, char *text, char *error)
 	ret = xdp_interface(w, text ? text : none, error);
 	return ret ? ret : settings(rest, w, error, xdp_setting);
 }
+#endif
 
 /* ---- all ---------------------------------------------------------------------------------- */
 
