@@ -375,6 +375,7 @@ static bool trim(void)
 	if (!ref.pool[i].revoked)
 		ref_frag_close(i, thread);
 	note("pp_pool_trim(%d, %llu)", i, (unsigned long long)keep);
+	ref_frag_close(i, thread); /* what nobody holds of the open page is to go too */
 	n = pp_pool_trim(real.pool[i], keep);
 	pp_pool_stats(real.pool[i], &s, sizeof s);
 	must_be(before - s.chunks, n, "chunks that went");
