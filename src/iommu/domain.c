@@ -65,7 +65,7 @@ unsigned domain_bits(const struct domain *d)
 {
 	pp_iova_t last = d->range[d->n_ranges - 1].last;
 
-	return last == UINT64_MAX ? 64 : 63u - (unsigned)__builtin_clzll(last + 1);
+	return 64u - (unsigned)__builtin_clzll(last);
 }
 
 static bool in_ranges(const struct domain *d, pp_iova_t iova, size_t len)

@@ -36,7 +36,7 @@ struct domain {
 };
 
 void domain_init(struct domain *d, struct pp_iommu *iommu);
-/* The address width that all usable ranges lie within, in bits, rounded down. */
+/* The address width that all usable ranges lie within, in bits. */
 unsigned domain_bits(const struct domain *d);
 
 /*

@@ -12,12 +12,16 @@ static pp_iova_t octave_last(unsigned octave)
 	return (2ull << octave) - 1;
 }
 
+static unsigned octave_of(pp_iova_t addr)
+{
+	return 63u - (unsigned)__builtin_clzll(addr | 1);
+}
+
 uint64_t windows_octaves(const struct pp_iommu *iommu)
 {
-	pp_iova_t last = iommu->ranges[iommu->n_ranges - 1].last;
 	uint64_t octaves = 0;
 
-	for (unsigned k = IOVA_MIN_ORDER; k < IOVA_MAX_BITS && octave_last(k) <= last; k++)
+	for (unsigned k = IOVA_MIN_ORDER; k < IOVA_MAX_BITS; k++)
 		for (unsigned i = 0; i < iommu->n_ranges; i++) {
 			const struct pp_iova_range *r = &iommu->ranges[i];
 
@@ -45,8 +49,7 @@ static void add(struct windows *w, unsigned octave, pp_iova_t first, pp_iova_t l
 /* Octaves that lie in the gap with both ends are no window: nothing is taken there for the domain. */
 static void add_gap(struct windows *w, pp_iova_t first, pp_iova_t last)
 {
-	unsigned low = 63u - (unsigned)__builtin_clzll(first | 1);
-	unsigned high = 63u - (unsigned)__builtin_clzll(last | 1);
+	unsigned low = octave_of(first), high = octave_of(last);
 
 	add(w, low, first, last);
 	if (high != low)
@@ -55,6 +58,7 @@ static void add_gap(struct windows *w, pp_iova_t first, pp_iova_t last)
 
 int windows_reserve(struct windows *w, const struct pp_iommu *iommu)
 {
+	pp_iova_t top = iommu->ranges[iommu->n_ranges - 1].last;
 	unsigned done = 0;
 	int ret = 0;
 
@@ -64,6 +68,8 @@ int windows_reserve(struct windows *w, const struct pp_iommu *iommu)
 	for (unsigned i = 1; i < iommu->n_ranges; i++)
 		if (iommu->ranges[i].first - iommu->ranges[i - 1].last > 1)
 			add_gap(w, iommu->ranges[i - 1].last + 1, iommu->ranges[i].first - 1);
+	if (top < octave_last(octave_of(top)))
+		add(w, octave_of(top), top + 1, octave_last(octave_of(top)));
 	iova_use();
 	while (!ret && done < w->n) {
 		ret = iova_reserve(w->window[done].first, w->window[done].last);

@@ -258,6 +258,62 @@ static void windows_between_ranges_are_never_used(void)
 	told[0] = 0;
 }
 
+/* How many pages of 1 MiB can be mapped for a device, one after another, and do they lie there? */
+static unsigned mappable(pp_binding_t binding, pp_iova_t first, pp_iova_t last)
+{
+	static pp_iova_t iova[1024];
+	void *mib = aligned_alloc(1 << 20, 1 << 20);
+	bool inside = true;
+	unsigned n = 0;
+
+	require(mib, "memory");
+	while (n < 1024 && !pp_dma_map(binding, mib, 1 << 20, PP_DMA_TO_DEVICE, &iova[n])) {
+		inside &= iova[n] >= first && iova[n] <= last;
+		n++;
+	}
+	check(inside, "%u mappings from 0x%llx to 0x%llx", n, (unsigned long long)first,
+	      (unsigned long long)last);
+	for (unsigned i = 0; i < n; i++)
+		pp_dma_unmap(binding, iova[i], 1 << 20, PP_DMA_TO_DEVICE);
+	free(mib);
+	return n;
+}
+
+static void ranges_may_end_anywhere(void)
+{
+	static const struct {
+		pp_iova_t first, last;
+		unsigned mib;
+	} range[] = {
+		{ 0x80000000, 0x8fffffff, 256 }, /* the lower part of an octave only */
+		{ 0x10000000, 0x2fefffff, 511 }, /* an octave, and a part of the next */
+		{ 0x100000000, 0x107ffffff, 128 },
+	};
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct soft_device sd, other;
+
+	for (unsigned i = 0; i < 3; i++) {
+		soft_device_init(&sd, NULL);
+		pp_device_unregister(sd.dev);
+		require(!pp_soft_create(&p.iommu, NULL), "a domain");
+		p.name = "range";
+		p.iommu->ranges[0] = (struct pp_iova_range){ range[i].first, range[i].last };
+		p.iommu->n_ranges = 1;
+		require(!pp_device_register(&sd.dev, &p), "a device with such a range");
+		soft_device_bind(&sd);
+		check_eq(mappable(pp_device_binding(sd.dev), range[i].first, range[i].last),
+			 range[i].mib, "all of it can be used");
+		soft_device_exit(&sd);
+	}
+	soft_device_init(&other, NULL);
+	soft_device_bind(&other);
+	require(!pp_dma_set_mask(pp_device_binding(other.dev), 32), "a device of 32 bits");
+	check_eq(mappable(pp_device_binding(other.dev), 0x80000000, 0xffffffff), 1024,
+		 "the rest of the octave is everybody's again");
+	soft_device_exit(&other);
+	told[0] = 0;
+}
+
 /* ---- what a back end promises ------------------------------------------------------ */
 
 /* A back end of the test's own: it maps nothing, and returns what it is told to. */
@@ -1333,6 +1389,7 @@ int main(void)
 	run(a_driver_can_t_unregister_itself_from_a_callback);
 	run(statistics_fit_the_caller_s_structure);
 	run(windows_between_ranges_are_never_used);
+	run(ranges_may_end_anywhere);
 	run(a_back_end_must_have_its_functions);
 	run(ranges_must_ascend_and_be_of_whole_pages);
 	run(a_domain_is_one_device_s);
