@@ -32,7 +32,8 @@
  *   put    Waits for nothing but a revocation of its pool that it runs into, which goes with
  *          the pool's chunks. A page that finds no room in cache and returns goes to its chunk; the
  *          owner's cache gives up 256 pages at once. For each chunk that so becomes idle at most
- *          two are trimmed: unmapped and invalidated for each device, and given back. Chunks that
+ *          two are trimmed: unmapped and invalidated for each device, and given back; and up to 64
+ *          others, that pages have come home to, are listed for the next get. Chunks that
  *          other threads' puts make idle at the same time may be among them. Of a zombie: a page
  *          gives back its memory, and the last of a chunk the chunk's.
  *   trim   As much for each chunk that goes, and 64 deferred invalidations of each device.

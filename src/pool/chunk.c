@@ -533,17 +533,30 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n)
 
 /* ---- going out ------------------------------------------------------------------------------------ */
 
-/* Chunks that pages have returned to, into pool->avail. Model: home.pml, collect_returned. */
-static void collect_returned(struct pp_pool *pool)
+/*
+ * Chunks that pages have returned to go into their list, `most` at most: there may be as many as
+ * the pool has, and a put comes by here. The stack is taken as a whole, the rest of it later.
+ * Model: home.pml, collect_returned.
+ */
+void collect_returned(struct pp_pool *pool, uint32_t most)
 {
-	struct pp_chunk *c = env_xchg_acq_rel(&pool->returned, NULL);
+	struct pp_chunk *c = pool->collecting;
+	bool rest = c;
 
-	while (c) {
+	if (!rest)
+		c = env_xchg_acq_rel(&pool->returned, NULL);
+	for (; c && most; most--) {
 		struct pp_chunk *next = c->returned;
 
-		list_chunk(c, &pool->avail, NULL);
+		/* one that has become idle meanwhile is counted so */
+		list_chunk(c, c->counted ? &pool->idle : &pool->avail, c->counted);
 		c = next;
+		if (!c && rest) {
+			c = env_xchg_acq_rel(&pool->returned, NULL);
+			rest = false;
+		}
 	}
+	pool->collecting = c;
 }
 
 /* Take pages that are home in one chunk. */
@@ -594,7 +607,7 @@ unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
 	unsigned got = 0;
 
-	collect_returned(pool);
+	collect_returned(pool, n); /* each has a page at least */
 	while (got < n) {
 		struct list *from = !list_empty(&pool->avail) ? &pool->avail :
 				    !list_empty(&pool->idle)  ? &pool->idle :
@@ -613,12 +626,23 @@ unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
 
 /* ---- complete chunks ------------------------------------------------------------------------------ */
 
-/* A chunk of a live pool with every page home. */
+/*
+ * A chunk of a live pool with every page home. It may still be on the stack of those that pages
+ * have returned to, and must not be there when it is listed, as it is trimmed from the list: so it
+ * is counted, and listed once it is taken off. All of its pages are home: nobody can push it there
+ * any more.
+ */
 static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
 {
 	if (c->counted == &pool->n_idle)
 		return;
-	list_chunk(c, &pool->idle, &pool->n_idle);
+	collect_returned(pool, POOL_COLLECT);
+	if (!list_empty(&c->where)) {
+		list_chunk(c, &pool->idle, &pool->n_idle);
+	} else {
+		c->counted = &pool->n_idle;
+		pool->n_idle++;
+	}
 	pool_keep_to_limit(pool);
 }
 
@@ -636,11 +660,6 @@ void pool_process_inbox(struct pp_pool *pool)
 			chunk_remove(pool, c);
 			chunk_free(c, &leaving);
 		} else if (!pool->revoked && home == c->n_pages) {
-			/*
-			 * It may be on the other stack, and must not be when it is listed. All of
-			 * its pages are home: nobody can push it there any more.
-			 */
-			collect_returned(pool);
 			became_idle(pool, c);
 		}
 		c = next;

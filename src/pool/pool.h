@@ -52,6 +52,7 @@
 #define POOL_SPAN 64u     /* chunks in a span, at most */
 #define POOL_GROW 4u      /* chunks that one get adds, at most */
 #define POOL_TRIM 2u      /* chunks trimmed for each that becomes idle, at most */
+#define POOL_COLLECT 64u  /* and chunks listed that pages have come home to, at most */
 #endif
 
 /* ---- copies of the library in one process --------------------------------------------- */
@@ -301,6 +302,7 @@ struct pp_pool {
 	uint64_t n_retiring;  /* chunks trimmed and not freed yet */
 	uint64_t record_bytes; /* of spans and chunks */
 	struct pp_chunk *leaving; /* taken from spent */
+	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
 	bool trimming; /* there were more idle chunks than the limit: down to half of it */
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
@@ -403,6 +405,8 @@ void chunk_remove(struct pp_pool *pool, struct pp_chunk *c);
 void chunk_free(struct pp_chunk *c, struct leaving *leaving);
 /* Onto a stack that is taken as a whole, under the lock. Any thread, no lock needed. */
 void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **link);
+/* List chunks that pages have returned to, `most` at most. */
+void collect_returned(struct pp_pool *pool, uint32_t most);
 /* Take up to n pages from the chunks. */
 unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n);
 /* Bring pages of one pool home, in any place's stead. Any thread, no lock needed. */

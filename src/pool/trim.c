@@ -162,6 +162,7 @@ static void trim_above(struct pp_pool *pool, uint64_t keep, uint64_t most)
 
 void pool_shrink(struct pp_pool *pool, uint64_t keep)
 {
+	collect_returned(pool, UINT32_MAX);
 	lock_devices(pool);
 	trim_above(pool, keep, UINT64_MAX);
 	for (unsigned i = 0; i < POOL_DEVICES; i++)

@@ -81,9 +81,9 @@ breaks count_overtakes_page get-unbind 'data race: free' \
 breaks published_early come-look 'signal 11|plain access' \
 	$pool '/^\tpool_publish(pool);$/d; /ret = gate_get/i pool_publish(pool);'
 breaks gate_freed remote-destroy 'data race: free' $gate 's/^\tgates.free = g;/\tenv_free(g);/'
-breaks collect_early relay-trim 'touches freed memory' \
-	$chunk '/^void pool_process_inbox/,/^}/{/collect_returned/d;/env_xchg/a if (c && !pool->revoked) collect_returned(pool);
-		}'
+breaks listed_on_the_stack relay-trim 'touches freed memory' \
+	$chunk '/^static void became_idle/,/^}/{/collect_returned/d;s/!list_empty(&c->where)/true/;}' \
+	$trim '/^void pool_shrink/,/^}/{/collect_returned/d;}'
 breaks inbox_above_count relay 'without an end' \
 	src/pool/pool.h 's/\(#define CHUNK_INBOX\) .*/\1 (1u << 31)/
 		s/\(#define CHUNK_PAGES(n)\) .*/\1 ((uint32_t)(n))/
