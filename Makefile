@@ -47,7 +47,7 @@ check-kernel: ## the kernel's page_pool, stock and ours, in QEMU; builds three k
 	@scripts/check-kernel $(CASES)
 
 check-kernel-quick: ## the same as modules on kernels that Debian built; fetched once, some minutes
-	@scripts/deps vm
+	@scripts/deps vm coccinelle
 	@scripts/check-kernel-quick $(CASES)
 
 check-dpdk: ## DPDK's own tests on the mempool handler

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * pool.c - a page_pool as a module: POOL_SOURCE, which is the kernel's file or ours, with other
+ * pool.c - a page_pool as a module: tested.c, which is the kernel's file or ours, with other
  * names (rename.h), without what a module can't have (trace points, netlink's list of pools), and
  * with a DMA layer in front of it that counts (judge.h), and can behave as one that bounces what
  * is larger than a page. Its records are counted too.
@@ -113,7 +113,7 @@ void page_pool_unlist(struct page_pool *pool) {}
 /* for memory providers, of which there is none here */
 #define is_kernel_rodata(at) ((void)(at), true)
 
-#include POOL_SOURCE
+#include "tested.c"
 
 unsigned int judge_idle(const struct page_pool *pool)
 {
