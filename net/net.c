@@ -298,14 +298,16 @@ struct pp_device *pp_net_device(struct pp_net *net, unsigned queue)
 	return q ? q->dev : NULL;
 }
 
-void pp_net_own(struct pp_net *net, unsigned queue)
+int pp_net_own(struct pp_net *net, unsigned queue)
 {
 	const struct port_queue *q = queue_of(net, queue);
+	int ret = 0;
 
 	if (q && q->rx_pool)
-		pp_pool_own(q->rx_pool);
-	if (q && q->tx_pool && q->tx_pool != q->rx_pool)
-		pp_pool_own(q->tx_pool);
+		ret = pp_pool_own(q->rx_pool);
+	if (q && q->tx_pool && q->tx_pool != q->rx_pool && !ret)
+		ret = pp_pool_own(q->tx_pool);
+	return ret;
 }
 
 /* ---- the binding ----------------------------------------------------------------------------- */

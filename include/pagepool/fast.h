@@ -26,7 +26,7 @@ struct pp_copy; /* a copy of the library in the process */
  * is constant.
  */
 struct pp_page {
-	uint64_t state; /**< references << 32 | number of the gate; it stays 1 reference while
+	uint64_t state; /**< references << 32 | number of the pool; it stays 1 reference while
 			     the page is free, so that get need not write it */
 	char *addr;
 	pp_iova_t iova;
@@ -43,24 +43,30 @@ struct pp_page {
 
 /**
  * A pool's owner-side cache of free pages, and the flag that its users look at last. Gates
- * outlive their pools: they are only used again, and freed with the library. Its number is one
- * that no other gate of the process has, whichever copy of the library made that.
+ * outlive their pools: they are only used again, and freed with the library. A pool has one for
+ * each thread that has owned it, with the same number: one that no other pool of the process
+ * has, whichever copy of the library made that.
  */
 struct pp_gate {
 	/* read by all, written hardly ever; relaxed */
-	uint64_t owner;         /**< the owning thread's number */
+	uint64_t owner;         /**< the owning thread's number, or no thread's */
 	uint32_t cap;           /**< PP_GATE_PAGES, or 0 once the cache is closed */
-	uint32_t revoked;       /**< 0, then 1 until the gate is used again */
-	uint32_t number;        /**< of the gate; constant, not 0 */
+	uint32_t revoked;       /**< 0; 1 once the pool is revoked, until the gate is used again; 2
+				     while another thread owns the pool */
+	uint32_t number;        /**< the pool's; constant while it is there */
+	uint32_t place;         /**< of this gate; constant, not 0 */
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
-	struct pp_gate *next;
+	struct pp_gate *next;   /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< of the library, that made it; constant */
+	struct pp_gate *of_thread, **at; /**< of its thread's; under the library's lock */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
 	 * it; the difference is what it holds. Two counts and not one: a get need not wait for
 	 * what the put before it stored, and the statistics are had for nothing.
 	 */
 	uint64_t pushed __attribute__((aligned(64))), popped;
+	uint64_t left; /**< popped, as it was when another thread became the owner */
+	uint64_t user; /**< who owns it or did, and may still put into it; or no thread's number */
 	/** The cache. The owner's, last in, first out; whoever drains takes pages by exchange. */
 	struct pp_page *slot[PP_GATE_PAGES] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
@@ -71,7 +77,7 @@ struct pp_gate {
  * page; the processor would have to wait for that.
  */
 struct pp_self {
-	uint64_t key; /**< 1 << 32 | the gate's number; 0: no gate yet */
+	uint64_t key; /**< 1 << 32 | the pool's number; 0: no gate yet */
 	struct pp_gate *gate;
 	uint64_t number; /**< this thread's, if there is a gate */
 };

@@ -12,12 +12,16 @@
  *   put, ref                                               
  *   attach, detach                                         X
  *   unbind, remove                                         
- *   own                    X                               X
+ *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
  * get, frag and trim are the *owner's*: one thread. The creator owns the pool
  * until another thread calls pp_pool_own. put and ref are any thread's, at any
  * time, also after the pool has been destroyed or the device has gone.
+ *
+ * Signals: a handler may not get, put, ref or take over: it would do so in the middle of its own
+ * thread's. Of all calls it may make pp_debug_dump_pages_signal, and ask a page for its address,
+ * size and references.
  *
  * Cancellation: no call of the library is a cancellation point; callbacks run with cancellation
  * held off. (Asynchronous cancellation is for no thread that calls it.)
@@ -123,10 +127,13 @@ PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
 PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
 
 /**
- * Make the calling thread the owner. The caller sees to it that the last owner has
- * stopped and that its last call happened before (a join, a lock).
+ * Make the calling thread the owner. The caller sees to it that no other call of the owner's
+ * (get, frag, trim, destroy, own) is under way, and that the last one happened before (a join,
+ * a lock). The last owner may go on putting, at any time. What is in its cache is the
+ * new one's; a pool has some 4 KiB for each living thread that has owned it.
+ * @return 0; -ENOMEM: the owner is as before.
  */
-PP_API void pp_pool_own(struct pp_pool *pool);
+PP_API int pp_pool_own(struct pp_pool *pool);
 
 /**
  * Get a page with one reference (page_pool_alloc_pages). Its contents are whatever
@@ -143,7 +150,7 @@ PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
 
-/** Drop a reference; the last one sends the page home. Any thread, never fails. */
+/** Drop a reference; the last one sends the page home. Any thread, no signal handler; never fails. */
 PP_API void pp_page_put(struct pp_page *page);
 /** Drop a reference of each, of any mixture of pools. Cheaper than one by one. */
 PP_API void pp_page_put_batch(struct pp_page *const *pages, unsigned n);

@@ -185,9 +185,10 @@ static int check_addresses(const struct memory *memory)
 
 static int get_chunks(struct memory *memory, struct pp_page **page, uint32_t n)
 {
-	int ret;
+	int ret = pp_pool_own(memory->pool); /* populating is the caller's to serialise */
 
-	pp_pool_own(memory->pool); /* populating is the caller's to serialise */
+	if (ret)
+		return ret;
 	for (uint32_t got = 0; got < n; got += (uint32_t)ret) {
 		ret = pp_page_get_batch(&page[got], n - got, memory->pool);
 		if (ret > 0)

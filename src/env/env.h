@@ -201,7 +201,8 @@ extern __thread uint64_t env_tls_self
  */
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
-	struct lane *lanes; /* the pool floor's */
+	struct lane *lanes;    /* the pool floor's, */
+	struct pp_gate *gates; /* both */
 	void *text;  /* a back end's last word to it; freed with the record */
 	struct env_thread *next, **at; /* env's */
 };

@@ -493,7 +493,7 @@ void pool_discard(struct pp_pool *pool)
 static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
 	struct pp_pool *pool = c->pool;
-	bool revoked = env_load_relaxed(&pool->gate->revoked);
+	bool revoked = env_load_relaxed(&pool->revoked);
 	uint64_t twice;
 
 	twice = env_or_seq_cst(&c->home[word], bits) & bits;

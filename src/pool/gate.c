@@ -13,7 +13,7 @@
 #include "pool/pool.h"
 
 static struct {
-	struct env_lock lock; /* protects everything here, gate->pool, and the registry */
+	struct env_lock lock; /* protects everything here, the gates' pool and thread, and the registry */
 	struct pp_gate *free;
 	struct list registry;
 } gates = { .lock = ENV_LOCK_INIT, .registry = { &gates.registry, &gates.registry } };
@@ -26,7 +26,7 @@ static struct pp_gate *gate_new(void)
 	_Static_assert(sizeof *g <= ENV_PLACE, "a gate has a place");
 	if (env_place((void **)&g, &number, sizeof *g))
 		return NULL;
-	g->number = number;
+	g->place = number;
 	g->copy = &pool_copy;
 	return g;
 }
@@ -53,13 +53,62 @@ int gate_get(struct pp_gate **out, struct pp_pool *pool)
 	else
 		g = gate_new();
 	if (g) {
-		env_store_relaxed(&g->revoked, 0);
+		g->number = pool->gate ? pool->gate->number : g->place;
 		g->pool = pool;
+		g->next = pool->gates;
+		pool->gates = g;
 	}
+	*out = g; /* before anyone can find the pool by it */
 	env_unlock(&gates.lock);
-	*out = g;
 	return g ? 0 : -ENOMEM;
 }
+
+/* ---- a thread and its gates --------------------------------------------------------------- */
+
+static void unlink_from_thread(struct pp_gate *g)
+{
+	if (!g->at)
+		return;
+	*g->at = g->of_thread;
+	if (g->of_thread)
+		g->of_thread->at = g->at;
+	g->at = NULL;
+}
+
+void gate_own(struct pp_gate *g)
+{
+	struct env_thread *thread = env_thread(); /* NULL: nobody will hear of its end */
+
+	env_lock(&gates.lock);
+	unlink_from_thread(g);
+	if (thread) {
+		g->of_thread = thread->gates;
+		g->at = &thread->gates;
+		if (g->of_thread)
+			g->of_thread->at = &g->of_thread;
+		thread->gates = g;
+		thread->at_end = pool_thread_ends;
+	}
+	env_store_relaxed(&g->owner, env_self());
+	env_store_relaxed(&g->user, env_self());
+	env_unlock(&gates.lock);
+}
+
+/* It is in no put any more, so its gates may be another thread's. */
+void gates_thread_ends(struct env_thread *thread)
+{
+	struct pp_gate *g;
+
+	env_lock(&gates.lock);
+	while ((g = thread->gates)) {
+		unlink_from_thread(g);
+		env_store_relaxed(&g->owner, GATE_NOBODY);
+		env_store_release(&g->user, GATE_NOBODY); /* its puts came before */
+	}
+	env_unlock(&gates.lock);
+}
+
+/* ---- the registry ----------------------------------------------------------------------------- */
 
 void pool_publish(struct pp_pool *pool)
 {
@@ -68,14 +117,24 @@ void pool_publish(struct pp_pool *pool)
 	env_unlock(&gates.lock);
 }
 
-/* The flag stays up: a put that comes late finds no pool behind it. */
-void gate_put(struct pp_gate *g)
+/*
+ * The flags stay up: a put that comes late finds no pool behind its gate. Nobody owns them: who did
+ * may take a page of the next pool with such a number for one of the last.
+ */
+void gates_put(struct pp_pool *pool)
 {
+	struct pp_gate *g;
+
 	env_lock(&gates.lock);
-	list_del(&g->pool->registry);
-	g->pool = NULL;
-	g->next = gates.free;
-	gates.free = g;
+	list_del(&pool->registry);
+	while ((g = pool->gates)) {
+		pool->gates = g->next;
+		unlink_from_thread(g);
+		env_store_relaxed(&g->owner, GATE_NOBODY);
+		g->pool = NULL;
+		g->next = gates.free;
+		gates.free = g;
+	}
 	env_unlock(&gates.lock);
 }
 
@@ -96,8 +155,7 @@ void gate_raced(struct pp_gate *g)
 	 * long ago, and to drain a revoked pool once more does no harm.
 	 */
 	pool_lock(pool);
-	if (pool->revoked)
-		pool_drain(pool);
+	pool_settle(pool, g);
 	pool_unlock(pool);
 	pool_unref(pool);
 }

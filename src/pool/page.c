@@ -36,34 +36,31 @@ static inline void owner_add(uint64_t *count, uint32_t n)
  * took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
  * Model: revoke.pml, cache_pop.
  */
-static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, uint32_t n)
+static __attribute__((noinline)) void pop_raced(struct pp_pool *pool, struct pp_gate *gate, uint32_t n)
 {
-	struct pp_gate *gate = pool->gate;
 	uint32_t lo = cache_count(gate);
 
-	if (gate_is_foreign(gate)) {
-		gate->copy->get_raced(pool, n);
-		return;
-	}
-	env_count(&pool->popped_otherwise, n);
 	pool_lock(pool);
+	/* if the gate is left: the new one goes on with the counts as they were then */
+	if (gate == pool->gate || gate->left == env_load_relaxed(&gate->popped))
+		env_add_relaxed(&pool->popped_otherwise, n);
 	for (uint32_t i = lo; i < lo + n; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
 
 		if (page)
 			pool_bring_home(&page, 1);
 	}
-	pool_drain(pool);
+	pool_settle(pool, gate);
 	pool_unlock(pool);
 }
 
 /*
- * Pop n entries, which are there, into out. False: revoked, and nothing was popped.
- * Model: revoke.pml, cache_pop.
+ * Pop n entries of a gate of the pool, which are there, into out. False: the flag is up, and nothing
+ * was popped. Model: revoke.pml, cache_pop.
  */
-static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_t n)
+static inline bool cache_pop(struct pp_pool *pool, struct pp_gate *gate, struct pp_page **out,
+			     uint32_t n)
 {
-	struct pp_gate *gate = pool->gate;
 	struct pp_page **from = gate->slot + cache_count(gate) - n;
 
 	env_copy_relaxed(out, from, n);
@@ -71,7 +68,7 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_page **out, uint32_
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (!gate_revoked(gate))
 		return true;
-	pop_raced(pool, n);
+	pop_raced(pool, gate, n);
 	return false;
 }
 
@@ -109,36 +106,39 @@ static inline void own_inline(struct pp_gate *gate)
 }
 
 /* The cache is full: the newer half goes home. */
-static void cache_spill(struct pp_pool *pool)
+static void cache_spill(struct pp_pool *pool, struct pp_gate *gate)
 {
 	struct pp_page *pages[POOL_REFILL];
 
-	env_count(&pool->recycle_cache_full, POOL_REFILL);
-	if (cache_pop(pool, pages, POOL_REFILL)) {
-		env_count(&pool->popped_otherwise, POOL_REFILL);
+	env_add_relaxed(&pool->recycle_cache_full, POOL_REFILL);
+	if (cache_pop(pool, gate, pages, POOL_REFILL)) {
+		env_add_relaxed(&pool->popped_otherwise, POOL_REFILL);
 		pool_bring_home(pages, POOL_REFILL);
 	}
 }
 
-/* The owner puts pages, POOL_REFILL at most. Model: revoke.pml, owner_put. */
-static void owner_put(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
-		      const void *place)
+/*
+ * The owner puts pages, POOL_REFILL at most, or who was it a moment ago. Model: revoke.pml and
+ * own.pml, owner_put.
+ */
+static void owner_put(struct pp_pool *pool, struct pp_gate *gate, struct pp_page *const *pages,
+		      uint32_t n, const void *place)
 {
-	struct pp_gate *gate = pool->gate;
-
 	if (env_load_relaxed(&gate->cap))
 		own_inline(gate);
 	/* in this order: what is closed in between may be empty */
 	if (!cache_has_room(gate, n) && env_load_relaxed(&gate->cap))
-		cache_spill(pool);
+		cache_spill(pool, gate);
 	/*
-	 * There is no room still if the cache is closed: watched, or revoked by now. The
+	 * There is no room still if the cache is closed: watched, revoked by now, or left. The
 	 * pages aren't home, so the pool is still there.
 	 */
-	if (cache_has_room(gate, n))
+	if (cache_has_room(gate, n)) {
 		cache_push(gate, pages, n);
-	else
-		bring_home(pool, pages, n, place);
+		return;
+	}
+	env_add_relaxed(&pool->recycle_ring_full, n);
+	bring_home(pool, pages, n, place);
 }
 
 /* ---- returns: what other threads put, the owner takes --------------------------------- */
@@ -172,28 +172,144 @@ static uint32_t take_returns(struct pp_pool *pool)
 
 /* ---- the revoker's side, lock held -------------------------------------------------------- */
 
-/*
- * The caller is the owner from now on. What it knows of itself may be of an earlier pool with
- * this gate, while this one's cache may be closed.
- */
-void place_own(struct pp_pool *pool)
+/* Bring home what is in a cache whose flag is up. Returns how many pages it was. */
+static uint64_t cache_drain(struct pp_gate *gate)
 {
-	env_store_relaxed(&pool->gate->owner, env_self());
+	/*
+	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
+	 * before it sees the flag and waits for our lock, so they belong together.
+	 */
+	uint64_t pushed = env_load_acquire(&gate->pushed);
+	uint64_t count = pushed - env_load_acquire(&gate->popped), n = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
+
+		if (page)
+			pool_bring_home(&page, 1);
+		n += page != NULL;
+	}
+	return n;
+}
+
+/*
+ * What the thread knows of itself may be of an earlier pool with this gate, while this one's cache
+ * may be closed.
+ */
+static void forget_self(void)
+{
 	pp_self = (struct pp_self){ 0 };
 	returns_forget();
 }
 
-/* Before the pool is known to anyone else. A watched pool's cache and returns stay closed. */
+/*
+ * A gate for the calling thread, who isn't in a put to it. The cache of a pool that is watched or
+ * revoked stays closed.
+ */
+static void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped)
+{
+	gate_own(gate);
+	env_store_relaxed(&gate->cap, pool->watch || pool->revoked ? 0 : POOL_CACHE);
+	env_store_relaxed(&gate->pushed, popped);
+	env_store_relaxed(&gate->popped, popped);
+	env_store_relaxed(&gate->revoked, pool->revoked ? GATE_REVOKED : 0);
+}
+
+/* Before the pool is known to anyone else. */
 void place_open(struct pp_pool *pool)
 {
-	struct pp_gate *gate = pool->gate;
+	gate_open(pool, pool->gate, 0);
+	forget_self();
+}
 
-	place_own(pool);
-	env_store_relaxed(&gate->cap, POOL_CACHE);
-	env_store_relaxed(&gate->pushed, 0);
-	env_store_relaxed(&gate->popped, 0);
-	if (pool->watch)
-		place_close(pool);
+/* ---- another owner ------------------------------------------------------------------------ */
+
+/* No other thread is or will be in a put to its cache. */
+static bool is_free_for(const struct pp_gate *gate, uint64_t self)
+{
+	uint64_t user = env_load_acquire(&gate->user); /* pairs with gates_thread_ends */
+
+	return user == GATE_NOBODY || user == self;
+}
+
+/* For a thread that is to be the owner, and isn't. NULL: no memory. Lock held. */
+static struct pp_gate *gate_for(struct pp_pool *pool, uint64_t self)
+{
+	struct pp_gate *g = pool->gates;
+
+	while (g && !is_free_for(g, self))
+		g = g->next;
+	if (!g)
+		gate_get(&g, pool);
+	return g;
+}
+
+/*
+ * The revocation of a cache: see pool.h. What is in it goes to the new gate, which goes on with
+ * the counts. Lock held. Model: own.pml, hand_over.
+ */
+static void hand_over(struct pp_pool *pool, struct pp_gate *old, struct pp_gate *new)
+{
+	uint64_t popped, count;
+	uint32_t n = 0;
+
+	env_store_relaxed(&old->cap, 0);
+	env_store_relaxed(&old->owner, GATE_NOBODY);
+	if (!pool->revoked) { /* else it is drained */
+		env_store_relaxed(&old->revoked, GATE_LEFT);
+		env_barrier_heavy(); /* pairs with the light ones after each use of the cache */
+	}
+	popped = env_load_acquire(&old->popped);
+	old->left = popped;
+	count = pool->revoked ? 0 : env_load_acquire(&old->pushed) - popped;
+	gate_open(pool, new, popped);
+	for (uint64_t i = 0; i < count; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
+
+		if (page)
+			env_store_relaxed(&new->slot[n++], page);
+	}
+	owner_add(&new->pushed, n);
+	env_store_release(&pool->gate, new);
+}
+
+static int own_locked(struct pp_pool *pool)
+{
+	struct pp_gate *gate = pool->gate, *new;
+	uint64_t self = env_self();
+
+	if (env_load_relaxed(&gate->owner) == self)
+		return 0;
+	/* without a page, or a cache, there can't be a put to it */
+	if (is_free_for(gate, self) || !(pool->n_chunks + pool->n_released) || pool->watch) {
+		gate_own(gate);
+		return 0;
+	}
+	new = gate_for(pool, self);
+	if (!new)
+		return -ENOMEM;
+	hand_over(pool, gate, new);
+	return 0;
+}
+
+int place_own(struct pp_pool *pool)
+{
+	int ret;
+
+	pool_lock(pool);
+	ret = own_locked(pool);
+	pool_unlock(pool);
+	forget_self();
+	return ret;
+}
+
+/* What a late put of the last owner has pushed. Model: own.pml, place_left. */
+void place_left(struct pp_pool *pool, struct pp_gate *gate)
+{
+	uint64_t n = cache_drain(gate);
+
+	if (n) /* as others whose place was closed */
+		env_add_relaxed(&pool->recycle_ring_full, n);
 }
 
 /*
@@ -211,20 +327,8 @@ void place_close(struct pp_pool *pool)
  */
 void place_drain(struct pp_pool *pool)
 {
-	struct pp_gate *gate = pool->gate;
-	/*
-	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
-	 * before it sees the flag and waits for our lock, so they belong together.
-	 */
-	uint64_t pushed = env_load_acquire(&gate->pushed);
-	uint64_t count = pushed - env_load_acquire(&gate->popped);
-
-	for (uint64_t i = 0; i < count; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
-
-		if (page)
-			pool_bring_home(&page, 1);
-	}
+	for (struct pp_gate *g = pool->gates; g; g = g->next)
+		cache_drain(g);
 	if (!env_load_acquire(&pool->refilling)) /* else the owner is at the returns, and will */
 		returns_drain(pool);             /* see the flag when it is done */
 }
@@ -237,8 +341,8 @@ void place_empty(struct pp_pool *pool)
 		uint32_t count = cache_count(pool->gate);
 		uint32_t n = count < POOL_REFILL ? count : POOL_REFILL;
 
-		if (n && cache_pop(pool, pages, n)) {
-			env_count(&pool->popped_otherwise, n);
+		if (n && cache_pop(pool, pool->gate, pages, n)) {
+			env_add_relaxed(&pool->popped_otherwise, n);
 			pool_bring_home(pages, n);
 		}
 	} while (cache_count(pool->gate) || (!pool->watch && take_returns(pool)));
@@ -350,8 +454,8 @@ static int get_slow(struct pp_page **out, struct pp_pool *pool, const void *plac
 		return pool->gate->copy->get(out, pool, place);
 	ret = pool->watch ? watched_get(out, pool, place) : refill(pool);
 	if (!ret && !pool->watch) {
-		if (cache_pop(pool, out, 1))
-			env_count(&pool->popped_otherwise, 1);
+		if (cache_pop(pool, pool->gate, out, 1))
+			env_add_relaxed(&pool->popped_otherwise, 1);
 		else
 			ret = -ENODEV;
 	}
@@ -372,7 +476,10 @@ int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 /* The flag was seen after a pop. */
 void pp_page_get_raced(struct pp_pool *pool)
 {
-	pop_raced(pool, 1);
+	if (gate_is_foreign(pool->gate))
+		pool->gate->copy->get_raced(pool);
+	else
+		pop_raced(pool, pool->gate, 1);
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place)
@@ -394,7 +501,7 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 		unsigned count = cache_count(pool->gate);
 		unsigned k = n - got < count ? n - got : count;
 
-		if (!k || !cache_pop(pool, out + got, k)) {
+		if (!k || !cache_pop(pool, pool->gate, out + got, k)) {
 			int ret = get_slow(out + got, pool, __builtin_return_address(0));
 
 			if (ret)
@@ -414,15 +521,16 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 static void put_home(struct pp_page *const *pages, unsigned n, const void *place)
 {
 	struct pp_pool *pool = pages[0]->pool;
+	struct pp_gate *gate = pool_gate(pool);
 	unsigned k;
 
-	if (gate_is_foreign(pool->gate)) {
-		pool->gate->copy->put(pages, n, place);
+	if (gate_is_foreign(gate)) {
+		gate->copy->put(pages, n, place);
 		return;
 	}
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
-	if (is_owner(pool->gate)) {
-		owner_put(pool, pages, n, place);
+	if (is_owner(gate)) {
+		owner_put(pool, gate, pages, n, place);
 		return;
 	}
 	k = returns_push(pool, pages, n);
@@ -446,7 +554,7 @@ static inline bool cache_put(struct pp_gate *gate, struct pp_page *page)
 
 static __attribute__((noinline)) void put_one(struct pp_page *page, const void *place)
 {
-	if (!cache_put(page->pool->gate, page))
+	if (!cache_put(pool_gate(page->pool), page))
 		put_home(&page, 1, place);
 }
 
@@ -508,7 +616,7 @@ static inline unsigned lane_put_run(struct pp_page *const *pages, unsigned n)
 
 	if (!lane_is_at_hand(pool))
 		return 0;
-	gate = pool->gate;
+	gate = pool_gate(pool);
 	tail = env_load_relaxed(&lane->tail);
 	used = tail - lane->seen > tail % POOL_LANE ? tail - lane->seen : tail % POOL_LANE;
 	if (n > POOL_LANE - used) /* of what is in one piece */
@@ -529,7 +637,7 @@ static unsigned put_by_hand(struct pp_page *const *pages, unsigned n, const void
 
 	if (!page_drop(pages[0], 1))
 		return 1;
-	key = PAGE_REFS(1) | pages[0]->pool->gate->number;
+	key = PAGE_REFS(1) | pool_gate(pages[0]->pool)->number;
 	while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
 		k++;
 	put_home(pages, k, place);
@@ -586,7 +694,7 @@ void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken)
 const struct pp_copy pool_copy = {
 	.put = put_home,
 	.get = get_slow,
-	.get_raced = pop_raced,
+	.get_raced = pp_page_get_raced,
 	.put_raced = gate_raced,
 	.frag_raced = frag_raced,
 };

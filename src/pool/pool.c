@@ -36,7 +36,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 {
 	if (env_sub_acq_rel(&pool->refs, n) != n)
 		return;
-	gate_put(pool->gate);
+	gates_put(pool);
 	returns_end(pool);
 	if (pool->watch) {
 		watch_bury(pool);
@@ -59,6 +59,20 @@ void pool_drain(struct pp_pool *pool)
 	frag_revoke(pool);
 }
 
+void pool_settle(struct pp_pool *pool, struct pp_gate *gate)
+{
+	if (pool->revoked)
+		pool_drain(pool);
+	else if (gate != pool->gate)
+		place_left(pool, gate);
+}
+
+void pool_thread_ends(struct env_thread *thread)
+{
+	returns_thread_ends(thread);
+	gates_thread_ends(thread);
+}
+
 static uint64_t count_in_flight(struct pp_pool *pool)
 {
 	struct chunk_walk walk = chunk_walk(pool);
@@ -78,9 +92,10 @@ static void pool_revoke(struct pp_pool *pool)
 {
 	if (pool->revoked)
 		return;
-	pool->revoked = true;
+	env_store_relaxed(&pool->revoked, true);
 	pool->revoked_ns = env_now_ns();
-	env_store_relaxed(&pool->gate->revoked, 1);
+	for (struct pp_gate *g = pool->gates; g; g = g->next)
+		env_store_relaxed(&g->revoked, GATE_REVOKED);
 	place_close(pool);
 	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
 	pool_drain(pool);
@@ -356,15 +371,14 @@ void pp_pool_destroy(struct pp_pool *pool)
 	pool_unref(pool);
 }
 
-void pp_pool_own(struct pp_pool *pool)
+int pp_pool_own(struct pp_pool *pool)
 {
-	if (!watch_destroyed(pool, "own", PLACE))
-		place_own(pool);
+	return watch_destroyed(pool, "own", PLACE) ? 0 : place_own(pool);
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)
 {
-	return env_load_relaxed(&pool->gate->revoked);
+	return env_load_relaxed(&pool->revoked);
 }
 
 /* ---- trim ------------------------------------------------------------------------------------------- */
@@ -417,7 +431,9 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->idle_limit = pool_idle_limit(pool);
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool_bytes_mapped(pool);
-	s->record_bytes = sizeof *pool + sizeof *pool->gate + returns_bytes(pool) + pool->record_bytes;
+	s->record_bytes = sizeof *pool + returns_bytes(pool) + pool->record_bytes;
+	for (const struct pp_gate *g = pool->gates; g; g = g->next)
+		s->record_bytes += sizeof *g;
 	s->attachments = pool->n_at;
 	s->revoked = pool->revoked;
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;

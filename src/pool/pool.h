@@ -23,6 +23,13 @@
  * bring home; an entry that it pushed is drained once more. Draining is an exchange
  * with NULL for each entry, so a page is taken out of its place once, by whomever.
  *
+ * ANOTHER OWNER. The last owner may be in the middle of a put when a thread takes the pool over
+ * (pp_pool_own), for as long as it likes, and has the cache to itself. So the new one gets a gate, and a
+ * cache, of its own, and the old cache is revoked, as above: the flag of the old gate is raised,
+ * and what is in it drained, into the new one. A pool's gates stay with it to its end, and a
+ * revocation raises the flags of all, as the putters look at the one that they found; only a
+ * thread that had one itself, or the next after it has ended, uses it again.
+ *
  * The protocol has a model, checked exhaustively: tests/model/revoke.pml; coming home has
  * another, home.pml. "Model: home.pml, kick." above a function names the label or inline that
  * models it. The code itself is run through every schedule by tests/explore/.
@@ -66,7 +73,7 @@
 struct pp_copy {
 	void (*put)(struct pp_page *const *pages, unsigned n, const void *place); /* as put_home */
 	int (*get)(struct pp_page **out, struct pp_pool *pool, const void *place); /* as get_slow */
-	void (*get_raced)(struct pp_pool *pool, uint32_t n); /* as pop_raced */
+	void (*get_raced)(struct pp_pool *pool); /* as pp_page_get_raced */
 	void (*put_raced)(struct pp_gate *gate);             /* as gate_raced */
 	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users);
 };
@@ -79,17 +86,28 @@ static inline bool gate_is_foreign(const struct pp_gate *gate)
 	return env_unlikely(gate->copy != &pool_copy);
 }
 
+/* One more for the pool, as it was left. */
 int gate_get(struct pp_gate **out, struct pp_pool *pool);
-void gate_put(struct pp_gate *gate);
-/* The flag was seen after a push: drain whatever revoked pool is behind the gate. */
+void gates_put(struct pp_pool *pool); /* all of the pool's: it goes */
+/* The gate is the calling thread's. */
+void gate_own(struct pp_gate *gate);
+void gates_thread_ends(struct env_thread *thread);
+/* The flag was seen after a push: settle whatever pool is behind the gate. */
 void gate_raced(struct pp_gate *gate);
 
+/* What the flag says, beside 0. */
+#define GATE_REVOKED 1u
+#define GATE_LEFT 2u /* by the owner: what is put into its cache nobody would take */
+
+#define GATE_NOBODY UINT64_MAX /* no thread's number */
+
+/* Is the flag up? */
 static inline bool gate_revoked(const struct pp_gate *gate)
 {
 	return env_unlikely(env_load_relaxed(&gate->revoked));
 }
 
-/* The end of a push to cache or returns. What was pushed, and the pool, may be gone. */
+/* The end of a push to the cache. What was pushed, and the pool, may be gone. */
 static inline void gate_look(struct pp_gate *gate)
 {
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
@@ -249,7 +267,8 @@ struct ring {
 
 struct pp_pool {
 	/* Read by all, written hardly ever. */
-	struct pp_gate *gate; /* first: pp_page_get */
+	/* First: pp_page_get. The owner's; changed under the lock, release. */
+	struct pp_gate *gate;
 	uint32_t page_size;
 	uint32_t together; /* pages that share a page of the kernel's; 0: more than a word has bits */
 	bool watch; /* debug mode `pages`: cache and returns are closed, so that every get and
@@ -258,7 +277,8 @@ struct pp_pool {
 	/* The owner's. Others read it to drain and for statistics. */
 	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the returns; release */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
-	/* Of what the gate counts: pushed by a refill, popped not by a fast get. */
+	/* Of what the gate counts: pushed by a refill, popped not by a fast get. The last owner may
+	 * add to the latter and to recycle_cache_full, too. */
 	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	uint32_t frag_off;
@@ -290,8 +310,9 @@ struct pp_pool {
 	char label[80]; /* for reports: the name and the first device; constant once attached */
 	uint64_t id; /* never used again; constant */
 	uint64_t revoked_ns; /* when */
+	struct pp_gate *gates; /* all that it ever had; under gates.lock too */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
-	bool revoked;
+	bool revoked; /* loaded by anyone, relaxed */
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
 	bool let_go;
@@ -320,6 +341,12 @@ struct pp_pool {
 	struct list registry; /* among all pools: under gates.lock */
 };
 
+/* The owner's gate, for who isn't the owner: it may change. */
+static inline struct pp_gate *pool_gate(struct pp_pool *pool)
+{
+	return env_load_acquire(&pool->gate);
+}
+
 /* pool.c */
 void pool_lock(struct pp_pool *pool);
 void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the handle */
@@ -336,6 +363,10 @@ bool pool_look_is_waited_for(const struct pp_pool *pool);
 void pool_unref(struct pp_pool *pool);
 void pool_unref_many(struct pp_pool *pool, uint32_t n);
 void pool_drain(struct pp_pool *pool); /* lock held */
+/* The flag of a gate of it was seen: drain it if it is revoked, or a cache that isn't its owner's
+ * any more. Lock held. */
+void pool_settle(struct pp_pool *pool, struct pp_gate *gate);
+void pool_thread_ends(struct env_thread *thread); /* the calling one */
 /* From now on others find the pool: it has its gate, and all is as in an empty one. */
 void pool_publish(struct pp_pool *pool);
 /* Call fn for every pool that is published, with a reference. */
@@ -425,8 +456,11 @@ uint32_t chunk_in_flight(const struct pp_chunk *c);
 /* page.c: cache and ring */
 /* pp_page_get for a caller of our own; place: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
-void place_own(struct pp_pool *pool);
+/* The caller is the owner from now on. 0; -ENOMEM: there is no gate for it. */
+int place_own(struct pp_pool *pool);
 void place_open(struct pp_pool *pool);
+/* Bring home what is in the cache of a gate that isn't the owner's any more; lock held. */
+void place_left(struct pp_pool *pool, struct pp_gate *gate);
 void place_close(struct pp_pool *pool); /* no more pushes; lock held */
 void place_drain(struct pp_pool *pool); /* bring all of them home; lock held, revoked */
 void place_empty(struct pp_pool *pool); /* the same in a live pool; owner, lock not held */
@@ -468,8 +502,11 @@ static inline bool lane_is_at_hand(const struct pp_pool *pool)
 	return lane_mine.pool == pool && env_is_self(env_load_relaxed(lane_mine.thread));
 }
 
-/* The flag was seen after a push, and is there to stay. True, so that it can end its caller. */
-bool lane_raced(struct pp_gate *gate);
+/*
+ * The flag was seen after a push to the returns: but to them it is all the same who is the owner.
+ * True, so that it can end its caller.
+ */
+bool returns_raced(struct pp_gate *gate);
 
 /* The end of a push of k pages above the tail. They, and the pool, may be gone after it. True. */
 static inline bool lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t tail, unsigned k)
@@ -480,7 +517,7 @@ static inline bool lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t
 		env_store_relaxed(&lane->told, tail + k);
 	env_store_release(&lane->tail, tail + k);
 	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	return env_unlikely(gate_revoked(gate)) ? lane_raced(gate) : true;
+	return env_unlikely(gate_revoked(gate)) ? returns_raced(gate) : true;
 }
 
 /*
@@ -496,7 +533,7 @@ static inline bool returns_put(struct pp_pool *pool, struct pp_page *page)
 
 	if (env_unlikely(!lane_is_at_hand(pool)))
 		return false;
-	gate = pool->gate;
+	gate = pool_gate(pool);
 	lane = lane_mine.lane;
 	tail = env_load_relaxed(&lane->tail);
 	if (env_unlikely(tail - lane->seen == POOL_LANE))

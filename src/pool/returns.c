@@ -93,7 +93,7 @@ static struct lane *take_lane(struct pp_pool *pool, uint64_t self, struct env_th
 	if (i < POOL_LANES)
 		lane = lane_at(pool, i);
 	if (lane) {
-		thread->at_end = returns_thread_ends;
+		thread->at_end = pool_thread_ends;
 		link_to_thread(lane, thread);
 		env_store_relaxed(&pool->lane_thread[i], self);
 	}
@@ -141,8 +141,10 @@ void returns_end(struct pp_pool *pool)
 	pool->lanes = 0;
 }
 
-bool lane_raced(struct pp_gate *gate)
+bool returns_raced(struct pp_gate *gate)
 {
+	if (env_load_relaxed(&gate->revoked) == GATE_LEFT)
+		return true;
 	returns_forget();
 	gate_raced(gate);
 	return true;
@@ -226,7 +228,9 @@ static unsigned ring_push(struct ring *ring, struct pp_gate *gate, struct pp_pag
 	} while (!env_cas_acq_rel(&ring->tail, &tail, tail + k));
 	for (unsigned i = 0; i < k; i++)
 		env_store_release(&ring->slot[(tail + i) % POOL_RING], pages[i]);
-	gate_look(gate);
+	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	if (gate_revoked(gate))
+		returns_raced(gate);
 	return k;
 }
 
@@ -266,7 +270,7 @@ static void ring_drain(struct ring *ring)
 /* Model: revoke.pml, returns_push. */
 unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
 {
-	struct pp_gate *gate = pool->gate;
+	struct pp_gate *gate = pool_gate(pool);
 	struct lane *lane;
 
 	if (env_unlikely(!env_load_relaxed(&gate->cap)))

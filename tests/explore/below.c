@@ -76,7 +76,7 @@ unsigned below_held(void)
 
 struct env_thread *env_thread(void)
 {
-	static struct env_thread record[THREADS + 2] STATE = { { NULL, NULL } };
+	static struct env_thread record[THREADS + 2] STATE = { { NULL, NULL, NULL } };
 
 	return &record[thread_self()];
 }

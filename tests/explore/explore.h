@@ -93,7 +93,7 @@ bool concurrent(void);
 /* A place where others may run, and nothing else. */
 void op_yield(void);
 /* Until it is taken back the calling thread must not take a lock that it may have to wait
- * for, unless may_wait is set. */
+ * for, unless its bit is set in may_wait: 1 for the first thread. */
 void must_not_wait(bool on);
 extern uint64_t may_wait;
 /* Blocks that were allocated and not freed. */

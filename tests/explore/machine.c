@@ -606,7 +606,7 @@ static void locked(uint32_t *lock, const struct site *site)
 
 void op_lock(uint32_t *lock, const struct site *site)
 {
-	if (running != NOBODY && world.thread[running].hurry && !may_wait)
+	if (running != NOBODY && world.thread[running].hurry && !(may_wait >> running & 1))
 		fail("a call that must not wait waits for %s", site->what);
 	before_access(OP_LOCK, lock, sizeof *lock, true, site);
 	check_live(lock, site->what);

@@ -62,7 +62,7 @@ breaks look_before_push put-destroy 'leak' \
 	$fast '/pp_store_relaxed(&gate->slot\[/i uint32_t seen = pp_load_relaxed(&gate->revoked);
 		/pushed + 1)/,/raced/s/pp_load_relaxed(&gate->revoked)/seen/'
 breaks drain_leaves_it get-unbind 'touches freed memory' \
-	$page '/^void place_drain/,/^}/s/env_xchg_acq_rel(\(&gate->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
+	$page '/^static uint64_t cache_drain/,/^}/s/env_xchg_acq_rel(\(&gate->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
 [ -z "$quick" ] || { echo "1..$n"; exit $failed; }
 breaks refilling_ignored refill-unbind 'comes home twice' $page 's/env_load_acquire(&pool->refilling)/0/'
 breaks look_before_lane batch-unbind '2 pages in flight, not 0' \
@@ -80,7 +80,7 @@ breaks count_overtakes_page get-unbind 'data race: free' \
 	$fast 's/pp_store_release(&gate->pushed/pp_store_relaxed(\&gate->pushed/'
 breaks published_early come-look 'signal 11|plain access' \
 	$pool '/^\tpool_publish(pool);$/d; /ret = gate_get/i pool_publish(pool);'
-breaks gate_freed remote-destroy 'data race: free' $gate 's/^\tgates.free = g;/\tenv_free(g);/'
+breaks gate_freed remote-destroy 'data race: free' $gate 's/^\t\tgates.free = g;/\t\tenv_free(g);/'
 breaks listed_on_the_stack relay-trim 'touches freed memory' \
 	$chunk '/^static void became_idle/,/^}/{/collect_returned/d;s/!list_empty(&c->where)/true/;}' \
 	$trim '/^void pool_shrink/,/^}/{/collect_returned/d;}'
@@ -102,7 +102,13 @@ breaks put_waits home 'must not wait|deadlock' \
 breaks unmap_without_flush get-unbind 'device can' $span '/^void pool_unmap_all/,/^}/s/domain_flush.*;//'
 breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' $trim '/^static void trim(/,/^}/s/domain_retire(.*/chunk_invalidated(\&c->pending);/'
 breaks slot_free_too_soon regrow 'device can use already' $chunk '/^void chunk_remove/,/^}/s/unlist(c);/& c->span->dead |= 1ull << c->slot; if (c->span->live != 1ull << c->slot) list_add(\&c->span->hole, \&pool->holes);/'
+breaks owned_in_place own 'handed out twice' $page '/^static int own_locked/,/^}/s/is_free_for(gate, self)/1/'
+breaks left_without_flag own '1 pages in flight, not 0' $page '/^static void hand_over/,/^}/s/.*old->revoked, GATE_LEFT.*//'
+breaks left_without_barrier own '2 pages in flight, not 0' $page '/^static void hand_over/,/^}/s/env_barrier_heavy();/;/'
+breaks left_cache_not_drained_again own '1 pages in flight, not 0' $pool '/^void pool_settle/,/^}/s/place_left(pool, gate)/(void)0/'
+breaks left_gate_not_revoked own-away '2 pages in flight, not 0' \
+	$pool '/^static void pool_revoke/,/^}/s/g = pool->gates; g; g = g->next/g = pool->gate; g; g = NULL/'
 breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' src/pool/frag.c 's/pool->frag_closed >= users/pool->frag_closed > users/'
-breaks pool_freed_twice put-destroy 'destroyed while it is held' $pool '/^bool pool_ref_unless_gone/,/^}/s/while (refs)/for (;;)/'
+breaks pool_freed_twice put-destroy 'destroyed while it is held|data race' $pool '/^bool pool_ref_unless_gone/,/^}/s/while (refs)/for (;;)/'
 echo "1..$n"
 exit $failed

@@ -15,6 +15,8 @@
 #include "device/binding.h"
 #include "pool/pool.h"
 
+#define EVERYBODY UINT64_MAX /* may wait: there is a revocation */
+
 static struct {
 	struct pp_pool *pool;
 	struct binding *slot;
@@ -25,6 +27,7 @@ static struct {
 	uint64_t frags;              /* fragments are cut: gets and puts aren't all known */
 	struct pp_page *passed;      /* from one thread to another; atomic */
 	struct pp_page *kept;        /* held to the end */
+	uint64_t owner;              /* who has taken the pool over; 0: nobody */
 } g STATE = { .pool = NULL };
 
 /* ---- calls, with their checks ---------------------------------------------------------- */
@@ -33,7 +36,7 @@ static void check_get(int ret, bool late)
 {
 	if (!ret && late)
 		fail("a get that began after the revocation succeeded");
-	if (ret == -ENODEV && !may_wait)
+	if (ret == -ENODEV && may_wait != EVERYBODY)
 		fail("a get is refused without a revocation");
 	if (ret && ret != -ENODEV && ret != -ENOBUFS)
 		fail("a get returned %d", ret);
@@ -95,7 +98,7 @@ static struct pp_page *frag(uint32_t len)
 static void destroy(void)
 {
 	op_yield();
-	may_wait = 1;
+	may_wait = EVERYBODY;
 	pp_pool_destroy(g.pool);
 	g.destroyed = 1;
 	g.revoked = 1;
@@ -106,7 +109,7 @@ static void destroy(void)
 static void unbind(void)
 {
 	op_yield();
-	may_wait = 1;
+	may_wait = EVERYBODY;
 	binding_close(g.slot, &(pp_binding_t){ 0 });
 	binding_revoke(g.slot);
 	below_device_sees_nothing();
@@ -118,7 +121,7 @@ static void unbind(void)
 static void removal(void)
 {
 	op_yield();
-	may_wait = 1;
+	may_wait = EVERYBODY;
 	binding_end(g.slot);
 	binding_revoke(g.slot);
 	below_device_sees_nothing();
@@ -128,10 +131,20 @@ static void removal(void)
 static void detach(void)
 {
 	op_yield();
-	may_wait = 1;
+	may_wait = EVERYBODY;
 	pp_pool_detach(g.pool, g.binding);
 	below_device_sees_nothing();
 	g.revoked = 1;
+}
+
+/* Another thread is the owner; the last one puts what it has. */
+static void own(void)
+{
+	op_yield();
+	may_wait |= 1; /* the last owner, once */
+	if (pp_pool_own(g.pool))
+		fail("no gate");
+	g.owner = thread_self();
 }
 
 static void trim(void)
@@ -407,6 +420,8 @@ static void get_all(void)
 /* The threads have put all that they had. What a zombie had must have gone with it. */
 static void finish(void)
 {
+	if (g.owner)
+		act_as(g.owner);
 	put(g.passed);
 	if (!g.destroyed) {
 		add_up();
@@ -431,7 +446,7 @@ static void put_0(void)
 static void put_0_end(void)
 {
 	put(g.page[0]);
-	returns_thread_ends(env_thread());
+	pool_thread_ends(env_thread());
 }
 
 static void put_1(void)
@@ -458,6 +473,30 @@ static void batch_1_2(void)
 static void get_put(void)
 {
 	put(get());
+}
+
+static void own_get_put(void)
+{
+	own();
+	put(get());
+}
+
+/* A putter may have found the last owner's gate. */
+static void own_and_unbind(void)
+{
+	own();
+	unbind();
+}
+
+static void own_get_get_put(void)
+{
+	struct pp_page *a, *b;
+
+	own();
+	a = get();
+	b = get();
+	put(a);
+	put(b);
 }
 
 static void get_put_put_0(void)
@@ -590,6 +629,7 @@ static void destroy_and_again(void)
 #define D "control2"
 #define FREE .finish = finish, .left = 1      /* a gate stays */
 #define TWO_GATES .finish = finish, .left = 2 /* two, if the first was still in use */
+#define TWO_GATES_MAPPED .finish = finish, .left = 3
 #define MAPPED .finish = finish, .left = 2    /* a gate, and a slot for bindings */
 #define AWAY .as = THREADS + 1                /* the owner, who is the first thread otherwise */
 
@@ -621,6 +661,12 @@ static const struct scenario scenarios[] = {
 	{ "regrow", { O, P }, { trim_get_get_put, put_0 }, watched_with_hole, MAPPED },
 	{ "regrow-unbind", { O, C }, { trim_get_get_put_0, unbind }, watched_with_hole, MAPPED },
 	{ "stats", { C, P }, { look_at_stats, put_0_1 }, two_held_mapped, MAPPED, AWAY },
+	/* the last owner against the next */
+	{ "own", { O, P }, { put_0_1, own_get_get_put }, two_held, TWO_GATES },
+	{ "own-away", { P, Q }, { batch_0_1, own_and_unbind }, two_held_mapped, TWO_GATES_MAPPED, AWAY },
+	{ "own-ended", { O, P }, { put_0_end, own_get_put }, one_held_one_cached, TWO_GATES_MAPPED },
+	{ "own-cached", { O, P }, { put_0, own_get_put }, one_held_one_cached, TWO_GATES_MAPPED },
+	{ "own-spill", { O, P }, { batch_0_1, own_get_put }, cache_full, TWO_GATES_MAPPED },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
@@ -643,6 +689,12 @@ static const struct scenario scenarios[] = {
 	  watched_one_page,
 	  MAPPED },
 	{ "home-two-chunks", { O, P, Q }, { get_put, put_0, put_1 }, watched_two_chunks, MAPPED },
+	{ "own-three", { O, P, Q }, { put_0, own_get_put, put_1 }, two_held, TWO_GATES },
+	{ "own-unbind",
+	  { O, P, C },
+	  { put_0, own_get_put, unbind },
+	  one_held_one_cached,
+	  TWO_GATES_MAPPED },
 	{ "cut-three", { O, P, C }, { cut_one, put_0, unbind }, half_fragment, MAPPED },
 };
 

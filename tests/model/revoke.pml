@@ -150,7 +150,7 @@ inline bring_home(page)
 	}
 }
 
-/* page.c: place_drain, lock held */
+/* page.c: place_drain, cache_drain, lock held */
 inline place_drain(p)
 {
 	ALIVE;

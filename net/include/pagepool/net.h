@@ -247,8 +247,8 @@ PP_API int pp_net_remove(struct pp_net *net);
  * @return 0; -EBUSY: it is bound; -ETIMEDOUT: it isn't quiet; pp_net_error tells.
  */
 PP_API int pp_net_quiet(struct pp_net *net);
-/** The calling thread owns the queue's pools now: see pp_pool_own. */
-PP_API void pp_net_own(struct pp_net *net, unsigned queue);
+/** The calling thread owns the queue's pools now: see pp_pool_own. @return 0; -ENOMEM: not all. */
+PP_API int pp_net_own(struct pp_net *net, unsigned queue);
 
 /* ---- packets, in and out ------------------------------------------------------------------ */
 

@@ -70,6 +70,7 @@ int env_place(void **out, uint32_t *number, size_t bytes);
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* scenarios do it themselves */
 	struct lane *lanes;
+	struct pp_gate *gates;
 };
 struct env_thread *env_thread(void);
 #define env_unloads() false
