@@ -25,7 +25,7 @@ struct options {
 	uint64_t count;  /* 0: all */
 	uint64_t hold, max_pages, snaplen;
 	uint64_t unbind_after, remove_after; /* 0: never */
-	bool rebind, json, unwatched, pcapng;
+	bool rebind, json, unwatched, pcapng, ours_only;
 };
 
 /* Segments received and not yet handed to the writer, oldest first: a ring. */
@@ -556,6 +556,8 @@ int capture_main(int argc, char **argv)
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &c.opt.json },
 		{ "report", 0, "FILE", "write an HTML page with the course of the run", OPTION_STRING,
 		  &c.opt.page },
+		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
+		  &c.opt.ours_only },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &c.opt.unwatched },
 		{ 0 },
@@ -570,6 +572,7 @@ int capture_main(int argc, char **argv)
 		return EXIT_USAGE;
 	wish.max_pages = c.opt.max_pages;
 	wish.hold = c.opt.hold;
+	wish.promiscuous = !c.opt.ours_only;
 	wish.dlt = DLT_ETHERNET;
 	wish.writes = c.opt.file;
 	c.stop_fd = stop_fd_open();

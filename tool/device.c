@@ -28,6 +28,7 @@ int device_open(struct pp_net **out, const char *spec, const struct device_wish 
 	p.max_pages = wish->max_pages;
 	p.keep = wish->hold;
 	p.send_only = wish->send_only;
+	p.promiscuous = wish->promiscuous;
 	p.link_type = PP_NET_LINK_TYPE(wish->dlt);
 	p.reads = wish->reads;
 	p.writes = wish->writes;

@@ -62,7 +62,7 @@ struct mac {
 struct forward {
 	struct side side[2];
 	struct pp_pool *pool; /* NULL: each has its own */
-	bool learn, wait, json, unwatched;
+	bool learn, wait, json, unwatched, ours_only;
 	uint64_t count; /* 0: for ever */
 	int stop_fd;
 	bool done;
@@ -342,9 +342,10 @@ static int bind_side(struct forward *f, struct side *s)
 	return ret;
 }
 
-static int open_side(struct side *s, bool quiet, bool *usage)
+static int open_side(const struct forward *f, struct side *s, bool quiet, bool *usage)
 {
-	struct device_wish wish = { .dlt = DLT_ETHERNET, .quiet = quiet };
+	struct device_wish wish = { .dlt = DLT_ETHERNET, .quiet = quiet,
+				    .promiscuous = !f->ours_only };
 
 	return device_open(&s->nic, s->spec, &wish, usage);
 }
@@ -354,7 +355,7 @@ static void look_for(struct forward *f, struct side *s)
 {
 	bool usage;
 
-	if (open_side(s, true, &usage))
+	if (open_side(f, s, true, &usage))
 		return;
 	if (f->pool && pp_pool_revoked(f->pool)) { /* both were gone at once */
 		pp_pool_destroy(f->pool);
@@ -485,7 +486,7 @@ static bool start(struct forward *f, bool *usage)
 	bool swap;
 
 	for (unsigned i = 0; i < 2; i++)
-		if (open_side(&f->side[i], false, usage))
+		if (open_side(f, &f->side[i], false, usage))
 			return false;
 	ret = make_pool(f);
 	if (ret) {
@@ -606,6 +607,8 @@ int forward_main(int argc, char **argv)
 		  &a->remove_after },
 		{ "remove-b", 0, "N", "the same for b", OPTION_COUNT, &b->remove_after },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
+		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
+		  &f.ours_only },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &f.unwatched },
 		{ 0 },

@@ -55,6 +55,7 @@ struct device_wish {
 	uint64_t max_pages; /* of the receive pool; 0: no limit */
 	uint64_t hold;      /* pages that will be kept */
 	bool send_only;     /* nothing is to be received */
+	bool promiscuous;   /* receive what is for others too */
 	bool quiet;         /* don't say that an interface isn't there */
 	int dlt;            /* libpcap's DLT_ number of what will be sent */
 	/* The run's own files: what is written must be no other one's. */

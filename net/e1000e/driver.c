@@ -57,7 +57,7 @@ struct tx_slot {
 struct e1000e {
 	struct pp_net net; /* the base: first */
 	struct port_queue queue;
-	bool poll, rogue;
+	bool poll, rogue, promiscuous;
 	struct pp_vfio *vfio;
 	volatile void *regs;
 	int irq_fd;   /* counts interrupts */
@@ -418,8 +418,8 @@ static void start(struct e1000e *e)
 	reg_write(e, E1000E_TCTL,
 		  E1000E_TCTL_EN | E1000E_TCTL_PSP | E1000E_TCTL_CT(15u) | E1000E_TCTL_COLD(63u));
 	reg_write(e, E1000E_RCTL,
-		  E1000E_RCTL_EN | E1000E_RCTL_UPE | E1000E_RCTL_MPE | E1000E_RCTL_LPE |
-			  E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 | E1000E_RCTL_SECRC);
+		  E1000E_RCTL_EN | (e->promiscuous ? E1000E_RCTL_UPE : 0) | E1000E_RCTL_MPE |
+			  E1000E_RCTL_LPE | E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 | E1000E_RCTL_SECRC);
 	rx_post(e);
 	if (!e->poll)
 		reg_write(e, E1000E_IMS, CAUSES);
@@ -738,6 +738,7 @@ int e1000e_net_open(struct pp_net **out, struct pp_vfio *vfio, const struct pp_n
 		goto sentence;
 	e->poll = set->poll || !pp_vfio_irq_count(vfio, PP_VFIO_MSI);
 	e->rogue = set->rogue;
+	e->promiscuous = params->promiscuous;
 	e->vfio = vfio;
 	e->irq_fd = e->event_fd = -1;
 	describe(e, params->max_pages);

@@ -207,6 +207,7 @@ static uint32_t sends(uint8_t *bytes, bool mark)
 
 static struct pp_net *nic;
 static uint64_t max_pages; /* of the next that is opened */
+static bool promiscuous;   /* the same */
 static uint8_t noise[E1000E_RX_LONGEST + 4096];
 
 static struct pp_net_stats counts(void)
@@ -232,6 +233,7 @@ static void open_nic(struct pp_net_vfio_params vfio)
 	vfio.vfio = &hw;
 	params.vfio = &vfio;
 	params.max_pages = max_pages;
+	params.promiscuous = promiscuous;
 	if (pp_soft_create(&hw.iommu, &soft) || pp_net_open(&nic, &params, error))
 		abort();
 }
@@ -291,6 +293,16 @@ static void nothing_mapped(const char *when)
 
 /* ---- tests ----------------------------------------------------------------------------------- */
 
+static void receives_all(void)
+{
+	promiscuous = true;
+	open_nic((struct pp_net_vfio_params){ 0 });
+	promiscuous = false;
+	check_eq(bind_nic(), 0, "bound");
+	check(reg(E1000E_RCTL) & E1000E_RCTL_UPE, "all that comes is received, on request");
+	close_nic();
+}
+
 static void starts_and_stops(void)
 {
 	uint32_t id;
@@ -306,6 +318,7 @@ static void starts_and_stops(void)
 	check_eq(reg(E1000E_RDLEN), RING * 16, "the receive ring's size");
 	check_eq(reg(E1000E_RDT), RING - 1, "all pages are posted but one");
 	check(reg(E1000E_RCTL) & E1000E_RCTL_EN, "it receives");
+	check(!(reg(E1000E_RCTL) & E1000E_RCTL_UPE), "... what is for it");
 	check(reg(E1000E_TCTL) & E1000E_TCTL_EN, "it sends");
 	check(reg(E1000E_CTRL) & E1000E_CTRL_SLU, "the link is set up");
 	check(reg(E1000E_IMS) & E1000E_CAUSE_RXT0 && hw.irq_fd >= 0, "it interrupts");
@@ -703,6 +716,7 @@ int main(void)
 		noise[i] = (uint8_t)unit_random(&state);
 	pp_debug_set(DEBUG);
 	run(starts_and_stops);
+	run(receives_all);
 	run(receives);
 	run(half_a_packet);
 	run(lies);

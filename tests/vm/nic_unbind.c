@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 	p.address = argc > 1 ? argv[1] : "0000:00:03.0";
 	set.rogue = true;
 	params.vfio = &set;
+	params.promiscuous = true;
 	if (pp_vfio_open(&vfio.vfio, &p, error) ||
 	    ((set.vfio = vfio.vfio), pp_net_open(&nic, &params, error))) {
 		printf("Bail out! %s\n", error);
