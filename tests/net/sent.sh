@@ -113,4 +113,69 @@ moves() {
 	[ "$(linked a left rx.packets)" -gt 20000 ]
 }
 check "the interface is deleted in mid-stream" gone
+
+# ---- what the command reports ----------------------------------------------------------------
+
+make_left
+pcap() { # FILE BYTES COUNT ...: a capture file with so many packets of so many bytes, and so on
+	"$python" -IS -c '
+import struct, sys
+out = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
+args = [int(a) for a in sys.argv[2:]]
+for size, count in zip(args[::2], args[1::2]):
+    for i in range(count):
+        p = bytes.fromhex("02000000000102000000000988b5") + i.to_bytes(4, "big")
+        p = p.ljust(size, b"x")[:size]
+        out += struct.pack("<IIII", 1, i, size, size) + p
+open(sys.argv[1], "wb").write(out)
+' "$@"
+}
+forwarded() {
+	pcap "$dir/in.pcap" 1514 20 1515 10 5000 5 60 20
+	begin
+	start m "$tool" forward -a "soft:pcap=$dir/in.pcap" -b xdp:mid-a -c 55 --json
+	finish
+	exited 0 || return 1
+	[ "$(value a_to_b.packets)" = 40 ] && [ "$(value a_to_b.packets_at_most)" = 40 ] &&
+		[ "$(value a_to_b.dropped)" = 15 ] && [ "$(arrived)" = 40 ] || cat "$dir/out"
+}
+check "forward: what is forwarded has arrived, the rest is dropped" forwarded
+in_wire() {
+	tcpdump -nn -e -r "$dir/wire.pcap" 2>/dev/null | grep -c 0x88b5
+}
+wire_grows() {
+	[ -s "$dir/wire.pcap" ] && sleep 0.2
+}
+slow_device() { # SIGNAL OPTION...
+	pcap "$dir/in.pcap" 1000 300
+	rm -f "$dir/wire.pcap"
+	start m "$tool" forward -a "soft:pcap=$dir/in.pcap" -b "soft:wire=$dir/wire.pcap,rate=800" --json "${@:2}"
+	[ -z "$1" ] || until_true wire_grows
+	finish $1
+	exited 0 || return 1
+	[ "$(value a_to_b.packets)" = "$(in_wire)" ] && [ "$(value a_to_b.packets)" -gt 0 ] || { cat "$dir/out"; in_wire; return 1; }
+}
+check "... to a slow device, to the end of the input" slow_device ""
+check "... to a count" slow_device "" -c 100
+check "... to a signal" slow_device TERM
+replayed() {
+	pcap "$dir/in.pcap" 1514 20 1515 10 0 1 13 1 60 20
+	begin
+	start m "$tool" replay -d xdp:mid-a -r "$dir/in.pcap" --json
+	finish
+	exited 1 && told "10 packets were left out: they are longer" && told "2 packets were left out: they are shorter" &&
+		[ "$(value packets_written)" = 40 ] && [ "$(arrived)" = 40 ]
+}
+check "replay: the same" replayed
+others_drop() {
+	pcap "$dir/in.pcap" 1400 50 60 50
+	ip -n "$ns"a link set left mtu 1300
+	begin
+	start m "$tool" replay -d xdp:mid-a -r "$dir/in.pcap" --json
+	finish
+	ip -n "$ns"a link set left mtu 1500
+	exited 1 && told "50 packets were dropped by the device" && [ "$(value packets_written)" = 50 ] &&
+		[ "$(arrived)" = 50 ]
+}
+check "... what the other end drops is said" others_drop
 done_testing
