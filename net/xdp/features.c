@@ -32,22 +32,23 @@ static int ethtool(int query, const char *ifname, void *command)
 /* The feature's number, of *of; -1: the kernel has none of that name. */
 static int number(int query, const char *ifname, const char *feature, uint32_t *of)
 {
-	struct {
+	union {
 		struct ethtool_sset_info info;
-		uint32_t n;
+		uint32_t room[sizeof(struct ethtool_sset_info) / 4 + 1];
 	} count = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ull << ETH_SS_FEATURES } };
 	struct ethtool_gstrings *names;
 	int found = -1;
 
-	if (ethtool(query, ifname, &count) < 0 || !count.info.sset_mask || count.n > MOST)
+	if (ethtool(query, ifname, &count) < 0 || !count.info.sset_mask ||
+	    count.info.data[0] > MOST)
 		return -1;
-	*of = count.n;
-	names = calloc(1, sizeof *names + (size_t)count.n * ETH_GSTRING_LEN);
+	*of = count.info.data[0];
+	names = calloc(1, sizeof *names + (size_t)*of * ETH_GSTRING_LEN);
 	if (!names)
 		return -1;
 	names->cmd = ETHTOOL_GSTRINGS;
 	names->string_set = ETH_SS_FEATURES;
-	names->len = count.n;
+	names->len = *of;
 	if (!ethtool(query, ifname, names))
 		for (uint32_t i = 0; i < names->len && found < 0; i++)
 			if (!strncmp((char *)names->data + i * ETH_GSTRING_LEN, feature, ETH_GSTRING_LEN))
@@ -58,23 +59,23 @@ static int number(int query, const char *ifname, const char *feature, uint32_t *
 
 bool xdp_feature_is_on(int query, const char *ifname, const char *feature)
 {
-	struct {
+	union {
 		struct ethtool_gfeatures head;
-		struct ethtool_get_features_block block[WORDS];
+		uint32_t room[2 + WORDS * sizeof(struct ethtool_get_features_block) / 4];
 	} get = { .head = { .cmd = ETHTOOL_GFEATURES, .size = WORDS } };
 	uint32_t of;
 	int n = number(query, ifname, feature, &of);
 
 	if (n < 0 || ethtool(query, ifname, &get))
 		return false;
-	return get.block[n / 32].active & 1u << n % 32;
+	return get.head.features[n / 32].active & 1u << n % 32;
 }
 
 static void switch_feature(int query, const char *ifname, const char *feature, bool on)
 {
-	struct {
+	union {
 		struct ethtool_sfeatures head;
-		struct ethtool_set_features_block block[WORDS];
+		uint32_t room[2 + WORDS * sizeof(struct ethtool_set_features_block) / 4];
 	} change = { .head = { .cmd = ETHTOOL_SFEATURES } };
 	uint32_t of;
 	int n = number(query, ifname, feature, &of);
@@ -82,8 +83,8 @@ static void switch_feature(int query, const char *ifname, const char *feature, b
 	if (n < 0)
 		return;
 	change.head.size = (of + 31) / 32;
-	change.block[n / 32].valid = 1u << n % 32;
-	change.block[n / 32].requested = on ? 1u << n % 32 : 0;
+	change.head.features[n / 32].valid = 1u << n % 32;
+	change.head.features[n / 32].requested = on ? 1u << n % 32 : 0;
 	ethtool(query, ifname, &change);
 }
 
