@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "features.h"
+#include "offload.h"
 #include "program.h"
 #include "umem.h"
 

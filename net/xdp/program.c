@@ -59,7 +59,8 @@ struct field {
 };
 
 static struct kernel {
-	int vlan_tag; /* BTF's number of bpf_xdp_metadata_rx_vlan_tag; 0: there is none */
+	/* BTF's numbers of functions and a structure; 0 or less: there is none */
+	int vlan_tag, context, cast, pointer;
 	struct field skb; /* in struct veth_xdp_buff */
 	struct field head, data, csum_start, csum_offset, ip_summed, not_inet; /* in sk_buff */
 } kernel;
@@ -104,6 +105,10 @@ static void look_at_kernel(void)
 	if (!base)
 		return;
 	kernel.vlan_tag = btf__find_by_name_kind(base, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC);
+	kernel.context = btf__find_by_name_kind(base, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC);
+	kernel.cast = btf__find_by_name_kind(base, "bpf_rdonly_cast", BTF_KIND_FUNC);
+	/* it begins with a pointer to an sk_buff, as what lies behind an xdp_buff does */
+	kernel.pointer = btf__find_by_name_kind(base, "sk_buff_head", BTF_KIND_STRUCT);
 	find_in(base, "sk_buff", "head", &kernel.head);
 	find_in(base, "sk_buff", "data", &kernel.data);
 	find_in(base, "sk_buff", "csum_start", &kernel.csum_start);
@@ -121,7 +126,7 @@ static void look_at_kernel(void)
 
 static bool knows_sums(void)
 {
-	return kernel.skb.known && kernel.head.known && kernel.data.known &&
+	return kernel.context > 0 && kernel.cast > 0 && kernel.pointer > 0 && kernel.skb.known && kernel.head.known && kernel.data.known &&
 	       kernel.csum_start.known && kernel.csum_offset.known && kernel.ip_summed.known &&
 	       kernel.ip_summed.mask;
 }
@@ -199,12 +204,12 @@ static void part_ends(struct code *c)
 /* ---- the program's parts ---------------------------------------------------------------------- */
 
 /*
- * R6: the context. R7: the sk_buff. R8: flags of the word. R9: the time.
- * The stack: what is asked for at -8; the word's last two fields, together, at -16; tag and type
+ * R6: the context. R7: the sk_buff, 0 if there is none. R8: flags of the word. R9: the time.
+ * The stack: the queue's number at -8; the word's last two fields, together, at -16; tag and type
  * at -24.
  */
 enum { R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK };
-#define ASKED (-8)
+#define QUEUE (-8)
 #define SUMS (-16)
 #define TAG (-24)
 #define TPID (-22)
@@ -223,10 +228,10 @@ static void redirect(struct code *c, const struct xdp_program *p)
 static void pass_others(struct code *c, const struct xdp_program *p)
 {
 	load(c, BPF_W, R1, R6, offsetof(struct xdp_md, rx_queue_index));
-	store(c, BPF_W, STACK, ASKED, R1);
+	store(c, BPF_W, STACK, QUEUE, R1);
 	load_map(c, R1, BPF_PSEUDO_MAP_FD, p->sockets);
 	move(c, R2, STACK);
-	add(c, R2, ASKED);
+	add(c, R2, QUEUE);
 	call(c, BPF_FUNC_map_lookup_elem);
 	leave_if(c, BPF_JNE, R0, 0);
 	set(c, R0, XDP_PASS);
@@ -267,63 +272,58 @@ static void ask_tag(struct code *c)
 	add(c, R3, TAG);
 	put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, kernel.vlan_tag);
 	put(c, BPF_ALU64 | BPF_LSH | BPF_K, R0, 0, 0, 32); /* it returns an int */
-	leave_if(c, BPF_JNE, R0, 0);
+	put(c, BPF_JMP | BPF_JNE | BPF_K, R0, 0, 1, 0);
 	put(c, BPF_ALU64 | BPF_OR | BPF_K, R8, 0, 0, XDP_WORD_VLAN);
-	part_ends(c);
 }
 
-/* n bytes of the kernel's, at R3, to the stack; the part is left if they can't be read. */
-static void read_kernel(struct code *c, int to, int n)
+/* R7 = ((struct veth_xdp_buff *)ctx)->skb; the part is left if there is none */
+static void find_skb(struct code *c)
 {
-	move(c, R1, STACK);
-	add(c, R1, to);
-	set(c, R2, n);
-	call(c, BPF_FUNC_probe_read_kernel);
-	leave_if(c, BPF_JNE, R0, 0);
-}
-
-static void read_skb(struct code *c, const struct field *f, int to, int n)
-{
-	move(c, R3, R7);
-	add(c, R3, (int32_t)f->at);
-	read_kernel(c, to, n);
+	move(c, R1, R6);
+	put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, kernel.context);
+	move(c, R1, R0);
+	add(c, R1, (int32_t)kernel.skb.at);
+	set(c, R2, kernel.pointer);
+	put(c, BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, kernel.cast);
+	load(c, BPF_DW, R7, R0, 0);
+	leave_if(c, BPF_JEQ, R7, 0);
 }
 
 /*
- * if (skb && skb->ip_summed == CHECKSUM_PARTIAL) flags |= PARTIAL, and where the sum begins:
+ * if (skb->ip_summed == CHECKSUM_PARTIAL) flags |= PARTIAL, and where the sum begins:
  * skb->csum_start is from skb->head, the packet begins at skb->data.
  */
 static void ask_sums(struct code *c)
 {
-	move(c, R3, R6);
-	add(c, R3, (int32_t)kernel.skb.at);
-	read_kernel(c, ASKED, 8);
-	load(c, BPF_DW, R7, STACK, ASKED);
-	leave_if(c, BPF_JEQ, R7, 0);
-	read_skb(c, &kernel.ip_summed, ASKED, 1);
-	load(c, BPF_B, R1, STACK, ASKED);
+	load(c, BPF_B, R1, R7, (int)kernel.ip_summed.at);
 	put(c, BPF_ALU64 | BPF_AND | BPF_K, R1, 0, 0, kernel.ip_summed.mask);
 	leave_if(c, BPF_JNE, R1, CSUM_PARTIAL << kernel.ip_summed.shift);
-	read_skb(c, &kernel.csum_start, SUMS, 2);
-	read_skb(c, &kernel.csum_offset, SUMS + 2, 2);
-	read_skb(c, &kernel.data, ASKED, 8);
-	load(c, BPF_DW, R1, STACK, ASKED);
-	store(c, BPF_DW, STACK, ASKED - 24, R1);
-	read_skb(c, &kernel.head, ASKED, 8);
-	load(c, BPF_DW, R1, STACK, ASKED - 24);
-	load(c, BPF_DW, R2, STACK, ASKED);
+	load(c, BPF_DW, R1, R7, (int)kernel.data.at);
+	load(c, BPF_DW, R2, R7, (int)kernel.head.at);
 	put(c, BPF_ALU64 | BPF_SUB | BPF_X, R1, R2, 0, 0);
-	load(c, BPF_H, R2, STACK, SUMS);
+	load(c, BPF_H, R2, R7, (int)kernel.csum_start.at);
 	put(c, BPF_ALU64 | BPF_SUB | BPF_X, R2, R1, 0, 0);
 	store(c, BPF_H, STACK, SUMS, R2);
+	load(c, BPF_H, R2, R7, (int)kernel.csum_offset.at);
+	store(c, BPF_H, STACK, SUMS + 2, R2);
 	put(c, BPF_ALU64 | BPF_OR | BPF_K, R8, 0, 0, XDP_WORD_PARTIAL);
 	if (kernel.not_inet.known && kernel.not_inet.mask) {
-		read_skb(c, &kernel.not_inet, ASKED, 1);
-		load(c, BPF_B, R1, STACK, ASKED);
+		load(c, BPF_B, R1, R7, (int)kernel.not_inet.at);
 		put(c, BPF_ALU64 | BPF_AND | BPF_K, R1, 0, 0, kernel.not_inet.mask);
 		leave_if(c, BPF_JEQ, R1, 0);
 		put(c, BPF_ALU64 | BPF_OR | BPF_K, R8, 0, 0, XDP_WORD_CRC);
 	}
+}
+
+/* What lies beside the packet. veth has it for packets of an sk_buff only. */
+static void ask(struct code *c, const struct xdp_program_wish *w)
+{
+	if (w->veth)
+		find_skb(c);
+	if (w->bound_to)
+		ask_tag(c);
+	if (w->veth)
+		ask_sums(c);
 	part_ends(c);
 }
 
@@ -375,10 +375,7 @@ static void assemble(struct code *c, const struct xdp_program *p, const struct x
 	pass_others(c, p);
 	make_room(c, p);
 	take_time(c, w->tai);
-	if (w->bound_to)
-		ask_tag(c);
-	if (w->veth)
-		ask_sums(c);
+	ask(c, w);
 	write_word(c);
 	redirect(c, p);
 }

@@ -15,6 +15,8 @@
 #include "../whole.h"
 #include "lane.h"
 
+#define AHEAD 12u /* packets whose words are fetched before they are needed */
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -149,6 +151,15 @@ static unsigned posted_in_all(const struct xdp_lane *l)
 	return n;
 }
 
+/* The word of a packet, and what follows, was written by another processor. */
+static void fetch(const struct xdp_lane *l, struct xdp_queue *q, uint32_t idx)
+{
+	uint64_t at = xsk_ring_cons__rx_desc(&q->rx, idx)->addr;
+
+	if (at >= sizeof(struct xdp_word) && at < l->umem->len)
+		__builtin_prefetch(l->umem->addr + at - sizeof(struct xdp_word), 1);
+}
+
 static unsigned rx_queue(struct xdp_lane *l, unsigned i, struct pp_net_seg *seg, unsigned n)
 {
 	struct xdp_queue *q = &l->umem->queue[i];
@@ -159,7 +170,11 @@ static unsigned rx_queue(struct xdp_lane *l, unsigned i, struct pp_net_seg *seg,
 	if (!got)
 		return 0;
 	lot = begin_lot(l->x);
+	for (uint32_t k = 0; k < got && k < AHEAD; k++)
+		fetch(l, q, idx + k);
 	for (uint32_t k = 0; k < got; k++) {
+		if (k + AHEAD < got)
+			fetch(l, q, idx + k + AHEAD);
 		if (rx_take(l, xsk_ring_cons__rx_desc(&q->rx, idx + k), &lot, &seg[taken]))
 			seg[taken++].queue = (uint16_t)q->id;
 		else

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <xdp/features.h>
+#include <xdp/offload.h>
 
 static int fail(const char *what)
 {

@@ -1,11 +1,11 @@
 /*
- * features.c - what an interface leaves beside a packet's bytes. See features.h.
+ * offload.c - what an interface leaves beside a packet's bytes. See offload.h.
  *
  * Uses the kernel's ethtool calls, and libc.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "features.h"
+#include "offload.h"
 
 #include <errno.h>
 #include <linux/ethtool.h>

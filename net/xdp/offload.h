@@ -1,11 +1,11 @@
 /*
- * features.h - what an interface leaves beside a packet's bytes, switched off for the time of a
+ * offload.h - what an interface leaves beside a packet's bytes, switched off for the time of a
  * run: that is the administrator's business, so what was changed is said and put back.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NET_XDP_FEATURES_H
-#define NET_XDP_FEATURES_H
+#ifndef NET_XDP_OFFLOAD_H
+#define NET_XDP_OFFLOAD_H
 
 #include <net/if.h>
 #include <stdbool.h>
