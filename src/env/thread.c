@@ -99,10 +99,16 @@ void env_unlock(struct env_lock *lock)
  * plug-in, or in a namespace of dlmopen. None knows of the others. What they share is the address
  * space, and so a number is where something is: a stretch of 64 KiB belongs to who has it mapped,
  * and there are fewer than 2^32 of them below 2^48, which is as high as Linux maps unasked.
- * With 32-bit addresses the stretches are of 8 KiB.
+ * With 32-bit addresses the stretches are of 8 KiB; a kernel with larger pages gives several at once.
  */
 #define STRETCH_BITS (sizeof(void *) == 8 ? 16 : 13)
 #define STRETCH ((size_t)1 << STRETCH_BITS)
+
+/* What is mapped for one place: whole stretches, whole pages of the kernel's. Powers of two. */
+static size_t place_bytes(void)
+{
+	return STRETCH > env_kernel_page() ? STRETCH : env_kernel_page();
+}
 
 static uint64_t number_of(uintptr_t addr)
 {
@@ -118,21 +124,22 @@ static size_t stagger(uintptr_t stretch)
 
 int env_place(void **out, uint32_t *number, size_t bytes)
 {
+	const size_t own = place_bytes();
 	char *p = MAP_FAILED;
 	size_t head;
 
 	*out = NULL;
 	if (!env_fault("alloc") && bytes <= ENV_PLACE)
-		p = mmap(NULL, 2 * STRETCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		p = mmap(NULL, 2 * own, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
-	head = -(uintptr_t)p & (STRETCH - 1);
+	head = -(uintptr_t)p & (own - 1);
 	if (head)
 		munmap(p, head);
-	munmap(p + head + STRETCH, STRETCH - head);
+	munmap(p + head + own, own - head);
 	p += head;
 	if (number_of((uintptr_t)p) > UINT32_MAX) {
-		munmap(p, STRETCH);
+		munmap(p, own);
 		return -ENOMEM;
 	}
 	*number = (uint32_t)number_of((uintptr_t)p);
@@ -142,8 +149,10 @@ int env_place(void **out, uint32_t *number, size_t bytes)
 
 void env_unplace(void *p)
 {
+	const size_t own = place_bytes();
+
 	if (p)
-		munmap((void *)((uintptr_t)p & ~(STRETCH - 1)), STRETCH);
+		munmap((void *)((uintptr_t)p & ~(own - 1)), own);
 }
 
 __thread uint64_t env_tls_self; /* 0 until the thread has asked for its number */
