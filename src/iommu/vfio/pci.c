@@ -15,6 +15,8 @@
 
 #include "iommu/vfio/uapi.h"
 
+_Static_assert(sizeof(off_t) == 8, "regions lie at multiples of 2^40: build with _FILE_OFFSET_BITS=64");
+
 static const uint32_t irq_index[] = {
 	[PP_VFIO_INTX] = VFIO_PCI_INTX_IRQ_INDEX,
 	[PP_VFIO_MSI] = VFIO_PCI_MSI_IRQ_INDEX,
