@@ -6,6 +6,7 @@
 #include "laws.h"
 #include "spy.h"
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -191,6 +192,23 @@ static bool child_reads(const struct bunch *b)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
+/* qemu-user gives a child all memory, whatever it is told. */
+static bool kernel_keeps_from_fork(void)
+{
+	char *p = mmap(NULL, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char in;
+	int status = -1;
+	pid_t pid;
+
+	require(p != MAP_FAILED && !madvise(p, 65536, MADV_DONTFORK), "memory that is to stay here");
+	pid = fork();
+	if (!pid)
+		_exit(mincore(p, 1, &in) == 0); /* else there is nothing */
+	waitpid(pid, &status, 0);
+	munmap(p, 65536);
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
 static bool label_is(struct pp_pool *pool, const char *label)
 {
 	struct pp_pool_info info;
@@ -203,6 +221,7 @@ static bool label_is(struct pp_pool *pool, const char *label)
 static void a_failed_attach_leaves_no_trace(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
+	bool kept = kernel_keeps_from_fork();
 	struct soft_device wide, narrow;
 	struct spy spy[2];
 	struct pp_pool *pool;
@@ -222,9 +241,13 @@ static void a_failed_attach_leaves_no_trace(void)
 	check(child_reads(&b), "a child of fork has the memory");
 	check_eq(pp_pool_attach(pool, pp_device_binding(wide.dev)), 0, "a wide one");
 	check(label_is(pool, "test of device spied0"), "the pool has its label,");
-	check(!child_reads(&b), "a child of fork doesn't have what is pinned,");
+	if (kept)
+		check(!child_reads(&b), "a child of fork doesn't have what is pinned,");
+	else
+		tap_skip("a child of fork doesn't have what is pinned", "this kernel gives it");
 	check_eq(pp_pool_attach(pool, pp_device_binding(narrow.dev)), -ERANGE, "nor after another");
-	check(!child_reads(&b), "attach that failed");
+	if (kept)
+		check(!child_reads(&b), "attach that failed");
 	put_all(&b);
 	pp_pool_destroy(pool);
 	soft_device_exit(&wide);

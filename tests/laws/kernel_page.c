@@ -33,7 +33,7 @@ static bool is_whole(const void *addr, size_t len)
 long __real_sysconf(int name);
 long __wrap_sysconf(int name);
 typedef void *map_fn(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
-map_fn __real_mmap, __wrap_mmap, __wrap_mmap64;
+map_fn __real_mmap, __wrap_mmap, __real_mmap64, __wrap_mmap64;
 int __real_munmap(void *addr, size_t len);
 int __wrap_munmap(void *addr, size_t len);
 int __real_mprotect(void *addr, size_t len, int prot);
@@ -48,7 +48,7 @@ long __wrap_sysconf(int name)
 }
 
 /* More than asked for, and both ends cut off: at a multiple of the page. */
-void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+static void *map(map_fn *real, void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	char *p;
 	size_t head;
@@ -56,12 +56,12 @@ void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 	if (addr) {
 		if (!is_whole(addr, len))
 			return MAP_FAILED;
-		return __real_mmap(addr, whole(len), prot, flags, fd, offset);
+		return real(addr, whole(len), prot, flags, fd, offset);
 	}
 	if (flags & MAP_HUGETLB)
-		return __real_mmap(NULL, len, prot, flags, fd, offset);
+		return real(NULL, len, prot, flags, fd, offset);
 	len = whole(len);
-	p = __real_mmap(NULL, len + kernel_page, prot, flags, fd, offset);
+	p = real(NULL, len + kernel_page, prot, flags, fd, offset);
 	if (p == MAP_FAILED)
 		return p;
 	head = -(uintptr_t)p & (kernel_page - 1);
@@ -71,9 +71,15 @@ void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off
 	return p + head;
 }
 
+/* By either name: the size of off_t decides which one is called. */
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return map(__real_mmap, addr, len, prot, flags, fd, offset);
+}
+
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return __wrap_mmap(addr, len, prot, flags, fd, offset);
+	return map(__real_mmap64, addr, len, prot, flags, fd, offset);
 }
 
 int __wrap_munmap(void *addr, size_t len)

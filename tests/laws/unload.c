@@ -173,22 +173,29 @@ static uint64_t mapped(void)
 	return bytes;
 }
 
+/* Bytes of the heap that are in use after fifty times and weren't before. */
+static size_t left_of_fifty(const char *path, unsigned debug, uint64_t *was)
+{
+	struct mallinfo2 before = mallinfo2();
+
+	malloc_trim(0);
+	*was = mapped();
+	for (unsigned i = 0; i < 50; i++)
+		comes_and_goes(path, debug);
+	return mallinfo2().uordblks - before.uordblks;
+}
+
 static void nothing_is_left(const char *path, unsigned debug)
 {
-	struct mallinfo2 before = { 0 }, after;
-	uint64_t was = 0;
+	size_t left = 1;
+	uint64_t was;
 
-	for (unsigned i = 0; i < 60; i++) {
-		if (i == 10) { /* what the C library keeps is there by now */
-			before = mallinfo2();
-			malloc_trim(0);
-			was = mapped();
-		}
+	for (unsigned i = 0; i < 10; i++) /* then what the C library keeps is there; */
 		comes_and_goes(path, debug);
-	}
-	after = mallinfo2();
-	check_eq(after.uordblks - before.uordblks, 0, "50 times loaded and unloaded, debug mode %u: "
-		 "no byte is left", debug);
+	/* but for a thread that ends late it keeps one more stack, with its table, and once only */
+	for (unsigned i = 0; i < 3 && left; i++)
+		left = left_of_fifty(path, debug, &was);
+	check_eq(left, 0, "50 times loaded and unloaded, debug mode %u: no byte is left", debug);
 	malloc_trim(0); /* the heap may differ by a page; what is left each time makes 50 and more */
 	if (!check(mapped() < was + 50 * 4096, "nor is any mapped"))
 		printf("# %" PRIu64 " bytes more\n", mapped() - was);

@@ -277,14 +277,19 @@ static void map_overlap_pool(void)
 		   &iova); /* @map_overlap_pool.call */
 }
 
-/* Without pp_dma_set_mask it is 32 bits. */
+/* Without pp_dma_set_mask it is 32 bits: three times 1 GiB, for page 0 is nobody's. */
 static void map_beyond_mask(void)
 {
 	pp_binding_t binding = start();
-	size_t len = 8ull << 30;
+	const size_t len = 1u << 30;
 	char *much = some_pages(len, PROT_READ);
+	pp_iova_t some[3];
 
+	for (unsigned i = 0; i < 3; i++)
+		need(!pp_dma_map(binding, much, len, PP_DMA_TO_DEVICE, &some[i]));
 	pp_dma_map(binding, much, len, PP_DMA_TO_DEVICE, &iova); /* @map_beyond_mask.call */
+	for (unsigned i = 0; i < 3; i++)
+		need(!pp_dma_unmap(binding, some[i], len, PP_DMA_TO_DEVICE));
 }
 
 static void alloc_zero(void)

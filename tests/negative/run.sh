@@ -56,7 +56,7 @@ dma map_pool_record ${dev}map: the memory is the library's own: 64 bytes at {a},
 dma map_stack ${dev}map: the memory is on the calling thread's stack: 64 bytes at {a}, to device, at {call}
 dma map_overlap ${dev}map: the memory is mapped already, and one of the two lets the device write: 1500 bytes at {a}, to device, at {call}|  mapped: DMA address {a}, 1500 bytes at {a}, from device, streaming, at {map}
 dma map_overlap_pool ${dev}map: the memory is mapped already, and one of the two lets the device write: 1500 bytes at {a}, to device, at {call}|  mapped: DMA address {a}, {#} bytes at {a}, from device, a pool's, at a pool
-dma map_beyond_mask ${dev}map: there is no IOVA left within the device's mask: 8589934592 bytes at {a}, to device, at {call}
+dma map_beyond_mask ${dev}map: there is no IOVA left within the device's mask: 1073741824 bytes at {a}, to device, at {call}
 dma alloc_zero ${dev}allocation of coherent memory: the length is 0 or wraps around: 0 bytes, bidirectional, at {call}
 dma alloc_wraps ${dev}allocation of coherent memory: the length is 0 or wraps around: 18446744073709551515 bytes, bidirectional, at {call}
 
