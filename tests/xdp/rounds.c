@@ -38,7 +38,9 @@ static unsigned count_fds(void)
 	DIR *d = opendir("/proc/self/fd");
 	unsigned n = 0;
 
-	while (d && readdir(d))
+	if (!d)
+		return 0;
+	while (readdir(d))
 		n++;
 	closedir(d);
 	return n;
