@@ -51,9 +51,7 @@ struct side {
 	struct pp_net_seg queue[QUEUE];
 	unsigned n;
 	bool skip; /* the rest of a packet that isn't forwarded */
-	/* of these: handed to the other device, and what it says has left it */
-	uint64_t packets, bytes, sent_min, sent_max;
-	uint64_t dropped, filtered;
+	uint64_t packets, bytes, dropped, filtered;
 };
 
 struct mac {
@@ -238,9 +236,11 @@ static void flush(struct forward *f, struct side *from)
 		return;
 	}
 	sent = pp_net_send(to->nic, 0, from->queue, from->n);
-	/* the pages are the device's: only the descriptors are still ours */
-	for (unsigned i = 0; i < sent; i++)
+	for (unsigned i = 0; i < sent; i++) {
+		/* the page is the device's: only the descriptor is still ours */
 		from->packets += from->queue[i].flags & PP_NET_LAST;
+		from->bytes += from->queue[i].len;
+	}
 	from->n -= sent;
 	memmove(from->queue, from->queue + sent, from->n * sizeof from->queue[0]);
 }
@@ -318,12 +318,8 @@ static void close_side(struct forward *f, struct side *s)
 	if (!s->nic)
 		return;
 	let_go(f, s, false);
-	pp_net_quiet(s->nic); /* then its counts are final */
 	pp_net_stats(s->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
 	f->packets_missed += counts.rx_missed;
-	other(f, s)->sent_min += counts.tx_sent_min;
-	other(f, s)->sent_max += counts.tx_sent_max;
-	other(f, s)->bytes += counts.tx_bytes;
 	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
 	f->late_calls_refused += stats.late_calls_refused;
 	pp_net_close(s->nic);
@@ -510,38 +506,15 @@ static bool start(struct forward *f, bool *usage)
 	return true;
 }
 
-/* What has been received is sent before the end, unless a signal asked for that. */
-static void drain(struct forward *f)
-{
-	while (!stop_asked()) {
-		unsigned left = 0;
-
-		for (unsigned i = 0; i < 2; i++) {
-			struct side *s = &f->side[i];
-			enum pp_net_state state = s->nic ? pp_net_state(s->nic) : PP_NET_GONE;
-
-			flush(f, s);
-			if (state != PP_NET_RUNNING && state != PP_NET_END)
-				continue;
-			left += under_way(s) + (takes_packets(s) ? other(f, s)->n : 0);
-			if (s->bound)
-				pp_net_arm(s->nic, 0);
-		}
-		if (!left)
-			return;
-		sleep_until_work(f);
-	}
-}
-
 static void settle(struct forward *f)
 {
 	struct pp_totals totals;
 
-	for (unsigned i = 0; i < 2; i++)
-		drop_queue(&f->side[i]);
 	for (unsigned i = 0; i < 2; i++) {
 		struct side *s = &f->side[i];
 
+		while (s->n)
+			pp_page_put(s->queue[--s->n].page);
 		if (s->lost && f->status == EXIT_OK)
 			f->status = EXIT_LOST;
 		close_side(f, s);
@@ -554,17 +527,10 @@ static void settle(struct forward *f)
 
 /* ---- the report ------------------------------------------------------------------------------------------ */
 
-/* What was handed to the other device and hasn't left it, for certain, was dropped too. */
-static uint64_t dropped(const struct side *s)
-{
-	return s->dropped + (s->packets > s->sent_min ? s->packets - s->sent_min : 0);
-}
-
 static json_t *direction_json(const struct side *s)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)s->sent_min,
-			 "packets_at_most", (json_int_t)s->sent_max, "bytes",
-			 (json_int_t)s->bytes, "dropped", (json_int_t)dropped(s), "filtered",
+	return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)s->packets, "bytes",
+			 (json_int_t)s->bytes, "dropped", (json_int_t)s->dropped, "filtered",
 			 (json_int_t)s->filtered);
 }
 
@@ -590,8 +556,8 @@ static void print(const struct forward *f, FILE *out)
 		const struct side *s = &f->side[i];
 
 		fprintf(out, "%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
-			s->name, f->side[!i].name, grouped(s->sent_min, a), grouped(s->bytes, b),
-			grouped(dropped(s), c), grouped(s->filtered, d));
+			s->name, f->side[!i].name, grouped(s->packets, a), grouped(s->bytes, b),
+			grouped(s->dropped, c), grouped(s->filtered, d));
 	}
 	fprintf(out, "copied    %s packets between pools; missed %s in the devices\n",
 		grouped(f->packets_copied, a), grouped(f->packets_missed, b));
@@ -661,8 +627,6 @@ int forward_main(int argc, char **argv)
 		f.status = usage ? EXIT_USAGE : EXIT_ERROR;
 	while (started && !f.done)
 		turn(&f);
-	if (started)
-		drain(&f);
 	pp_telemetry_stop(telemetry);
 	settle(&f);
 	f.elapsed_ns = now_ns() - begun;
