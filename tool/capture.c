@@ -417,21 +417,20 @@ static int settle(struct capture *c)
 	show_progress(c, true);
 	pp_device_stats(dev, &stats, sizeof stats);
 	r->late_calls_refused = stats.late_calls_refused;
-	pp_net_stats(c->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
-	r->packets_refused = counts.rx_refused;
-	r->packets_missed = counts.rx_missed;
 	if (pp_net_quiet(c->nic))
 		say("%s", pp_net_error(c->nic));
+	pp_net_stats(c->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
+	account_add(&r->account, &counts);
 	pp_domain_stats(dev, &domain, sizeof domain);
 	r->faults_after_unbind = domain.faults - r->faults_before_unbind;
-	r->packets_written = writer_packets(c->writer);
+	r->packets_written = r->packets_written_at_most = writer_packets(c->writer);
 	r->bytes_written = writer_bytes(c->writer);
 	if (writer_close(c->writer))
 		c->status = EXIT_ERROR;
 	pp_totals(&totals, sizeof totals);
 	r->pages_leaked = totals.zombie_pages;
 	r->elapsed_ns = now_ns() - c->begun;
-	return c->status;
+	return account_status(&r->account, c->status);
 }
 
 static bool ends_in(const char *text, const char *end)

@@ -6,6 +6,11 @@
 #include "tool.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_NS 5000000000u /* for a device that is to send what it has, when the run is to end */
 
 /* What it writes itself is kept apart from what is for people. */
 static void opened(struct pp_net *nic)
@@ -57,4 +62,59 @@ int device_bind(struct pp_net *nic)
 		say("%s", pp_net_error(nic));
 	device_notices(nic);
 	return ret ? -1 : 0;
+}
+
+/* ---- what is under way --------------------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* For the device, or until the run is to end. */
+static void wait_device(struct pp_net *nic, bool stopping)
+{
+	struct pollfd fd[] = {
+		{ .fd = pp_net_event_fd(nic, 0), .events = POLLIN },
+		{ .fd = stop_fd(), .events = POLLIN },
+	};
+	uint64_t drop;
+
+	if (poll(fd, stopping ? 1 : 2, stopping ? 100 : -1) > 0 && fd[0].revents &&
+	    read(fd[0].fd, &drop, sizeof drop) < 0)
+		return; /* one that needs no reading */
+}
+
+static bool sends(struct pp_net *nic)
+{
+	enum pp_net_state state = pp_net_state(nic);
+	struct pp_net_stats s;
+
+	if (state == PP_NET_FAILED || state == PP_NET_GONE)
+		return false;
+	pp_net_stats(nic, PP_NET_ALL_QUEUES, &s, sizeof s);
+	return !s.tx_refused; /* else what it says is worth nothing */
+}
+
+bool device_drain(struct pp_net *nic, unsigned left)
+{
+	unsigned before = pp_net_reap(nic, 0);
+	uint64_t until = 0;
+
+	while (before > left && sends(nic)) {
+		bool stopping = stop_asked();
+
+		if (stopping && !until)
+			until = now_ns() + PATIENCE_NS;
+		if (stopping && now_ns() > until)
+			break;
+		pp_net_arm(nic, 0);
+		if (pp_net_reap(nic, 0) == before) /* what came before the arm makes no event */
+			wait_device(nic, stopping);
+		before = pp_net_reap(nic, 0);
+	}
+	return before <= left;
 }

@@ -32,7 +32,6 @@
 	X(packets_copied)                                                                \
 	X(devices_lost)                                                                  \
 	X(devices_back)                                                                  \
-	X(packets_missed)                                                                \
 	X(in_flight_at_unbind)                                                           \
 	X(unbind_ns)                                                                     \
 	X(mappings_left)                                                                 \
@@ -46,12 +45,15 @@ struct side {
 	char name;
 	struct pp_net *nic; /* NULL: lost, and not back yet */
 	bool bound, ended, lost;
-	uint64_t unbind_after, remove_after; /* packets received from both; 0: never */
+	bool excused; /* its end was asked for, or is told of: what it lost by that is no error */
+	uint64_t unbind_after, remove_after; /* packets handed over on both sides; 0: never */
 	/* packets received here, on their way to the other side */
 	struct pp_net_seg queue[QUEUE];
 	unsigned n;
-	bool skip; /* the rest of a packet that isn't forwarded */
-	uint64_t packets, bytes, dropped, filtered;
+	bool skip; /* the rest of a packet that isn't forwarded, */
+	bool stays; /* as it is for this side */
+	uint64_t handed, crossing, filtered; /* packets: given to the other; for it at all; not */
+	struct account account;        /* of this device: of what it received and was to send */
 };
 
 struct mac {
@@ -191,12 +193,20 @@ static void drop_tail(struct side *from)
 		pp_page_put(from->queue[--from->n].page);
 }
 
+/* Neither does the rest of it go anywhere. */
+static void drop(struct side *from, uint64_t *why)
+{
+	from->skip = true;
+	++*why;
+	drop_tail(from);
+}
+
 /* What waits for the other side goes nowhere. */
-static void drop_queue(struct side *from)
+static void drop_queue(struct side *from, struct side *to)
 {
 	while (from->n) {
 		from->n--;
-		from->dropped += from->queue[from->n].flags & PP_NET_LAST;
+		to->account.packets_gone += from->queue[from->n].flags & PP_NET_LAST;
 		pp_page_put(from->queue[from->n].page);
 	}
 }
@@ -208,57 +218,66 @@ static void take(struct forward *f, struct side *from, const struct pp_net_seg *
 	bool shared = to->nic && pp_net_send_pool(to->nic, 0) == f->pool && f->pool;
 
 	if (first)
-		from->skip = false;
+		from->skip = from->stays = false;
 	if (!from->skip && first && !should_cross(f, from, seg)) {
 		from->skip = true;
 		from->filtered++;
-	} else if (!from->skip && (!takes_packets(to) || from->n >= QUEUE - 4 ||
-				   (!shared && !copy(f, from, to, seg)))) {
-		from->skip = true;
-		from->dropped++;
-		drop_tail(from);
+		from->stays = true;
+	} else if (!from->skip && !takes_packets(to)) {
+		drop(from, &to->account.packets_gone);
+	} else if (!from->skip && (from->n >= QUEUE - 4 || (!shared && !copy(f, from, to, seg)))) {
+		drop(from, &to->account.packets_no_room);
 	}
+	from->crossing += !from->stays && (seg->flags & PP_NET_LAST);
 	if (from->skip || !shared)
 		pp_page_put(seg->page);
 	else
 		from->queue[from->n++] = *seg;
 }
 
-static void flush(struct forward *f, struct side *from)
+static void flush(struct side *from, struct side *to)
 {
-	struct side *to = other(f, from);
 	unsigned sent;
 
 	if (!from->n)
 		return;
 	if (!takes_packets(to)) {
-		drop_queue(from);
+		drop_queue(from, to);
 		return;
 	}
 	sent = pp_net_send(to->nic, 0, from->queue, from->n);
 	for (unsigned i = 0; i < sent; i++) {
 		/* the page is the device's: only the descriptor is still ours */
-		from->packets += from->queue[i].flags & PP_NET_LAST;
-		from->bytes += from->queue[i].len;
+		from->handed += from->queue[i].flags & PP_NET_LAST;
 	}
 	from->n -= sent;
 	memmove(from->queue, from->queue + sent, from->n * sizeof from->queue[0]);
 }
 
+/* Segments that may be received at once. */
+static unsigned wanted(const struct forward *f)
+{
+	uint64_t left = f->count - f->side[0].crossing - f->side[1].crossing;
+
+	return f->count && left < BURST ? (unsigned)left : BURST;
+}
+
 /* Receive on a side, send on the other. Returns segments that moved. */
 static unsigned pump(struct forward *f, struct side *from)
 {
+	struct side *to = other(f, from);
 	struct pp_net_seg seg[BURST];
 	unsigned got, before;
 
 	if (!from->nic)
 		return 0;
 	before = from->n;
-	flush(f, from);
+	flush(from, to);
 	before -= from->n;
 	if (from->n > QUEUE - ROOM)
 		return before; /* the other device is behind: what comes waits in this one's ring */
-	got = pp_net_receive(from->nic, 0, seg, BURST);
+	/* no packet has less than one segment: so never more of them than --count leaves */
+	got = pp_net_receive(from->nic, 0, seg, wanted(f));
 	for (unsigned i = 0; i < got; i++) {
 		static const struct pp_net_seg none = { .flags = PP_NET_LAST };
 		const struct pp_net_seg *prev = i ? &seg[i - 1] : &none;
@@ -269,7 +288,7 @@ static unsigned pump(struct forward *f, struct side *from)
 		if (seg[i].flags & PP_NET_LAST)
 			from->skip = false;
 	}
-	flush(f, from);
+	flush(from, to);
 	return got + before;
 }
 
@@ -302,7 +321,7 @@ static void let_go(struct forward *f, struct side *s, bool gone)
 	if (!s->bound)
 		return;
 	s->bound = false;
-	drop_queue(other(f, s));
+	drop_queue(other(f, s), s);
 	if (gone)
 		pp_net_remove(s->nic);
 	else
@@ -318,8 +337,13 @@ static void close_side(struct forward *f, struct side *s)
 	if (!s->nic)
 		return;
 	let_go(f, s, false);
+	if (!s->lost && pp_net_quiet(s->nic))
+		say("%s", pp_net_error(s->nic));
 	pp_net_stats(s->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
-	f->packets_missed += counts.rx_missed;
+	account_add(&s->account, &counts);
+	if (s->excused)
+		account_excuse(&s->account, &counts);
+	s->excused = false;
 	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
 	f->late_calls_refused += stats.late_calls_refused;
 	pp_net_close(s->nic);
@@ -342,12 +366,45 @@ static int bind_side(struct forward *f, struct side *s)
 	return ret;
 }
 
-static int open_side(const struct forward *f, struct side *s, bool quiet, bool *usage)
+static int open_side(const struct forward *f, struct side *s, int dlt, bool quiet, bool *usage)
 {
-	struct device_wish wish = { .dlt = DLT_ETHERNET, .quiet = quiet,
-				    .promiscuous = !f->ours_only };
+	struct device_wish wish = { .dlt = dlt, .quiet = quiet, .promiscuous = !f->ours_only };
 
 	return device_open(&s->nic, s->spec, &wish, usage);
+}
+
+static int link_type(const struct side *s)
+{
+	struct pp_net_info info;
+
+	pp_net_info(s->nic, &info, sizeof info);
+	return info.link_type;
+}
+
+/*
+ * What one receives the other sends, so both have one link type: that of a, or, where a has none
+ * of its own (a device in software that receives nothing takes any), that of b.
+ */
+static int open_both(struct forward *f, bool *usage)
+{
+	struct side *a = &f->side[0], *b = &f->side[1];
+
+	if (open_side(f, a, DLT_ETHERNET, false, usage) ||
+	    open_side(f, b, link_type(a), false, usage))
+		return -1;
+	if (link_type(a) == link_type(b))
+		return 0;
+	if (!strncmp(a->spec, "soft", 4) && !strstr(a->spec, "pcap=")) {
+		pp_net_close(a->nic);
+		a->nic = NULL;
+		if (open_side(f, a, link_type(b), false, usage))
+			return -1;
+		if (link_type(a) == link_type(b))
+			return 0;
+	}
+	say("can't forward between packets of link type %d (%s) and %d (%s)", link_type(a), a->spec,
+	    link_type(b), b->spec);
+	return -1;
 }
 
 /* A device that was lost may be there again. */
@@ -355,7 +412,7 @@ static void look_for(struct forward *f, struct side *s)
 {
 	bool usage;
 
-	if (open_side(f, s, true, &usage))
+	if (open_side(f, s, DLT_ETHERNET, true, &usage)) /* only interfaces come back */
 		return;
 	if (f->pool && pp_pool_revoked(f->pool)) { /* both were gone at once */
 		pp_pool_destroy(f->pool);
@@ -374,7 +431,7 @@ static void look_for(struct forward *f, struct side *s)
 
 static void look_at(struct forward *f, struct side *s)
 {
-	uint64_t n = f->side[0].packets + f->side[1].packets;
+	uint64_t n = f->side[0].handed + f->side[1].handed;
 
 	if (!s->nic) {
 		look_for(f, s);
@@ -383,6 +440,7 @@ static void look_at(struct forward *f, struct side *s)
 	if (!s->bound)
 		return;
 	if ((s->unbind_after && n >= s->unbind_after) || (s->remove_after && n >= s->remove_after)) {
+		s->excused = true;
 		let_go(f, s, !s->unbind_after);
 		return;
 	}
@@ -401,6 +459,7 @@ static void look_at(struct forward *f, struct side *s)
 		break;
 	case PP_NET_GONE:
 		say("%c: %s has gone; the other goes on", s->name, s->spec);
+		s->excused = true;
 		let_go(f, s, true);
 		s->lost = true;
 		f->devices_lost++;
@@ -421,6 +480,11 @@ static unsigned under_way(struct side *s)
 static bool silent(const struct side *s)
 {
 	return s->nic ? !s->bound || s->ended : false;
+}
+
+static bool both_silent(const struct forward *f)
+{
+	return silent(&f->side[0]) && silent(&f->side[1]);
 }
 
 static void sleep_until_work(struct forward *f)
@@ -456,16 +520,16 @@ static unsigned both_ways(struct forward *f)
 
 static void turn(struct forward *f)
 {
-	bool was_silent = silent(&f->side[0]) && silent(&f->side[1]);
+	bool was_silent = both_silent(f);
 	unsigned moved = both_ways(f);
 
 	if (stop_asked())
 		end(f, "interrupted", EXIT_OK);
-	if (f->count && f->side[0].packets + f->side[1].packets >= f->count)
+	if (f->count && f->side[0].crossing + f->side[1].crossing >= f->count)
 		end(f, "as many packets as asked for", EXIT_OK);
 	look_at(f, &f->side[0]);
 	look_at(f, &f->side[1]);
-	if (moved || f->done)
+	if (moved || f->done || was_silent != both_silent(f))
 		return;
 	if (was_silent && !f->side[0].n && !f->side[1].n && !under_way(&f->side[0]) &&
 	    !under_way(&f->side[1])) {
@@ -482,12 +546,11 @@ static void turn(struct forward *f)
 /* Both devices, the narrower first: the pool's addresses must suit both. */
 static bool start(struct forward *f, bool *usage)
 {
-	int ret = 0;
+	int ret;
 	bool swap;
 
-	for (unsigned i = 0; i < 2; i++)
-		if (open_side(f, &f->side[i], false, usage))
-			return false;
+	if (open_both(f, usage))
+		return false;
 	ret = make_pool(f);
 	if (ret) {
 		say("can't make a pool: %s", strerror(-ret));
@@ -506,18 +569,36 @@ static bool start(struct forward *f, bool *usage)
 	return true;
 }
 
-static void settle(struct forward *f)
+/* What has been received is sent, as far as the other side sends any more. */
+static void drain(struct side *from, struct side *to)
+{
+	while (from->n && takes_packets(to)) {
+		unsigned before = from->n;
+
+		flush(from, to);
+		if (from->n == before && !device_drain(to->nic, pp_net_reap(to->nic, 0) / 2))
+			break;
+	}
+	drop_tail(from);
+	while (from->n) {
+		from->n--;
+		to->account.packets_unsent += from->queue[from->n].flags & PP_NET_LAST;
+		pp_page_put(from->queue[from->n].page);
+	}
+	if (takes_packets(to))
+		device_drain(to->nic, 0);
+}
+
+static void settle(struct forward *f, bool started)
 {
 	struct pp_totals totals;
 
+	for (unsigned i = 0; i < 2 && started; i++)
+		drain(&f->side[i], &f->side[!i]);
 	for (unsigned i = 0; i < 2; i++) {
-		struct side *s = &f->side[i];
-
-		while (s->n)
-			pp_page_put(s->queue[--s->n].page);
-		if (s->lost && f->status == EXIT_OK)
+		if (f->side[i].lost && f->status == EXIT_OK)
 			f->status = EXIT_LOST;
-		close_side(f, s);
+		close_side(f, &f->side[i]);
 	}
 	pp_pool_destroy(f->pool);
 	pp_totals(&totals, sizeof totals);
@@ -527,19 +608,48 @@ static void settle(struct forward *f)
 
 /* ---- the report ------------------------------------------------------------------------------------------ */
 
-static json_t *direction_json(const struct side *s)
+/* Both devices' losses, as one. */
+static int judge(const struct forward *f)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "packets", (json_int_t)s->packets, "bytes",
-			 (json_int_t)s->bytes, "dropped", (json_int_t)s->dropped, "filtered",
-			 (json_int_t)s->filtered);
+	struct account both = { 0 };
+
+	for (unsigned i = 0; i < 2; i++)
+		account_join(&both, &f->side[i].account);
+	return account_status(&both, f->status);
+}
+
+/* What became of a direction's packets: of what one side lost and what the other sent. */
+static struct account direction(const struct forward *f, unsigned from)
+{
+	struct account a = f->side[!from].account;
+
+	a.packets_refused = f->side[from].account.packets_refused;
+	a.packets_missed = f->side[from].account.packets_missed;
+	a.packets_dropped_before = f->side[from].account.packets_dropped_before;
+	return a;
+}
+
+static json_t *direction_json(const struct forward *f, unsigned from)
+{
+	const struct account a = direction(f, from);
+	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)a.sent,
+			      "packets_at_most", (json_int_t)a.sent_at_most, "bytes",
+			      (json_int_t)a.bytes_sent, "dropped", (json_int_t)account_not_sent(&a),
+			      "filtered", (json_int_t)f->side[from].filtered);
+
+#define ACCOUNT_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)a.name));
+	ACCOUNT_COUNTS(ACCOUNT_JSON)
+	return o;
 }
 
 static void print_json(const struct forward *f)
 {
+	uint64_t missed = f->side[0].account.packets_missed + f->side[1].account.packets_missed;
 	json_t *o = json_object();
 
-	json_object_set_new(o, "a_to_b", direction_json(&f->side[0]));
-	json_object_set_new(o, "b_to_a", direction_json(&f->side[1]));
+	json_object_set_new(o, "a_to_b", direction_json(f, 0));
+	json_object_set_new(o, "b_to_a", direction_json(f, 1));
+	json_object_set_new(o, "packets_missed", json_integer((json_int_t)missed));
 #define FORWARD_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)f->name));
 	FORWARD_COUNTS(FORWARD_JSON)
 	json_object_set_new(o, "end", json_string(f->end));
@@ -550,17 +660,18 @@ static void print_json(const struct forward *f)
 
 static void print(const struct forward *f, FILE *out)
 {
-	char a[GROUPED], b[GROUPED], c[GROUPED], d[GROUPED];
+	char a[ACCOUNT_SENT], b[GROUPED], c[GROUPED], d[GROUPED];
 
 	for (unsigned i = 0; i < 2; i++) {
 		const struct side *s = &f->side[i];
+		const struct account way = direction(f, i);
 
 		fprintf(out, "%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
-			s->name, f->side[!i].name, grouped(s->packets, a), grouped(s->bytes, b),
-			grouped(s->dropped, c), grouped(s->filtered, d));
+			s->name, f->side[!i].name, account_sent(&way, a), grouped(way.bytes_sent, b),
+			grouped(account_not_sent(&way), c), grouped(s->filtered, d));
+		account_print(&way, out);
 	}
-	fprintf(out, "copied    %s packets between pools; missed %s in the devices\n",
-		grouped(f->packets_copied, a), grouped(f->packets_missed, b));
+	fprintf(out, "copied    %s packets between pools\n", grouped(f->packets_copied, a));
 	if (f->devices_lost)
 		fprintf(out, "lost      %s devices, %s came back\n", grouped(f->devices_lost, a),
 			grouped(f->devices_back, b));
@@ -628,7 +739,9 @@ int forward_main(int argc, char **argv)
 	while (started && !f.done)
 		turn(&f);
 	pp_telemetry_stop(telemetry);
-	settle(&f);
+	settle(&f, started);
+	if (started)
+		f.status = judge(&f);
 	f.elapsed_ns = now_ns() - begun;
 	if (started && f.json)
 		print_json(&f);

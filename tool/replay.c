@@ -90,12 +90,6 @@ static struct pp_net_stats counts(struct replay *r)
 	return s;
 }
 
-/* Packets that the device could not send. */
-static uint64_t left_out(const struct pp_net_stats *s)
-{
-	return s->tx_too_long + s->tx_too_short + s->tx_malformed + s->tx_no_carrier;
-}
-
 /* True if it makes no sense to wait for the device. */
 static bool hopeless(struct replay *r)
 {
@@ -203,9 +197,10 @@ static void settle(struct replay *r)
 	struct pp_domain_stats domain;
 	struct pp_device_stats dev;
 	struct pp_pool_stats pool;
+	struct pp_net_stats s;
 	struct pp_totals totals;
 
-	reap(r, 0);
+	device_drain(r->nic, 0);
 	pp_pool_stats(pp_net_send_pool(r->nic, 0), &pool, sizeof pool);
 	pp_domain_stats(device, &domain, sizeof domain);
 	r->report.faults_before_unbind = domain.faults;
@@ -226,56 +221,64 @@ static void settle(struct replay *r)
 	r->report.in_flight_at_unbind = dev.in_flight_at_unbind;
 	r->report.late_calls_refused = dev.late_calls_refused;
 	r->report.pages_leaked = totals.zombie_pages;
-	r->report.packets_written = counts(r).tx_packets;
-	r->report.bytes_written = counts(r).tx_bytes;
+	s = counts(r);
+	account_add(&r->report.account, &s);
+	r->report.packets_written = r->report.account.sent;
+	r->report.packets_written_at_most = r->report.account.sent_at_most;
+	r->report.bytes_written = r->report.account.bytes_sent;
 	r->report.bindings = dev.bindings;
+}
+
+/* The device's own word comes before what the counts say. */
+static int judge(struct replay *r, int status)
+{
+	enum pp_net_state state = pp_net_state(r->nic);
+	const struct account *a = &r->report.account;
+
+	if (state == PP_NET_GONE || state == PP_NET_FAILED) {
+		say("%s", pp_net_error(r->nic));
+		return state == PP_NET_GONE ? EXIT_LOST : EXIT_ERROR;
+	}
+	status = account_status(a, status);
+	r->report.end = status != EXIT_OK && account_not_sent(a) ? "not all sent" :
+			status != EXIT_OK			 ? "failed" :
+			stop_asked()				 ? "interrupted" :
+			a->sent != a->sent_at_most ? "sent, but some may be lost" :
+								   "all sent";
+	return status;
+}
+
+static void print(const struct replay *r, FILE *out)
+{
+	char packets[ACCOUNT_SENT], bytes[GROUPED];
+
+	fprintf(out, "%s packets (%s bytes) of %s sent through %s, in %.3f s: %s\n",
+		account_sent(&r->report.account, packets), grouped(r->report.bytes_written, bytes),
+		r->path, r->device, (double)r->report.elapsed_ns / 1e9, r->report.end);
+	account_print(&r->report.account, out);
 }
 
 static int run(struct replay *r)
 {
 	uint64_t begun = now_ns();
-	char packets[GROUPED], bytes[GROUPED];
-	struct pp_net_stats s;
 	int status;
 
 	if (device_bind(r->nic))
 		return EXIT_ERROR;
 	status = play_all(r);
 	settle(r);
-	s = counts(r);
-	if (pp_net_state(r->nic) == PP_NET_GONE) {
-		say("%s", pp_net_error(r->nic));
-		status = EXIT_LOST;
-	} else if (pp_net_state(r->nic) == PP_NET_FAILED) {
-		say("%s", pp_net_error(r->nic));
-		status = EXIT_ERROR;
-	} else if (counts(r).tx_refused) {
-		say("the device confirmed what it was never given to send: %llu of %llu packets are sure",
-		    (unsigned long long)r->report.packets_written,
-		    (unsigned long long)r->report.packets_received);
-		status = EXIT_ERROR;
-	} else if (left_out(&s)) {
-		say("%llu packets were left out: the device can't send ones so short or so long",
-		    (unsigned long long)left_out(&s));
-		status = EXIT_ERROR;
-	}
+	r->report.end = pp_net_state(r->nic) == PP_NET_GONE ? "device lost" : "failed";
+	status = judge(r, status);
 	if (r->cut)
 		say("%llu packets were sent cut: the file has only the first bytes of them",
 		    (unsigned long long)r->cut);
-	r->report.end = status == EXIT_LOST ? "device lost" :
-			status != EXIT_OK   ? "failed" :
-			stop_asked()        ? "interrupted" :
-					      "all sent";
 	r->report.device = r->device;
 	r->report.file = r->path;
 	r->report.elapsed_ns = now_ns() - begun;
 	if (r->json)
 		report_json(&r->report, report_stream());
 	else
-		fprintf(report_stream(), "%s packets (%s bytes) of %s sent through %s, in %.3f s: %s\n",
-			grouped(r->report.packets_written, packets),
-			grouped(r->report.bytes_written, bytes), r->path, r->device,
-			(double)r->report.elapsed_ns / 1e9, r->report.end);
+		print(r, report_stream());
 	return status;
 }
 

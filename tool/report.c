@@ -48,12 +48,7 @@ void report_print(const struct report *r, FILE *out)
 	fprintf(out, "%s packets received from %s, %s written to %s (%s bytes), in %.3f s: %s\n",
 		grouped(r->packets_received, a), r->device, grouped(r->packets_written, b), r->file,
 		grouped(r->bytes_written, c), (double)r->elapsed_ns / 1e9, r->end);
-	if (r->packets_refused)
-		fprintf(out, "refused   %s packets whose lengths the device lied about\n",
-			grouped(r->packets_refused, a));
-	if (r->packets_missed)
-		fprintf(out, "missed    %s packets for which there was no room\n",
-			grouped(r->packets_missed, a));
+	account_print(&r->account, out);
 	if (r->chunks)
 		fprintf(out, "pool      %s chunks, %s bytes mapped (%s in hugetlb pages, %s in "
 			"transparent ones)\n",
@@ -87,6 +82,9 @@ json_t *report_object(const struct report *r)
 
 #define REPORT_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)r->name));
 	REPORT_COUNTS(REPORT_JSON)
+#define ACCOUNT_JSON(name)                                                               \
+	json_object_set_new(o, #name, json_integer((json_int_t)r->account.name));
+	ACCOUNT_COUNTS(ACCOUNT_JSON)
 	json_object_set_new(o, "device", text(r->device));
 	json_object_set_new(o, "file", text(r->file));
 	json_object_set_new(o, "end", text(r->end));

@@ -11,8 +11,10 @@
 #include <pagepool/telemetry.h>
 #include <stdio.h>
 
+#include "account.h"
+
 /* Exit statuses: the command's contract. */
-enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_LOST = 3 };
+enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_LOST = 3, EXIT_DROPPED = 4 };
 
 #define ERROR_BYTES 600
 #define DLT_ETHERNET 1 /* libpcap's DLT_EN10MB */
@@ -65,6 +67,11 @@ struct device_wish {
 int device_bind(struct pp_net *nic);
 /* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
 int device_open(struct pp_net **out, const char *spec, const struct device_wish *wish, bool *usage);
+/*
+ * Wait until at most `left` segments are under way; when the run is to end, for some seconds only.
+ * False: there are more, and it makes no sense to wait for the device.
+ */
+bool device_drain(struct pp_net *nic, unsigned left);
 /* Say what the device has to say. */
 void device_notices(struct pp_net *nic);
 
@@ -90,6 +97,7 @@ FILE *report_stream(void);
 #define REPORT_COUNTS(X)                                                                 \
 	X(packets_received)                                                              \
 	X(packets_written)                                                               \
+	X(packets_written_at_most)                                                       \
 	X(bytes_written)                                                                 \
 	X(in_flight_at_unbind)                                                           \
 	X(unbind_ns)                                                                     \
@@ -104,14 +112,13 @@ FILE *report_stream(void);
 	X(chunks_hugetlb)                                                                \
 	X(chunks_thp)                                                                    \
 	X(page_bytes_mapped)                                                             \
-	X(packets_refused)                                                               \
-	X(packets_missed)                                                                \
 	X(bindings)                                                                      \
 	X(elapsed_ns)
 
 struct report {
 #define REPORT_MEMBER(name) uint64_t name;
 	REPORT_COUNTS(REPORT_MEMBER)
+	struct account account;
 	const char *device, *file;
 	const char *end; /* how the run ended: "end of input", "unbound", ... */
 	bool unbind_asked, removed, rebound;

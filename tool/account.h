@@ -1,0 +1,53 @@
+/*
+ * account.h - what became of a run's packets; the same for capture, forward and replay.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_ACCOUNT_H
+#define TOOL_ACCOUNT_H
+
+#include <pagepool/net.h>
+#include <stdio.h>
+
+/* What became of packets that weren't received or sent. Also keys of --json. */
+#define ACCOUNT_COUNTS(X)                                                                \
+	X(packets_refused)        /* received, but nonsense */                           \
+	X(packets_missed)         /* no room in the rings that they are received from */ \
+	X(packets_dropped_before) /* by the interface, before those */                   \
+	X(packets_too_long)                                                              \
+	X(packets_too_short)                                                             \
+	X(packets_no_carrier)                                                            \
+	X(packets_malformed)                                                             \
+	X(packets_dropped)        /* by the interface that was to send them, at most */  \
+	X(packets_no_room)        /* no page to copy to, or the other side was behind */ \
+	X(packets_gone)           /* for a device that was not there */                  \
+	X(packets_unsent)         /* still in the rings when the binding ended */
+
+struct account {
+#define ACCOUNT_MEMBER(name) uint64_t name;
+	ACCOUNT_COUNTS(ACCOUNT_MEMBER)
+	uint64_t sent, sent_at_most; /* unlike only where others may have lost packets, too */
+	uint64_t bytes_sent;         /* of what was completed */
+	uint64_t nonsense;           /* completions of what was never sent */
+	uint64_t excused;            /* of those above: the end of a device that is told of otherwise */
+};
+
+/* Add what a device has counted since it was opened: final after unbind and pp_net_quiet. */
+void account_add(struct account *a, const struct pp_net_stats *s);
+/* Add another one. */
+void account_join(struct account *a, const struct account *b);
+/* The same device's end was asked for, or has its own status: what it lost by that is no error. */
+void account_excuse(struct account *a, const struct pp_net_stats *s);
+/* Packets that the device refused to send. */
+uint64_t account_left_out(const struct account *a);
+/* Packets that were to be sent and weren't, for whatever reason, at most. */
+uint64_t account_not_sent(const struct account *a);
+/* The exit status of a run that else ends with this one; said why if it is another. */
+int account_status(const struct account *a, int status);
+/* "1,234", or "1,200 to 1,234". */
+#define ACCOUNT_SENT 80
+const char *account_sent(const struct account *a, char buf[ACCOUNT_SENT]);
+/* A line for each count that isn't 0. */
+void account_print(const struct account *a, FILE *out);
+
+#endif
