@@ -352,12 +352,10 @@ static bool look_at_process(const char *name, void *ctx)
 	return !l->found;
 }
 
-bool pci_in_use(char *what, size_t size, const char *address)
+bool device_in_use(char *what, size_t size, const char *path)
 {
 	struct look l = { .what = what, .size = size };
-	char path[PCI_PATH];
 
-	pci_path(path, address, "");
 	if (!realpath(path, l.device))
 		return false;
 	dir_each("/sys/class/block", look_at_block, &l);
@@ -371,4 +369,19 @@ bool pci_in_use(char *what, size_t size, const char *address)
 	while (l.n_files)
 		free(l.file[--l.n_files]);
 	return l.found;
+}
+
+bool pci_in_use(char *what, size_t size, const char *address)
+{
+	char path[PCI_PATH];
+
+	pci_path(path, address, "");
+	return device_in_use(what, size, path);
+}
+
+bool interface_in_use(char *what, size_t size, const char *name)
+{
+	struct look l = { .what = what, .size = size };
+
+	return look_at_interface(&l, name);
 }

@@ -158,6 +158,9 @@ void dir_each(const char *path, bool (*fn)(const char *name, void *ctx), void *c
 bool pci_has_default_route(char *interface, size_t size, const char *address);
 /* in_use.c: true if something needs the device's driver; *what: "its disk sda1 is mounted on /" */
 bool pci_in_use(char *what, size_t size, const char *address);
+/* The same of the device at a path in /sys; of a network interface without a device. */
+bool device_in_use(char *what, size_t size, const char *path);
+bool interface_in_use(char *what, size_t size, const char *name);
 
 /* capture.c, forward.c, replay.c, devices.c, bind.c, doctor.c: the commands; the exit status */
 int capture_main(int argc, char **argv);

@@ -116,7 +116,7 @@ static const struct holding **rows_of(const struct held *h, int pool, size_t *n)
 	return rows;
 }
 
-static void print_pool(const struct held *h, int index)
+void kernel_print_holders(const struct held *h, int index)
 {
 	const struct pool *pool = &h->scan->pool[index];
 	struct held_sum sum = held_sum(h, index);
@@ -248,7 +248,7 @@ static unsigned print_those(const struct held *h, const char *asked, bool zombie
 		if (h->scan->pool[i].zombie != zombies || !is_meant(&h->scan->pool[i], asked))
 			continue;
 		printf(printed++ ? "\n" : "");
-		print_pool(h, (int)i);
+		kernel_print_holders(h, (int)i);
 	}
 	return printed;
 }

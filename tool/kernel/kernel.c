@@ -17,6 +17,7 @@ static const struct {
 	{ "pools", kernel_pools_main, "list the page pools of the machine (without COMMAND, too)" },
 	{ "holders", kernel_holders_main, "tell who holds their pages" },
 	{ "check", kernel_check_main, "tell whether this kernel unmaps them in time" },
+	{ "unbind", kernel_unbind_main, "take a device from its driver once all its pages are back" },
 };
 
 static void usage(void)

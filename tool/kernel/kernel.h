@@ -7,12 +7,13 @@
 #define KERNEL_KERNEL_H
 
 #include "../watch.h"
-#include "scan.h"
+#include "held.h"
 
 /* The exit status of each. */
 int kernel_pools_main(int argc, char **argv);
 int kernel_holders_main(int argc, char **argv);
 int kernel_check_main(int argc, char **argv);
+int kernel_unbind_main(int argc, char **argv);
 
 /*
  * Fill a scan that is open with all pools that can be found: where the kernel's own table of
@@ -30,5 +31,7 @@ json_t *kernel_pool_json(const struct pool *p);
 const char *kernel_pool_name(const struct pool *pool, char buf[32]);
 /* "alive", "zombie 12.0 s", "zombie" */
 const char *kernel_pool_state(const struct pool *pool, char buf[40]);
+/* holders.c: print who holds a pool's pages, for people. */
+void kernel_print_holders(const struct held *h, int pool);
 
 #endif

@@ -19,10 +19,17 @@
 
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
+/* All symbols that are asked for: the kernel's list is long, and read once. */
+static const char *const symbols[] = { "page_pools", "mem_id_ht", "softnet_data", "__per_cpu_offset",
+				       "net_hotdata" };
+#define N_SYMBOLS (sizeof symbols / sizeof symbols[0])
+
 struct peek {
 	struct peek_bpf *bpf;
 	struct layout *layout;
 	int memory_fd, now_fd;
+	bool symbols_read;
+	kaddr_t symbol[N_SYMBOLS];
 };
 
 const struct layout *peek_layout(const struct peek *p)
@@ -226,19 +233,32 @@ void peek_string(struct peek *p, kaddr_t address, char *to, size_t size)
 
 /* ---- symbols and time ---------------------------------------------------------------------- */
 
-kaddr_t peek_symbol(struct peek *p, const char *name)
+static void read_symbols(struct peek *p)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
-	char line[512], symbol[256];
-	unsigned long long at, found = 0;
+	char line[512], name[256];
+	unsigned long long at;
 
-	(void)p;
-	while (f && !found && fgets(line, sizeof line, f))
-		if (sscanf(line, "%llx %*c %255s", &at, symbol) == 2 && !strcmp(symbol, name))
-			found = at;
+	while (f && fgets(line, sizeof line, f)) {
+		if (sscanf(line, "%llx %*c %255s", &at, name) != 2)
+			continue;
+		for (size_t i = 0; i < N_SYMBOLS; i++)
+			if (!p->symbol[i] && !strcmp(name, symbols[i]))
+				p->symbol[i] = at;
+	}
 	if (f)
 		fclose(f);
-	return found;
+	p->symbols_read = true;
+}
+
+kaddr_t peek_symbol(struct peek *p, const char *name)
+{
+	if (!p->symbols_read)
+		read_symbols(p);
+	for (size_t i = 0; i < N_SYMBOLS; i++)
+		if (!strcmp(symbols[i], name))
+			return p->symbol[i];
+	return 0;
 }
 
 kaddr_t peek_current(struct peek *p)

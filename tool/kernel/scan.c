@@ -47,12 +47,23 @@ int scan_open(struct scan *s)
 	return s->no_peek_errno == -ENOMEM ? -ENOMEM : 0;
 }
 
-void scan_close(struct scan *s)
+void scan_clear(struct scan *s)
 {
-	peek_close(s->peek);
 	free(s->net);
 	free(s->device);
 	free(s->pool);
+	s->net = NULL;
+	s->device = NULL;
+	s->pool = NULL;
+	s->n_nets = s->n_devices = s->n_pools = 0;
+	s->all_pools = false;
+	*s->no_netlink = 0;
+}
+
+void scan_close(struct scan *s)
+{
+	peek_close(s->peek);
+	scan_clear(s);
 	memset(s, 0, sizeof *s);
 }
 

@@ -59,6 +59,8 @@ struct scan {
 /* The scan, empty. What can't be used is noted in it. 0 or -ENOMEM. */
 int scan_open(struct scan *s);
 void scan_close(struct scan *s);
+/* Forget what was found, to look again. */
+void scan_clear(struct scan *s);
 /* Namespaces, interfaces, and the pools that can be reached from there. 0 or -ENOMEM. */
 int scan_pools(struct scan *s);
 /* Zombies first, the oldest before the others; then by interface and id. */
