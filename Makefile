@@ -5,13 +5,14 @@ SHELL = /bin/bash
 BUILD ?= build
 PREFIX ?= /usr/local
 
-all: ## build the library and the command into build/
-	@scripts/deps --needed run
+all: ## build the library and the command into build/ (KERNEL=1: with pagepool kernel; takes clang)
+	@scripts/deps --needed $(if $(KERNEL),kernel,run)
 	@$(MAKE) --no-print-directory build
 
 build:
 	@test -f $(BUILD)/build.ninja || \
 		meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=false >/dev/null
+	@$(if $(KERNEL),meson configure $(BUILD) -Dkernel=enabled)
 	@ninja --quiet -C $(BUILD) | grep -v 'no work to do' || test $${PIPESTATUS[0]} = 0
 
 run: deps-run build ## the main job: real packets through a device that vanishes, with proof

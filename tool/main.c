@@ -82,6 +82,13 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return finish(commands[i].main(argc - 1, argv + 1));
+#ifndef HAVE_KERNEL
+	if (!strcmp(argv[1], "kernel")) {
+		say("this pagepool was built without the command kernel, for want of clang, bpftool, "
+		    "libbpf or libmnl; make KERNEL=1 builds it, or says what is missing");
+		return EXIT_ERROR;
+	}
+#endif
 	say("there is no command \"%s\"; see pagepool --help", argv[1]);
 	return EXIT_USAGE;
 }
