@@ -80,7 +80,7 @@ static uint64_t use(struct pp_net *nic, struct held *held, unsigned want)
 	struct pp_net_seg seg[64];
 
 	for (unsigned idle = 0; received(nic) - begun < want && idle < 200;) {
-		unsigned n = pp_net_receive(nic, 0, seg, 64), sent = 0;
+		unsigned n = pp_net_receive(nic, 0, seg, 64);
 
 		if (!n) {
 			struct pollfd fd = { .fd = pp_net_event_fd(nic, 0), .events = POLLIN };
@@ -93,9 +93,7 @@ static uint64_t use(struct pp_net *nic, struct held *held, unsigned want)
 			if (held->n < HELD && i % 3 == 0) {
 				held->sum[held->n] = sum(&seg[i]);
 				held->seg[held->n++] = seg[i];
-			} else if (i % 3 == 1 && pp_net_send(nic, 0, &seg[i], 1)) {
-				sent++;
-			} else {
+			} else if (i % 3 != 1 || !pp_net_send(nic, 0, &seg[i], 1)) {
 				pp_page_put(seg[i].page);
 			}
 		}
