@@ -34,6 +34,10 @@ check-machines: ## the core on i386, armhf, arm64, riscv64, ppc64el, s390x (qemu
 	@scripts/deps machines
 	@scripts/check-machines $(MACHINES)
 
+check-debian: ## the core with the libc and compilers of other Debian releases, as root: SUITES="bullseye trixie sid"
+	@scripts/deps machines mmdebstrap debian-archive-keyring
+	@scripts/check-debian $(or $(SUITES),bullseye trixie sid)
+
 check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then some nine minutes
 	@scripts/deps vm libdpdk-dev dpdk-dev
 	@scripts/check-vm $(CASES)
@@ -158,4 +162,4 @@ help: ## this menu
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
-	bench-dpdk check-machines check-ktools
+	bench-dpdk check-machines check-debian check-ktools
