@@ -68,8 +68,8 @@ static inline void spy_block(struct pp_iommu *iommu, bool on)
 {
 	struct spy *s = spy_of(iommu);
 
-	spy_count(s->blocks);
 	s->soft->ops->block(s->soft, on);
+	__atomic_fetch_add(&s->blocks, 1, __ATOMIC_RELEASE); /* after it, for who waits for it */
 }
 
 static inline int spy_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu)

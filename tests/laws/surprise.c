@@ -54,7 +54,8 @@ static void pull_now(void)
 	unsigned before = __atomic_load_n(&spy.blocks, __ATOMIC_RELAXED);
 
 	remover = start(pull, NULL);
-	while (__atomic_load_n(&spy.blocks, __ATOMIC_RELAXED) == before)
+	/* acquire: the spy has handed it on */
+	while (__atomic_load_n(&spy.blocks, __ATOMIC_ACQUIRE) == before)
 		sched_yield();
 }
 
