@@ -36,7 +36,7 @@
  *   put    Waits for nothing but a revocation of its pool that it runs into, which goes with
  *          the pool's chunks. A page that finds no room in cache and returns goes to its chunk; the
  *          owner's cache gives up 256 pages at once. For each chunk that so becomes idle at most
- *          two are trimmed: unmapped and invalidated for each device, and given back; and up to 64
+ *          two are trimmed: unmapped and invalidated for each device, and given back; and up to 256
  *          others, that pages have come home to, are listed for the next get. Chunks that
  *          other threads' puts make idle at the same time may be among them. Of a zombie: a page
  *          gives back its memory, and the last of a chunk the chunk's.
@@ -87,7 +87,8 @@ struct pp_pool_params {
 	/**
 	 * Idle chunks (every page home, or never used) that a live pool keeps, at most. When
 	 * there are more they are trimmed, down to half of it, by two for each that becomes
-	 * idle. 0: an eighth of its chunks, at least 8.
+	 * idle; a 256th of its chunks may stay beyond that until the next get. 0: an eighth of
+	 * its chunks, at least 8.
 	 */
 	uint32_t idle_chunks;
 };
