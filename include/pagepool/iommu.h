@@ -100,8 +100,10 @@ struct pp_iommu {
 	bool can_split;    /**< unmap may take a part of what one map call made */
 	/**
 	 * The device works on the pages that were there when they were mapped, whatever the
-	 * addresses mean later. The library keeps its own memory out of a child of fork(2);
-	 * of a caller's memory the kernel gives the child a copy.
+	 * addresses mean later. The library keeps its own memory out of a child of fork(2), where
+	 * it reads as zero or can't be read; of a caller's memory the kernel gives the child a copy.
+	 * No function of such a back end is called in a child, for it would reach the parent's
+	 * device: maps are refused there with -ENODEV.
 	 */
 	bool pins;
 };

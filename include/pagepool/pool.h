@@ -23,6 +23,11 @@
  * thread's. Of all calls it may make pp_debug_dump_pages_signal, and ask a page for its address,
  * size and references.
  *
+ * Fork: a child has a copy of each pool, and both go on, unless a back end pins its memory: such a
+ * pool is the parent's. In the child it gives no page (-ENODEV) and can't be attached; a page of it
+ * reads as zero, or can't be read; put and destroy are harmless. A child of a process of several
+ * threads, as POSIX has it, may only put, and end threads, if another one was in a call at that time.
+ *
  * Cancellation: no call of the library is a cancellation point; callbacks run with cancellation
  * held off. (Asynchronous cancellation is for no thread that calls it.)
  *

@@ -20,7 +20,8 @@
  *
  * What is mapped for the device to write only (PP_DMA_FROM_DEVICE), Linux lets it read too
  * where the IOMMU is Intel's. Memory that isn't the library's is mapped by what it is at
- * that time: a child of fork gets a copy.
+ * that time: a child of fork gets a copy. The device is the parent's: in a child every call for it
+ * is refused (-ENODEV, 0 or false), and pp_vfio_close closes the child's copies of its files only.
  *
  * Sources: Documentation/driver-api/vfio.rst, userspace-api/iommufd.rst, linux/vfio.h and
  * linux/iommufd.h of Linux 6.12.

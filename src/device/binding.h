@@ -114,6 +114,12 @@ void binding_each(void (*fn)(struct binding *b, void *ctx), void *ctx);
 /* The slot, if the name is alive, without a lock; else NULL. */
 struct binding *binding_peek(pp_binding_t name);
 
+/* In a child of fork: the device is the parent's, see domain_is_parents. */
+static inline bool binding_is_parents(const struct binding *b)
+{
+	return domain_is_parents(&b->domain);
+}
+
 /* With the lock held. */
 void binding_add_client(struct binding *b, struct binding_client *client);
 void binding_del_client(struct binding *b, struct binding_client *client);

@@ -338,6 +338,7 @@ static void end_binding(struct pp_device *dev, bool call_remove)
 	pp_binding_t binding;
 	bool gone = !binding_close(b, &binding);
 
+	call_remove = call_remove && !binding_is_parents(b);
 	if (call_remove && !gone)
 		drv->remove(dev, binding, PP_REMOVE_UNBIND, drv->ctx);
 	binding_revoke(b);
@@ -356,7 +357,7 @@ static int probe(struct pp_device *dev, struct pp_driver *drv)
 	pp_binding_t binding;
 	int ret;
 
-	if (!binding_begin(dev->slot, &binding)) {
+	if (binding_is_parents(dev->slot) || !binding_begin(dev->slot, &binding)) {
 		driver_drop(dev);
 		return -ENODEV;
 	}
@@ -566,6 +567,7 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 void pp_device_unregister(struct pp_device *dev)
 {
 	struct pp_iommu *iommu;
+	bool parents;
 
 	if (!dev)
 		return;
@@ -575,11 +577,13 @@ void pp_device_unregister(struct pp_device *dev)
 	env_store_relaxed(&dev->unregistered, true);
 	env_unlock(&core.lock);
 	iommu = dev->iommu;
+	parents = binding_is_parents(dev->slot);
 	binding_slot_put(dev->slot); /* first: who asks for statistics finds no domain then */
 	windows_release(&dev->windows);
 	disclaim_iommu(dev); /* before it goes: another one may come to lie there */
 	env_cancel_off();
-	iommu->ops->destroy(iommu);
+	if (!parents)
+		iommu->ops->destroy(iommu);
 	env_cancel_on();
 	device_unref(dev);
 }

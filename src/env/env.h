@@ -143,8 +143,11 @@ int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
 int env_decommit(void *addr, size_t len);
 /* Addresses and memory. */
 void env_unmap(void *addr, size_t len);
-/* A child of fork doesn't get it, so nothing is copied on write under a device's feet; or it
- * does again. */
+/*
+ * A child of fork doesn't get it, so nothing is copied on write under a device's feet; or it does
+ * again. What the child has at these addresses is its own: zeroes, or nothing, but they are taken, and
+ * it may unmap or discard there what the parent had.
+ */
 void env_keep_from_fork(void *addr, size_t len, bool keep);
 /*
  * Give the contents back, keep the addresses; not of hugetlb pages, which stay promised to them.
@@ -211,6 +214,15 @@ struct env_thread *env_thread(void);
 bool env_unloads(void);
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
+
+/* ---- fork ---------------------------------------------------------------------- */
+
+/* How many lie between this process and the one that loaded the library. */
+uint32_t env_forks(void);
+/* False: no memory for that; then no pool is made. */
+bool env_notices_forks(void);
+/* Call these before and after each, in parent and child: the two of them all. */
+void env_at_fork(void (*before)(void), void (*after)(bool child));
 
 /* The setting of a variable of the environment, or NULL. */
 const char *env_setting(const char *name);

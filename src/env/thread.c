@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "env/debug.h"
+#include "env/fork.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -262,6 +263,16 @@ struct env_thread *env_thread(void)
 		return t;
 	env_free(t);
 	return NULL;
+}
+
+void threads_hold(void)
+{
+	env_lock(&threads.lock);
+}
+
+void threads_release(void)
+{
+	env_unlock(&threads.lock);
 }
 
 /* Threads that have a record may outlive the library. */

@@ -1,11 +1,12 @@
 /*
- * user.c - env.h for Linux user space: memory, time, words; thread.c has threads and locks. May
- * touch the system; knows nothing of the floors above.
+ * user.c - env.h for Linux user space: memory, time, words; thread.c has threads and locks,
+ * fork.c what becomes of a child. May touch the system; knows nothing of the floors above.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "env/env.h"
+#include "env/fork.h"
 #include "env/libc.h"
+#include "env/ranges.h"
 
 #include <pagepool/debug.h>
 
@@ -48,6 +49,8 @@ int env_barrier_init(void)
 {
 	if (env_fault("membarrier"))
 		return -ENOSYS;
+	if (!env_notices_forks())
+		return -ENOMEM;
 	/* Registering twice is harmless. */
 	return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ? -ENOSYS : 0;
 }
@@ -63,82 +66,28 @@ void env_barrier_heavy(void)
 
 /* ---- memory ------------------------------------------------------------------------- */
 
-/*
- * The library's own memory, for the checker to recognise: a table that is filled only while
- * checks are on, open addressing by address. What is freed leaves a gap (len 0).
- */
-static struct {
-	struct env_lock lock; /* protects all of it */
-	struct ours {
-		const char *addr;
-		size_t len;
-	} *entry;
-	size_t n, size;
-	bool used; /* relaxed: something was ever noted */
-} ours = { .lock = ENV_LOCK_INIT };
+/* The library's own memory, for the checker to recognise: filled only while checks are on. */
+static struct ranges ours = RANGES_INIT;
 
-static struct ours *ours_slot(const char *addr)
+static __attribute__((destructor)) void forget_ours(void)
 {
-	size_t i = ((uintptr_t)addr >> 6) * 0x9E3779B97F4A7C15u >> 16;
-
-	while (ours.entry[i % ours.size].addr && ours.entry[i % ours.size].addr != addr)
-		i++;
-	return &ours.entry[i % ours.size];
+	if (env_unloads())
+		ranges_free(&ours);
 }
 
-static bool ours_grow(void)
-{
-	size_t old_size = ours.size;
-	struct ours *old = ours.entry, *entry = calloc(old_size ? 2 * old_size : 1024, sizeof *entry);
-
-	if (!entry)
-		return false;
-	ours.entry = entry;
-	ours.size = old_size ? 2 * old_size : 1024;
-	ours.n = 0;
-	for (size_t i = 0; i < old_size; i++)
-		if (old[i].len) {
-			*ours_slot(old[i].addr) = old[i];
-			ours.n++;
-		}
-	free(old);
-	return true;
-}
-
-static void ours_note(const char *addr, size_t len)
-{
-	struct ours *slot;
-
-	env_lock(&ours.lock);
-	if (2 * ours.n < ours.size || ours_grow()) {
-		slot = ours_slot(addr);
-		ours.n += !slot->addr;
-		*slot = (struct ours){ addr, len };
-		env_store_relaxed(&ours.used, true);
-	}
-	env_unlock(&ours.lock);
-}
-
-static void ours_forget(const char *addr)
+void memory_hold(void)
 {
 	env_lock(&ours.lock);
-	ours_slot(addr)->len = 0;
+}
+
+void memory_release(void)
+{
 	env_unlock(&ours.lock);
 }
 
 bool env_is_ours(const void *addr, size_t len)
 {
-	const char *from = addr;
-	bool found = false;
-
-	env_lock(&ours.lock);
-	for (size_t i = 0; i < ours.size && !found; i++) {
-		const struct ours *o = &ours.entry[i];
-
-		found = o->len && from < o->addr + o->len && o->addr < from + len;
-	}
-	env_unlock(&ours.lock);
-	return found;
+	return ranges_touch(&ours, addr, len);
 }
 
 void *env_zalloc_aligned(size_t bytes, size_t align)
@@ -148,7 +97,7 @@ void *env_zalloc_aligned(size_t bytes, size_t align)
 	if (env_fault("alloc") || posix_memalign(&p, align, bytes))
 		return NULL;
 	if (env_unlikely(pp_debug_get()))
-		ours_note(p, bytes);
+		ranges_note(&ours, p, bytes);
 	return memset(p, 0, bytes);
 }
 
@@ -159,8 +108,7 @@ void *env_zalloc(size_t bytes)
 
 void env_free(void *p)
 {
-	if (env_unlikely(env_load_relaxed(&ours.used)) && p)
-		ours_forget(p);
+	ranges_forget(&ours, p);
 	free(p);
 }
 
@@ -180,14 +128,6 @@ static int memory_access(FILE *maps, const void *addr, size_t len)
 		from = hi;
 	}
 	return from < to ? -1 : access;
-}
-
-static __attribute__((destructor)) void forget_all(void)
-{
-	if (!env_unloads())
-		return;
-	env_store_relaxed(&ours.used, false);
-	free(ours.entry);
 }
 
 int env_memory_access(const void *addr, size_t len)
@@ -399,16 +339,11 @@ int env_decommit(void *addr, size_t len)
 void env_unmap(void *addr, size_t len)
 {
 	len = kernel_pages(len);
+	fork_unmapped(addr);
 	/* Fails only where the map count is at its limit and the range is in the middle
 	 * of one: then at least the contents go. */
 	if (munmap(addr, len))
 		env_discard(addr, len);
-}
-
-void env_keep_from_fork(void *addr, size_t len, bool keep)
-{
-	/* fails: the kernel copies what is pinned, early */
-	madvise(addr, len, keep ? MADV_DONTFORK : MADV_DOFORK);
 }
 
 /* Locked memory stays where it is told to go, unless it is told so by another name. */

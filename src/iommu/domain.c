@@ -55,7 +55,7 @@ const char *domain_wrong(const struct pp_iommu *iommu)
 
 void domain_init(struct domain *d, struct pp_iommu *iommu)
 {
-	*d = (struct domain){ .iommu = iommu, .n_ranges = iommu->n_ranges };
+	*d = (struct domain){ .iommu = iommu, .n_ranges = iommu->n_ranges, .forks = env_forks() };
 	memcpy(d->range, iommu->ranges, sizeof d->range);
 	d->page = page_of(iommu);
 	d->octaves = windows_octaves(iommu);
@@ -110,6 +110,8 @@ int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t 
 		return -ERANGE;
 	if ((iova | (uintptr_t)addr | len) & (d->page - 1))
 		return -EINVAL;
+	if (domain_is_parents(d))
+		return -ENODEV;
 	if (env_fault("map"))
 		return -ENOMEM;
 	said = d->iommu->ops->map(d->iommu, iova, addr, len, page_size, prot);
@@ -127,6 +129,8 @@ int domain_sync(struct domain *d, pp_iova_t iova, size_t len, bool for_cpu)
 {
 	if (!d->iommu->incoherent)
 		return 0;
+	if (domain_is_parents(d))
+		return -ENODEV;
 	return errno_of(d, "sync", d->iommu->ops->sync(d->iommu, iova, len, for_cpu));
 }
 
@@ -136,7 +140,7 @@ void domain_unmap(struct domain *d, pp_iova_t iova, size_t len)
 	 * A back end that unmaps something else than it was told has lost count of
 	 * what the device can reach: there is no safe way on.
 	 */
-	if (d->iommu->ops->unmap(d->iommu, iova, len) != len)
+	if (!domain_is_parents(d) && d->iommu->ops->unmap(d->iommu, iova, len) != len)
 		env_abort("pagepool: the IOMMU back end unmapped another size than asked\n");
 	d->stats.unmaps++;
 	d->stats.bytes_mapped -= len;
@@ -144,7 +148,8 @@ void domain_unmap(struct domain *d, pp_iova_t iova, size_t len)
 
 void domain_invalidate(struct domain *d, pp_iova_t iova, size_t len)
 {
-	d->iommu->ops->invalidate(d->iommu, iova, len);
+	if (!domain_is_parents(d))
+		d->iommu->ops->invalidate(d->iommu, iova, len);
 	d->stats.invalidations++;
 }
 
@@ -178,7 +183,8 @@ void domain_flush(struct domain *d)
 
 void domain_block(struct domain *d, bool on)
 {
-	d->iommu->ops->block(d->iommu, on);
+	if (!domain_is_parents(d))
+		d->iommu->ops->block(d->iommu, on);
 }
 
 void domain_stats(struct domain *d, struct pp_domain_stats *out)
@@ -186,7 +192,7 @@ void domain_stats(struct domain *d, struct pp_domain_stats *out)
 	struct pp_domain_stats theirs = { 0 };
 
 	*out = d->stats;
-	if (!d->iommu->ops->stats)
+	if (!d->iommu->ops->stats || domain_is_parents(d))
 		return;
 	d->iommu->ops->stats(d->iommu, &theirs);
 	out->page_table_bytes = theirs.page_table_bytes;

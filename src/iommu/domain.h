@@ -29,6 +29,7 @@ struct domain {
 	size_t page; /* what is mapped is a multiple of it; at least a base page */
 	uint64_t octaves; /* of IOVA space, that it can use some of: see iova_get_in */
 
+	uint32_t forks; /* when it was made: see domain_is_parents */
 	struct domain_pending *queue;
 	/* counted here, but for `mappings` and `iova_bytes`, which the dma floor keeps, and
 	 * for what the back end adds */
@@ -36,6 +37,15 @@ struct domain {
 };
 
 void domain_init(struct domain *d, struct pp_iommu *iommu);
+/*
+ * True in a child of fork if the back end is one that pins: the device works on the parent's memory,
+ * and none of the back end's functions is called, which would reach the parent's device. Maps and
+ * syncs are refused with -ENODEV; all else changes the child's books only.
+ */
+static inline bool domain_is_parents(const struct domain *d)
+{
+	return d->iommu->pins && d->forks != env_forks();
+}
 /* The address width that all usable ranges lie within, in bits. */
 unsigned domain_bits(const struct domain *d);
 

@@ -160,6 +160,23 @@ void gate_raced(struct pp_gate *g)
 	pool_unref(pool);
 }
 
+/* For a fork: the lock, and in between what the caller has to do to the pools. */
+void gates_hold(void)
+{
+	env_lock(&gates.lock);
+}
+
+void gates_release(void)
+{
+	env_unlock(&gates.lock);
+}
+
+void gates_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+{
+	list_for_each(pos, &gates.registry)
+		fn(list_entry(pos, struct pp_pool, registry), ctx);
+}
+
 /* The first pool behind pos that isn't going, with a reference, or NULL. The lock is held. */
 static struct pp_pool *next_pool(struct list *pos)
 {

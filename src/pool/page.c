@@ -209,10 +209,10 @@ static void forget_self(void)
 static void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped)
 {
 	gate_own(gate);
-	env_store_relaxed(&gate->cap, pool->watch || pool->revoked ? 0 : POOL_CACHE);
+	env_store_relaxed(&gate->cap, pool->watch || pool_is_over(pool) ? 0 : POOL_CACHE);
 	env_store_relaxed(&gate->pushed, popped);
 	env_store_relaxed(&gate->popped, popped);
-	env_store_relaxed(&gate->revoked, pool->revoked ? GATE_REVOKED : 0);
+	env_store_relaxed(&gate->revoked, pool_is_over(pool) ? GATE_REVOKED : 0);
 }
 
 /* Before the pool is known to anyone else. */
@@ -255,13 +255,13 @@ static void hand_over(struct pp_pool *pool, struct pp_gate *old, struct pp_gate 
 
 	env_store_relaxed(&old->cap, 0);
 	env_store_relaxed(&old->owner, GATE_NOBODY);
-	if (!pool->revoked) { /* else it is drained */
+	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
 		env_store_relaxed(&old->revoked, GATE_LEFT);
 		env_barrier_heavy(); /* pairs with the light ones after each use of the cache */
 	}
 	popped = env_load_acquire(&old->popped);
 	old->left = popped;
-	count = pool->revoked ? 0 : env_load_acquire(&old->pushed) - popped;
+	count = pool_is_over(pool) ? 0 : env_load_acquire(&old->pushed) - popped;
 	gate_open(pool, new, popped);
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
@@ -381,7 +381,7 @@ static int refill_home(struct pp_pool *pool, bool grow)
 	int ret = 0;
 
 	pool_lock(pool);
-	if (pool->revoked)
+	if (pool_is_over(pool))
 		ret = -ENODEV;
 	else
 		n = pool_take_home(pool, pages, POOL_REFILL);
@@ -433,7 +433,7 @@ static int watched_get(struct pp_page **out, struct pp_pool *pool, const void *p
 	ret = watch_caller(pool, place);
 	if (!ret)
 		pool_process_inbox(pool);
-	if (!ret && pool->revoked)
+	if (!ret && pool_is_over(pool))
 		ret = -ENODEV;
 	else if (!ret && !pool_take_home(pool, out, 1))
 		ret = pool_grow(pool);

@@ -67,6 +67,39 @@ void pool_settle(struct pp_pool *pool, struct pp_gate *gate)
 		place_left(pool, gate);
 }
 
+/* ---- fork ----------------------------------------------------------------------------- */
+
+/*
+ * A child goes on with its own copy of a pool, unless a device has the memory: then that isn't
+ * there, and no page is got any more. What is out comes home, as records only, and the pool goes as
+ * any zombie. Nobody but the calling thread is left here.
+ */
+static void is_parents(struct pp_pool *pool, void *ctx)
+{
+	(void)ctx;
+	if (!pool->pinned)
+		return;
+	env_store_relaxed(&pool->parents, true);
+	for (struct pp_gate *g = pool->gates; g; g = g->next) {
+		env_store_relaxed(&g->revoked, GATE_REVOKED);
+		env_store_relaxed(&g->cap, 0);
+	}
+}
+
+static void fork_before(void)
+{
+	returns_hold();
+	gates_hold();
+}
+
+static void fork_after(bool child)
+{
+	if (child)
+		gates_each_pool(is_parents, NULL);
+	gates_release();
+	returns_release();
+}
+
 void pool_thread_ends(struct env_thread *thread)
 {
 	returns_thread_ends(thread);
@@ -174,7 +207,7 @@ static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 	struct binding *b;
 	int ret;
 
-	if (pool->revoked)
+	if (pool_is_over(pool))
 		return -ENODEV;
 	if (find_attachment(pool, binding) >= 0)
 		return -EEXIST;
@@ -335,6 +368,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 	if (!pool)
 		return -ENOMEM;
 	pool_init(pool, &p);
+	env_at_fork(fork_before, fork_after);
 	ret = gate_get(&pool->gate, pool);
 	if (ret) {
 		env_lock_destroy(&pool->lock);
@@ -378,7 +412,7 @@ int pp_pool_own(struct pp_pool *pool)
 
 bool pp_pool_revoked(const struct pp_pool *pool)
 {
-	return env_load_relaxed(&pool->revoked);
+	return env_load_relaxed(&pool->revoked) || env_load_relaxed(&pool->parents);
 }
 
 /* ---- trim ------------------------------------------------------------------------------------------- */
@@ -435,7 +469,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	for (const struct pp_gate *g = pool->gates; g; g = g->next)
 		s->record_bytes += sizeof *g;
 	s->attachments = pool->n_at;
-	s->revoked = pool->revoked;
+	s->revoked = pool_is_over(pool);
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;
 }
 

@@ -92,6 +92,10 @@ void gates_put(struct pp_pool *pool); /* all of the pool's: it goes */
 /* The gate is the calling thread's. */
 void gate_own(struct pp_gate *gate);
 void gates_thread_ends(struct env_thread *thread);
+/* Over a fork. In between: fn for every pool. */
+void gates_hold(void);
+void gates_release(void);
+void gates_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 /* The flag was seen after a push: settle whatever pool is behind the gate. */
 void gate_raced(struct pp_gate *gate);
 
@@ -313,6 +317,7 @@ struct pp_pool {
 	struct pp_gate *gates; /* all that it ever had; under gates.lock too */
 	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
 	bool revoked; /* loaded by anyone, relaxed */
+	bool parents; /* this is a child of fork, and the memory is the parent's */
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
 	bool let_go;
@@ -345,6 +350,12 @@ struct pp_pool {
 static inline struct pp_gate *pool_gate(struct pp_pool *pool)
 {
 	return env_load_acquire(&pool->gate);
+}
+
+/* No page is got from it any more. Lock held. */
+static inline bool pool_is_over(const struct pp_pool *pool)
+{
+	return pool->revoked || pool->parents;
 }
 
 /* pool.c */
@@ -478,6 +489,8 @@ unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n); /
 void returns_forget(void); /* that this thread has a lane: it is the owner now */
 /* The calling thread: its lanes are for others. */
 void returns_thread_ends(struct env_thread *thread);
+void returns_hold(void); /* over a fork */
+void returns_release(void);
 void returns_end(struct pp_pool *pool); /* the pool: nobody has a reference */
 uint64_t returns_bytes(const struct pp_pool *pool); /* of the lanes */
 bool returns_are_few(struct pp_pool *pool); /* fewer than POOL_FEW, as far as is told; owner */

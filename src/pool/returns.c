@@ -47,6 +47,16 @@ static void unlink_from_thread(struct lane *lane)
 		lane->next->at = lane->at;
 }
 
+void returns_hold(void)
+{
+	env_lock(&lanes_lock);
+}
+
+void returns_release(void)
+{
+	env_unlock(&lanes_lock);
+}
+
 /* Release: with what it did to them. */
 void returns_thread_ends(struct env_thread *thread)
 {

@@ -34,7 +34,8 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	char where[256], key[64];
 	struct report *r;
 
-	if (!env_load_relaxed(&h->poisoned))
+	/* in a child of fork the page may not be there */
+	if (!env_load_relaxed(&h->poisoned) || env_load_relaxed(&page->pool->parents))
 		return;
 	env_store_relaxed(&h->poisoned, 0);
 	while (lo < n && word[lo] == POISON)

@@ -28,6 +28,8 @@ static int ask(struct pp_vfio *v, unsigned long request, void *arg)
 {
 	int ret;
 
+	if (vfio_is_parents(v))
+		return -ENODEV;
 	env_cancel_off();
 	ret = ioctl(v->fd, request, arg);
 	ret = ret < 0 ? -errno : ret;
@@ -104,6 +106,8 @@ int pp_vfio_config_read(struct pp_vfio *vfio, unsigned offset, unsigned width, u
 	*value = UINT32_MAX;
 	if (!config_place_valid(offset, width))
 		return -EINVAL;
+	if (vfio_is_parents(vfio))
+		return -ENODEV;
 	env_cancel_off();
 	ret = config_result(pread(vfio->fd, byte, width, (off_t)(vfio->config + offset)), width);
 	env_cancel_on();
@@ -120,6 +124,8 @@ int pp_vfio_config_write(struct pp_vfio *vfio, unsigned offset, unsigned width, 
 
 	if (!config_place_valid(offset, width))
 		return -EINVAL;
+	if (vfio_is_parents(vfio))
+		return -ENODEV;
 	env_cancel_off();
 	ret = config_result(pwrite(vfio->fd, byte, width, (off_t)(vfio->config + offset)), width);
 	env_cancel_on();
@@ -240,7 +246,7 @@ bool pp_vfio_requested(struct pp_vfio *vfio)
 	bool requested;
 
 	env_cancel_off();
-	requested = p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+	requested = p.fd >= 0 && !vfio_is_parents(vfio) && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 	env_cancel_on();
 	return requested;
 }

@@ -44,6 +44,8 @@ static void vfio_block(struct pp_iommu *iommu, bool on)
 {
 	struct pp_vfio *v = vfio_of(iommu);
 
+	if (vfio_is_parents(v))
+		return;
 	if (!on && !v->attached) {
 		v->refused = v->ioas->interface->attach(v);
 		v->attached = !v->refused;
@@ -145,6 +147,10 @@ static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *
 				"%s uses the other of the kernel's interfaces, so its "
 				"space can't be shared with this one",
 				p->share->address);
+	if (p->share && vfio_is_parents(p->share))
+		return vfio_say(error, -ENODEV,
+				"%s was opened before the process forked, and stays with the parent: "
+				"a child can't share its space", p->share->address);
 	ret = vfio_device_look(v, error);
 	if (ret)
 		return ret;
@@ -176,6 +182,7 @@ int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char
 	env_lock_init(&v->lock);
 	v->iommu.ops = &vfio_ops;
 	v->iommu.pins = true;
+	v->forks = env_forks();
 	env_cancel_off();
 	ret = open_params(v, &p, error);
 	env_cancel_on();

@@ -62,8 +62,18 @@ struct pp_vfio {
 		size_t size;
 	} bar[PP_VFIO_BARS];
 	int irq; /* the kind that is enabled, or -1 */
+	uint32_t forks; /* env_forks() when it was opened */
 	int request_fd;
 };
+
+/*
+ * True in a child of fork, whose files are the parent's: what is asked of them happens to the
+ * parent's device. So nothing is, and all that is done is to close them.
+ */
+static inline bool vfio_is_parents(const struct pp_vfio *v)
+{
+	return v->forks != env_forks();
+}
 
 /* One of the kernel's two interfaces. error: see vfio_say. All return 0 or a negative errno. */
 struct interface {

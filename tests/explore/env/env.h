@@ -64,6 +64,9 @@ size_t env_page_size(enum pp_memory kind);
 #define ENV_PLACE 5120u
 int env_place(void **out, uint32_t *number, size_t bytes);
 
+#define env_forks() 0u
+#define env_at_fork(before, after) ((void)(before), (void)(after))
+
 #define env_now_ns() ((uint64_t)0)
 #define env_self() thread_self()
 #define env_is_self(number) ((number) == thread_self())
