@@ -67,6 +67,8 @@ int pp_telemetry_find(char *path, size_t size, pid_t pid)
 	char proc[32], where[512];
 	struct stat st;
 
+	if (!path)
+		return -EINVAL;
 	snprintf(proc, sizeof proc, "/proc/%d", pid);
 	if (pid <= 0 || stat(proc, &st))
 		return -ESRCH;
@@ -133,6 +135,7 @@ unsigned pp_telemetry_list(pid_t *pid, unsigned n)
 {
 	unsigned found = 0;
 
+	n = pid ? n : 0;
 	for (unsigned i = 0; i < FOLDERS; i++) {
 		struct dirent *e;
 		char where[512];

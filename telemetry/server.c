@@ -433,9 +433,10 @@ int pp_telemetry_start(struct pp_telemetry **out, const struct pp_telemetry_para
 {
 	struct pp_telemetry_params p = { 0 };
 	struct pp_telemetry *t;
-	int ret = read_params(&p, params);
+	int ret = out ? read_params(&p, params) : -EINVAL;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
 	if (ret)
 		return ret;
 	t = calloc(1, sizeof *t);
@@ -478,5 +479,5 @@ void pp_telemetry_stop(struct pp_telemetry *t)
 
 const char *pp_telemetry_path(const struct pp_telemetry *t)
 {
-	return t->path;
+	return t ? t->path : "";
 }

@@ -28,7 +28,8 @@ enum pp_debug {
 PP_API void pp_debug_set(unsigned what);
 PP_API unsigned pp_debug_get(void);
 /**
- * Read such a list. @return 0, and the flags in *what; -EINVAL: an unknown word.
+ * Read such a list. @return 0, and the flags in *what; -EINVAL: an unknown word, or NULL;
+ *         the flags are as they were.
  */
 PP_API int pp_debug_parse(const char *list, unsigned *what);
 

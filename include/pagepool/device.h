@@ -72,8 +72,8 @@ PP_API int pp_driver_register(struct pp_driver *drv);
 
 /**
  * Unbind every device that the driver is bound to, then forget the driver.
- * @return 0; -ENOENT: not registered; -EDEADLK: called from a callback of one of its
- *         devices; nothing is changed then.
+ * @return 0; -EINVAL: NULL; -ENOENT: not registered; -EDEADLK: called from a callback of one
+ *         of its devices; nothing is changed then.
  */
 PP_API int pp_driver_unregister(struct pp_driver *drv);
 
@@ -97,7 +97,7 @@ struct pp_device_params {
  * may be bound. IOVA that its domain can't use and others could is out of use for all of
  * them until it is unregistered: see struct pp_iommu.
  * @param out  the device, for pp_device_unregister.
- * @return 0; -EINVAL: no parameters, name or domain, bits out of range, or a domain that
+ * @return 0; -EINVAL: no place for the device, no parameters, name or domain, bits out of range, or a domain that
  *         breaks its contract as far as can be seen: a function or a page size up to
  *         the kernel's missing, ranges that are empty, overlap, don't ascend or have parts of pages (in
  *         debug mode a sentence says which); -EBUSY: another device has the domain;
@@ -115,8 +115,8 @@ PP_API void pp_device_unregister(struct pp_device *dev);
 /**
  * Bind a driver: a new binding begins, and probe is called with it.
  * @param drv  NULL: the first registered driver whose match accepts the device.
- * @return 0; -ENOENT: no driver matches, or drv is not registered; -EBUSY:
- *         bound already; -ENODEV: the device is gone, or goes before probe is called;
+ * @return 0; -EINVAL: no device; -ENOENT: no driver matches, or drv is not registered;
+ *         -EBUSY: bound already; -ENODEV: the device is gone, or goes before probe is called;
  *         -EDEADLK: called from a callback of this device; or what probe returned.
  */
 PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);
@@ -127,7 +127,7 @@ PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);
  * now on (-ENODEV); every pool is revoked; what the driver mapped and forgot is
  * unmapped, counted, and reported in debug mode; the domain is left blocked; the
  * binding ends. Never waits for pages in flight.
- * @return 0; -ENODEV: not bound, or gone; -EDEADLK as above.
+ * @return 0; -EINVAL: no device; -ENODEV: not bound, or gone; -EDEADLK as above.
  */
 PP_API int pp_device_unbind(struct pp_device *dev);
 
@@ -141,7 +141,7 @@ enum pp_removal {
  * revocation when orderly, after it when surprised. A surprise blocks the device at
  * once, whatever another thread's bind, unbind or removal of it is doing; then it waits
  * until that is over, as every other call here does, and does the rest.
- * @return 0; -ENODEV: gone already; -EDEADLK as above.
+ * @return 0; -EINVAL: no device, or no such removal; -ENODEV: gone already; -EDEADLK as above.
  */
 PP_API int pp_device_remove(struct pp_device *dev, enum pp_removal how);
 

@@ -44,7 +44,7 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
  * @param len   bytes, not 0.
  * @param dir   enforced: the device's other accesses fault.
  * @param out   the DMA address; PP_IOVA_NONE on failure.
- * @return 0; -EINVAL: no address or length, a length that wraps, a bad direction;
+ * @return 0; -EINVAL: no address, length or out, a length that wraps, a bad direction;
  *         -ENODEV: the binding has ended or is ending; -ENOSPC: no IOVA within the
  *         mask (all devices of 32 bits share 4 GiB of it, see iommu.h); -ENOMEM; -EIO: the
  *         back end broke its contract; or what its map returned.
@@ -86,13 +86,13 @@ PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum
  * It belongs to the binding: what is not freed by then is unmapped when the
  * binding ends and goes back to the system after the driver's remove.
  * @param len  bytes; rounded up to pages of the IOMMU, aligned to one.
- * @return 0; -EINVAL: len is 0 or wraps; -ENODEV, -ENOSPC, -ENOMEM as for map.
+ * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; -ENODEV, -ENOSPC, -ENOMEM as for map.
  */
 #define pp_dma_alloc_coherent(binding, len, cpu, out) \
 	pp_dma_alloc_coherent_at((binding), (len), (cpu), (out), PP_PLACE)
 PP_API int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
 				    const char *place);
-/** @return 0; -ENODEV: the binding has ended; -EINVAL: not such an allocation. */
+/** @return 0; -ENODEV: the binding has ended; -EINVAL: not such an allocation, or cpu is NULL. */
 #define pp_dma_free_coherent(binding, len, cpu, iova) \
 	pp_dma_free_coherent_at((binding), (len), (cpu), (iova), PP_PLACE)
 PP_API int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,

@@ -107,8 +107,8 @@ PP_API struct pp_pool_params pp_pool_defaults(void);
  * Make a pool (page_pool_create). It has no memory until the first get.
  * @param binding  the device's, or pp_binding_none() for a pool that is not mapped.
  * @param params   NULL: the defaults.
- * @return 0; -EINVAL: a size, direction or kind of memory that is not allowed; -E2BIG:
- *         see PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the
+ * @return 0; -EINVAL: no place for it, or a size, direction or kind of memory that is not
+ *         allowed; -E2BIG: see PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the
  *         kernel has no expedited membarrier(2), which revocation needs; -ENOMEM.
  */
 PP_API int pp_pool_create(struct pp_pool **out, pp_binding_t binding,
@@ -123,13 +123,13 @@ PP_API void pp_pool_destroy(struct pp_pool *pool);
 /**
  * Map the pool for one more device; its pages have the same DMA address there.
  * A pool is revoked when it loses its last device.
- * @return 0; -EEXIST: attached already; -ENODEV: the binding has ended or is
+ * @return 0; -EINVAL: no pool; -EEXIST: attached already; -ENODEV: the binding has ended or is
  *         ending, or the pool is revoked; -ERANGE: the device can't address the
  *         pool's IOVAs; -ENOSPC: it has 16 devices; -ENOMEM; or what the back end's map
  *         returned.
  */
 PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
-/** Unmap it there again. @return 0; -ENOENT: not attached. Control. */
+/** Unmap it there again. @return 0; -EINVAL: no pool; -ENOENT: not attached. Control. */
 PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
 
 /**

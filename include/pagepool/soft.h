@@ -30,7 +30,7 @@ struct pp_soft_params {
 /**
  * Make a domain of the software IOMMU.
  * @param params  NULL: the defaults, a coherent and strict domain.
- * @return 0; -EINVAL: bits out of range, or out is NULL; -E2BIG: see PP_PARAMS; -ENOMEM.
+ * @return 0; -EINVAL: bits out of range, parameters without a size, or out is NULL; -E2BIG: see PP_PARAMS; -ENOMEM.
  */
 PP_API int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params);
 

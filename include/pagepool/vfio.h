@@ -139,7 +139,7 @@ PP_API uint64_t pp_vfio_locked_limit(void);
  * @param bar   0 to 5.
  * @param mmio  where it is mapped, until close.
  * @param size  bytes; NULL is allowed.
- * @return 0; -EINVAL: bar is out of range; -ENOENT: it is not implemented, or holds I/O
+ * @return 0; -EINVAL: no device or mmio, or bar is out of range; -ENOENT: it is not implemented, or holds I/O
  *         ports; -EOPNOTSUPP: the kernel can't map it; -ENOMEM.
  */
 PP_API int pp_vfio_bar(struct pp_vfio *vfio, unsigned bar, volatile void **mmio, size_t *size);
@@ -174,7 +174,7 @@ static inline void pp_vfio_write32(volatile void *mmio, size_t offset, uint32_t 
  * Read or write configuration space, through the kernel, which guards some of it.
  * @param offset  bytes, below 4096 (256 for a conventional device).
  * @param width   1, 2 or 4 bytes; offset is a multiple of it. value is in the CPU's order.
- * @return 0; -EINVAL: width or offset; -EIO: the kernel took or gave less; -ENODEV: gone.
+ * @return 0; -EINVAL: no device or value, width or offset; -EIO: the kernel took or gave less; -ENODEV: gone.
  */
 PP_API int pp_vfio_config_read(struct pp_vfio *vfio, unsigned offset, unsigned width,
 			       uint32_t *value);
@@ -192,7 +192,7 @@ PP_API int pp_vfio_bus_master(struct pp_vfio *vfio, bool on);
 /**
  * Reset the function, by what means the kernel has (FLR, power state, bus). Interrupts
  * must be off; bus mastering is afterwards.
- * @return 0; -EOPNOTSUPP: it has none; -ENODEV: gone; or what the kernel returned.
+ * @return 0; -EINVAL: no device; -EOPNOTSUPP: it has none; -ENODEV: gone; or what the kernel returned.
  */
 PP_API int pp_vfio_reset(struct pp_vfio *vfio);
 
@@ -212,7 +212,7 @@ PP_API unsigned pp_vfio_irq_count(struct pp_vfio *vfio, enum pp_vfio_irq kind);
  * Let interrupts signal eventfds: vector i adds 1 to eventfd[i].
  * @param eventfd  n descriptors of eventfd(2), the caller's, who closes them after
  *                 pp_vfio_irq_disable or close; -1: none for this vector.
- * @return 0; -EINVAL: n is 0 or more than there are; -EBUSY: another kind is enabled;
+ * @return 0; -EINVAL: no device or eventfd, or n is 0 or more than there are; -EBUSY: another kind is enabled;
  *         -ENOSPC: the kernel had fewer vectors; or what the kernel returned.
  */
 PP_API int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsigned n,
@@ -229,7 +229,7 @@ PP_API int pp_vfio_irq_unmask(struct pp_vfio *vfio);
  * being unplugged, or somebody unbinds vfio-pci. Poll it, don't read it. The answer is
  * pp_device_remove(dev, PP_REMOVAL_SURPRISE), pp_device_unregister and pp_vfio_close; the
  * kernel waits for the close. The library's; valid until close.
- * @return a descriptor; -EOPNOTSUPP: the kernel does not tell.
+ * @return a descriptor; -EINVAL: no device; -EOPNOTSUPP: the kernel does not tell.
  */
 PP_API int pp_vfio_request_fd(struct pp_vfio *vfio);
 /** True once the kernel has asked. Never blocks. */

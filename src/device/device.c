@@ -100,7 +100,7 @@ int pp_notifier_register(struct pp_notifier *notifier)
 	int ret;
 
 	if (!notifier || !notifier->notify)
-		return -EINVAL;
+		return debug_invalid("pp_notifier_register: there is no notifier, or it has no callback");
 	env_lock(&chain.lock);
 	ret = calls_add(&chain, &first_notifier, notifier);
 	env_unlock(&chain.lock);
@@ -112,7 +112,7 @@ int pp_notifier_unregister(struct pp_notifier *notifier)
 	int ret;
 
 	if (!notifier)
-		return -EINVAL;
+		return debug_invalid("pp_notifier_unregister: there is no notifier");
 	env_lock(&chain.lock);
 	ret = calls_del(&chain, &first_notifier, notifier);
 	env_unlock(&chain.lock);
@@ -197,7 +197,10 @@ int pp_driver_register(struct pp_driver *drv)
 	int ret;
 
 	if (!drv || !drv->name || !drv->probe || !drv->remove)
-		return -EINVAL;
+		return debug_invalid("pp_driver_register: %s", !drv	 ? "there is no driver" :
+							       !drv->name  ? "the driver has no name" :
+							       !drv->probe ? "the driver has no probe" :
+									     "the driver has no remove");
 	env_lock(&core.lock);
 	ret = driver_add(drv);
 	env_unlock(&core.lock);
@@ -256,6 +259,8 @@ int pp_driver_unregister(struct pp_driver *drv)
 	struct driver *d;
 	int ret = 0;
 
+	if (!drv)
+		return debug_invalid("pp_driver_unregister: there is no driver");
 	env_lock(&core.lock);
 	d = driver_find(drv);
 	if (!d || d->leaving)
@@ -386,8 +391,11 @@ static int bind_locked(struct pp_device *dev, struct pp_driver *asked)
 
 int pp_device_bind(struct pp_device *dev, struct pp_driver *drv)
 {
-	int ret = lifecycle_begin(dev);
+	int ret;
 
+	if (!dev)
+		return debug_invalid("pp_device_bind: there is no device");
+	ret = lifecycle_begin(dev);
 	if (ret)
 		return ret;
 	ret = bind_locked(dev, drv);
@@ -420,7 +428,7 @@ static int unbind_from(struct pp_device *dev, const struct driver *driver)
 
 int pp_device_unbind(struct pp_device *dev)
 {
-	return unbind_from(dev, NULL);
+	return dev ? unbind_from(dev, NULL) : debug_invalid("pp_device_unbind: there is no device");
 }
 
 /* One that has gone is blocked at once, whatever its driver is doing; the rest has its order. */
@@ -428,6 +436,12 @@ int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 {
 	int ret;
 
+	if (!dev)
+		return debug_invalid("pp_device_remove: there is no device");
+	if (how != PP_REMOVAL_ORDERLY && how != PP_REMOVAL_SURPRISE)
+		return debug_invalid("pp_device_remove: how is %d: it must be PP_REMOVAL_ORDERLY (%d) "
+				     "or PP_REMOVAL_SURPRISE (%d)", (int)how, PP_REMOVAL_ORDERLY,
+				     PP_REMOVAL_SURPRISE);
 	if (device_is_calling(dev))
 		return -EDEADLK;
 	if (how == PP_REMOVAL_SURPRISE)
@@ -453,9 +467,8 @@ int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 /* -EINVAL, with words in debug mode. */
 static int refuse(const struct pp_device_params *p, const char *what)
 {
-	debug_done(debug_report(PP_DEBUG_DMA, "", "device %s can't be registered: %s",
-				p && p->name ? p->name : "without a name", what));
-	return -EINVAL;
+	return debug_invalid("pp_device_register: device %s can't be registered: %s",
+			     p && p->name ? p->name : "without a name", what);
 }
 
 /* The parameters in full, if there is nothing wrong with them. */
@@ -592,69 +605,88 @@ void pp_device_unregister(struct pp_device *dev)
 
 enum pp_device_state pp_device_state(const struct pp_device *dev)
 {
-	return env_load_relaxed(&dev->state);
+	return dev ? env_load_relaxed(&dev->state) : PP_DEVICE_GONE;
 }
 
 pp_binding_t pp_device_binding(const struct pp_device *dev)
 {
-	pp_binding_t name = { env_load_acquire(&dev->slot->id) };
+	pp_binding_t name;
 
+	if (!dev)
+		return pp_binding_none();
+	name.id = env_load_acquire(&dev->slot->id);
 	/* the slot may be another device's by now, which it became later than this */
 	return env_load_relaxed(&dev->unregistered) ? pp_binding_none() : name;
 }
 
 const char *pp_device_name(const struct pp_device *dev)
 {
-	return dev->name;
+	return dev ? dev->name : "";
 }
 
 void *pp_device_resource(const struct pp_device *dev)
 {
-	return dev->resource;
+	return dev ? dev->resource : NULL;
 }
 
 unsigned pp_device_address_bits(const struct pp_device *dev)
 {
-	return dev->address_bits;
+	return dev ? dev->address_bits : 0;
 }
 
 void pp_device_set_data(struct pp_device *dev, void *data)
 {
-	dev->data = data;
+	if (dev)
+		dev->data = data;
 }
 
 void *pp_device_data(const struct pp_device *dev)
 {
-	return dev->data;
+	return dev ? dev->data : NULL;
+}
+
+/* The device's slot, locked, if it is registered still; else it is another's, or dev is NULL. */
+static struct binding *slot_lock(const struct pp_device *dev)
+{
+	struct binding *b = dev ? dev->slot : NULL;
+
+	if (!b)
+		return NULL;
+	env_lock(&b->lock);
+	if (b->dev == dev)
+		return b;
+	env_unlock(&b->lock);
+	return NULL;
 }
 
 void pp_device_stats(const struct pp_device *dev, struct pp_device_stats *stats, size_t size)
 {
 	struct pp_device_stats out = { 0 };
+	struct binding *b = slot_lock(dev);
 
-	env_lock(&dev->slot->lock);
-	if (dev->slot->dev == dev) { /* else it is unregistered, and looked at by pp_device_each */
-		out = dev->slot->stats;
-		out.late_calls_refused = env_load_relaxed(&dev->slot->late);
+	if (b) {
+		out = b->stats;
+		out.late_calls_refused = env_load_relaxed(&b->late);
+		env_unlock(&b->lock);
 	}
-	env_unlock(&dev->slot->lock);
 	env_stats_out(stats, size, &out, sizeof out);
 }
 
 void pp_domain_stats(const struct pp_device *dev, struct pp_domain_stats *stats, size_t size)
 {
 	struct pp_domain_stats out = { 0 };
+	struct binding *b = slot_lock(dev);
 
-	env_lock(&dev->slot->lock);
-	if (dev->slot->dev == dev)
-		domain_stats(&dev->slot->domain, &out);
-	env_unlock(&dev->slot->lock);
+	if (b) {
+		domain_stats(&b->domain, &out);
+		env_unlock(&b->lock);
+	}
 	env_stats_out(stats, size, &out, sizeof out);
 }
 
 uint64_t pp_device_id(const struct pp_device *dev)
 {
-	return dev->id;
+	return dev ? dev->id : 0;
 }
 
 /* The first device behind pos that is registered, with a reference, or NULL. core.lock is held. */
@@ -675,6 +707,8 @@ void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx)
 {
 	struct pp_device *dev, *next;
 
+	if (!fn)
+		return;
 	env_cancel_off(); /* or a reference would be left */
 	env_lock(&core.lock);
 	dev = next_device(&core.devices);

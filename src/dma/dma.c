@@ -40,7 +40,7 @@ int pp_dma_set_mask(pp_binding_t binding, unsigned bits)
 	int ret;
 
 	if (bits < 32 || bits > 64)
-		return -EINVAL;
+		return debug_invalid("pp_dma_set_mask: bits is %u: it must be 32 to 64", bits);
 	ret = binding_enter(&b, binding, false);
 	if (ret)
 		return ret;
@@ -52,9 +52,28 @@ int pp_dma_set_mask(pp_binding_t binding, unsigned bits)
 	return ret;
 }
 
-/* What is wrong with the arguments of a map, or NULL. */
-static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir dir)
+/* -EINVAL, told in any debug mode. */
+static int refuse(const struct call *c, const char *what)
 {
+	if (debug_on(PP_DEBUG_DMA)) {
+		check_say(c, what);
+		return -EINVAL;
+	}
+	return debug_invalid("%s: %s: %zu bytes, direction %d, at %s", c->name, what, c->len,
+			     (int)c->dir, c->place);
+}
+
+static const char *place_of(const char *place)
+{
+	return place ? place : "a place that isn't known";
+}
+
+/* What is wrong with the arguments of a map, or NULL. */
+static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir dir,
+				 const pp_iova_t *out)
+{
+	if (!out)
+		return "there is no place for the DMA address";
 	if (!addr)
 		return "the memory is NULL";
 	if (!len)
@@ -71,28 +90,27 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
 		  pp_iova_t *out, const char *place)
 {
-	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, place };
-	const char *wrong = map_arguments(addr, len, dir);
-	bool watched = debug_on(PP_DEBUG_DMA), refuse;
+	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, place_of(place) };
+	const char *wrong = map_arguments(addr, len, dir, out);
+	bool watched = debug_on(PP_DEBUG_DMA), forbidden;
 	struct finding f = { 0 };
 	struct mapping *m;
 	struct binding *b;
 	int ret;
 
-	*out = PP_IOVA_NONE;
-	if (wrong) {
-		check_say(&c, wrong);
-		return -EINVAL;
-	}
-	refuse = watched && check_memory(&f, &c);
+	if (out)
+		*out = PP_IOVA_NONE;
+	if (wrong)
+		return refuse(&c, wrong);
+	forbidden = watched && check_memory(&f, &c);
 	ret = enter(&b, &c, true);
 	if (ret)
 		return ret;
-	if (refuse)
+	if (forbidden)
 		return leave(b, &f, &c, -EFAULT);
 	if (watched)
 		check_overlap(&f, b, &c);
-	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, place);
+	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, c.place);
 	if (!ret)
 		*out = m->iova;
 	if (ret == -ENOSPC)
@@ -120,7 +138,7 @@ static int end_mapping(struct call *c, enum mapping_kind kind)
 int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 		    const char *place)
 {
-	struct call c = { "unmap", binding, NULL, iova, len, dir, place };
+	struct call c = { "unmap", binding, NULL, iova, len, dir, place_of(place) };
 
 	return end_mapping(&c, MAPPING_STREAMING);
 }
@@ -131,7 +149,7 @@ static __attribute__((noinline)) int sync_slow(pp_binding_t binding, pp_iova_t i
 					       const char *place)
 {
 	struct call c = { for_cpu ? "sync for CPU" : "sync for device", binding, NULL, iova, len, dir,
-			  place };
+			  place_of(place) };
 	struct finding f;
 	struct binding *b;
 	int ret = enter(&b, &c, false);
@@ -160,21 +178,23 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 			     const char *place)
 {
 	struct call c = { "allocation of coherent memory", binding, NULL, PP_IOVA_NONE, len,
-			  PP_DMA_BIDIRECTIONAL, place };
+			  PP_DMA_BIDIRECTIONAL, place_of(place) };
 	struct binding *b;
 	struct mapping *m;
 	int ret;
 
-	*cpu = NULL;
-	*out = PP_IOVA_NONE;
-	if (!len || len > SIZE_MAX / 2) {
-		check_say(&c, "the length is 0 or wraps around");
-		return -EINVAL;
-	}
+	if (cpu)
+		*cpu = NULL;
+	if (out)
+		*out = PP_IOVA_NONE;
+	if (!cpu || !out)
+		return refuse(&c, "there is no place for the CPU's address or the DMA address");
+	if (!len || len > SIZE_MAX / 2)
+		return refuse(&c, "the length is 0 or wraps around");
 	ret = enter(&b, &c, true);
 	if (ret)
 		return ret;
-	ret = space_map(b, &m, MAPPING_COHERENT, NULL, len, PP_DMA_BIDIRECTIONAL, place);
+	ret = space_map(b, &m, MAPPING_COHERENT, NULL, len, PP_DMA_BIDIRECTIONAL, c.place);
 	if (!ret) {
 		*cpu = m->addr;
 		*out = m->iova;
@@ -187,7 +207,9 @@ int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova
 			    const char *place)
 {
 	struct call c = { "free of coherent memory", binding, cpu, iova, len, PP_DMA_BIDIRECTIONAL,
-			  place };
+			  place_of(place) };
 
+	if (!cpu)
+		return refuse(&c, "its CPU address is NULL");
 	return end_mapping(&c, MAPPING_COHERENT);
 }

@@ -49,7 +49,7 @@ static void desk_unlock(void)
 	env_cancel_on();
 }
 
-int pp_debug_parse(const char *list, unsigned *what)
+static unsigned flag_of(const char *word, size_t len)
 {
 	static const struct {
 		const char *word;
@@ -60,20 +60,41 @@ int pp_debug_parse(const char *list, unsigned *what)
 		{ "fatal", PP_DEBUG_FATAL },
 	};
 
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strlen(words[i].word) == len && !memcmp(words[i].word, word, len))
+			return words[i].flag;
+	return 0;
+}
+
+/* The flags of a list; NULL, or the word that is none. */
+static const char *parse(const char *list, unsigned *what)
+{
 	*what = 0;
 	while (*list) {
 		size_t len = strcspn(list, ",");
-		unsigned flag = 0;
+		unsigned flag = flag_of(list, len);
 
-		for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-			if (strlen(words[i].word) == len && !memcmp(words[i].word, list, len))
-				flag = words[i].flag;
 		if (!flag && len)
-			return -EINVAL;
+			return list;
 		*what |= flag;
 		list += len;
 		list += *list == ',';
 	}
+	return NULL;
+}
+
+int pp_debug_parse(const char *list, unsigned *what)
+{
+	const char *bad;
+	unsigned flags_of_list;
+
+	if (!list || !what)
+		return debug_invalid("pp_debug_parse: there is no list, or no place for the flags");
+	bad = parse(list, &flags_of_list);
+	if (bad)
+		return debug_invalid("pp_debug_parse: \"%.*s\" is no word of the list: dma, pages and "
+				     "fatal are, separated by commas", (int)strcspn(bad, ","), bad);
+	*what = flags_of_list;
 	return 0;
 }
 
@@ -85,7 +106,7 @@ unsigned pp_debug_get(void)
 	if (env_likely(now != UNREAD))
 		return now;
 	setting = env_setting("PAGEPOOL_DEBUG");
-	if (setting && pp_debug_parse(setting, &now)) {
+	if (setting && parse(setting, &now)) {
 		static const char text[] =
 			"pagepool: PAGEPOOL_DEBUG has an unknown word; it takes dma, pages and "
 			"fatal, separated by commas. Debugging stays off.\n";
@@ -210,6 +231,20 @@ void debug_done(struct report *r)
 	desk_unlock();
 	if (!env_has_lock())
 		debug_print_waiting();
+}
+
+int debug_invalid(const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	if (!debug_on(PP_DEBUG_DMA | PP_DEBUG_PAGES))
+		return -EINVAL;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	debug_done(debug_report(PP_DEBUG_DMA | PP_DEBUG_PAGES, text, "%s", text));
+	return -EINVAL;
 }
 
 /* ---- printing: one thread at a time, and without a lock ------------------------------- */

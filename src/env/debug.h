@@ -35,6 +35,12 @@ void debug_note(struct report *report, const char *format, ...) DEBUG_PRINTF(2);
 /* It is complete. */
 void debug_done(struct report *report);
 
+/*
+ * -EINVAL, and in debug mode of any kind a sentence: the call, what is wrong, what is allowed.
+ * In full, with no place: of one sentence only the first is printed.
+ */
+int debug_invalid(const char *format, ...) DEBUG_PRINTF(1);
+
 /* Print what the calling thread, which has no lock, has made; and the end, if that is fatal. */
 extern uint32_t debug_waiting; /* reports not printed yet; relaxed */
 void debug_print_waiting(void);

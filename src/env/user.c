@@ -539,6 +539,8 @@ void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our
 {
 	size_t n = their_size < our_size ? their_size : our_size;
 
+	if (!theirs)
+		return;
 	memcpy(theirs, ours, n);
 	memset((char *)theirs + n, 0, their_size - n);
 }

@@ -246,6 +246,8 @@ int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
 {
 	int ret;
 
+	if (!pool)
+		return debug_invalid("pp_pool_attach: there is no pool");
 	if (watch_destroyed(pool, "attach", PLACE))
 		return -ENODEV;
 	pool_lock(pool);
@@ -259,6 +261,8 @@ int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 	bool ask;
 	int at;
 
+	if (!pool)
+		return debug_invalid("pp_pool_detach: there is no pool");
 	if (watch_destroyed(pool, "detach", PLACE))
 		return -ENOENT;
 	pool_lock(pool);
@@ -300,25 +304,51 @@ static uint32_t pages_together(uint32_t page_size)
 	return n > 64 ? 0 : n ? (uint32_t)n : 1;
 }
 
-static int check_params(struct pp_pool_params *p)
+static int check_sizes(const struct pp_pool_params *p)
 {
+	if (!power_of_two(p->chunk_size) || p->chunk_size < PP_BASE_PAGE || p->chunk_size > 1u << 30)
+		return debug_invalid("pp_pool_create: chunk_size is %u: it must be a power of two from "
+				     "4096 to 1073741824, or 0 for 2097152", p->chunk_size);
+	if (!power_of_two(p->page_size) || p->page_size < 2048 || p->page_size > p->chunk_size)
+		return debug_invalid("pp_pool_create: page_size is %u: it must be a power of two from "
+				     "2048 to chunk_size, which is %u, or 0 for 4096", p->page_size,
+				     p->chunk_size);
+	return 0;
+}
+
+static int check_kinds(const struct pp_pool_params *p)
+{
+	if (p->dir != PP_DMA_BIDIRECTIONAL && p->dir != PP_DMA_TO_DEVICE &&
+	    p->dir != PP_DMA_FROM_DEVICE)
+		return debug_invalid("pp_pool_create: dir is %d: it must be PP_DMA_BIDIRECTIONAL (0), "
+				     "PP_DMA_TO_DEVICE (1) or PP_DMA_FROM_DEVICE (2)", (int)p->dir);
+	if (p->memory != PP_MEMORY_HUGETLB && p->memory != PP_MEMORY_THP &&
+	    p->memory != PP_MEMORY_BASE)
+		return debug_invalid("pp_pool_create: memory is %d: it must be PP_MEMORY_HUGETLB (0), "
+				     "PP_MEMORY_THP (1) or PP_MEMORY_BASE (2)", (int)p->memory);
+	return 0;
+}
+
+/* The parameters in full, if there is nothing wrong with them. */
+static int check_params(struct pp_pool_params *p, const struct pp_pool_params *params)
+{
+	int ret = params ? env_params(p, sizeof *p, params) : 0;
+
+	if (ret == -EINVAL)
+		return debug_invalid("pp_pool_create: the parameters don't say their size: see "
+				     "PP_PARAMS and pp_pool_defaults");
+	if (ret)
+		return ret;
 	if (!p->page_size)
 		p->page_size = PP_BASE_PAGE;
 	if (!p->chunk_size)
 		p->chunk_size = 2u << 20;
-	if (!power_of_two(p->page_size) || !power_of_two(p->chunk_size) || p->page_size < 2048 ||
-	    p->chunk_size < PP_BASE_PAGE || p->chunk_size > 1u << 30 ||
-	    p->page_size > p->chunk_size)
-		return -EINVAL;
+	ret = check_sizes(p);
+	if (ret)
+		return ret;
 	if (p->chunk_size < env_kernel_page()) /* it has pages of the kernel's to itself */
 		p->chunk_size = (uint32_t)env_kernel_page();
-	if (p->dir != PP_DMA_BIDIRECTIONAL && p->dir != PP_DMA_TO_DEVICE &&
-	    p->dir != PP_DMA_FROM_DEVICE)
-		return -EINVAL;
-	if (p->memory != PP_MEMORY_HUGETLB && p->memory != PP_MEMORY_THP &&
-	    p->memory != PP_MEMORY_BASE)
-		return -EINVAL;
-	return 0;
+	return check_kinds(p);
 }
 
 static uint64_t next_id = 1; /* relaxed */
@@ -354,11 +384,12 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 {
 	struct pp_pool_params p = pp_pool_defaults();
 	struct pp_pool *pool;
-	int ret = params ? env_params(&p, sizeof p, params) : 0;
+	int ret;
 
+	if (!out)
+		return debug_invalid("pp_pool_create: there is no place for the pool");
 	*out = NULL;
-	if (!ret)
-		ret = check_params(&p);
+	ret = check_params(&p, params);
 	if (!ret)
 		ret = env_barrier_init();
 	if (ret)
@@ -407,12 +438,14 @@ void pp_pool_destroy(struct pp_pool *pool)
 
 int pp_pool_own(struct pp_pool *pool)
 {
+	if (!pool)
+		return -EINVAL;
 	return watch_destroyed(pool, "own", PLACE) ? 0 : place_own(pool);
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)
 {
-	return env_load_relaxed(&pool->revoked) || env_load_relaxed(&pool->parents);
+	return !pool || env_load_relaxed(&pool->revoked) || env_load_relaxed(&pool->parents);
 }
 
 /* ---- trim ------------------------------------------------------------------------------------------- */
@@ -421,7 +454,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 {
 	uint64_t before, n = 0;
 
-	if (watch_destroyed(pool, "trim", PLACE))
+	if (!pool || watch_destroyed(pool, "trim", PLACE))
 		return 0;
 	pool_lock(pool);
 	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
@@ -477,7 +510,7 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 {
 	struct pp_pool_stats s = { 0 };
 
-	if (!watch_gone(pool, "statistics", PLACE)) {
+	if (pool && !watch_gone(pool, "statistics", PLACE)) {
 		pool_lock(pool);
 		pool_process_inbox(pool);
 		pool_free_spent(pool, UINT32_MAX);
@@ -507,15 +540,18 @@ void pp_pool_info(struct pp_pool *pool, struct pp_pool_info *info, size_t size)
 {
 	struct pp_pool_info i = { 0 };
 
-	pool_lock(pool);
-	info_locked(pool, &i);
-	pool_unlock(pool);
+	if (pool) {
+		pool_lock(pool);
+		info_locked(pool, &i);
+		pool_unlock(pool);
+	}
 	env_stats_out(info, size, &i, sizeof i);
 }
 
 void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 {
-	pools_each(fn, ctx);
+	if (fn)
+		pools_each(fn, ctx);
 }
 
 static void add_to_totals(struct pp_pool *pool, void *ctx)

@@ -9,6 +9,7 @@
 #include "pool/pool.h"
 
 #include "env/calls.h"
+#include "env/debug.h"
 
 static void *next_of(const void *item)
 {
@@ -58,7 +59,7 @@ int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall)
 	int ret;
 
 	if (!pool || !recall || !recall->recall)
-		return -EINVAL;
+		return debug_invalid("pp_recall_register: there is no pool, no holder or no callback");
 	if (watch_destroyed(pool, "register for recall", __builtin_return_address(0)))
 		return -ENODEV;
 	env_lock(&recalls.lock);
@@ -72,7 +73,7 @@ int pp_recall_unregister(struct pp_recall *recall)
 	int ret;
 
 	if (!recall)
-		return -EINVAL;
+		return debug_invalid("pp_recall_unregister: there is no holder");
 	env_lock(&recalls.lock);
 	ret = calls_del(&recalls, list_of(recall), recall);
 	env_unlock(&recalls.lock);
@@ -102,6 +103,6 @@ void recall_ask(uint64_t pool_id, const char *name)
 
 void pp_pool_recall(struct pp_pool *pool)
 {
-	if (!watch_gone(pool, "recall", __builtin_return_address(0)))
+	if (pool && !watch_gone(pool, "recall", __builtin_return_address(0)))
 		recall_ask(pool->id, pool->name);
 }

@@ -84,7 +84,7 @@ void watch_get(struct pp_page *page, const void *place)
 
 void pp_page_tag(struct pp_page *page, const char *tag)
 {
-	struct holder *h = holder_of(page);
+	struct holder *h = page ? holder_of(page) : NULL;
 
 	if (h)
 		env_store_relaxed(&h->tag, tag);
@@ -141,7 +141,7 @@ void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const vo
 	char where[256], key[64];
 
 	snprintf(key, sizeof key, "frag %p", place);
-	debug_done(debug_report(PP_DEBUG_PAGES, key,
+	debug_done(debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
 				"pool %s: a fragment of %u bytes aligned to %u was asked for, of pages of "
 				"%u bytes, at %s", pool->label, len, align, pool->page_size,
 				env_symbol(place, where, sizeof where)));

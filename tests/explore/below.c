@@ -383,6 +383,12 @@ void debug_done(struct report *report)
 	(void)report;
 }
 
+int debug_invalid(const char *format, ...)
+{
+	(void)format;
+	return -EINVAL;
+}
+
 void watch_get(struct pp_page *page, const void *place)
 {
 	(void)page;

@@ -58,6 +58,12 @@ void failed(const char *file, int line, const char *what, const char *format, ..
 /* Whether the checker must report the call: checked when it is on. */
 enum { REPORT_NONE, REPORT_SOME, REPORT_MAYBE };
 extern int report_expected;
+/* A parameter is refused with -EINVAL: debug mode of any kind says why. */
+static inline void expect_sentence(void)
+{
+	if (ref.debug && report_expected == REPORT_NONE)
+		report_expected = REPORT_SOME;
+}
 
 /*
  * Let the n-th thing that can fail in the next call fail, as the input wants it: begun

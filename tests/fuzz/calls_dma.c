@@ -103,6 +103,8 @@ static bool map(void)
 		return false; /* which of two views the memory gets in the end isn't told */
 	want = bad ? -EINVAL : ref_enter(b, true);
 	expect_report(want);
+	if (bad)
+		expect_sentence();
 	if (twice && ref.debug) /* allowed, and told */
 		report_expected = REPORT_MAYBE;
 	note("pp_dma_map(binding %d, buffer %d + %zu, %zu bytes, direction %u)", b, k, offset, len,
@@ -151,6 +153,8 @@ static bool alloc_coherent(void)
 		return false;
 	want = how >= 0xF0 ? -EINVAL : ref_enter(b, true);
 	expect_report(want);
+	if (want == -EINVAL)
+		expect_sentence();
 	note("pp_dma_alloc_coherent(binding %d, %zu bytes)", b, len);
 	faults_begin();
 	ret = pp_dma_alloc_coherent(name, len, &cpu, &iova);
@@ -243,6 +247,8 @@ static bool set_mask(void)
 		unsure |= ref.pool[p].there && ref_attachment(&ref.pool[p], b) >= 0;
 	note("pp_dma_set_mask(binding %d, %u)", b, bits);
 	ret = pp_dma_set_mask(name, bits);
+	if (want == -EINVAL)
+		expect_sentence();
 	must(ret == want || (unsure && ret == -EBUSY), "pp_dma_set_mask() is %d, not %d", ret,
 	     want);
 	if (!ret)

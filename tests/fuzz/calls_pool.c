@@ -139,6 +139,8 @@ static bool create(void)
 	p.page_size = p.page_size ? p.page_size : 4096;
 	p.chunk_size = p.chunk_size ? p.chunk_size : 2u << 20;
 	want = ref_check_params(&p);
+	if (want)
+		expect_sentence();
 	if (!want && !(fault && fault_errno(ret)) && name.id)
 		want = ref_enter(b, true);
 	must(ret == want || (fault && fault_errno(ret)), "pp_pool_create() is %d, not %d", ret,
@@ -324,8 +326,7 @@ static bool get_frag(void)
 	fault = faults_end();
 	if (!len || len > size || align > size || (align & (align - 1))) {
 		must_be(ret, -EINVAL, "pp_frag_get()");
-		if ((ref.debug & PP_DEBUG_PAGES) && report_expected == REPORT_NONE)
-			report_expected = REPORT_SOME;
+		expect_sentence();
 		return true;
 	}
 	page = p->open == NONE ? NULL : &ref.page[p->open];
@@ -565,6 +566,7 @@ static bool change_recall(void)
 		return true;
 	}
 	note("pp_recall_register(%d, pool %d)", r, i);
+	expect_sentence();
 	must_be(pp_recall_register(real.pool[i], &deaf), -EINVAL,
 		"pp_recall_register() without a callback");
 	must_be(pp_recall_register(real.pool[i], NULL), -EINVAL, "pp_recall_register(NULL)");

@@ -231,14 +231,17 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 	int ret = params ? env_params(&p, sizeof p, params) : 0;
 
 	if (!out)
-		return -EINVAL;
+		return debug_invalid("pp_soft_create: there is no place for the domain");
 	*out = NULL;
+	if (ret == -EINVAL)
+		return debug_invalid("pp_soft_create: the parameters don't say their size: see PP_PARAMS");
 	if (ret)
 		return ret;
 	if (!p.address_bits)
 		p.address_bits = 64;
 	if (p.address_bits < 32 || p.address_bits > 64)
-		return -EINVAL;
+		return debug_invalid("pp_soft_create: address_bits is %u: it must be 32 to 64, or 0 for "
+				     "64", p.address_bits);
 	s = env_zalloc_aligned(sizeof *s, _Alignof(struct soft));
 	if (!s)
 		return -ENOMEM;
@@ -382,7 +385,7 @@ static int soft_access(struct pp_iommu *iommu, pp_iova_t iova, char *buf, size_t
 	int ret = 0;
 
 	if (!iommu || (!buf && len))
-		return -EINVAL;
+		return debug_invalid("pp_soft_%s: there is no domain, or no buffer", write ? "write" : "read");
 	env_lock(&s->tlb_lock);
 	if (write)
 		s->stats.dma_writes++;

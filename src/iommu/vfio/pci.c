@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "env/debug.h"
 #include "iommu/vfio/uapi.h"
 
 _Static_assert(sizeof(off_t) == 8, "regions lie at multiples of 2^40: build with _FILE_OFFSET_BITS=64");
@@ -72,9 +73,11 @@ int pp_vfio_bar(struct pp_vfio *vfio, unsigned bar, volatile void **mmio, size_t
 {
 	int ret = 0;
 
-	*mmio = NULL;
-	if (bar >= PP_VFIO_BARS)
-		return -EINVAL;
+	if (mmio)
+		*mmio = NULL;
+	if (!vfio || !mmio || bar >= PP_VFIO_BARS)
+		return debug_invalid("pp_vfio_bar: there is no device, no place for the address, or bar, "
+				     "which is %u, is above 5", bar);
 	env_lock(&vfio->lock);
 	if (!vfio->bar[bar].addr)
 		ret = bar_map(vfio, bar);
@@ -92,6 +95,14 @@ static bool config_place_valid(unsigned offset, unsigned width)
 	return (width == 1 || width == 2 || width == 4) && offset % width == 0 && offset < 4096;
 }
 
+static int config_invalid(const char *call, bool there, unsigned offset, unsigned width)
+{
+	if (!there)
+		return debug_invalid("%s: there is no device, or no place for the value", call);
+	return debug_invalid("%s: width is %u and offset %u: width must be 1, 2 or 4, offset a multiple "
+			     "of it below 4096", call, width, offset);
+}
+
 /* How a transfer of width bytes ended. */
 static int config_result(ssize_t n, unsigned width)
 {
@@ -103,9 +114,10 @@ int pp_vfio_config_read(struct pp_vfio *vfio, unsigned offset, unsigned width, u
 	uint8_t byte[4] = { 0 };
 	int ret;
 
-	*value = UINT32_MAX;
-	if (!config_place_valid(offset, width))
-		return -EINVAL;
+	if (value)
+		*value = UINT32_MAX;
+	if (!vfio || !value || !config_place_valid(offset, width))
+		return config_invalid("pp_vfio_config_read", vfio && value, offset, width);
 	if (vfio_is_parents(vfio))
 		return -ENODEV;
 	env_cancel_off();
@@ -122,8 +134,8 @@ int pp_vfio_config_write(struct pp_vfio *vfio, unsigned offset, unsigned width, 
 	uint8_t byte[4] = { value & 0xff, value >> 8 & 0xff, value >> 16 & 0xff, value >> 24 };
 	int ret;
 
-	if (!config_place_valid(offset, width))
-		return -EINVAL;
+	if (!vfio || !config_place_valid(offset, width))
+		return config_invalid("pp_vfio_config_write", vfio, offset, width);
 	if (vfio_is_parents(vfio))
 		return -ENODEV;
 	env_cancel_off();
@@ -137,6 +149,8 @@ int pp_vfio_bus_master(struct pp_vfio *vfio, bool on)
 	uint32_t command;
 	int ret;
 
+	if (!vfio)
+		return debug_invalid("pp_vfio_bus_master: there is no device");
 	env_lock(&vfio->lock);
 	ret = pp_vfio_config_read(vfio, PCI_COMMAND, 2, &command);
 	if (!ret) {
@@ -153,6 +167,8 @@ int pp_vfio_reset(struct pp_vfio *vfio)
 {
 	int ret;
 
+	if (!vfio)
+		return debug_invalid("pp_vfio_reset: there is no device");
 	if (!(vfio->flags & VFIO_DEVICE_FLAGS_RESET))
 		return -EOPNOTSUPP;
 	ret = pp_vfio_bus_master(vfio, false); /* the kernel restores the command as it was */
@@ -190,7 +206,7 @@ unsigned pp_vfio_irq_count(struct pp_vfio *vfio, enum pp_vfio_irq kind)
 {
 	struct vfio_irq_info info = { .argsz = sizeof info };
 
-	if ((unsigned)kind > PP_VFIO_MSIX)
+	if (!vfio || (unsigned)kind > PP_VFIO_MSIX)
 		return 0;
 	info.index = irq_index[kind];
 	return ask(vfio, VFIO_DEVICE_GET_IRQ_INFO, &info) ? 0 : info.count;
@@ -201,8 +217,10 @@ int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsigned n, 
 	unsigned count = pp_vfio_irq_count(vfio, kind);
 	int ret;
 
-	if (!n || n > count || n > IRQ_VECTORS || !eventfd)
-		return -EINVAL;
+	if (!vfio || !n || n > count || n > IRQ_VECTORS || !eventfd)
+		return debug_invalid("pp_vfio_irq_enable: there is no device or no list of descriptors, or "
+				     "n, which is %u, isn't 1 to %u, what the device has of kind %d", n,
+				     count, (int)kind);
 	env_lock(&vfio->lock);
 	if (vfio->irq >= 0 && vfio->irq != (int)kind) {
 		ret = -EBUSY;
@@ -218,6 +236,8 @@ int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsigned n, 
 
 void pp_vfio_irq_disable(struct pp_vfio *vfio, enum pp_vfio_irq kind)
 {
+	if (!vfio)
+		return;
 	env_lock(&vfio->lock);
 	if (vfio->irq == (int)kind) {
 		set_irqs(vfio, irq_index[kind],
@@ -229,6 +249,8 @@ void pp_vfio_irq_disable(struct pp_vfio *vfio, enum pp_vfio_irq kind)
 
 int pp_vfio_irq_unmask(struct pp_vfio *vfio)
 {
+	if (!vfio)
+		return debug_invalid("pp_vfio_irq_unmask: there is no device");
 	return set_irqs(vfio, VFIO_PCI_INTX_IRQ_INDEX,
 			VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 1, NULL);
 }
@@ -237,12 +259,12 @@ int pp_vfio_irq_unmask(struct pp_vfio *vfio)
 
 int pp_vfio_request_fd(struct pp_vfio *vfio)
 {
-	return vfio->request_fd;
+	return vfio ? vfio->request_fd : debug_invalid("pp_vfio_request_fd: there is no device");
 }
 
 bool pp_vfio_requested(struct pp_vfio *vfio)
 {
-	struct pollfd p = { .fd = vfio->request_fd, .events = POLLIN };
+	struct pollfd p = { .fd = vfio ? vfio->request_fd : -1, .events = POLLIN };
 	bool requested;
 
 	env_cancel_off();

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+#include "env/debug.h"
+
 /* A thread's last failure, for pp_vfio_error. */
 struct last {
 	const struct pp_vfio *of;
@@ -48,6 +50,18 @@ int vfio_say(char *error, int ret, const char *format, ...)
 	vsnprintf(error, PP_VFIO_ERROR, format, args);
 	va_end(args);
 	return ret;
+}
+
+int vfio_invalid(char *error, const char *format, ...)
+{
+	char text[PP_VFIO_ERROR];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	debug_invalid("pp_vfio_open: %s", text);
+	return vfio_say(error, -EINVAL, "%s", text);
 }
 
 int vfio_say_open(char *error, const char *path)

@@ -16,6 +16,8 @@ bool pp_vfio_parse_address(char full[PP_VFIO_ADDRESS], const char *text)
 	char again[PP_VFIO_ADDRESS];
 	int end = 0;
 
+	if (!full || !text)
+		return false;
 	if (sscanf(text, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &end) != 4 ||
 	    text[end]) {
 		domain = 0;

@@ -77,7 +77,7 @@ static const struct pp_iommu_ops vfio_ops = {
 
 struct pp_iommu *pp_vfio_iommu(struct pp_vfio *vfio)
 {
-	return &vfio->iommu;
+	return vfio ? &vfio->iommu : NULL;
 }
 
 /* ---- open, close ------------------------------------------------------------------------- */
@@ -132,26 +132,32 @@ static const struct interface *interface_of(enum pp_vfio_api api)
 					  : NULL;
 }
 
+/* What is wrong with the parameters, which are there in full, or 0. */
+static int check_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *error)
+{
+	if (!p->address || !pp_vfio_parse_address(v->address, p->address))
+		return vfio_invalid(error, "\"%s\" is no PCI address; one looks like 0000:00:03.0",
+				    p->address ? p->address : "");
+	if (p->api != PP_VFIO_ANY && !interface_of(p->api))
+		return vfio_invalid(error, "there is no interface %d", (int)p->api);
+	if (p->share && p->api != PP_VFIO_ANY && p->share->ioas->interface->api != p->api)
+		return vfio_invalid(error,
+				    "%s uses the other of the kernel's interfaces, so its "
+				    "space can't be shared with this one",
+				    p->share->address);
+	return 0;
+}
+
 static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *error)
 {
-	int ret;
+	int ret = check_params(v, p, error);
 
-	if (!p->address || !pp_vfio_parse_address(v->address, p->address))
-		return vfio_say(error, -EINVAL,
-				"\"%s\" is no PCI address; one looks like 0000:00:03.0",
-				p->address ? p->address : "");
-	if (p->api != PP_VFIO_ANY && !interface_of(p->api))
-		return vfio_say(error, -EINVAL, "there is no interface %d", (int)p->api);
-	if (p->share && p->api != PP_VFIO_ANY && p->share->ioas->interface->api != p->api)
-		return vfio_say(error, -EINVAL,
-				"%s uses the other of the kernel's interfaces, so its "
-				"space can't be shared with this one",
-				p->share->address);
-	if (p->share && vfio_is_parents(p->share))
+	if (!ret && p->share && vfio_is_parents(p->share))
 		return vfio_say(error, -ENODEV,
 				"%s was opened before the process forked, and stays with the parent: "
 				"a child can't share its space", p->share->address);
-	ret = vfio_device_look(v, error);
+	if (!ret)
+		ret = vfio_device_look(v, error);
 	if (ret)
 		return ret;
 	if (p->share)
@@ -160,22 +166,33 @@ static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *
 				     : open_with(v, interface_of(p->api), NULL, error);
 }
 
-int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char *error)
+/* The parameters in full, and a place for the device. */
+static int open_begin(struct pp_vfio **out, struct pp_vfio_params *p,
+		      const struct pp_vfio_params *params, char *error)
 {
-	struct pp_vfio_params p;
-	struct pp_vfio *v;
 	int ret;
 
 	if (error)
 		*error = 0;
 	if (!out)
-		return vfio_say(error, -EINVAL, "there is no place for the device");
+		return vfio_invalid(error, "there is no place for the device");
 	*out = NULL;
 	if (!params)
-		return vfio_say(error, -EINVAL, "there are no parameters");
-	ret = env_params(&p, sizeof p, params);
+		return vfio_invalid(error, "there are no parameters");
+	ret = env_params(p, sizeof *p, params);
+	if (ret == -EINVAL)
+		return vfio_invalid(error, "the parameters don't say their size: see PP_PARAMS");
+	return ret ? vfio_say(error, ret, "the parameters are of another version") : 0;
+}
+
+int pp_vfio_open(struct pp_vfio **out, const struct pp_vfio_params *params, char *error)
+{
+	struct pp_vfio_params p;
+	struct pp_vfio *v;
+	int ret = open_begin(out, &p, params, error);
+
 	if (ret)
-		return vfio_say(error, ret, "the parameters are of another version");
+		return ret;
 	v = env_zalloc(sizeof *v);
 	if (!v)
 		return vfio_say(error, -ENOMEM, "no memory");
@@ -212,10 +229,10 @@ void pp_vfio_close(struct pp_vfio *vfio)
 
 const char *pp_vfio_address(const struct pp_vfio *vfio)
 {
-	return vfio->address;
+	return vfio ? vfio->address : "";
 }
 
 enum pp_vfio_api pp_vfio_api(const struct pp_vfio *vfio)
 {
-	return vfio->ioas->interface->api;
+	return vfio ? vfio->ioas->interface->api : PP_VFIO_ANY;
 }

@@ -98,6 +98,8 @@ extern const struct interface vfio_iommufd, vfio_type1;
 
 /* Write a sentence to where the caller of open wants it; NULL: nowhere. Returns ret. */
 int vfio_say(char *error, int ret, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same of what is the caller's mistake: told in debug mode too. Returns -EINVAL. */
+int vfio_invalid(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Why an open of one of VFIO's files failed. Returns -errno. */
 int vfio_say_open(char *error, const char *path);
 /* Keep, for pp_vfio_error, why a map of len bytes failed with ret; 0 forgets. Returns ret. */

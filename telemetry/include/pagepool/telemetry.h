@@ -34,7 +34,7 @@ struct pp_telemetry_params {
 /**
  * Offer the process on a socket of mode 0600. Any thread; a process needs it once.
  * @param params  NULL: the defaults.
- * @return 0; -EINVAL: no size; -E2BIG: see PP_PARAMS; -ENAMETOOLONG: a path of more than 107
+ * @return 0; -EINVAL: no size, or out is NULL; -E2BIG: see PP_PARAMS; -ENAMETOOLONG: a path of more than 107
  *         bytes; -EADDRINUSE: somebody listens there; -ENOTDIR: no folder for sockets that
  *         belongs to this user alone; -ENOMEM, -EMFILE, -EACCES and what else the system
  *         says.
@@ -55,7 +55,7 @@ PP_API const char *pp_telemetry_path(const struct pp_telemetry *telemetry);
  * $XDG_RUNTIME_DIR, in /run/user/UID/pagepool, in /run/pagepool (root's), in
  * /tmp/pagepool-UID. UID is the process's user. If $PAGEPOOL_RUNTIME_DIR is set, that folder
  * and no other.
- * @return 0; -ESRCH: there is no such process; -ENOENT: it offers no socket there;
+ * @return 0; -EINVAL: no path; -ESRCH: there is no such process; -ENOENT: it offers no socket there;
  *         -ENAMETOOLONG.
  */
 PP_API int pp_telemetry_find(char *path, size_t size, pid_t pid);

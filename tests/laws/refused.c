@@ -1,0 +1,462 @@
+/*
+ * refused.c - what no call can do anything with: NULL where something must be, and parameters out of
+ * range. A call that returns an errno says -EINVAL, and in debug mode, of either kind, a sentence
+ * that names the call and what is wrong or allowed; the others do nothing.
+ *
+ * refused ROOT: every public call is in here.
+ *
+ * Not checked by the library, so as to take no instruction more: pp_page_get, pp_page_get_batch,
+ * pp_page_put, pp_page_put_batch, pp_page_ref, pp_frag_get's pool and place, pp_page_addr,
+ * pp_page_iova, pp_page_size, pp_page_refs; what fast.h calls for them: pp_page_get_slow,
+ * pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong with the
+ * parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
+ * pp_debug_reports, pp_debug_dump_pages, pp_debug_dump_pages_signal, pp_binding_alive,
+ * pp_vfio_locked_limit and pp_version.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "laws.h"
+
+#include <ctype.h>
+#include <glob.h>
+#include <pagepool/vfio.h>
+
+static char said[4096];
+
+static void listen(void *ctx, const char *text)
+{
+	(void)ctx;
+	snprintf(said, sizeof said, "%s", text);
+}
+
+static void watch(unsigned what)
+{
+	said[0] = 0;
+	pp_debug_set(what);
+	pp_debug_set_report(listen, NULL);
+}
+
+static void has_said(const char *call, const char *name, const char *words)
+{
+	if (!check(strstr(said, name) && strstr(said, words), "%s: the sentence has `%s`, `%s`",
+		   call, name, words))
+		printf("# it is: %s\n", said);
+}
+
+/* Without debug mode and in either kind of it. */
+#define refused(name, words, call)                                                                 \
+	do {                                                                                       \
+		static const unsigned modes[] = { 0, PP_DEBUG_DMA, PP_DEBUG_PAGES };               \
+		for (unsigned i_ = 0; i_ < 3; i_++) {                                              \
+			watch(modes[i_]);                                                          \
+			check_eq((call), -EINVAL, #call);                                          \
+			if (modes[i_])                                                             \
+				has_said(#call, (name), (words));                                  \
+			else                                                                       \
+				check(!said[0], "%s: no word without debug mode", #call);          \
+		}                                                                                  \
+		pp_debug_set_report(NULL, NULL);                                                   \
+		pp_debug_set(0);                                                                   \
+	} while (0)
+
+/* ---- devices -------------------------------------------------------------------------------- */
+
+static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+{
+	(void)dev, (void)binding, (void)ctx;
+	return 0;
+}
+
+static void removed(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+{
+	(void)dev, (void)binding, (void)why, (void)ctx;
+}
+
+static void drivers(void)
+{
+	struct pp_driver drv = { "driver", NULL, probe, removed, NULL };
+	struct pp_notifier deaf = { 0 };
+
+	refused("pp_driver_register", "no driver", pp_driver_register(NULL));
+	drv.name = NULL;
+	refused("pp_driver_register", "no name", pp_driver_register(&drv));
+	drv = (struct pp_driver){ "driver", NULL, NULL, removed, NULL };
+	refused("pp_driver_register", "no probe", pp_driver_register(&drv));
+	drv = (struct pp_driver){ "driver", NULL, probe, NULL, NULL };
+	refused("pp_driver_register", "no remove", pp_driver_register(&drv));
+	refused("pp_driver_unregister", "no driver", pp_driver_unregister(NULL));
+	refused("pp_notifier_register", "no notifier", pp_notifier_register(NULL));
+	refused("pp_notifier_register", "no callback", pp_notifier_register(&deaf));
+	refused("pp_notifier_unregister", "no notifier", pp_notifier_unregister(NULL));
+}
+
+static void registration(void)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_device *dev = (void *)1;
+	struct pp_iommu *iommu;
+
+	require(!pp_soft_create(&iommu, NULL), "a domain");
+	p.name = "device";
+	p.iommu = iommu;
+	refused("pp_device_register", "no place", pp_device_register(NULL, &p));
+	refused("pp_device_register", "no parameters", pp_device_register(&dev, NULL));
+	check(!dev, "and no device");
+	p.address_bits = 65;
+	refused("pp_device_register", "32 to 64", pp_device_register(&dev, &p));
+	p.address_bits = 0;
+	p.name = NULL;
+	refused("pp_device_register", "no name", pp_device_register(&dev, &p));
+	p.name = "device";
+	p.iommu = NULL;
+	refused("pp_device_register", "no IOMMU domain", pp_device_register(&dev, &p));
+	p.size = 1;
+	refused("pp_device_register", "size", pp_device_register(&dev, &p));
+	pp_soft_destroy(iommu);
+}
+
+static void lifecycle(void)
+{
+	struct soft_device d;
+
+	refused("pp_device_bind", "no device", pp_device_bind(NULL, NULL));
+	refused("pp_device_unbind", "no device", pp_device_unbind(NULL));
+	refused("pp_device_remove", "no device", pp_device_remove(NULL, PP_REMOVAL_ORDERLY));
+	soft_device_init(&d, NULL);
+	soft_device_bind(&d);
+	refused("pp_device_remove", "PP_REMOVAL_ORDERLY",
+		pp_device_remove(d.dev, (enum pp_removal)2));
+	check_eq(pp_device_state(d.dev), PP_DEVICE_BOUND, "and it is bound still");
+	soft_device_exit(&d);
+}
+
+static void devices_say_nothing(void)
+{
+	struct pp_device_stats s;
+	struct pp_domain_stats domain;
+
+	memset(&s, 1, sizeof s);
+	memset(&domain, 1, sizeof domain);
+	check_eq(pp_device_state(NULL), PP_DEVICE_GONE, "pp_device_state(NULL)");
+	check_eq(pp_device_binding(NULL).id, 0, "pp_device_binding(NULL)");
+	check(!pp_device_name(NULL)[0], "pp_device_name(NULL)");
+	check(!pp_device_resource(NULL) && !pp_device_data(NULL), "pp_device_resource(NULL), _data");
+	check_eq(pp_device_address_bits(NULL), 0, "pp_device_address_bits(NULL)");
+	check_eq(pp_device_id(NULL), 0, "pp_device_id(NULL)");
+	pp_device_stats(NULL, &s, sizeof s);
+	pp_domain_stats(NULL, &domain, sizeof domain);
+	check(!s.bindings && !domain.maps, "pp_device_stats(NULL), pp_domain_stats(NULL)");
+	pp_device_stats(NULL, NULL, sizeof s);
+	pp_domain_stats(NULL, NULL, sizeof domain);
+	pp_device_set_data(NULL, &s);
+	pp_device_unregister(NULL);
+	pp_device_each(NULL, NULL);
+}
+
+/* ---- mappings --------------------------------------------------------------------------------- */
+
+static char memory[2 * PP_BASE_PAGE];
+
+static void mappings(void)
+{
+	struct soft_device d;
+	pp_binding_t b;
+	pp_iova_t iova;
+
+	soft_device_init(&d, NULL);
+	b = soft_device_bind(&d);
+	refused("pp_dma_set_mask", "32 to 64", pp_dma_set_mask(b, 31));
+	refused("pp_dma_set_mask", "32 to 64", pp_dma_set_mask(b, 65));
+	refused("map", "no place", pp_dma_map(b, memory, 1, PP_DMA_TO_DEVICE, NULL));
+	refused("map", "NULL", pp_dma_map(b, NULL, 1, PP_DMA_TO_DEVICE, &iova));
+	refused("map", "length is 0", pp_dma_map(b, memory, 0, PP_DMA_TO_DEVICE, &iova));
+	refused("map", "wraps", pp_dma_map(b, memory, SIZE_MAX, PP_DMA_TO_DEVICE, &iova));
+	refused("map", "direction", pp_dma_map(b, memory, 1, (enum pp_dma_dir)3, &iova));
+	check_eq(soft_device_domain(&d).mappings, 0, "nothing was mapped");
+	check(!pp_dma_map_at(b, memory, 9, PP_DMA_TO_DEVICE, &iova, NULL), "a call without a place");
+	check(!pp_dma_sync_at(b, iova, 9, PP_DMA_TO_DEVICE, false, NULL), "a sync without one");
+	check(!pp_dma_unmap_at(b, iova, 9, PP_DMA_TO_DEVICE, NULL), "an unmap without one");
+	watch(PP_DEBUG_DMA);
+	check_eq(pp_dma_unmap_at(b, iova, 9, PP_DMA_TO_DEVICE, NULL), -EINVAL, "twice");
+	has_said("pp_dma_unmap_at", "unmap", "isn't known");
+	pp_debug_set_report(NULL, NULL);
+	pp_debug_set(0);
+	soft_device_exit(&d);
+}
+
+static void coherent_memory(void)
+{
+	struct soft_device d;
+	void *cpu = memory;
+	pp_binding_t b;
+	pp_iova_t iova;
+
+	soft_device_init(&d, NULL);
+	b = soft_device_bind(&d);
+	refused("coherent", "no place", pp_dma_alloc_coherent(b, 1, NULL, &iova));
+	refused("coherent", "no place", pp_dma_alloc_coherent(b, 1, &cpu, NULL));
+	check(!cpu, "a failed call left an address");
+	refused("coherent", "length is 0", pp_dma_alloc_coherent(b, 0, &cpu, &iova));
+	require(!pp_dma_alloc_coherent_at(b, 1, &cpu, &iova, NULL), "coherent memory");
+	refused("coherent", "NULL", pp_dma_free_coherent(b, 1, NULL, iova));
+	check_eq(soft_device_domain(&d).mappings, 1, "it is there still");
+	check(!pp_dma_free_coherent_at(b, 1, cpu, iova, NULL), "and goes");
+	soft_device_exit(&d);
+}
+
+/* ---- pools --------------------------------------------------------------------------------------- */
+
+static int create(struct pp_pool_params p)
+{
+	struct pp_pool *pool = (void *)1;
+	int ret = pp_pool_create(&pool, pp_binding_none(), &p);
+
+	check(!ret == !!pool, "whether there is a pool");
+	return ret;
+}
+
+static struct pp_pool_params with(uint32_t page_size, uint32_t chunk_size, int dir, int mem)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+
+	p.page_size = page_size;
+	p.chunk_size = chunk_size;
+	p.dir = (enum pp_dma_dir)dir;
+	p.memory = (enum pp_memory)mem;
+	return p;
+}
+
+static void creation(void)
+{
+	static const uint32_t pages[] = { 1024, 3000, 4u << 20 }, chunks[] = { 2048, 12288, 1u << 31 };
+	struct pp_pool_params none = { 0 };
+
+	refused("pp_pool_create", "no place", pp_pool_create(NULL, pp_binding_none(), NULL));
+	refused("pp_pool_create", "size", create(none));
+	for (unsigned i = 0; i < 3; i++) {
+		refused("page_size is", "power of two", create(with(pages[i], 0, 0, 0)));
+		refused("chunk_size is", "power of two", create(with(0, chunks[i], 0, 0)));
+	}
+	refused("dir is 3", "PP_DMA_BIDIRECTIONAL", create(with(0, 0, 3, 0)));
+	refused("dir is -1", "PP_DMA_BIDIRECTIONAL", create(with(0, 0, -1, 0)));
+	refused("memory is 3", "PP_MEMORY_THP", create(with(0, 0, 0, 3)));
+}
+
+static void pools(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	struct pp_recall deaf = { 0 };
+	struct pp_frag f;
+
+	refused("pp_pool_attach", "no pool", pp_pool_attach(NULL, pp_binding_none()));
+	refused("pp_pool_detach", "no pool", pp_pool_detach(NULL, pp_binding_none()));
+	refused("pp_recall_register", "no pool", pp_recall_register(NULL, &deaf));
+	refused("pp_recall_register", "no holder", pp_recall_register(pool, NULL));
+	refused("pp_recall_register", "no callback", pp_recall_register(pool, &deaf));
+	refused("pp_recall_unregister", "no holder", pp_recall_unregister(NULL));
+	refused("fragment", "0 bytes", pp_frag_get(&f, pool, 0, 1));
+	refused("fragment", "aligned to 3", pp_frag_get(&f, pool, 8, 3));
+	pp_pool_destroy(pool);
+}
+
+static void pools_say_nothing(void)
+{
+	struct pp_pool_stats s;
+	struct pp_pool_info info;
+
+	memset(&s, 1, sizeof s);
+	memset(&info, 1, sizeof info);
+	pp_pool_stats(NULL, &s, sizeof s);
+	pp_pool_info(NULL, &info, sizeof info);
+	check(!s.pages && !info.id, "pp_pool_stats(NULL), pp_pool_info(NULL)");
+	pp_pool_stats(NULL, NULL, sizeof s);
+	pp_pool_info(NULL, NULL, sizeof info);
+	pp_totals(NULL, sizeof(struct pp_totals));
+	check(pp_pool_revoked(NULL), "pp_pool_revoked(NULL): there is nothing to be got");
+	check_eq(pp_pool_trim(NULL, 0), 0, "pp_pool_trim(NULL)");
+	pp_pool_own(NULL);
+	pp_pool_recall(NULL);
+	pp_pool_each(NULL, NULL);
+	pp_pool_destroy(NULL);
+	pp_page_tag(NULL, "tag");
+}
+
+/* ---- back ends, debug mode ------------------------------------------------------------------------ */
+
+static void software_iommu(void)
+{
+	struct pp_soft_params p = PP_PARAMS(struct pp_soft_params);
+	struct pp_iommu *iommu = (void *)1;
+	struct pp_soft_fault f;
+
+	refused("pp_soft_create", "no place", pp_soft_create(NULL, NULL));
+	p.address_bits = 31;
+	refused("pp_soft_create", "32 to 64", pp_soft_create(&iommu, &p));
+	p.size = 0;
+	refused("pp_soft_create", "size", pp_soft_create(&iommu, &p));
+	check(!iommu, "and no domain");
+	refused("pp_soft_read", "no domain", pp_soft_read(NULL, 0, memory, 1));
+	refused("pp_soft_write", "no domain", pp_soft_write(NULL, 0, memory, 1));
+	require(!pp_soft_create(&iommu, NULL), "a domain");
+	refused("pp_soft_read", "no buffer", pp_soft_read(iommu, 0, NULL, 1));
+	check_eq(pp_soft_faults(NULL, &f, 1), 0, "pp_soft_faults(NULL)");
+	check_eq(pp_soft_faults(iommu, NULL, 1), 0, "pp_soft_faults to nowhere");
+	check(pp_soft_fault_name((enum pp_soft_fault_reason)99)[0], "pp_soft_fault_name of none");
+	pp_soft_destroy(iommu);
+	pp_soft_destroy(NULL);
+}
+
+static void vfio_opening(void)
+{
+	struct pp_vfio_params p = PP_PARAMS(struct pp_vfio_params);
+	char full[PP_VFIO_ADDRESS], error[PP_VFIO_ERROR];
+	struct pp_vfio *v = (void *)1;
+
+	refused("pp_vfio_open", "no place", pp_vfio_open(NULL, &p, error));
+	refused("pp_vfio_open", "no parameters", pp_vfio_open(&v, NULL, error));
+	check(!v && strstr(error, "parameters"), "no device, and the sentence is the caller's too");
+	refused("pp_vfio_open", "no PCI address", pp_vfio_open(&v, &p, NULL));
+	p.address = "0000:00:1f.0";
+	p.api = (enum pp_vfio_api)9;
+	refused("pp_vfio_open", "interface 9", pp_vfio_open(&v, &p, NULL));
+	p.size = 0;
+	refused("pp_vfio_open", "size", pp_vfio_open(&v, &p, NULL));
+	check(!pp_vfio_parse_address(NULL, "00:03.0") && !pp_vfio_parse_address(full, NULL),
+	      "pp_vfio_parse_address(NULL)");
+	pp_vfio_close(NULL);
+}
+
+static void vfio_devices(void)
+{
+	volatile void *mmio = memory;
+	uint32_t value;
+	int fd = -1;
+
+	refused("pp_vfio_bar", "no device", pp_vfio_bar(NULL, 0, &mmio, NULL));
+	refused("pp_vfio_config_read", "no device", pp_vfio_config_read(NULL, 0, 4, &value));
+	refused("pp_vfio_config_write", "no device", pp_vfio_config_write(NULL, 0, 4, 0));
+	refused("pp_vfio_bus_master", "no device", pp_vfio_bus_master(NULL, true));
+	refused("pp_vfio_reset", "no device", pp_vfio_reset(NULL));
+	refused("pp_vfio_irq_enable", "no device", pp_vfio_irq_enable(NULL, PP_VFIO_MSI, 1, &fd));
+	refused("pp_vfio_irq_unmask", "no device", pp_vfio_irq_unmask(NULL));
+	refused("pp_vfio_request_fd", "no device", pp_vfio_request_fd(NULL));
+	pp_vfio_irq_disable(NULL, PP_VFIO_MSI);
+	check(!mmio && value == UINT32_MAX, "what is left of failed calls");
+	check_eq(pp_vfio_irq_count(NULL, PP_VFIO_MSI), 0, "pp_vfio_irq_count(NULL)");
+	check(!pp_vfio_requested(NULL) && !pp_vfio_iommu(NULL), "pp_vfio_requested(NULL), _iommu");
+	check(!pp_vfio_address(NULL)[0] && !pp_vfio_error(NULL)[0], "pp_vfio_address(NULL), _error");
+	check_eq(pp_vfio_api(NULL), PP_VFIO_ANY, "pp_vfio_api(NULL)");
+}
+
+static void debug_words(void)
+{
+	unsigned what = 99;
+
+	refused("pp_debug_parse", "no list", pp_debug_parse(NULL, &what));
+	refused("pp_debug_parse", "no place", pp_debug_parse("dma", NULL));
+	refused("\"page\"", "dma, pages and fatal", pp_debug_parse("dma,page", &what));
+	check_eq(what, 99, "and the flags are as they were");
+}
+
+/* Of what was said of one call the rest is said too. */
+static void each_sentence_is_printed(void)
+{
+	watch(PP_DEBUG_PAGES);
+	check_eq(create(with(1024, 0, 0, 0)), -EINVAL, "a size");
+	has_said("pp_pool_create", "page_size is 1024", "power of two");
+	check_eq(create(with(3000, 0, 0, 0)), -EINVAL, "another");
+	has_said("pp_pool_create", "page_size is 3000", "power of two");
+	said[0] = 0;
+	check_eq(create(with(3000, 0, 0, 0)), -EINVAL, "the same again");
+	check(!said[0], "is printed once");
+	pp_debug_set_report(NULL, NULL);
+	pp_debug_set(0);
+}
+
+/* ---- all calls are here ------------------------------------------------------------------------------ */
+
+static char *contents(const char *path)
+{
+	static char text[1 << 17];
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	require(f, "%s", path);
+	n = fread(text, 1, sizeof text - 1, f);
+	text[n] = 0;
+	fclose(f);
+	return text;
+}
+
+/* The name before the first bracket of a declaration, cut off there; NULL: it is of no function. */
+static char *declared(char *declaration)
+{
+	char *bracket = strpbrk(declaration, "(;"), *name;
+
+	if (!bracket || *bracket == ';')
+		return NULL;
+	for (name = bracket; name[-1] == '_' || isalnum((unsigned char)name[-1]); name--)
+		;
+	*bracket = 0;
+	return strncmp(name, "pp_", 3) ? NULL : name;
+}
+
+/* Each call that a header declares, looked for in this file. Returns how many there are. */
+static unsigned look_for_calls(const char *header, const char *here)
+{
+	unsigned n = 0;
+
+	for (char *at = contents(header); (at = strstr(at, "\nPP_API ")); at++) {
+		char *name = declared(at + 8);
+
+		if (!name)
+			continue;
+		n++;
+		if (!strstr(here, name))
+			check(0, "%s is in here", name);
+		at = name + strlen(name);
+	}
+	return n;
+}
+
+static const char *root;
+
+static void all_calls_are_here(void)
+{
+	char path[4096];
+	char *here;
+	unsigned n = 0;
+	glob_t headers;
+
+	snprintf(path, sizeof path, "%s/tests/laws/refused.c", root);
+	here = strdup(contents(path));
+	snprintf(path, sizeof path, "%s/include/pagepool/*.h", root);
+	require(here && !glob(path, 0, NULL, &headers), "the headers");
+	for (size_t i = 0; i < headers.gl_pathc; i++)
+		n += look_for_calls(headers.gl_pathv[i], here);
+	check(n > 60, "the headers declare %u calls", n);
+	globfree(&headers);
+	free(here);
+}
+
+int main(int argc, char **argv)
+{
+	root = argc > 1 ? argv[1] : ".";
+	run(drivers);
+	run(registration);
+	run(lifecycle);
+	run(devices_say_nothing);
+	run(mappings);
+	run(coherent_memory);
+	run(creation);
+	run(pools);
+	run(pools_say_nothing);
+	run(software_iommu);
+	run(vfio_opening);
+	run(vfio_devices);
+	run(debug_words);
+	run(each_sentence_is_printed);
+	run(all_calls_are_here);
+	check_nothing_left("at the end");
+	return tap_end();
+}
