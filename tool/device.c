@@ -101,20 +101,21 @@ static bool sends(struct pp_net *nic)
 
 bool device_drain(struct pp_net *nic, unsigned left)
 {
-	unsigned before = pp_net_reap(nic, 0);
 	uint64_t until = 0;
+	unsigned before;
 
-	while (before > left && sends(nic)) {
+	while ((before = pp_net_reap(nic, 0)) > left) {
 		bool stopping = stop_asked();
 
 		if (stopping && !until)
 			until = now_ns() + PATIENCE_NS;
 		if (stopping && now_ns() > until)
 			break;
-		pp_net_arm(nic, 0);
-		if (pp_net_reap(nic, 0) == before) /* what came before the arm makes no event */
+		pp_net_arm(nic, 0); /* what came before that makes no event */
+		if (!sends(nic))
+			break;
+		if (pp_net_reap(nic, 0) == before)
 			wait_device(nic, stopping);
-		before = pp_net_reap(nic, 0);
 	}
 	return before <= left;
 }

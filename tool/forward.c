@@ -518,10 +518,24 @@ static unsigned both_ways(struct forward *f)
 	return moved;
 }
 
+/* What is still to be sent, or done with. */
+static unsigned pending(struct forward *f)
+{
+	return f->side[0].n + f->side[1].n + under_way(&f->side[0]) + under_way(&f->side[1]);
+}
+
+/* A device's state is another than that which was looked at. */
+static bool news(const struct side *s)
+{
+	enum pp_net_state state = s->nic && s->bound ? pp_net_state(s->nic) : PP_NET_RUNNING;
+
+	return state == PP_NET_GONE || (state != PP_NET_RUNNING && !s->ended);
+}
+
 static void turn(struct forward *f)
 {
 	bool was_silent = both_silent(f);
-	unsigned moved = both_ways(f);
+	unsigned moved = both_ways(f), left;
 
 	if (stop_asked())
 		end(f, "interrupted", EXIT_OK);
@@ -531,15 +545,16 @@ static void turn(struct forward *f)
 	look_at(f, &f->side[1]);
 	if (moved || f->done || was_silent != both_silent(f))
 		return;
-	if (was_silent && !f->side[0].n && !f->side[1].n && !under_way(&f->side[0]) &&
-	    !under_way(&f->side[1])) {
+	left = pending(f);
+	if (was_silent && !left) {
 		end(f, f->side[0].lost || f->side[1].lost ? "device lost" : "end of input", EXIT_OK);
 		return;
 	}
 	for (unsigned i = 0; i < 2; i++)
 		if (f->side[i].nic && f->side[i].bound)
 			pp_net_arm(f->side[i].nic, 0);
-	if (!both_ways(f)) /* what came before the arm makes no event */
+	/* what came before the arm makes no event: packets, what is sent, the end of a device */
+	if (!both_ways(f) && pending(f) == left && !news(&f->side[0]) && !news(&f->side[1]))
 		sleep_until_work(f);
 }
 

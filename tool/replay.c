@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "pace.h"
 #include "tool.h"
 
 #include <capfile.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #define PACKET_SEGS 512u /* no ring takes more */
+#define SPIN_NS 60000u	 /* what a sleep may be late by */
+#define LONG_NS 10000000000u /* a wait that a user may wonder about */
 
 struct replay {
 	const char *device, *path;
@@ -26,8 +29,18 @@ struct replay {
 	bool wire;        /* what is sent goes to a wire, which knows packets' bytes only */
 	unsigned fcs_len; /* bytes that the wire adds itself */
 	uint64_t cut;     /* packets of which the file has not all bytes */
+	struct pace pace;
+	bool told; /* that a packet is due much later */
 	struct report report;
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 /* On a wire: not what it adds itself, and the file may have less than there was. */
 static void for_wire(struct replay *r, struct capfile_packet *p)
@@ -69,8 +82,8 @@ static int fill(struct replay *r, const struct capfile_packet *p, struct pp_net_
 	return ret ? ret : n;
 }
 
-/* Wait for the device, or a signal. */
-static void wait_device(struct replay *r)
+/* Wait for the device, or a signal; so long at most, unless that is NULL. */
+static void wait_device(struct replay *r, const struct timespec *most)
 {
 	struct pollfd fd[] = {
 		{ .fd = pp_net_event_fd(r->nic, 0), .events = POLLIN },
@@ -78,7 +91,7 @@ static void wait_device(struct replay *r)
 	};
 	uint64_t drop;
 
-	if (poll(fd, 2, -1) > 0 && fd[0].revents && read(fd[0].fd, &drop, sizeof drop) < 0)
+	if (ppoll(fd, 2, most, NULL) > 0 && fd[0].revents && read(fd[0].fd, &drop, sizeof drop) < 0)
 		return;
 }
 
@@ -103,16 +116,43 @@ static bool reap(struct replay *r, unsigned left)
 {
 	unsigned before = pp_net_reap(r->nic, 0);
 
-	while (before > left && !hopeless(r) && !counts(r).tx_refused) {
-		unsigned now;
-
-		pp_net_arm(r->nic, 0);
-		now = pp_net_reap(r->nic, 0); /* what came before the arm makes no event */
-		if (now == before)
-			wait_device(r);
+	while (before > left) {
+		pp_net_arm(r->nic, 0); /* what came before that makes no event */
+		if (hopeless(r) || counts(r).tx_refused)
+			break;
+		if (pp_net_reap(r->nic, 0) == before)
+			wait_device(r, NULL);
 		before = pp_net_reap(r->nic, 0);
 	}
 	return before <= left;
+}
+
+static void tell(struct replay *r, uint64_t wait)
+{
+	if (wait < LONG_NS || r->told)
+		return;
+	say("as the file has it, the next packet is due in %llu s; --topspeed doesn't wait",
+	    (unsigned long long)(wait / 1000000000u));
+	r->told = true;
+}
+
+/* Until it is the packet's time. What was sent comes back meanwhile. */
+static void wait_until(struct replay *r, uint64_t due)
+{
+	uint64_t now = now_ns();
+
+	if (due > now && r->pace.recorded)
+		tell(r, due - now);
+	for (; now < due && !hopeless(r); now = now_ns()) {
+		uint64_t left = due - now - SPIN_NS;
+		struct timespec t = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
+
+		if (due - now <= SPIN_NS)
+			continue;
+		pp_net_reap(r->nic, 0);
+		pp_net_arm(r->nic, 0);
+		wait_device(r, &t);
+	}
 }
 
 static int send_packet(struct replay *r, const struct capfile_packet *p)
@@ -156,6 +196,9 @@ static int play(struct replay *r)
 		if (ret != 1)
 			break;
 		for_wire(r, &p);
+		wait_until(r, pace_due(&r->pace, now_ns(), p.time_ns, p.len));
+		if (hopeless(r))
+			break;
 		status = send_packet(r, &p);
 	}
 	if (ret < 0 && !stop_asked()) {
@@ -178,17 +221,10 @@ static int play_all(struct replay *r)
 			say("%s", r->error);
 			return EXIT_ERROR;
 		}
+		pace_again(&r->pace);
 		status = play(r);
 	}
 	return status;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 static void settle(struct replay *r)
@@ -292,6 +328,13 @@ int replay_main(int argc, char **argv)
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },
+		{ "topspeed", 't', NULL, "as fast as the device takes them (soft: the default)",
+		  OPTION_FLAG, &r.pace.topspeed },
+		{ "recorded", 0, NULL, "as far apart as the file says (others: the default)", OPTION_FLAG,
+		  &r.pace.recorded },
+		{ "pps", 'p', "N", "so many packets a second", OPTION_COUNT, &r.pace.packets_a_second },
+		{ "rate", 0, "N", "so many bits of packets a second", OPTION_COUNT,
+		  &r.pace.bits_a_second },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &r.json },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &r.unwatched },
@@ -308,6 +351,8 @@ int replay_main(int argc, char **argv)
 		say("replay needs -d DEVICE and -r FILE; see pagepool replay --help");
 		return EXIT_USAGE;
 	}
+	if (!pace_sane(&r.pace))
+		return EXIT_USAGE;
 	r.stop_fd = stop_fd_open();
 	if (r.stop_fd < 0)
 		return EXIT_ERROR;
@@ -317,6 +362,10 @@ int replay_main(int argc, char **argv)
 	}
 	r.wire = strcmp(r.device, "soft") && strncmp(r.device, "soft:", 5);
 	wish.dlt = capfile_dlt(r.file);
+	if (!r.pace.packets_a_second && !r.pace.bits_a_second && !r.pace.recorded) {
+		r.pace.topspeed = r.pace.topspeed || !r.wire;
+		r.pace.recorded = !r.pace.topspeed;
+	}
 	if (r.wire) {
 		r.fcs_len = capfile_fcs_len(wish.dlt);
 		wish.dlt = CAPFILE_DLT(wish.dlt);

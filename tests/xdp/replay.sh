@@ -51,6 +51,12 @@ check "no carrier" replays 1 0 "100 packets were left out .*100 while the device
 check "... under a name of its own" eval '[ "$(value packets_no_carrier)" = 100 ]'
 ip -n "$ns"a link set left up
 
+file "$dir/in.pcap" 100 100@0.2 100@0.5
+check "as far apart as the file says" eval 'replays 0 3 "" && [ "$(value elapsed_ns)" -ge 500000000 ]'
+file "$dir/in.pcap" 100 100@100000000
+options=(--topspeed)
+check "... or not" replays 0 2 ""
+
 forwards() {
 	local before
 
