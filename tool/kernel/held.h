@@ -131,4 +131,15 @@ void walk_tree(struct walk *w, kaddr_t node, bool runs);
 void walk_address(struct walk *w, kaddr_t address);
 void walk_page(struct walk *w, kaddr_t page);
 
+typedef void walk_fn(struct walk *w, kaddr_t from);
+/* A tree, a chain, by the address of the pointer to its root's node, to its first packet. */
+void walk_tree_at(struct walk *w, kaddr_t root);
+void walk_chain_at(struct walk *w, kaddr_t place);
+/* A ring of pointers (ptr_ring), by its members; fn is called for each pointer in it. */
+struct ring {
+	kaddr_t at; /* of what has it */
+	enum member size, head, tail, queue;
+};
+void walk_ring(struct walk *w, const struct ring *r, walk_fn *fn);
+
 #endif

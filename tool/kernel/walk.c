@@ -214,3 +214,44 @@ void walk_tree(struct walk *w, kaddr_t node, bool runs)
 			stack[top++] = member_in(p, skb, M_skb_rb_right);
 	}
 }
+
+void walk_tree_at(struct walk *w, kaddr_t root)
+{
+	kaddr_t node = 0;
+
+	peek_read(w->held->scan->peek, root, &node, sizeof node);
+	walk_tree(w, node, false);
+}
+
+void walk_chain_at(struct walk *w, kaddr_t place)
+{
+	kaddr_t first = 0;
+
+	peek_read(w->held->scan->peek, place, &first, sizeof first);
+	walk_chain(w, first);
+}
+
+/* ---- rings ---------------------------------------------------------------------------------- */
+
+#define RING_MAX (1u << 20)
+#define RING_PIECE 512
+
+/* A ring of pointers (ptr_ring). What lies from tail to head was taken, and is cleared later. */
+void walk_ring(struct walk *w, const struct ring *r, walk_fn *fn)
+{
+	struct peek *p = w->held->scan->peek;
+	uint64_t size = member_at(p, r->at, r->size), head = member_at(p, r->at, r->head);
+	uint64_t tail = member_at(p, r->at, r->tail);
+	kaddr_t queue = member_at(p, r->at, r->queue), piece[RING_PIECE];
+
+	for (uint64_t i = 0; queue >> 63 && i < size && i < RING_MAX; i += RING_PIECE) {
+		uint64_t n = size - i < RING_PIECE ? size - i : RING_PIECE;
+
+		if (!peek_read(p, queue + 8 * i, piece, n * 8))
+			break;
+		for (uint64_t j = 0; j < n; j++)
+			if (piece[j] && (i + j < tail || i + j >= head))
+				fn(w, piece[j]);
+	}
+	w->stale |= member_at(p, r->at, r->head) != head;
+}
