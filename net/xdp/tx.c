@@ -81,15 +81,18 @@ static uint64_t *unfit(struct xdp_lane *l, const struct pp_net_seg *seg, unsigne
 	struct pp_net_stats *stats = &l->queue.stats;
 	uint64_t offset = pp_page_iova(seg->page) - l->umem->iova;
 	uint32_t most = __atomic_load_n(&l->x->link.mtu, __ATOMIC_RELAXED) + HEADER;
+	uint64_t len = 0;
 
+	for (unsigned i = 0; i < n; i++)
+		len += seg[i].len;
+	if (len > most && len > most + tags(seg))
+		return &stats->tx_too_long;
 	/* a packet goes out in one frame of the UMEM */
 	if (n != 1 || offset >= l->umem->len || seg->offset >= xdp_frame_size(l->x) ||
 	    seg->len > xdp_frame_size(l->x) - seg->offset)
 		return &stats->tx_malformed;
 	if (seg->len < HEADER)
 		return &stats->tx_too_short;
-	if (seg->len > most && seg->len > most + tags(seg))
-		return &stats->tx_too_long;
 	if (!__atomic_load_n(&l->x->link.carrier, __ATOMIC_RELAXED))
 		return &stats->tx_no_carrier;
 	return NULL;
