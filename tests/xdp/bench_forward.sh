@@ -12,6 +12,9 @@ plain=$3
 
 make_left
 make_right
+# the plain forwarder sends sums on as they are: those of its neighbours are to be finished
+ip netns exec "$ns"a ethtool -K left tx off >/dev/null
+ip netns exec "$ns"b ethtool -K right tx off >/dev/null
 ip netns exec "$ns"b iperf3 -s >/dev/null 2>&1 &
 answers() { in_a ping -q -c 1 -W 0.2 10.77.0.2 >/dev/null; }
 measure() { # HOW: prints megabits a second, and pings a second
