@@ -718,7 +718,8 @@ static enum home_class chunk_class(const struct chunk *chunk)
 		return HOME_BUSY;
 	if (all_home(chunk))
 		return HOME_ALL;
-	return HOME_FEW + chunk->n_free * (HOME_ALL - HOME_FEW) / chunk->n;
+	/* more than one page: n is 1 << order */
+	return HOME_FEW + (chunk->n_free * (HOME_ALL - HOME_FEW) >> chunk->order);
 }
 
 /* File a chunk under what it has home now. */
@@ -791,19 +792,33 @@ static void chunk_end(struct chunk_pool *cp, struct chunk *chunk)
 	kfree(chunk);
 }
 
-/* Look at a chunk's busy pages: which are free now? */
+/* Which of the pages at first that bits names are free now? */
+static unsigned long pages_settle(struct page *first, unsigned long bits)
+{
+	unsigned long left, free = 0;
+
+	for (left = bits; left; left &= left - 1) {
+		struct page *page = first + __ffs(left);
+
+		if (!page_free(page))
+			continue;
+		clear_page_pfmemalloc(page); /* pp_magic: what others left there */
+		free |= left & -left;
+	}
+	return free;
+}
+
+/* Look at a chunk's busy pages. */
 static void chunk_settle(struct chunk_pool *cp, struct chunk *chunk)
 {
-	unsigned long *busy = busy_bits(chunk);
-	unsigned int bit, found = 0;
+	unsigned long free, *busy = busy_bits(chunk);
+	unsigned int i, found = 0;
 
-	for_each_set_bit(bit, busy, chunk->n) {
-		if (!page_free(chunk->first + bit))
-			continue;
-		clear_page_pfmemalloc(chunk->first + bit); /* pp_magic: what others left there */
-		__clear_bit(bit, busy);
-		__set_bit(bit, chunk->bits);
-		found++;
+	for (i = 0; i < BITS_TO_LONGS(chunk->n); i++) {
+		free = pages_settle(chunk->first + i * BITS_PER_LONG, busy[i]);
+		busy[i] &= ~free;
+		chunk->bits[i] |= free;
+		found += hweight_long(free);
 	}
 	chunk->n_busy -= found;
 	chunk_count_free(cp, chunk, found);
@@ -869,31 +884,38 @@ static unsigned long pool_trim(struct chunk_pool *cp, unsigned long pages, int k
 
 /* ---- giving out what is home, and growing ------------------------------------------------ */
 
+/* A page that was home and free goes out, if it is free still. */
+static bool chunk_take_page(struct chunk *chunk, unsigned int bit, netmem_ref *to)
+{
+	struct page *page = chunk->first + bit;
+
+	if (unlikely(!page_free(page))) {
+		__set_bit(bit, busy_bits(chunk));
+		chunk->n_busy++;
+		return false;
+	}
+	page_pool_set_dma_addr(page, chunk->dma + ((dma_addr_t)bit << PAGE_SHIFT));
+	if (BY_INDEX)
+		netmem_set_dma_index(page_to_netmem(page), chunk->id);
+	*to = page_to_netmem(page);
+	return true;
+}
+
 /* Take up to max of a chunk's free pages. */
 static unsigned int chunk_take(struct chunk_pool *cp, struct chunk *chunk, netmem_ref *to,
 			       unsigned int max)
 {
-	unsigned int bit, looked = 0, n = 0;
+	unsigned int i, looked = 0, n = 0;
+	unsigned long left;
 
 	lockdep_assert_held(&cp->lock);
 
-	for_each_set_bit(bit, chunk->bits, chunk->n) {
-		struct page *page = chunk->first + bit;
-
-		if (n == max)
-			break;
-		looked++;
-		__clear_bit(bit, chunk->bits);
-		if (unlikely(!page_free(page))) { /* no longer */
-			__set_bit(bit, busy_bits(chunk));
-			chunk->n_busy++;
-			continue;
+	for (i = 0; i < BITS_TO_LONGS(chunk->n) && n < max; i++) {
+		for (left = chunk->bits[i]; left && n < max; left &= left - 1) {
+			n += chunk_take_page(chunk, i * BITS_PER_LONG + __ffs(left), to + n);
+			looked++;
 		}
-
-		page_pool_set_dma_addr(page, chunk->dma + ((dma_addr_t)bit << PAGE_SHIFT));
-		if (BY_INDEX)
-			netmem_set_dma_index(page_to_netmem(page), chunk->id);
-		to[n++] = page_to_netmem(page);
+		chunk->bits[i] = left;
 	}
 	chunk_count_free(cp, chunk, -looked);
 	chunk_file(cp, chunk);
@@ -1230,7 +1252,7 @@ static void chunk_bring_home(struct chunk_pool *cp, struct chunk *chunk, struct 
 static bool pool_bring_home(struct chunk_pool *cp, struct page *page)
 {
 	struct chunk *chunk = chunk_of(&cp->pub, page);
-	bool softirq, whole, unmapped, idle, end = false;
+	bool softirq, whole, unmapped, idle = false, end = false;
 
 	if (WARN_ONCE(!chunk, "page_pool: page %p is released and was not out\n", page))
 		return false;
@@ -1244,15 +1266,18 @@ static bool pool_bring_home(struct chunk_pool *cp, struct page *page)
 	chunk_bring_home(cp, chunk, page);
 	unmapped = chunk->state == CHUNK_UNMAPPED;
 	whole = all_home(chunk);
-	if (whole && unmapped) {
-		chunk_unregister(&cp->pub, chunk);
-	} else if (whole && chunk->state == CHUNK_MAPPED && !chunk_keep(cp, chunk)) {
-		end = true;
-		chunk_leave_whole(cp, chunk);
+	if (unlikely(whole)) {
+		end = chunk->state == CHUNK_MAPPED && !chunk_keep(cp, chunk);
+		if (unmapped)
+			chunk_unregister(&cp->pub, chunk);
+		else if (end)
+			chunk_leave_whole(cp, chunk);
+		else
+			chunk_file(cp, chunk);
+		idle = chunk->class == HOME_ALL;
 	} else {
 		chunk_file(cp, chunk);
 	}
-	idle = chunk->class == HOME_ALL;
 	bh_safe_unlock(&cp->lock, softirq);
 
 	if (unmapped)

@@ -29,7 +29,7 @@ MODULE_PARM_DESC(bounce_large, "let a mapping of more than a page look as if it 
 
 static DEFINE_XARRAY_FLAGS(bounced, XA_FLAGS_LOCK_BH); /* by page frame of the DMA address */
 
-static dma_addr_t judge_map(struct device *dev, struct page *page, size_t offset, size_t size,
+static __maybe_unused dma_addr_t judge_map(struct device *dev, struct page *page, size_t offset, size_t size,
 			    enum dma_data_direction dir, unsigned long attrs)
 {
 	dma_addr_t dma = dma_map_page_attrs(dev, page, offset, size, dir, attrs);
@@ -46,7 +46,7 @@ static dma_addr_t judge_map(struct device *dev, struct page *page, size_t offset
 	return dma;
 }
 
-static void judge_unmap(struct device *dev, dma_addr_t dma, size_t size,
+static __maybe_unused void judge_unmap(struct device *dev, dma_addr_t dma, size_t size,
 			enum dma_data_direction dir, unsigned long attrs)
 {
 	dma_unmap_page_attrs(dev, dma, size, dir, attrs);
@@ -68,7 +68,7 @@ static __maybe_unused bool judge_need_sync(struct device *dev, dma_addr_t dma)
 	return xa_load(&bounced, dma >> PAGE_SHIFT) || dma_need_sync(dev, dma);
 }
 
-static void *judge_kzalloc_node(size_t size, gfp_t gfp, int nid)
+static __maybe_unused void *judge_kzalloc_node(size_t size, gfp_t gfp, int nid)
 {
 	void *at = kzalloc_node(size, gfp, nid);
 
@@ -77,13 +77,14 @@ static void *judge_kzalloc_node(size_t size, gfp_t gfp, int nid)
 	return at;
 }
 
-static void judge_kfree(const void *at)
+static __maybe_unused void judge_kfree(const void *at)
 {
 	if (at)
 		atomic_long_dec(&judge.records);
 	kfree(at);
 }
 
+#ifndef NO_JUDGE
 #undef dma_map_page_attrs
 #define dma_map_page_attrs judge_map
 #undef dma_unmap_page_attrs
@@ -93,6 +94,7 @@ static void judge_kfree(const void *at)
 #undef kzalloc_node
 #define kzalloc_node judge_kzalloc_node
 #define kfree judge_kfree
+#endif
 
 /* netlink knows the kernel's own pools only */
 DEFINE_MUTEX(page_pools_lock);
