@@ -25,19 +25,6 @@
 #define LOWER_UP (1u << 16) /* IFF_LOWER_UP: there is a carrier; not in net/if.h */
 #define ANSWER 32768u       /* bytes of an answer of the kernel's, at most */
 
-static int fail(char *error, int ret, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int fail(char *error, int ret, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, XDP_ERROR, format, args);
-	va_end(args);
-	return ret;
-}
-
 /* ---- what rtnetlink tells --------------------------------------------------------------------- */
 
 /* Ask: the answer's header, or NULL and *ret why not. The lock is held. */
@@ -190,12 +177,12 @@ static int open_sockets(struct xdp_link *l, char *error)
 
 	l->events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (l->events < 0 || bind(l->events, (struct sockaddr *)&addr, sizeof addr))
-		return fail(error, -errno, "can't watch for changes of %s: %s", l->name,
+		return xdp_fail(error, -errno, "can't watch for changes of %s: %s", l->name,
 			    strerror(errno));
 	l->query = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	l->ask = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (l->query < 0 || l->ask < 0)
-		return fail(error, -errno, "can't open a socket: %s", strerror(errno));
+		return xdp_fail(error, -errno, "can't open a socket: %s", strerror(errno));
 	l->features.query = l->query;
 	return 0;
 }
@@ -207,20 +194,22 @@ static int look_first(struct xdp_link *l, char *error)
 
 	l->index = if_nametoindex(l->name);
 	if (!l->index)
-		return fail(error, -ENODEV, "there is no interface %s in this network namespace: "
+		return xdp_fail(error, -ENODEV,
+				"there is no interface %s in this network namespace: "
 			    "see ip link", l->name);
 	ret = ask_facts(l, &f);
 	if (ret)
-		return fail(error, ret, "can't ask what %s is: %s", l->name, strerror(-ret));
+		return xdp_fail(error, ret, "can't ask what %s is: %s", l->name, strerror(-ret));
 	strcpy(l->name, f.name); /* it may have been given by another name of its */
 	l->mtu = f.mtu;
 	l->carrier = f.flags & LOWER_UP;
 	l->n_queues = count_queues(l);
 	ask_driver(l);
 	if (f.type != ARPHRD_ETHER && f.type != ARPHRD_LOOPBACK)
-		return fail(error, -EOPNOTSUPP, "%s has no Ethernet frames", l->name);
+		return xdp_fail(error, -EOPNOTSUPP, "%s has no Ethernet frames", l->name);
 	if (!(f.flags & IFF_UP))
-		return fail(error, -ENETDOWN, "%s is down: ip link set %s up", l->name, l->name);
+		return xdp_fail(error, -ENETDOWN,
+				"%s is down: ip link set %s up", l->name, l->name);
 	return 0;
 }
 
@@ -234,9 +223,11 @@ int xdp_link_promiscuous(struct xdp_link *l, char *error)
 	    !setsockopt(l->promiscuous, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof m))
 		return 0;
 	if (errno == EPERM)
-		return fail(error, -EPERM, "promiscuous mode of %s, and AF_XDP sockets, need the right "
+		return xdp_fail(error, -EPERM,
+				"promiscuous mode of %s, and AF_XDP sockets, need the right "
 			    "CAP_NET_RAW: run this as root", l->name);
-	return fail(error, -errno, "can't have %s receive what is for other addresses: %s", l->name,
+	return xdp_fail(error, -errno,
+			"can't have %s receive what is for other addresses: %s", l->name,
 		    strerror(errno));
 }
 
@@ -411,13 +402,15 @@ static int attach(struct xdp_link *l, bool generic, char *error)
 	switch (ret) {
 	case -EBUSY:
 	case -EEXIST:
-		return fail(error, ret, "another XDP program is on %s: end the program that put "
+		return xdp_fail(error, ret,
+				"another XDP program is on %s: end the program that put "
 			    "it there, or take it off (ip link set %s xdp off)", l->name, l->name);
 	case -EPERM:
-		return fail(error, ret, "an XDP program on %s needs the right CAP_NET_ADMIN: run "
+		return xdp_fail(error, ret,
+				"an XDP program on %s needs the right CAP_NET_ADMIN: run "
 			    "this as root", l->name);
 	default:
-		return fail(error, ret, "can't attach an XDP program to %s: %s", l->name,
+		return xdp_fail(error, ret, "can't attach an XDP program to %s: %s", l->name,
 			    strerror(-ret));
 	}
 }
@@ -441,7 +434,7 @@ int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, char *
 	*l = (struct xdp_link){ .program = { .fd = -1, .sockets = -1, .counts = -1 }, .link = -1,
 				.query = -1, .events = -1, .ask = -1, .promiscuous = -1 };
 	if (strlen(name) >= sizeof l->name)
-		return fail(error, -EINVAL, "no interface has a name as long as %s", name);
+		return xdp_fail(error, -EINVAL, "no interface has a name as long as %s", name);
 	strcpy(l->name, name);
 	pthread_mutex_init(&l->lock, NULL);
 	ret = open_sockets(l, error); /* first: what changes from now on is seen */

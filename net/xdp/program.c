@@ -19,7 +19,6 @@
 #include <bpf/btf.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,19 +33,6 @@
 #define HELPER_TAI 208             /* bpf_ktime_get_tai_ns, Linux 6.1 */
 #define CSUM_PARTIAL 3             /* CHECKSUM_PARTIAL of the kernel */
 #define MMAPABLE (1u << 10)        /* BPF_F_MMAPABLE */
-
-static int fail(char *error, int ret, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int fail(char *error, int ret, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(error, XDP_ERROR, format, args);
-	va_end(args);
-	return ret;
-}
 
 /* ---- where the kernel has what ------------------------------------------------------------- */
 
@@ -126,7 +112,8 @@ static void look_at_kernel(void)
 
 static bool knows_sums(void)
 {
-	return kernel.context > 0 && kernel.cast > 0 && kernel.pointer > 0 && kernel.skb.known && kernel.head.known && kernel.data.known &&
+	return kernel.context > 0 && kernel.cast > 0 && kernel.pointer > 0 && kernel.skb.known &&
+	       kernel.head.known && kernel.data.known &&
 	       kernel.csum_start.known && kernel.csum_offset.known && kernel.ip_summed.known &&
 	       kernel.ip_summed.mask;
 }
@@ -364,9 +351,10 @@ int xdp_program_open(struct xdp_program *p, unsigned queues, char *error)
 	if (p->wordless)
 		return 0;
 	if (errno == EPERM)
-		return fail(error, -EPERM, "an XDP program needs the rights CAP_NET_ADMIN and "
+		return xdp_fail(error, -EPERM, "an XDP program needs the rights CAP_NET_ADMIN and "
 			    "CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
-	return fail(error, -errno, "can't make the maps of an XDP program: %s", strerror(errno));
+	return xdp_fail(error, -errno,
+			"can't make the maps of an XDP program: %s", strerror(errno));
 }
 
 static void assemble(struct code *c, const struct xdp_program *p, const struct xdp_program_wish *w)
@@ -407,9 +395,9 @@ int xdp_program_load(struct xdp_program *p, const struct xdp_program_wish *w, ch
 	if (asks)
 		return -EOPNOTSUPP; /* whatever it minds: a simpler one may do */
 	if (errno == EPERM)
-		return fail(error, -EPERM, "an XDP program needs the rights CAP_NET_ADMIN and "
+		return xdp_fail(error, -EPERM, "an XDP program needs the rights CAP_NET_ADMIN and "
 			    "CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
-	return fail(error, -errno, "can't load an XDP program: %s%s%s", strerror(errno),
+	return xdp_fail(error, -errno, "can't load an XDP program: %s%s%s", strerror(errno),
 		    *log ? ": " : "", log);
 }
 

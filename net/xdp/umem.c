@@ -49,15 +49,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int fail(struct xdp_umem *u, int ret, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static int fail(struct xdp_umem *u, int ret, const char *format, ...)
+int xdp_fail(char *error, int ret, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(u->error, sizeof u->error, format, args);
+	vsnprintf(error, XDP_ERROR, format, args);
 	va_end(args);
 	return ret;
 }
@@ -127,19 +124,23 @@ static int say_why(struct xdp_umem *u, unsigned queue, int ret)
 {
 	switch (ret) {
 	case -EBUSY:
-		return fail(u, ret, "queue %u of %s is taken by another AF_XDP socket: end the "
+		return xdp_fail(u->error, ret,
+				"queue %u of %s is taken by another AF_XDP socket: end the "
 			    "program that has it, or take another queue", queue, u->ifname);
 	case -EPERM:
-		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+		return xdp_fail(u->error, ret,
+				"AF_XDP sockets need the right CAP_NET_RAW: run this as root");
 	case -EOPNOTSUPP:
-		return fail(u, ret, "the driver of %s has no zero-copy mode: leave out "
+		return xdp_fail(u->error, ret, "the driver of %s has no zero-copy mode: leave out "
 			    "mode=zerocopy", u->ifname);
 	case -ENODEV:
 	case -ENETDOWN:
-		return fail(u, ret, "%s has gone or is down: ip link set %s up", u->ifname,
+		return xdp_fail(u->error, ret,
+				"%s has gone or is down: ip link set %s up", u->ifname,
 			    u->ifname);
 	default:
-		return fail(u, ret, "can't open an AF_XDP socket on queue %u of %s: %s", queue,
+		return xdp_fail(u->error, ret,
+				"can't open an AF_XDP socket on queue %u of %s: %s", queue,
 			    u->ifname, strerror(-ret));
 	}
 }
@@ -223,17 +224,19 @@ static int register_area(struct xdp_umem *u, void *addr, size_t len)
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	switch (ret) {
 	case -EPERM:
-		return fail(u, ret, "AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+		return xdp_fail(u->error, ret,
+				"AF_XDP sockets need the right CAP_NET_RAW: run this as root");
 	case -ENOBUFS:
-		return fail(u, -ENOMEM, "%zu KiB of pages must be locked in memory, and the limit "
+		return xdp_fail(u->error, -ENOMEM,
+				"%zu KiB of pages must be locked in memory, and the limit "
 			    "is %llu KiB: raise it (ulimit -l)%s have the right CAP_IPC_LOCK%s",
 			    len >> 10, (unsigned long long)limit.rlim_cur >> 10,
 			    u->params.send_only ? ", or" : ",",
 			    u->params.send_only ? "" : ", or limit the pool (capture --max-pages)");
 	case -EAFNOSUPPORT:
-		return fail(u, ret, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)");
+		return xdp_fail(u->error, ret, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)");
 	default:
-		return fail(u, ret, "can't register %zu bytes for AF_XDP on %s: %s", len,
+		return xdp_fail(u->error, ret, "can't register %zu bytes for AF_XDP on %s: %s", len,
 			    u->ifname, strerror(-ret));
 	}
 }
@@ -247,7 +250,8 @@ static int umem_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 	(void)page_size;
 	(void)prot; /* the kernel both reads and writes a UMEM */
 	if (u->len)
-		return fail(u, -ENOSPC, "AF_XDP takes one area of memory for an interface: the "
+		return xdp_fail(u->error, -ENOSPC,
+				"AF_XDP takes one area of memory for an interface: the "
 			    "pool can't grow beyond it");
 	ret = register_area(u, addr, len);
 	if (ret)

@@ -24,6 +24,9 @@
 #define XDP_ERROR 500 /* bytes of a sentence; fewer than PP_NET_ERROR */
 #define XDP_QUEUES 64u
 
+/* Put a sentence into error (XDP_ERROR bytes). Returns ret. */
+int xdp_fail(char *error, int ret, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* A socket on one queue of the interface. */
 struct xdp_queue {
 	struct xsk_socket *socket; /* NULL: closed */
