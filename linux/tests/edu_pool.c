@@ -263,20 +263,28 @@ static int do_nid(unsigned int nid)
 	return 0;
 }
 
+/* A page that the pool has again, though somebody else, the caller, still references it. */
+static int shared_page(struct page **out)
+{
+	if (!bound)
+		return -ENODEV;
+	*out = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
+	if (!*out)
+		return -ENOMEM;
+	get_page(*out);
+	page_pool_put_full_page(bound->pool, *out, false);
+	return 0;
+}
+
 static int do_poison(void)
 {
 #ifdef CONFIG_MEMORY_FAILURE
 	struct page *page;
 	unsigned int i;
-	int status;
+	int status = shared_page(&page);
 
-	if (!bound)
-		return -ENODEV;
-	page = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
-	if (!page)
-		return -ENOMEM;
-	get_page(page);
-	page_pool_put_full_page(bound->pool, page, false);
+	if (status)
+		return status;
 	SetPageHWPoison(page);
 	put_page(page); /* who had it is killed */
 	status = do_hold(2000);
@@ -294,15 +302,10 @@ static int do_share(unsigned int n)
 {
 	struct page *page;
 	unsigned int i;
-	int status;
+	int status = shared_page(&page);
 
-	if (!bound)
-		return -ENODEV;
-	page = page_pool_alloc_pages(bound->pool, GFP_KERNEL);
-	if (!page)
-		return -ENOMEM;
-	get_page(page);
-	page_pool_put_full_page(bound->pool, page, false);
+	if (status)
+		return status;
 	status = do_hold(n);
 	for (i = 0; i < count; i++)
 		wrong += held[i].page == page;
