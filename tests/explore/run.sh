@@ -98,7 +98,7 @@ breaks count_without_reference zombie 'destroyed while it is held' \
 	$chunk '/^static bool count_home/,/^}/s/pool_ref(hold);/;/
 		/^static void chunk_account/,/^}/s/pool_unref(pool);/;/'
 breaks put_waits home 'must not wait|deadlock' \
-	$chunk '/^static void kick/,/^}/s/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
+	$chunk '/^static bool lock_to_kick/,/^}/s/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
 breaks unmap_without_flush get-unbind 'device can' $span '/^void pool_unmap_all/,/^}/s/domain_flush.*;//'
 breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' $trim '/^static void trim(/,/^}/s/domain_retire(.*/chunk_invalidated(\&c->pending);/'
 breaks slot_free_too_soon regrow 'device can use already' $chunk '/^void chunk_remove/,/^}/s/unlist(c);/& c->span->dead |= 1ull << c->slot; if (c->span->live != 1ull << c->slot) list_add(\&c->span->hole, \&pool->holes);/'
