@@ -129,9 +129,10 @@ exited() {
 	fi
 }
 
-# in_background ARGUMENT...: as run, but leaves it running as $child. See `finish`.
+# in_background ARGUMENT...: as run, but leaves it running as $child. See `finish`. Who runs the tests
+# under nohup has SIGHUP ignored, and what is ignored stays so.
 in_background() {
-	"$tool" "$@" >"$dir/out" 2>"$dir/err" </dev/null &
+	env --default-signal=HUP "$tool" "$@" >"$dir/out" 2>"$dir/err" </dev/null &
 	child=$!
 }
 
