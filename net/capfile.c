@@ -187,7 +187,8 @@ static void keep(struct capfile *f, const struct capfile_packet *p)
 		keep_nothing(f);
 		return;
 	}
-	memcpy(f->bytes + f->used, p->bytes, p->len);
+	if (p->len) /* else there may be no bytes at all yet */
+		memcpy(f->bytes + f->used, p->bytes, p->len);
 	f->packet[f->n_kept++] = (struct kept){ *p, f->used };
 	f->used += p->len;
 }
