@@ -91,7 +91,7 @@ static int new_chunks(struct pp_pool *pool, struct pp_chunk **chunk, unsigned n)
 	return 0;
 }
 
-/* Chunks into slots that are dead. -EAGAIN: one more binding has begun to end. */
+/* Chunks into slots that are dead. POOL_AGAIN: one more binding has begun to end. */
 static int fill_slots(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n,
 		      struct reach *reach)
 {
@@ -174,7 +174,7 @@ static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
 	return *out ? 0 : new_span(pool, out, reach);
 }
 
-/* -EAGAIN: it is worth another try. */
+/* POOL_AGAIN: it is worth another try. */
 static int try_to_grow(struct pp_pool *pool, uint32_t n)
 {
 	struct reach reach;
@@ -187,7 +187,7 @@ static int try_to_grow(struct pp_pool *pool, uint32_t n)
 	ret = find_slots(pool, &span, n, &reach);
 	if (ret == -ENOSPC && pool->n_retiring) {
 		complete_trimming(pool); /* then there are dead slots */
-		return -EAGAIN;
+		return POOL_AGAIN;
 	}
 	if (ret)
 		return ret;
@@ -204,7 +204,7 @@ static int grow_by(struct pp_pool *pool, uint32_t n)
 
 	do
 		ret = try_to_grow(pool, n);
-	while (ret == -EAGAIN);
+	while (ret == POOL_AGAIN);
 	return ret;
 }
 

@@ -404,6 +404,8 @@ uint64_t pool_idle_limit(const struct pp_pool *pool);
 /* span.c: lock held */
 /* Cut the lowest run of ones off bits: n of them from lo up. False: there is none. */
 bool next_run(uint64_t *bits, unsigned *lo, unsigned *n);
+/* No errno, of which a back end may return any: it is worth another try. */
+#define POOL_AGAIN 1
 /*
  * A new span, nothing of it in use, in those octaves of IOVA space: with `slots` slots, or fewer;
  * or with hugetlb memory for up to so many chunks. 0; -ENOSPC: no IOVA; -ENOMEM.
@@ -419,7 +421,7 @@ unsigned span_hole(const struct span *span, unsigned *lo, unsigned most);
 int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n);
 /*
  * the mapping, for all that the pool is attached to but those that are ending, to which it adds who
- * has begun to (-EAGAIN: and has the span mapped; -ENODEV: there is nobody else), or
+ * has begun to (POOL_AGAIN: and has the span mapped; -ENODEV: there is nobody else), or
  */
 int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n, unsigned *ending);
 /* no mapping: what there was before goes back; */

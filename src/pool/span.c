@@ -382,7 +382,7 @@ int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned 
 			continue;
 		if (binding_enter(&b, pool->at[at].name, true)) {
 			*ending |= 1u << at;
-			ret = span->map[at] ? -EAGAIN : 0;
+			ret = span->map[at] ? POOL_AGAIN : 0;
 			continue;
 		}
 		ret = span_map(pool, span, at, b, slots);

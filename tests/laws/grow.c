@@ -727,11 +727,32 @@ static void growth_for_those_that_stay(void)
 	check_nothing_left("at the end");
 }
 
+/* Its errno is the get's, and no word between the parts of the library. */
+static void a_get_with_a_back_end_that_says_again(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct pp_page *page;
+	struct spy spy;
+
+	spy_device_init(&d, &spy, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	spy.map_error = -EAGAIN;
+	spy.map_errors = 1000; /* or the get would never end */
+	check_eq(pp_page_get(&page, pool), -EAGAIN, "a map that says -EAGAIN fails the get");
+	check(spy.maps <= 2, "which is tried no more than others (%u maps)", spy.maps);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(a_get_is_no_cancellation_point);
 	run(a_get_without_iova);
 	run(a_get_with_a_full_iommu);
+	run(a_get_with_a_back_end_that_says_again);
 	run(slots_are_filled_again_either_way);
 	run(a_get_completes_what_is_pending);
 	run(fresh_chunks_are_idle);

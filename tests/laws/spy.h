@@ -13,7 +13,8 @@ struct spy {
 	struct pp_iommu iommu; /* what the library has; first */
 	struct pp_iommu *soft; /* what the device has */
 	unsigned maps, unmaps, invalidations, blocks, syncs;
-	int map_error; /* what map returns instead; 0: what the IOMMU does */
+	int map_error;       /* what map returns instead; 0: what the IOMMU does */
+	unsigned map_errors; /* until it has been called so often; 0: always */
 };
 
 static inline struct spy *spy_of(struct pp_iommu *iommu)
@@ -43,7 +44,7 @@ static inline int spy_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, si
 	struct spy *s = spy_of(iommu);
 
 	spy_count(s->maps);
-	if (s->map_error)
+	if (s->map_error && (!s->map_errors || s->maps < s->map_errors))
 		return s->map_error;
 	return s->soft->ops->map(s->soft, iova, addr, len, page_size, prot);
 }
