@@ -1,8 +1,8 @@
 /*
  * calls.c - the stateful fuzzer: reads an input as a list of calls, has each made by one of
- * two real threads, and compares pagepool with the reference after every one.
+ * several real threads, and compares pagepool with the reference after every one.
  *
- * Only one thread runs at a time: the other has handed over and waits, so that an input
+ * Only one thread runs at a time: the others have handed over and wait, so that an input
  * does the same each time. What threads do to each other at the same moment is for
  * tests/stress and tests/model.
  *
@@ -11,8 +11,6 @@
 #include "calls.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <unistd.h>
 
 #include "env/env.h"
@@ -65,6 +63,7 @@ static void report(void *ctx, const char *text)
 
 static unsigned fault_at; /* counts down; 0: none */
 static bool fault_done;
+int fault_said;
 
 static bool decide(void *ctx, const char *what)
 {
@@ -83,71 +82,21 @@ void faults_begin(void)
 	uint8_t b = input_byte(&in);
 
 	fault_done = false;
+	fault_said = 0;
 	fault_at = b >= 0xE0 ? b - 0xDFu : 0;
+	backend_fail(b >= 0xB0 && b < 0xE0 ? 1 + b % 3 : 0, b / 3, b & 1);
 }
 
 bool faults_end(void)
 {
-	bool done = fault_done;
+	bool broken, done = fault_done;
 
 	fault_at = 0;
 	fault_done = false;
-	return done;
-}
-
-/* ---- the second thread -------------------------------------------------------------------------
- */
-
-static struct {
-	pthread_t id;
-	bool started, busy, stop;
-	sem_t call, done;
-} second;
-
-static void one_call(void);
-
-static void wait_for(sem_t *sem)
-{
-	while (sem_wait(sem)) /* libFuzzer's clock rings */
-		;
-}
-
-static void *second_main(void *arg)
-{
-	thread = 1;
-	(void)arg;
-	for (;;) {
-		wait_for(&second.call);
-		if (second.stop)
-			return NULL;
-		one_call();
-		sem_post(&second.done);
-	}
-}
-
-static void by_second(void)
-{
-	if (!second.started) {
-		sem_init(&second.call, 0, 0);
-		sem_init(&second.done, 0, 0);
-		second.stop = false;
-		must(!pthread_create(&second.id, NULL, second_main, NULL), "no thread");
-		second.started = true;
-	}
-	second.busy = true;
-	sem_post(&second.call);
-	wait_for(&second.done);
-	second.busy = false;
-}
-
-static void second_end(void)
-{
-	if (!second.started)
-		return;
-	second.stop = true;
-	sem_post(&second.call);
-	pthread_join(second.id, NULL);
-	second.started = false;
+	fault_said = backend_failed(&broken);
+	if (broken && (ref.debug & PP_DEBUG_DMA) && report_expected == REPORT_NONE)
+		report_expected = REPORT_SOME;
+	return done || fault_said;
 }
 
 /* ---- choosing
@@ -295,7 +244,7 @@ static void compare(void)
 /* ---- the list of calls
  * ------------------------------------------------------------------------------------ */
 
-static void one_call(void)
+void one_call(void)
 {
 	unsigned which = input_byte(&in);
 
@@ -303,8 +252,10 @@ static void one_call(void)
 		call_device(which % CALLS_DEVICE);
 	else if (which < 140)
 		call_dma(which % CALLS_DMA);
-	else if (which < 248)
+	else if (which < 240)
 		call_pool(which % CALLS_POOL);
+	else if (which < 248)
+		call_crowd(which % 4);
 	else
 		call_other(which % 4);
 }
@@ -316,14 +267,12 @@ static void step(void)
 	n_calls++;
 	depth++;
 	report_expected = depth > 1 ? REPORT_MAYBE : REPORT_NONE;
-	if (thread == 0 && !second.busy && input_byte(&in) & 1)
-		by_second();
-	else
+	if (thread || !(input_byte(&in) & 1) || !crowd_do(1, one_call))
 		one_call();
 	depth--;
 	recalls_compare();
 	compare();
-	if (ref.debug && depth == 0 && report_expected != REPORT_MAYBE)
+	if (ref.debug && depth == 0 && report_expected != REPORT_MAYBE && !ref.unsynced)
 		must((pp_debug_reports() != reports) == (report_expected == REPORT_SOME),
 		     "the checker reported %llu times",
 		     (unsigned long long)(pp_debug_reports() - reports));
@@ -337,6 +286,7 @@ void calls_nested(void)
 	char outer[sizeof last];
 
 	fault_at = 0;
+	backend_fail(0, 0, false);
 	memcpy(outer, last, sizeof last);
 	while (n--)
 		step();
@@ -366,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	devices_end();
 	pools_end();
 	quiet_callbacks = false;
-	second_end();
+	crowd_end();
 	pp_totals(&t, sizeof t);
 	must(!t.pools && !t.chunk_bytes && !t.iova_bytes,
 	     "left: %llu pools, %llu bytes, %llu of IOVA", (unsigned long long)t.pools,

@@ -3,7 +3,8 @@
  * made on pagepool and on the reference, and then all that can be seen is compared.
  *
  * The files: calls.c reads the list and compares; calls_device.c, calls_dma.c and
- * calls_pool.c each know the calls of one public header.
+ * calls_pool.c each know the calls of one public header; crowd.c has the threads that make
+ * them, backend.c the back end that is none of the library's.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend.h"
 #include "input.h"
 #include "reference.h"
 
@@ -24,7 +26,8 @@ extern struct input in;
 /* What the reference's records stand for. */
 struct real {
 	struct pp_device *device[DEVICES];
-	struct pp_iommu *iommu[DEVICES];
+	struct pp_iommu *iommu[DEVICES]; /* the software IOMMU, through which a device does its DMA */
+	struct pp_iommu *own[DEVICES];   /* backend.h's, which has it then; or NULL */
 	struct pp_driver driver[DRIVERS];
 	struct pp_pool *pool[POOLS];
 	uint64_t device_id[DEVICES], pool_id[POOLS];
@@ -32,8 +35,18 @@ struct real {
 };
 extern struct real real;
 
-/* The thread of control that is calling: 0 or 1. */
+/* The thread of control that is calling: 0, or one of the crowd's. */
 extern __thread int thread;
+/*
+ * The crowd: real threads, numbered from 1 on, more than a pool has lanes. They make calls by
+ * turns, so that an input does the same each time.
+ */
+#define CROWD 70
+/* Have one of them do it, while the calling one waits. False: it is in a call itself. */
+bool crowd_do(int number, void (*what)(void));
+/* Some of them, from a first one on, come to their end; those in a call don't. */
+void crowd_leave(int first, int n);
+void crowd_end(void);
 /* No calls from inside callbacks: the outer call's effects must not be mixed up. */
 extern bool quiet_callbacks;
 /* The calls of a callback. */
@@ -72,9 +85,10 @@ static inline void expect_sentence(void)
 void faults_begin(void);
 bool faults_end(void);
 /* What a call may return when something failed in it. */
+extern int fault_said; /* by a back end's map, as the library is to take it; or 0 */
 static inline bool fault_errno(int ret)
 {
-	return ret == -ENOMEM || ret == -ENOSPC || ret == -ENOSYS;
+	return ret == -ENOMEM || ret == -ENOSPC || ret == -ENOSYS || (ret && ret == fault_said);
 }
 
 /* One of the bindings that ever were (often one that is alive); NONE: another number. */
@@ -86,6 +100,8 @@ int pick_pool(void);   /* that has a handle, or NONE */
 bool call_device(unsigned which);
 bool call_dma(unsigned which);
 bool call_pool(unsigned which);
+bool call_crowd(unsigned which);
+void one_call(void);
 #define CALLS_DEVICE 9
 #define CALLS_DMA 9
 #define CALLS_POOL 16
@@ -110,6 +126,8 @@ void pages_compare(bool all);
 extern struct pp_pool_stats pool_now[POOLS]; /* by the last pools_compare */
 uint8_t *page_copy(struct ref_page *page);
 uint8_t *page_view(struct ref_page *page, int device);
+/* Put one reference that is held, of a page of that pool, if there is one. */
+bool page_put(int pool, unsigned from);
 void recalls_compare(void);
 
 #endif

@@ -115,29 +115,27 @@ static bool would_hang(int d)
 	return ref.device[d].busy != NONE && ref.device[d].busy != thread;
 }
 
-static void add_device(int d, unsigned how)
+/* Its domain, of whichever back end: what the library is given, or NULL. */
+static struct pp_iommu *add_domain(int d, unsigned how, unsigned address_bits)
 {
-	static const unsigned widths[] = { 0, 32, 36, 64 };
 	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
-	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct ref_device *r = &ref.device[d];
+	struct pp_iommu *iommu;
 	int ret;
 
-	soft.address_bits = p.address_bits = widths[how >> 2 & 3];
+	soft.address_bits = address_bits;
 	soft.incoherent = how & 1;
 	soft.deferred = how & 2;
 	faults_begin();
 	ret = pp_soft_create(&real.iommu[d], &soft);
 	if (faults_end()) {
 		must(ret == -ENOMEM && !real.iommu[d], "pp_soft_create() is %d", ret);
-		return;
+		return NULL;
 	}
 	must_be(ret, 0, "pp_soft_create()");
-	p.name = names[d];
-	p.iommu = real.iommu[d];
-	p.resource = (void *)(intptr_t)(d + 1);
-	ref.device[d] = (struct ref_device){
+	*r = (struct ref_device){
 		.serial = (unsigned)++ref.serial,
-		.bits = p.address_bits && p.address_bits < 48 ? p.address_bits : 48,
+		.bits = address_bits && address_bits < 48 ? address_bits : 48,
 		.incoherent = soft.incoherent,
 		.deferred = soft.deferred,
 		.state = PP_DEVICE_PRESENT,
@@ -145,16 +143,40 @@ static void add_device(int d, unsigned how)
 		.driver = NONE,
 		.busy = NONE,
 	};
+	iommu = real.iommu[d];
+	real.own[d] = NULL;
+	if (how & 0x20)
+		iommu = real.own[d] = backend_create(real.iommu[d], input_byte(&in), r->bits);
+	memcpy(r->range, iommu->ranges, sizeof r->range);
+	r->n_ranges = iommu->n_ranges;
+	return iommu;
+}
+
+static void add_device(int d, unsigned how)
+{
+	static const unsigned widths[] = { 0, 32, 36, 64 };
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	int ret;
+
+	p.address_bits = widths[how >> 2 & 3];
+	p.name = names[d];
+	p.iommu = add_domain(d, how, p.address_bits);
+	p.resource = (void *)(intptr_t)(d + 1);
+	if (!p.iommu)
+		return;
 	heard[d] = 0;
 	ref_event(d, PP_EVENT_ADD_DEVICE);
-	note("pp_device_register(%d%s%s, %u bits)", d, soft.incoherent ? ", incoherent" : "",
-	     soft.deferred ? ", deferred" : "", p.address_bits);
+	note("pp_device_register(%d%s%s%s, %u bits, %u ranges from 0x%llx on)", d,
+	     real.own[d] ? ", the fuzzer's" : "", ref.device[d].incoherent ? ", incoherent" : "",
+	     ref.device[d].deferred ? ", deferred" : "", p.address_bits, p.iommu->n_ranges,
+	     (unsigned long long)p.iommu->ranges[0].first);
 	faults_begin();
 	ret = pp_device_register(&real.device[d], &p);
 	if (faults_end() && ret) {
 		must(fault_errno(ret) && !real.device[d], "pp_device_register() is %d", ret);
 		ref.device[d].n_events = 0;
-		pp_soft_destroy(real.iommu[d]);
+		p.iommu->ops->block(p.iommu, true);
+		p.iommu->ops->destroy(p.iommu);
 		return;
 	}
 	must_be(ret, 0, "pp_device_register()");
@@ -377,6 +399,45 @@ static void bad_parameters(unsigned how)
 	pp_soft_destroy(iommu);
 }
 
+/* A domain that isn't as it has to be, or another device's, is refused. */
+static void bad_domain(unsigned how)
+{
+	struct pp_device_params p = PP_PARAMS(struct pp_device_params);
+	struct pp_iommu_ops ops = { 0 };
+	struct pp_iommu wrong = { .n_ranges = 2, .page_sizes = 4096 };
+	struct pp_device *dev = (void *)1;
+
+	p.name = "wrong";
+	p.iommu = &wrong;
+	wrong.ops = how & 8 ? NULL : &ops;
+	wrong.ranges[0] = (struct pp_iova_range){ 0, 0xFFFF };
+	wrong.ranges[1] = (struct pp_iova_range){ 0x20000, 0x2FFFF };
+	for (int d = 0; d < DEVICES && how < 0x20; d++)
+		if (ref.device[d].there)
+			p.iommu = real.own[d] ? real.own[d] : real.iommu[d];
+	for (int d = 0; d < DEVICES; d++)
+		if (ref.device[d].there && how >= 0x20)
+			ops = *real.iommu[d]->ops;
+	switch (how & 7) {
+	case 0: wrong.n_ranges = how & 8 ? 0 : PP_IOMMU_RANGES + 1; break;
+	case 1: wrong.ranges[1].first = 0x30000; break; /* ends before it begins */
+	case 2: wrong.ranges[1].last = 0x2FFFE; break;
+	case 3: wrong.ranges[1].first = 0xF000; break; /* overlaps the first */
+	case 4: wrong.page_sizes = how & 8 ? 0 : 2u << 20; break;
+	case 5: ops.unmap = NULL; break;
+	case 6:
+		wrong.incoherent = true;
+		ops.sync = NULL;
+		break;
+	default: ops.kind = NULL; break;
+	}
+	note("pp_device_register() of a bad domain, %u", how);
+	must_be(pp_device_register(&dev, &p), p.iommu == &wrong ? -EINVAL : -EBUSY,
+		"pp_device_register()");
+	must(!dev, "a failed call left a device");
+	expect_sentence();
+}
+
 bool call_device(unsigned which)
 {
 	unsigned b = input_byte(&in);
@@ -391,7 +452,10 @@ bool call_device(unsigned which)
 	case 5: register_driver((int)(b % DRIVERS), b / DRIVERS); return true;
 	case 6: unregister_driver((int)(b % DRIVERS)); return true;
 	case 7: change_listener((int)(b % LISTENERS), b & 8); return true;
-	case 8: bad_parameters(b); return true;
+	case 8:
+		bad_parameters(b);
+		bad_domain(b);
+		return true;
 	default: break;
 	}
 	if (!there)
@@ -460,6 +524,23 @@ void devices_each(void)
 	must_be(seen[1], there, "devices that pp_device_each() showed");
 }
 
+/* What only the back end knows. */
+static void compare_back_end(int d, const struct pp_domain_stats *s)
+{
+	const struct ref_device *r = &ref.device[d];
+	bool tells = !real.own[d] || backend_has_stats(real.own[d]);
+
+	must_be(s->page_table_bytes > 0, tells && s->bytes_mapped > 0,
+		"whether there are page tables");
+	must_be(s->dma_reads, tells ? r->reads : 0, "accesses that read");
+	must_be(s->dma_writes, tells ? r->writes : 0, "accesses that wrote");
+	must_be(s->faults, tells ? r->faults : 0, "faults");
+	if (!real.own[d])
+		return;
+	must_be(backend_bytes(real.own[d]), s->bytes_mapped, "bytes that the back end has mapped");
+	backend_compare(real.own[d]);
+}
+
 static void compare_domain(int d)
 {
 	const struct ref_device *r = &ref.device[d];
@@ -489,11 +570,8 @@ static void compare_domain(int d)
 	     "%llu mappings, not %llu to %llu", (unsigned long long)s.mappings,
 	     (unsigned long long)n, (unsigned long long)(n + chunks));
 	must(s.iova_bytes >= s.bytes_mapped, "less IOVA than what is mapped");
-	must_be(s.page_table_bytes > 0, s.bytes_mapped > 0, "whether there are page tables");
 	must(r->deferred || !s.pending_ranges, "deferred invalidations in a strict domain");
-	must_be(s.dma_reads, r->reads, "accesses that read");
-	must_be(s.dma_writes, r->writes, "accesses that wrote");
-	must_be(s.faults, r->faults, "faults");
+	compare_back_end(d, &s);
 	if (r->binding != NONE || (r->busy != NONE && r->state == PP_DEVICE_BOUND))
 		return;
 	must(!s.mappings && !s.iova_bytes && !s.pending_ranges && !s.iotlb_entries &&

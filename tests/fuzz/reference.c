@@ -489,6 +489,93 @@ void ref_unmap(struct ref_mapping *m, bool ended)
 		free(m->copy);
 }
 
+/* ---- IOVA space -----------------------------------------------------------------------------
+ */
+
+bool ref_reaches(int binding, pp_iova_t iova, uint64_t len)
+{
+	const struct ref_device *d = &ref.device[ref.binding[binding].device];
+	unsigned bits = ref_bits(binding);
+
+	if (bits < 64 && (iova + len - 1) >> bits)
+		return false;
+	for (unsigned i = 0; i < d->n_ranges; i++)
+		if (iova >= d->range[i].first && iova + len - 1 <= d->range[i].last)
+			return true;
+	return false;
+}
+
+static pp_iova_t larger(pp_iova_t a, pp_iova_t b)
+{
+	return a > b ? a : b;
+}
+
+static pp_iova_t smaller(pp_iova_t a, pp_iova_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Can it use some of [2^octave, 2^(octave + 1))? */
+static bool uses_octave(const struct ref_device *d, unsigned octave)
+{
+	for (unsigned i = 0; d->there && i < d->n_ranges; i++)
+		if (d->range[i].first < 2ull << octave && d->range[i].last >= 1ull << octave)
+			return true;
+	return false;
+}
+
+/*
+ * Of [first, last] in an octave, what the devices from `device` on leave: those that are needed,
+ * a bit for each, can use it, and so can the others that use the octave at all.
+ */
+static uint64_t room_in(pp_iova_t first, pp_iova_t last, unsigned octave, unsigned needed,
+			int device)
+{
+	const struct ref_device *d = &ref.device[device];
+	uint64_t room = 0;
+
+	if (first > last || device == DEVICES)
+		return first > last ? 0 : last - first + 1;
+	if (!uses_octave(d, octave))
+		return needed >> device & 1 ? 0 : room_in(first, last, octave, needed, device + 1);
+	for (unsigned i = 0; i < d->n_ranges; i++)
+		room += room_in(larger(first, d->range[i].first), smaller(last, d->range[i].last),
+				octave, needed, device + 1);
+	return room;
+}
+
+bool ref_outside_windows(pp_iova_t iova, uint64_t len)
+{
+	unsigned octave = 63u - (unsigned)__builtin_clzll(iova);
+
+	return room_in(iova, iova + len - 1, octave, 0, 0) == len;
+}
+
+uint64_t ref_room(const int *bindings, unsigned n)
+{
+	unsigned needed = 0, bits = 48;
+	uint64_t room = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		needed |= 1u << ref.binding[bindings[i]].device;
+		bits = ref_bits(bindings[i]) < bits ? ref_bits(bindings[i]) : bits;
+	}
+	for (unsigned octave = 12; octave < bits; octave++)
+		room += room_in(1ull << octave, (2ull << octave) - 1, octave, needed, 0);
+	return room;
+}
+
+uint64_t ref_pool_room(const struct ref_pool *p)
+{
+	int open[ATTACHMENTS];
+	unsigned n = 0;
+
+	for (int i = 0; i < ATTACHMENTS; i++)
+		if (p->at[i] != NONE && ref.binding[p->at[i]].open)
+			open[n++] = p->at[i];
+	return ref_room(open, n);
+}
+
 bool ref_nothing_at(int device, pp_iova_t iova)
 {
 	for (int i = 0; i < MAPPINGS; i++) {

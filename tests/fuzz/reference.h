@@ -24,12 +24,15 @@
 #define LISTENERS 2
 #define RECALLS 3
 #define NONE (-1)
+#define NOBODY (-2) /* the owner of a pool, when that thread has ended */
 #define NEVER_SYNCED 0xDB /* what an incoherent device sees of memory before any sync */
 
 struct ref_device {
 	bool there;
 	unsigned serial; /* which of all devices that ever were: one place serves many */
 	unsigned bits;
+	struct pp_iova_range range[PP_IOMMU_RANGES]; /* that its domain can use */
+	unsigned n_ranges;
 	bool incoherent, deferred;
 	enum pp_device_state state;
 	int binding, driver; /* or NONE */
@@ -106,6 +109,7 @@ struct reference {
 	int recall_pool[RECALLS];      /* or NONE: not registered; -2: for a pool that is gone */
 	unsigned recall_due[RECALLS];  /* how often it must be asked before this call ends */
 	unsigned debug;
+	bool unsynced; /* an incoherent device has written: when it is told that nobody synced is open */
 };
 extern struct reference ref;
 
@@ -163,6 +167,18 @@ bool ref_may(enum pp_dma_dir dir, bool write);
 unsigned ref_bits(int binding);
 void ref_unmap(struct ref_mapping *m, bool ended);
 size_t ref_whole(const struct ref_mapping *m);
+/* Can a device be given these addresses in a binding: by its width, mask and ranges? */
+bool ref_reaches(int binding, pp_iova_t iova, uint64_t len);
+/* Is none of it in a window: out of use for all, because some device can't use it? */
+bool ref_outside_windows(pp_iova_t iova, uint64_t len);
+/*
+ * Bytes of IOVA space, used or not, in which something for these n bindings can lie. ROOMY: so
+ * much that what an input can have mapped doesn't matter.
+ */
+uint64_t ref_room(const int *bindings, unsigned n);
+#define ROOMY (2ull << 30)
+/* The same for what a pool grows by: of the bindings that aren't ending. */
+uint64_t ref_pool_room(const struct ref_pool *p);
 /* Is it certain that nothing that the device can reach lies there? */
 bool ref_nothing_at(int device, pp_iova_t iova);
 

@@ -1,11 +1,12 @@
 #!/bin/bash
 # run.sh FUZZER NAME RUNS - the short run of one fuzzer, the same each time: every input of
-# its corpus, every one that found something, then RUNS inputs made from the corpus, from a
+# its corpus, every one that was written by hand or found something, then RUNS inputs made from the corpus, from a
 # fixed seed.
 set -u
 fuzzer=$1
 corpus=$(dirname "$0")/corpus/$2
 found=$(dirname "$0")/found/$2
+seeds=$(dirname "$0")/seeds/$2
 runs=$3
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -32,6 +33,7 @@ check() { # WHAT COMMAND...
 common=(-timeout=0 -rss_limit_mb=0 "-artifact_prefix=$dir/")
 inputs=("$corpus"/*)
 [ ! -d "$found" ] || inputs+=("$found"/*)
+[ ! -d "$seeds" ] || inputs+=("$seeds"/*)
 check "${#inputs[@]} inputs that are kept" "$fuzzer" "${common[@]}" "${inputs[@]}"
 check "$runs inputs made from them" "$fuzzer" "${common[@]}" -seed=1 -runs="$runs" -max_len=600 \
 	-len_control=0 -print_new=0 -print_funcs=0 "$dir/new" "$corpus"
