@@ -70,6 +70,29 @@ struct item {
 
 static uint64_t spoiled, checked; /* items; relaxed */
 
+/*
+ * References put so far, by each thread for itself: its place is the thread's alone to write, so
+ * that counting orders nothing.
+ */
+#define COUNTERS (HOLDERS + 1)
+static struct {
+	uint64_t puts __attribute__((aligned(64)));
+} counter[COUNTERS]; /* the holders', and the owner's */
+
+static void count_puts(unsigned of, unsigned n)
+{
+	__atomic_store_n(&counter[of].puts, counter[of].puts + n, __ATOMIC_RELAXED);
+}
+
+static uint64_t all_puts(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < COUNTERS; i++)
+		n += __atomic_load_n(&counter[i].puts, __ATOMIC_RELAXED);
+	return n;
+}
+
 static uint64_t pattern(const struct item *it)
 {
 	return ((uintptr_t)it->addr ^ it->generation << 20) * 0x9E3779B97F4A7C15u;
@@ -230,6 +253,12 @@ static struct item take_one(struct holder *h)
 	return it;
 }
 
+static void drop(unsigned who, const struct item *it)
+{
+	count_puts(who, 1);
+	pp_page_put(it->page);
+}
+
 static void put_some(struct holder *h, unsigned n)
 {
 	struct pp_page *page[64];
@@ -237,6 +266,7 @@ static void put_some(struct holder *h, unsigned n)
 
 	while (k < n && h->n)
 		page[k++] = take_one(h).page;
+	count_puts(h->me, k);
 	if (k == 1)
 		pp_page_put(page[0]);
 	else
@@ -258,7 +288,7 @@ static void pass_on(struct holder *h)
 	struct item it = take_one(h);
 
 	if (!lane_send(&across[!h->me], &it))
-		pp_page_put(it.page);
+		drop(h->me, &it);
 }
 
 /* Write it anew, if nobody else reads it. */
@@ -281,7 +311,7 @@ static void share(struct holder *h)
 	it->shared = true;
 	pp_page_ref(it->page, 1);
 	if (!lane_send(&across[!h->me], it))
-		pp_page_put(it->page);
+		drop(h->me, it);
 }
 
 static void *run_holder(void *arg)
@@ -322,7 +352,7 @@ static void finish_holder(struct holder *h)
 		put_some(h, 64);
 	while (lane_receive(&to_holder[h->me], &it) || lane_receive(&across[h->me], &it)) {
 		check_item(&it);
-		pp_page_put(it.page);
+		drop(h->me, &it);
 	}
 }
 
@@ -351,11 +381,11 @@ static void hand_over(struct item *it)
 		it->shared = true;
 		pp_page_ref(it->page, 1);
 		if (!lane_send(&to_holder[!to], it))
-			pp_page_put(it->page);
+			drop(HOLDERS, it);
 	}
 	if (roll(&owner.dice, 10) == 0 || !lane_send(&to_holder[to], it)) {
 		check_item(it);
-		pp_page_put(it->page); /* the owner's own put */
+		drop(HOLDERS, it); /* the owner's own put */
 	}
 }
 
@@ -645,7 +675,21 @@ static void tell_what_happened(unsigned rounds)
 	printf("# device: %llu pages written, %llu refused; rogue: %llu refused\n",
 	       (unsigned long long)owner.dma_written, (unsigned long long)owner.dma_refused,
 	       (unsigned long long)engine.refused);
-	printf("# %llu checks of contents\n", (unsigned long long)checked);
+	printf("# %llu references put, %llu checks of contents\n", (unsigned long long)all_puts(),
+	       (unsigned long long)checked);
+}
+
+/* For who waits: every hundredth of a long run. */
+static void tell_progress(unsigned done, unsigned rounds)
+{
+	struct timespec used;
+
+	if (rounds < 10000 || done % (rounds / 100))
+		return;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	printf("# %u of %u rounds, %llu references put, %lld s of processor time\n", done, rounds,
+	       (unsigned long long)all_puts(), (long long)used.tv_sec);
+	fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -674,8 +718,10 @@ int main(int argc, char **argv)
 		if (pthread_create(&holder_thread[i], NULL, run_holder, &holder[i]))
 			abort();
 	}
-	for (unsigned i = 0; i < rounds; i++)
+	for (unsigned i = 0; i < rounds; i++) {
 		one_round(&dice, &owner_thread);
+		tell_progress(i + 1, rounds);
+	}
 	tell_owner(ORDER_STOP);
 	pthread_join(owner_thread, NULL);
 	store(&engine.stop, 1);
