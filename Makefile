@@ -118,7 +118,8 @@ budget: ## store the instructions that get and put may take, for `make check` to
 	@scripts/budget
 
 bench-build:
-	@scripts/deps run libdpdk-dev libjemalloc-dev libmimalloc-dev libjudy-dev gnuplot-nox python3
+	@scripts/deps run libdpdk-dev libjemalloc-dev libmimalloc-dev libjudy-dev gnuplot-nox python3 \
+		valgrind strace
 	@test -f out/bench/build.ninja || \
 		meson setup out/bench -Dtests=false -Dbench=true >/dev/null
 	@ninja --quiet -C out/bench

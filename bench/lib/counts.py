@@ -37,6 +37,45 @@ def totals(session, program, pattern, lines):
     return dict(zip(found["events"].split(), map(int, found["totals"].split())))
 
 
+def dumps(command, trigger):
+    """The instructions between each ZERO_STATS and the DUMP_STATS_AT of that name."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(["valgrind", "--tool=callgrind",
+                               f"--callgrind-out-file={folder}/out", *command],
+                              capture_output=True, text=True, check=False)
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                text = f.read()
+            if f"Client Request: {trigger}" in text:
+                found.append(int(re.search(r"^totals: (\d+)", text, re.MULTILINE)[1]))
+    if done.returncode or not found:
+        raise RuntimeError(f"callgrind and {' '.join(command[:3])}: {done.stderr[-500:]}")
+    return found
+
+
+def system_calls(command):
+    """The system calls between each two of close(-1), as the lengths of memory they are for, 0
+    for those that are for none."""
+    found, on = [], False
+    with tempfile.NamedTemporaryFile("r") as trace:
+        done = subprocess.run(["strace", "-f", "-o", trace.name, *command],
+                              capture_output=True, text=True, check=False)
+        for line in trace:
+            call = re.match(r"\d+ +(\w+)\(([^,)]*)(?:, (\d+))?", line)
+            if not call:
+                continue
+            if call[1] == "close" and call[2] == "-1":
+                on = not on
+                found += [[]] if on else []
+            elif on:
+                memory = call[1] in ("mmap", "munmap", "mprotect", "madvise")
+                found[-1].append(int(call[3] or 0) if memory else 0)
+    if done.returncode or not found:
+        raise RuntimeError(f"strace and {' '.join(command[:3])}: {done.stderr[-500:]}")
+    return found
+
+
 def of_page(session, program, pattern, extra=""):
     """Of one page got and put: the difference of a run and a longer one."""
     n = 64000

@@ -107,6 +107,43 @@ def capture(r):
                  / r.at("capture", "pagepool capture", "least"))]
 
 
+def longest(r):
+    parts = []
+    for row, ways in (("longest-put", ("put-in-order", "put-scattered", "put-elsewhere")),
+                      ("longest-get", ("get-reserved",))):
+        labels = r.rows.get(row, {"figures": {}})["figures"]
+        for way in ways:
+            few, many = ([label for label in labels if label.split()[0] == way] + [None] * 2)[:2]
+            # not all that can come together does among few pages: a tenth more is let pass
+            for key, what, goal in (("median", "instructions", 1.1),
+                                    ("system calls", "system calls", 1),
+                                    ("bytes", "bytes that they are for", 1)):
+                most, least = r.at(row, many, key), r.at(row, few, key)
+                # nothing at few pages: then it is one, so that something at many shows
+                parts.append(part(f"{what}, {way}, {many.split()[1]} by 1e4",
+                                  max(most, 1) / max(least, 1), goal))
+    return parts
+
+
+def failing(r):
+    return [ratio(r, f"of one that grows by a chunk, for want of {what}", "get-fails", f"no {what}",
+                  "grows", 0.1) for what in ("IOVA", "memory")]
+
+
+def beside(r):
+    figures = r.rows["map-beside"]["figures"] if "map-beside" in r.rows else {}
+    many = [f["median"] for label, f in figures.items() if label.startswith("beside 1e")]
+    if not many:
+        raise Missing("map-beside")
+    return [part("beside 1e2 to 1e6, most by least", max(many) / min(many), 1.5),
+            ratio(r, "alone, of beside one", "map-beside", "alone", "beside 1", 1.5)]
+
+
+def register(r):
+    return [ratio(r, "beside 12 GiB in use, of beside nothing", "register-beside",
+                  "beside 12 GiB in use", "beside nothing", 1.5)]
+
+
 GOALS = [
     ("get+put, one thread, single", single),
     ("batches of 32, one thread", batch),
@@ -117,6 +154,10 @@ GOALS = [
     ("unbind, 1,000,000 pages in flight", unbind),
     ("record per page", record),
     ("page-table bytes, 1,000,000 pages, 2 MiB memory", tables),
+    ("longest put, and longest get of pages that are there", longest),
+    ("a get that fails", failing),
+    ("map and unmap of 4 KiB beside others", beside),
+    ("registration of a device", register),
     ("capture on the software device, 1,500-byte packets", capture),
 ]
 

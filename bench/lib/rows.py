@@ -1,10 +1,13 @@
 """The rows of the table: who contends, and at what."""
 import json
 import os
+import shutil
 import statistics
 import struct
 import subprocess
 import tempfile
+
+import counts
 
 PLAIN = " plain=1"
 OURS = ["pagepool", "pagepool-shared"]
@@ -18,8 +21,9 @@ class Row:
     unit = "ns a page"
 
     def __init__(self, name, title, who, what, pages=16384, before=(), each=None, least=0,
-                 opening=""):
+                 opening="", program=None):
         self.name, self.title, self.what = name, title, what
+        self.program = program  # of all labels; None: the first word of each
         self.who = who          # labels; "mempool plain" is the program mempool
         self.pages, self.before, self.least, self.opening = pages, before, least, opening
         self.each = each or {}  # of a label: what its lines have at their end
@@ -38,6 +42,9 @@ class Row:
             extra += " keep=1"
         return extra
 
+    def program_of(self, label):
+        return self.program or label.split()[0]
+
     def ms(self, session):
         """One thread's sample can be so short that it fits between two other programs' turns."""
         if not self.what.startswith("cross"):
@@ -45,10 +52,10 @@ class Row:
         return 6 if session.quick else 12
 
     def measure(self, session):
-        who = [w for w in self.who if session.has(w.split()[0])]
+        who = [w for w in self.who if session.has(self.program_of(w))]
         n, at = {}, {}
         for label in who:
-            c = at[label] = session.contender(label, label.split()[0])
+            c = at[label] = session.contender(label, self.program_of(label))
             extra = self.extra(label)
             c.ask(f"open pages={self.pages}{self.opening}{extra}")
             for line in self.before:
@@ -59,8 +66,8 @@ class Row:
             lambda: at[label].sample(f"{self.what}{self.extra(label)} n={n[label]}")))
         for label in who:
             at[label].ask("close")
-            if self.pages > 500000:
-                session.drop(label)  # gives its gigabytes back
+            if self.pages > 500000 or self.program:
+                session.drop(label)  # gives its gigabytes back, and what stays open
         return {"title": self.title, "unit": self.unit,
                 "command": f"bench/run --only {self.name}",
                 "figures": figures}
@@ -69,6 +76,48 @@ class Row:
         print(f"\n{self.title}, {self.unit}{'':4}[{result['command']}]")
         for label, f in result["figures"].items():
             print(f"  {label:22} {f['median']:10.2f}   ({f['least']:.2f} to {f['most']:.2f})")
+
+
+class Beside(Row):
+    """What a call costs by what else there is, in bench/space.c. `each`: what that is."""
+
+    unit = "ns"
+
+    def __init__(self, name, title, what, each):
+        super().__init__(name, title, list(each), what, each=each, program="space")
+
+
+class Longest(Row):
+    """The longest of many calls: bench/longest.c chooses some, callgrind counts those."""
+
+    unit = "user instructions (system calls, bytes of memory that they are for)"
+
+    def __init__(self, name, title, ways, powers):
+        super().__init__(name, title, [f"{way} 1e{p}" for way in ways for p in powers], "")
+
+    def count(self, session, way, pages):
+        program = os.path.join(session.bench, "longest")
+        calls = subprocess.run([program, way, pages], check=True, capture_output=True,
+                               text=True).stdout.split()
+        command = [program, way, pages, *calls]
+        instructions = counts.dumps(command, "counted")
+        system = counts.system_calls(command)
+        return {"median": max(instructions), "calls counted": len(instructions),
+                "system calls": max(len(lengths) for lengths in system),
+                "bytes": max(sum(lengths) for lengths in system)}
+
+    def measure(self, session):
+        figures = {}
+        if session.has("longest") and shutil.which("valgrind") and shutil.which("strace"):
+            figures = {label: self.count(session, label.split()[0],
+                                         str(int(float(label.split()[1])))) for label in self.who}
+        return {"title": self.title, "unit": self.unit,
+                "command": f"bench/run --only {self.name}", "figures": figures}
+
+    def show(self, result):
+        print(f"\n{self.title}, {self.unit}    [{result['command']}]")
+        for label, f in result["figures"].items():
+            print(f"  {label:22} {f['median']:10,} ({f['system calls']}, {f['bytes']:,})")
 
 
 class Grow(Row):
@@ -258,6 +307,19 @@ def table(quick):
     rows.append(Strategies("flat", "1,000,000 pages grown to; of these in flight",
                            {f"ours 1e{p}": f"ours 1000000 {10 ** p}" for p in range(3, 7)},
                            3 if quick else 7))
+    rows.append(Beside("map-beside", "Map and unmap 4 KiB beside other mappings", "map",
+                       {"alone": "", "beside 1": " beside=1"}
+                       | {f"beside 1e{p}": f" beside={10 ** p}" for p in range(2, 7)
+                          if not quick or p in (2, 4, 6)}))
+    rows.append(Beside("register-beside", "Register a device that leaves out IOVA space", "register",
+                       {"beside nothing": "", "beside 12 GiB in use": " gib=12"}))
+    rows.append(Beside("get-fails", "A get that grows by a chunk, and two that fail", "get",
+                       {"grows": "", "no IOVA": " lack=iova", "no memory": " lack=memory"}))
+    powers = (4, 5 if quick else 6)
+    rows.append(Longest("longest-put", "The longest put of all of a pool's pages",
+                        ["put-in-order", "put-scattered", "put-elsewhere"], powers))
+    rows.append(Longest("longest-get", "The longest get of pages that are there",
+                        ["get-reserved"], powers))
     rows.append(Capture("capture", "Packets of 1,500 bytes into a file",
                         100000 if quick else 400000))
     return rows
