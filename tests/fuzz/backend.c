@@ -18,6 +18,10 @@ struct backend {
 	struct piece doubtful; /* len 0: none. A map of it broke the contract: it is to be unmapped */
 	bool doubtful_mapped;
 	bool blocked;
+	unsigned lies; /* each so many unmaps; 0: never */
+	unsigned lie;  /* which */
+	unsigned unmaps;
+	bool lied;
 };
 
 static struct backend *backend_of(struct pp_iommu *iommu)
@@ -156,6 +160,22 @@ static int own_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t le
 	return ret ? ret : said;
 }
 
+/* What it lost by that, of all domains. */
+static struct piece lost[BACKEND_LIES];
+static unsigned n_lost;
+
+/* What it says that it has unmapped. */
+static size_t said_of(struct backend *b, pp_iova_t iova, size_t len)
+{
+	const size_t lies[] = { 0, len - 4096, len + 4096, SIZE_MAX };
+
+	if (!BACKEND_UNMAP_LIES || !b->lies || ++b->unmaps % b->lies || n_lost == BACKEND_LIES)
+		return len;
+	b->lied = true;
+	lost[n_lost++] = (struct piece){ iova, len };
+	return lies[b->lie];
+}
+
 static size_t own_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 {
 	struct backend *b = backend_of(iommu);
@@ -171,7 +191,8 @@ static size_t own_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 	n = take_out(b, iova, len);
 	must(n == len, "%zu bytes of the %zu at 0x%llx are mapped", n, len,
 	     (unsigned long long)iova);
-	return b->soft->ops->unmap(b->soft, iova, len);
+	must(b->soft->ops->unmap(b->soft, iova, len) == len, "it is not unmapped");
+	return said_of(b, iova, len);
 }
 
 static void own_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
@@ -187,6 +208,7 @@ static void own_block(struct pp_iommu *iommu, bool on)
 {
 	struct backend *b = backend_of(iommu);
 
+	must(on || !b->lied, "a domain translates that has lost count");
 	b->blocked = on;
 	b->soft->ops->block(b->soft, on);
 }
@@ -270,6 +292,33 @@ struct pp_iommu *backend_create(struct pp_iommu *soft, unsigned how, unsigned bi
 	b->iommu.pins = how & 0x10;
 	set_ranges(&b->iommu, how % LAYOUTS, bits);
 	return &b->iommu;
+}
+
+void backend_lie(struct pp_iommu *iommu, unsigned how)
+{
+	struct backend *b = backend_of(iommu);
+
+	b->lies = 1 + how % 16;
+	b->lie = how / 16 % 4;
+}
+
+bool backend_lied(const struct pp_iommu *iommu)
+{
+	return iommu && ((const struct backend *)iommu)->lied;
+}
+
+unsigned backend_lies(void)
+{
+	return n_lost;
+}
+
+bool backend_lost(pp_iova_t iova, size_t len)
+{
+	bool meets = false;
+
+	for (unsigned i = 0; i < n_lost; i++)
+		meets |= meet(&lost[i], iova, len);
+	return meets;
 }
 
 bool backend_has_stats(const struct pp_iommu *iommu)

@@ -15,15 +15,25 @@
 
 /*
  * Whether unmap may say another size than it unmapped. Where the library ends the process for it,
- * no input may have it so.
+ * no input may have it so. What the library loses by it, it loses for good, so a process has so
+ * many lies and then no more: else one input would fail for what others did.
  */
 #define BACKEND_UNMAP_LIES 0
+#define BACKEND_LIES 256u
 
 /*
  * One that uses `soft`, and destroys it with itself. `how` chooses; its ranges are cut off at
  * 2^bits.
  */
 struct pp_iommu *backend_create(struct pp_iommu *soft, unsigned how, unsigned bits);
+/* From now on each n-th unmap says another size: n and size by `how`. */
+void backend_lie(struct pp_iommu *iommu, unsigned how);
+/* How often all of them have. */
+unsigned backend_lies(void);
+/* Has it done so? Then it is blocked for good. */
+bool backend_lied(const struct pp_iommu *iommu);
+/* Was that said, by whomever, when some of this was unmapped? Then it is never used again. */
+bool backend_lost(pp_iova_t iova, size_t len);
 bool backend_has_stats(const struct pp_iommu *iommu);
 /* Bytes that are mapped, by its own count. */
 uint64_t backend_bytes(const struct pp_iommu *iommu);

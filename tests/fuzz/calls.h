@@ -96,6 +96,12 @@ int pick_binding(pp_binding_t *name);
 int pick_device(void); /* that is registered, or NONE */
 int pick_pool(void);   /* that has a handle, or NONE */
 
+/* Its back end has lost count of what it can reach: it is blocked, and nothing new is mapped. */
+bool device_broken(int device);
+bool binding_broken(int binding);
+bool pool_broken(int pool); /* one of its devices is */
+bool any_broken(void);
+
 /* Each makes one call, as the input says; false: it makes no sense now. */
 bool call_device(unsigned which);
 bool call_dma(unsigned which);

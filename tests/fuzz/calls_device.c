@@ -21,6 +21,34 @@ static int device_of(const struct pp_device *dev)
 	return (int)(intptr_t)pp_device_resource(dev) - 1;
 }
 
+bool device_broken(int d)
+{
+	return ref.device[d].there && backend_lied(real.own[d]);
+}
+
+bool binding_broken(int b)
+{
+	return b != NONE && ref.binding[b].alive && device_broken(ref.binding[b].device);
+}
+
+bool pool_broken(int p)
+{
+	bool broken = false;
+
+	for (int i = 0; i < ATTACHMENTS; i++)
+		broken |= binding_broken(ref.pool[p].at[i]);
+	return broken;
+}
+
+bool any_broken(void)
+{
+	bool broken = false;
+
+	for (int d = 0; d < DEVICES; d++)
+		broken |= device_broken(d);
+	return broken;
+}
+
 /* ---- callbacks --------------------------------------------------------------------------- */
 
 /* Each listener hears each event, in the order in which they were registered. */
@@ -147,6 +175,8 @@ static struct pp_iommu *add_domain(int d, unsigned how, unsigned address_bits)
 	real.own[d] = NULL;
 	if (how & 0x20)
 		iommu = real.own[d] = backend_create(real.iommu[d], input_byte(&in), r->bits);
+	if (real.own[d] && how & 0x10)
+		backend_lie(real.own[d], input_byte(&in));
 	memcpy(r->range, iommu->ranges, sizeof r->range);
 	r->n_ranges = iommu->n_ranges;
 	return iommu;
@@ -192,7 +222,7 @@ static void bind(int d, int asked)
 {
 	int driver = ref_bind(d, asked, thread), ret;
 
-	if (would_hang(d) || (driver >= 0 && ref.n_bindings == BINDINGS))
+	if (would_hang(d) || device_broken(d) || (driver >= 0 && ref.n_bindings == BINDINGS))
 		return;
 	note("pp_device_bind(%d, %d)", d, asked);
 	if (driver >= 0) {

@@ -57,11 +57,18 @@ static bool is_scarce(int binding)
 	return binding != NONE && ref_room(&binding, 1) < ROOMY && t.iova_bytes;
 }
 
+static bool may_be_scarce(int binding, int want, int ret)
+{
+	return (!want || want == -EIO) && ret == -ENOSPC && is_scarce(binding);
+}
+
 /* As ref_enter; and there may be none at all. */
 static int enter_fresh(int binding)
 {
 	int ret = ref_enter(binding, true);
 
+	if (!ret && binding_broken(binding) && ref_room(&binding, 1))
+		return -EIO;
 	return ret || ref_room(&binding, 1) ? ret : -ENOSPC;
 }
 
@@ -70,6 +77,8 @@ static void check_new(const struct ref_mapping *m)
 	pp_iova_t first = m->iova & ~4095ull, end = first + ref_whole(m);
 
 	must(m->iova && m->iova != PP_IOVA_NONE, "no address");
+	must(!backend_lost(first, end - first), "0x%llx was never unmapped",
+	     (unsigned long long)m->iova);
 	must(ref_reaches(m->binding, first, end - first) && ref_outside_windows(first, end - first),
 	     "0x%llx is beyond the device's reach, or in another's window",
 	     (unsigned long long)m->iova);
@@ -132,7 +141,7 @@ static bool map(void)
 	fault = faults_end();
 	if ((fault || ret == -ENOSPC) && ref.debug)
 		report_expected = REPORT_MAYBE;
-	must(ret == want || (fault && fault_errno(ret)) || (!want && ret == -ENOSPC && is_scarce(b)),
+	must(ret == want || (fault && fault_errno(ret)) || may_be_scarce(b, want, ret),
 	     "pp_dma_map() is %d, not %d", ret, want);
 	if (fault && !ret && ref.device[ref.binding[b].device].incoherent) {
 		/* the software device had no memory for its view of it: nothing can be told */
@@ -170,14 +179,14 @@ static bool alloc_coherent(void)
 	if (!m)
 		return false;
 	want = how >= 0xF0 ? -EINVAL : enter_fresh(b);
-	expect_report(want == -ENOSPC ? 0 : want);
+	expect_report(want == -ENOSPC || want == -EIO ? 0 : want);
 	if (want == -EINVAL)
 		expect_sentence();
 	note("pp_dma_alloc_coherent(binding %d, %zu bytes)", b, len);
 	faults_begin();
 	ret = pp_dma_alloc_coherent(name, len, &cpu, &iova);
 	fault = faults_end();
-	must(ret == want || (fault && fault_errno(ret)) || (!want && ret == -ENOSPC && is_scarce(b)),
+	must(ret == want || (fault && fault_errno(ret)) || may_be_scarce(b, want, ret),
 	     "pp_dma_alloc_coherent() is %d, not %d", ret, want);
 	must(!ret || (!cpu && iova == PP_IOVA_NONE), "a failed call left an address");
 	if (ret)
@@ -237,6 +246,8 @@ static bool unmap(bool coherent)
 		ret = pp_dma_free_coherent(name, len, wrong == 6 ? (void *)m : m->cpu, iova);
 	else
 		ret = pp_dma_unmap(name, iova, len, (enum pp_dma_dir)dir);
+	if (!want && ret == -EIO && device_broken(d))
+		ret = 0; /* it is unmapped, and the device blocked */
 	must_be(ret, want, "the result");
 	if (ret)
 		return true;
@@ -335,7 +346,7 @@ static bool cpu_writes(void)
 
 enum pp_soft_fault_reason fault_unless_mapped(int d, pp_iova_t iova)
 {
-	if (ref.device[d].binding == NONE)
+	if (ref.device[d].binding == NONE || device_broken(d))
 		return PP_FAULT_BLOCKED;
 	return iova >> ref.device[d].bits ? PP_FAULT_WIDTH : PP_FAULT_UNMAPPED;
 }
@@ -355,6 +366,7 @@ void must_fault(int d, pp_iova_t iova, enum pp_soft_fault_reason why)
 {
 	uint8_t byte;
 
+	why = device_broken(d) ? PP_FAULT_BLOCKED : why;
 	ref.device[d].reads++;
 	ref.device[d].faults++;
 	must(pp_soft_read(real.iommu[d], iova, &byte, 1) == -EFAULT,
@@ -373,6 +385,10 @@ static void access_device(int d, pp_iova_t iova, size_t len, bool write, uint8_t
 	uint8_t value = input_byte(&in);
 	int ret;
 
+	if (device_broken(d)) {
+		ok = 0;
+		why = PP_FAULT_BLOCKED;
+	}
 	ref.device[d].faults += ok < len;
 	if (ref.debug && ref.device[d].incoherent)
 		report_expected = REPORT_MAYBE; /* what wasn't synced for it */

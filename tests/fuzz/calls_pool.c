@@ -203,7 +203,8 @@ static bool attach(void)
 	for (int k = 0; k < ref.n_pages && !want; k++)
 		beyond |= ref.page[k].pool == i && !ref_reaches(b, ref.page[k].iova, 1);
 	if (!want && ret &&
-	    ((fault && fault_errno(ret)) || ((beyond || unsure) && ret == -ERANGE))) {
+	    ((fault && fault_errno(ret)) || ((beyond || unsure) && ret == -ERANGE) ||
+	     (unsure && binding_broken(b) && ret == -EIO))) {
 		ref.pool[i].at[ref_attachment(&ref.pool[i], b)] = NONE;
 		return true;
 	}
@@ -262,6 +263,16 @@ static int expect_got(int i, unsigned n)
 	return most ? (int)most : -ENOBUFS;
 }
 
+/* For want of IOVA, or because of a device whose back end is broken. */
+static bool can_t_grow(int i, int got, int have, int want)
+{
+	bool scarce = ref_pool_room(&ref.pool[i]) < ROOMY, broken = pool_broken(i);
+
+	if (got > 0)
+		return (scarce || broken) && got >= have && got < want;
+	return !have && ((scarce && got == -ENOSPC) || (broken && got == -EIO));
+}
+
 static bool get(bool batch)
 {
 	static struct pp_page *pages[2100];
@@ -287,8 +298,7 @@ static bool get(bool batch)
 	}
 	fault = faults_end();
 	must(got == want || (fault && (fault_errno(got) || (got > 0 && got < want))) ||
-		     (ref_pool_room(&ref.pool[i]) < ROOMY &&
-		      (got > 0 ? got >= have && got < want : got == -ENOSPC && !have)),
+		     can_t_grow(i, got, have, want),
 	     "the result is %d, not %d; %d are there", got, want, have);
 	for (int k = 0; k < got; k++)
 		page_got(i, pages[k]);
@@ -363,7 +373,7 @@ static bool get_frag(void)
 			ref_enter(ending, true);
 		else
 			must(fault && !p->revoked ? fault_errno(ret) || !left
-			     : ret == -ENOSPC && ref_pool_room(p) < ROOMY ? !have
+			     : ret == -ENOSPC || ret == -EIO ? can_t_grow(i, ret, (int)have, 1)
 						  : ret == (p->revoked ? -ENODEV : -ENOBUFS) &&
 							    (p->revoked || !left),
 			     "pp_frag_get() is %d", ret);

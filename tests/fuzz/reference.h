@@ -109,6 +109,7 @@ struct reference {
 	int recall_pool[RECALLS];      /* or NONE: not registered; -2: for a pool that is gone */
 	unsigned recall_due[RECALLS];  /* how often it must be asked before this call ends */
 	unsigned debug;
+	bool lost;     /* a back end lost count: what it had may never go back, and is told */
 	bool unsynced; /* an incoherent device has written: when it is told that nobody synced is open */
 };
 extern struct reference ref;
