@@ -13,7 +13,8 @@ static const char *const counters[] = {
 	"alloc_fast", "alloc_slow", "alloc_slow_high_order", "alloc_empty", "alloc_refill",
 	"alloc_failed", "recycle_cached", "recycle_cache_full", "recycle_ring", "recycle_ring_full",
 	"chunks_released", "bindings", "late_calls_refused", "mappings_forgotten", "maps", "unmaps",
-	"invalidations", "faults", "dma_reads", "dma_writes", "iotlb_misses", "debug_reports",
+	"invalidations", "faults", "dma_reads", "dma_writes", "iotlb_misses", "breaches",
+	"bytes_lost", "debug_reports",
 };
 
 static bool is_counter(const char *name)

@@ -117,6 +117,7 @@ PP_API void pp_device_unregister(struct pp_device *dev);
  * @param drv  NULL: the first registered driver whose match accepts the device.
  * @return 0; -EINVAL: no device; -ENOENT: no driver matches, or drv is not registered;
  *         -EBUSY: bound already; -ENODEV: the device is gone, or goes before probe is called;
+ *         -EIO: its back end broke its contract, and it stays blocked (iommu.h);
  *         -EDEADLK: called from a callback of this device; or what probe returned.
  */
 PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);

@@ -58,7 +58,9 @@ PP_API int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_d
  * Undo pp_dma_map; when it returns, no access of the device can reach the memory.
  * @param iova,len,dir  as given to and by pp_dma_map.
  * @return 0; -ENODEV: the binding has ended; -EINVAL: nothing is mapped there, or
- *         it is not what was mapped; nothing is changed then.
+ *         it is not what was mapped; nothing is changed then. -EIO: it is unmapped, but the back
+ *         end failed to sync what the device wrote, or to unmap it, and the device is blocked
+ *         (iommu.h).
  */
 #define pp_dma_unmap(binding, iova, len, dir) \
 	pp_dma_unmap_at((binding), (iova), (len), (dir), PP_PLACE)
@@ -86,13 +88,16 @@ PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum
  * It belongs to the binding: what is not freed by then is unmapped when the
  * binding ends and goes back to the system after the driver's remove.
  * @param len  bytes; rounded up to pages of the IOMMU, aligned to one.
- * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; -ENODEV, -ENOSPC, -ENOMEM as for map.
+ * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; others as for map.
  */
 #define pp_dma_alloc_coherent(binding, len, cpu, out) \
 	pp_dma_alloc_coherent_at((binding), (len), (cpu), (out), PP_PLACE)
 PP_API int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
 				    const char *place);
-/** @return 0; -ENODEV: the binding has ended; -EINVAL: not such an allocation, or cpu is NULL. */
+/**
+ * @return 0; -ENODEV: the binding has ended; -EINVAL: not such an allocation, or cpu is NULL; -EIO:
+ *         as for unmap; the memory is not used again.
+ */
 #define pp_dma_free_coherent(binding, len, cpu, iova) \
 	pp_dma_free_coherent_at((binding), (len), (cpu), (iova), PP_PLACE)
 PP_API int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,

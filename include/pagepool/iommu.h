@@ -13,6 +13,20 @@
  * For all calls: iova, addr and len are multiples of 4 KiB and of the smallest page size, len is
  * not 0, and the range lies within one of the domain's ranges.
  *
+ * A back end that breaks its contract, as far as that can be seen, is counted (pp_domain_stats:
+ * breaches), told in debug mode, and contained:
+ *
+ *   map, sync: neither 0 nor an errno   -EIO for the caller, with nothing mapped
+ *   map, sync: an errno                 the caller's; a sync that fails ends the map that it is
+ *                                       part of with -EIO, and an unmap, which is done all the same
+ *   unmap: another size than asked      nobody knows what the device can reach: it is blocked, for
+ *                                       good. Maps fail with -EIO, and so does the next bind; the
+ *                                       DMA addresses of that range, and a pool's or coherent memory
+ *                                       there, are never used again (bytes_lost). The process, the
+ *                                       pool and its other devices go on
+ *
+ * That a map which failed has mapped, or that invalidate or block did nothing, can't be seen.
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #ifndef PAGEPOOL_IOMMU_H
@@ -39,14 +53,15 @@ struct pp_iommu_ops {
 
 	/** Names the kind in messages: "soft", "vfio". */
 	const char *kind;
-	/** Free everything. Nothing is mapped any more. */
+	/** Free everything. Nothing is mapped any more but what unmap has failed to unmap. */
 	void (*destroy)(struct pp_iommu *iommu);
 	/**
 	 * pre: no part of the range is mapped. All or nothing.
 	 * @param page_size  the memory's own page size: no leaf may be larger.
 	 * @return 0; -ENOMEM; -ENOSPC: a limit of the IOMMU; -EEXIST: something is
 	 *         mapped there; or another negative errno. What is neither is taken for -EIO,
-	 *         told in debug mode, and followed by unmap and invalidate of the range.
+	 *         and followed by unmap and invalidate of the range, of which all or nothing
+	 *         may be mapped.
 	 */
 	int (*map)(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
 		   size_t page_size, unsigned prot);
@@ -54,7 +69,7 @@ struct pp_iommu_ops {
 	 * pre: the range is mapped, by one or several whole calls of map, or part of
 	 * one where can_split is set. Cannot fail.
 	 * post: no new translation is made; old ones may be served until invalidate.
-	 * @return the bytes that were unmapped; the library checks them.
+	 * @return the bytes that were unmapped: len, or the device is blocked for good.
 	 */
 	size_t (*unmap)(struct pp_iommu *iommu, pp_iova_t iova, size_t len);
 	/**
@@ -69,7 +84,7 @@ struct pp_iommu_ops {
 	void (*block)(struct pp_iommu *iommu, bool on);
 	/** Of incoherent domains only. @return 0; -EINVAL: not mapped; as map. */
 	int (*sync)(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu);
-	/** Fill in what only the back end knows: page_table_bytes and after. May be NULL. */
+	/** Fill in what only the back end knows: page_table_bytes to iotlb_misses. May be NULL. */
 	void (*stats)(struct pp_iommu *iommu, struct pp_domain_stats *stats);
 };
 

@@ -64,7 +64,9 @@
 	X(faults, "accesses refused")                                                \
 	X(dma_reads, "accesses of the device that read")                             \
 	X(dma_writes, "accesses of the device that wrote")                           \
-	X(iotlb_misses, "accesses that walked the page table")
+	X(iotlb_misses, "accesses that walked the page table")                       \
+	X(breaches, "times the back end broke its contract")                         \
+	X(bytes_lost, "bytes that it failed to unmap: their IOVA, and a pool's memory there, are not used again")
 
 #define PP_STATS_MEMBER(name, what) uint64_t name; /* what it counts: the list above */
 struct pp_pool_stats {

@@ -202,17 +202,17 @@ static void begin(struct binding *b)
 	env_store_release(&b->id, newest_name(b).id);
 }
 
-bool binding_begin(struct binding *b, pp_binding_t *out)
+int binding_begin(struct binding *b, pp_binding_t *out)
 {
-	bool gone;
+	int ret;
 
 	env_lock(&b->lock);
-	gone = b->gone;
-	if (!gone)
+	ret = b->gone ? -ENODEV : b->domain.broken ? -EIO : 0;
+	if (!ret)
 		begin(b);
-	*out = gone ? pp_binding_none() : newest_name(b);
+	*out = ret ? pp_binding_none() : newest_name(b);
 	env_unlock(&b->lock);
-	return !gone;
+	return ret;
 }
 
 bool binding_close(struct binding *b, pp_binding_t *out)

@@ -357,14 +357,24 @@ static void end_binding(struct pp_device *dev, bool call_remove)
 	set_state(dev, PP_DEVICE_PRESENT);
 }
 
+static void say_broken(const struct pp_device *dev, int ret)
+{
+	if (ret == -EIO)
+		debug_done(debug_report(PP_DEBUG_DMA, dev->name,
+					"pp_device_bind: device %s stays blocked, for its IOMMU back end has "
+					"broken its contract: unregister it, and register it with another "
+					"domain", dev->name));
+}
+
 static int probe(struct pp_device *dev, struct pp_driver *drv)
 {
 	pp_binding_t binding;
-	int ret;
+	int ret = binding_is_parents(dev->slot) ? -ENODEV : binding_begin(dev->slot, &binding);
 
-	if (binding_is_parents(dev->slot) || !binding_begin(dev->slot, &binding)) {
+	if (ret) {
 		driver_drop(dev);
-		return -ENODEV;
+		say_broken(dev, ret);
+		return ret;
 	}
 	set_state(dev, PP_DEVICE_BOUND);
 	ret = drv->probe(dev, binding, drv->ctx);

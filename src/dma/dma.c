@@ -130,9 +130,8 @@ static int end_mapping(struct call *c, enum mapping_kind kind)
 	if (kind == MAPPING_COHERENT) /* whole pages were given */
 		c->len = (c->len + b->domain.page - 1) & ~(b->domain.page - 1);
 	check_unmap(&f, b, c, kind);
-	if (!f.what)
-		space_unmap(b, space_find(b, c->iova), c->place);
-	return leave(b, &f, c, f.what ? -EINVAL : 0);
+	ret = f.what ? -EINVAL : space_unmap(b, space_find(b, c->iova), c->place);
+	return leave(b, &f, c, ret);
 }
 
 int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,

@@ -210,17 +210,34 @@ static void note_forgotten(struct report *r, const struct mapping *m)
 		   (double)(env_now_ns() - m->time_ns) / 1e9);
 }
 
-/* The domain's part of a mapping that is no pool's. Returns the bytes from its block on. */
-static size_t unmap(struct binding *b, const struct mapping *m)
+/* The bytes from its block on that are mapped. */
+static size_t mapped_bytes(const struct binding *b, const struct mapping *m)
 {
 	const size_t page = b->domain.page;
-	size_t len = ((m->iova - m->block) + m->len + page - 1) & ~(page - 1);
+
+	return ((m->iova - m->block) + m->len + page - 1) & ~(page - 1);
+}
+
+/* The domain's part of a mapping that is no pool's. 0, or -EIO as space_unmap. */
+static int unmap(struct binding *b, struct mapping *m)
+{
+	int ret = 0;
 
 	/* what an incoherent device wrote is the driver's when the mapping ends */
 	if (m->kind == MAPPING_STREAMING && m->dir != PP_DMA_TO_DEVICE)
-		domain_sync(&b->domain, m->iova, m->len, true);
-	domain_unmap(&b->domain, m->block, len);
-	return len;
+		ret = domain_sync(&b->domain, m->iova, m->len, true);
+	m->lost = domain_unmap(&b->domain, m->block, mapped_bytes(b, m));
+	return ret || m->lost ? -EIO : 0;
+}
+
+/* What it has, unless the device may still reach it. Its translations have gone. */
+static void release(struct mapping *m)
+{
+	if (m->lost)
+		return;
+	iova_put(m->owned);
+	if (m->kind == MAPPING_COHERENT && m->addr)
+		env_unmap(m->addr, m->len);
 }
 
 /* Where one of the mappings was made, for the report. */
@@ -272,11 +289,12 @@ static void space_revoke(struct binding *b)
 		struct mapping *m = gone;
 
 		gone = m->bucket;
-		iova_put(m->owned);
-		if (m->kind == MAPPING_COHERENT) {
+		if (m->kind == MAPPING_COHERENT && !m->lost) {
+			iova_put(m->owned);
 			m->bucket = s->ended;
 			s->ended = m;
 		} else {
+			release(m);
 			slab_free(&s->mappings, m);
 		}
 	}
@@ -358,60 +376,80 @@ static void set_room(struct mapping *m, const struct iova *range)
 	m->order = 63u - (unsigned)__builtin_clzll(range->len);
 }
 
-int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
-	      size_t len, enum pp_dma_dir dir, const char *place)
+/* Memory for a coherent mapping. */
+static int make_memory(struct binding *b, struct mapping *m)
 {
 	const size_t page = b->domain.page;
-	size_t offset = (uintptr_t)addr & (page - 1);
-	size_t whole = (offset + len + page - 1) & ~(page - 1);
-	unsigned prot = mapping_prot(dir) | (kind == MAPPING_COHERENT ? PP_PROT_COHERENT : 0);
-	struct mapping *m = mapping_new(b, kind, addr, len, dir, place);
-	int ret = -ENOMEM;
+	int ret;
 
-	*out = NULL;
-	if (!m)
-		return ret;
-	if (kind == MAPPING_COHERENT) {
-		m->len = whole;
-		ret = env_map((void **)&m->addr, whole, page, PP_MEMORY_BASE, PP_NUMA_ANY);
-		if (ret)
-			goto free;
-		if (b->domain.iommu->pins)
-			env_keep_from_fork(m->addr, whole, true);
-	}
-	ret = iova_get_in(&m->owned, whole, b->domain.octaves & iova_below(binding_bits(b)));
+	m->len = (m->len + page - 1) & ~(page - 1);
+	ret = env_map((void **)&m->addr, m->len, page, PP_MEMORY_BASE, PP_NUMA_ANY);
 	if (ret)
-		goto memory;
-	set_room(m, m->owned);
-	m->iova = m->block + offset;
-	ret = domain_map(&b->domain, m->block, m->addr - offset, whole, page, prot);
-	if (ret)
-		goto iova;
-	if (kind == MAPPING_STREAMING)
-		domain_sync(&b->domain, m->iova, len, false);
-	add(b, m);
-	*out = m;
-	return 0;
-iova:
-	iova_put(m->owned);
-memory:
-	if (kind == MAPPING_COHERENT)
-		env_unmap(m->addr, whole);
-free:
-	mapping_delete(b, m);
+		m->addr = NULL;
+	else if (b->domain.iommu->pins)
+		env_keep_from_fork(m->addr, m->len, true);
 	return ret;
 }
 
-void space_unmap(struct binding *b, struct mapping *m, const char *place)
+/* The domain's part. What the device is to read is written back; if it can't be, nothing is mapped. */
+static int map(struct binding *b, struct mapping *m)
 {
+	bool coherent = m->kind == MAPPING_COHERENT;
+	unsigned prot = mapping_prot(m->dir) | (coherent ? PP_PROT_COHERENT : 0);
+	size_t len = mapped_bytes(b, m);
+	int ret = domain_map(&b->domain, m->block, m->addr - (m->iova - m->block), len,
+			     b->domain.page, prot, &m->lost);
+
+	if (ret || coherent || !domain_sync(&b->domain, m->iova, m->len, false))
+		return ret;
+	m->lost = domain_unmap(&b->domain, m->block, len);
+	domain_invalidate(&b->domain, m->block, len);
+	return -EIO;
+}
+
+int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
+	      size_t len, enum pp_dma_dir dir, const char *place)
+{
+	struct mapping *m = mapping_new(b, kind, addr, len, dir, place);
+	size_t offset = (uintptr_t)addr & (b->domain.page - 1);
+	int ret = 0;
+
+	*out = NULL;
+	if (!m)
+		return -ENOMEM;
+	if (kind == MAPPING_COHERENT)
+		ret = make_memory(b, m);
+	m->iova = offset;
+	if (!ret)
+		ret = iova_get_in(&m->owned, mapped_bytes(b, m),
+				  b->domain.octaves & iova_below(binding_bits(b)));
+	if (!ret) {
+		set_room(m, m->owned);
+		m->iova = m->block + offset;
+		ret = map(b, m);
+	}
+	if (ret) {
+		release(m);
+		mapping_delete(b, m);
+		return ret;
+	}
+	add(b, m);
+	*out = m;
+	return 0;
+}
+
+int space_unmap(struct binding *b, struct mapping *m, const char *place)
+{
+	int ret;
+
 	if (debug_on(PP_DEBUG_DMA))
 		remember(b->dma, m, place);
-	domain_invalidate(&b->domain, m->block, unmap(b, m));
-	iova_put(m->owned);
+	ret = unmap(b, m);
+	domain_invalidate(&b->domain, m->block, mapped_bytes(b, m));
 	del(b, m);
-	if (m->kind == MAPPING_COHERENT)
-		env_unmap(m->addr, m->len);
+	release(m);
 	mapping_delete(b, m);
+	return ret;
 }
 
 int space_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,

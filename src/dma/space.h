@@ -22,6 +22,7 @@ struct mapping {
 	uint64_t room;      /* bytes of IOVA: 2^order; of a large one less than twice as many */
 	unsigned order;
 	struct iova *owned; /* the block, unless a pool owns it */
+	bool lost; /* the device may still reach it: IOVA and coherent memory stay out of use */
 	enum mapping_kind kind;
 	pp_iova_t iova; /* as the driver knows it */
 	char *addr;
@@ -53,12 +54,15 @@ const struct mapping *space_find_overlap(struct binding *b, const char *addr, si
 
 /*
  * Map memory at a new block: memory, IOVA, table or nothing. addr NULL: coherent
- * memory is made. 0, -ENOSPC, -ENOMEM, -ERANGE or the back end's.
+ * memory is made. 0, -ENOSPC, -ENOMEM, -ERANGE, -EIO or the back end's.
  */
 int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
 	      size_t len, enum pp_dma_dir dir, const char *place);
-/* Undo it, invalidation included. */
-void space_unmap(struct binding *b, struct mapping *m, const char *place);
+/*
+ * Undo it, invalidation included. 0; -EIO: it is gone, but the back end failed to unmap it, or to
+ * sync what the device wrote.
+ */
+int space_unmap(struct binding *b, struct mapping *m, const char *place);
 
 /*
  * Record a pool's span, so that sync finds it; the pool maps and unmaps it itself.

@@ -80,10 +80,11 @@ static bool in_ranges(const struct domain *d, pp_iova_t iova, size_t len)
 }
 
 /* What a function of the back end returned: 0, an errno, or nonsense, which is -EIO. */
-static int errno_of(const struct domain *d, const char *function, int ret)
+static int errno_of(struct domain *d, const char *function, int ret)
 {
 	if (ret <= 0 && ret > -4096)
 		return ret;
+	d->stats.breaches++;
 	debug_done(debug_report(PP_DEBUG_DMA, d->iommu->name,
 				"device %s: its IOMMU back end (%s) breaks its contract: %s returned %d, "
 				"which is neither 0 nor a negative errno", d->iommu->name,
@@ -92,32 +93,56 @@ static int errno_of(const struct domain *d, const char *function, int ret)
 }
 
 /*
- * A back end that returned nonsense may have mapped the range or not. Nobody will use it, so what
- * there is of it goes.
+ * A back end that unmapped something else than it was told has lost count of what the device can
+ * reach: it reaches nothing any more, for good.
  */
-static void unmap_doubtful(struct domain *d, pp_iova_t iova, size_t len)
+static int lose(struct domain *d, pp_iova_t iova, size_t len, size_t unmapped)
 {
-	d->iommu->ops->unmap(d->iommu, iova, len);
+	d->broken = true;
+	domain_block(d, true);
+	d->stats.breaches++;
+	d->stats.bytes_lost += len;
+	debug_done(debug_report(PP_DEBUG_DMA, d->iommu->name,
+				"device %s: its IOMMU back end (%s) breaks its contract: unmap of DMA address "
+				"0x%llx, %zu bytes, returned %zu. The device is blocked, and can't be bound "
+				"again; the addresses, and a pool's memory there, are not used again",
+				d->iommu->name, d->iommu->ops->kind, (unsigned long long)iova, len,
+				unmapped));
+	return -EIO;
+}
+
+/*
+ * A back end that returned nonsense may have mapped the range or not. Nobody will use it, so what
+ * there is of it goes: all or nothing was mapped.
+ */
+static int unmap_doubtful(struct domain *d, pp_iova_t iova, size_t len)
+{
+	size_t unmapped = d->iommu->ops->unmap(d->iommu, iova, len);
+
 	d->iommu->ops->invalidate(d->iommu, iova, len);
+	return !unmapped || unmapped == len ? 0 : lose(d, iova, len, unmapped);
 }
 
 int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t page_size,
-	       unsigned prot)
+	       unsigned prot, bool *lost)
 {
 	int said, ret;
 
+	*lost = false;
 	if (!in_ranges(d, iova, len))
 		return -ERANGE;
 	if ((iova | (uintptr_t)addr | len) & (d->page - 1))
 		return -EINVAL;
 	if (domain_is_parents(d))
 		return -ENODEV;
+	if (d->broken)
+		return -EIO;
 	if (env_fault("map"))
 		return -ENOMEM;
 	said = d->iommu->ops->map(d->iommu, iova, addr, len, page_size, prot);
 	ret = errno_of(d, "map", said);
 	if (ret != said)
-		unmap_doubtful(d, iova, len);
+		*lost = unmap_doubtful(d, iova, len);
 	if (ret)
 		return ret;
 	d->stats.maps++;
@@ -134,16 +159,13 @@ int domain_sync(struct domain *d, pp_iova_t iova, size_t len, bool for_cpu)
 	return errno_of(d, "sync", d->iommu->ops->sync(d->iommu, iova, len, for_cpu));
 }
 
-void domain_unmap(struct domain *d, pp_iova_t iova, size_t len)
+int domain_unmap(struct domain *d, pp_iova_t iova, size_t len)
 {
-	/*
-	 * A back end that unmaps something else than it was told has lost count of
-	 * what the device can reach: there is no safe way on.
-	 */
-	if (!domain_is_parents(d) && d->iommu->ops->unmap(d->iommu, iova, len) != len)
-		env_abort("pagepool: the IOMMU back end unmapped another size than asked\n");
+	size_t unmapped = domain_is_parents(d) ? len : d->iommu->ops->unmap(d->iommu, iova, len);
+
 	d->stats.unmaps++;
 	d->stats.bytes_mapped -= len;
+	return unmapped == len ? 0 : lose(d, iova, len, unmapped);
 }
 
 void domain_invalidate(struct domain *d, pp_iova_t iova, size_t len)

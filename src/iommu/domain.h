@@ -29,6 +29,8 @@ struct domain {
 	size_t page; /* what is mapped is a multiple of it; at least a base page */
 	uint64_t octaves; /* of IOVA space, that it can use some of: see iova_get_in */
 
+	/* An unmap failed, and nobody knows what the device could reach: it is blocked for good. */
+	bool broken;
 	uint32_t forks; /* when it was made: see domain_is_parents */
 	struct domain_pending *queue;
 	/* counted here, but for `mappings` and `iova_bytes`, which the dma floor keeps, and
@@ -56,12 +58,17 @@ const char *domain_wrong(const struct pp_iommu *iommu);
 
 /*
  * pp_iommu_ops.map, after checks. -ERANGE: outside of the usable ranges; -EINVAL: no multiple of
- * the domain's page; -EIO: the back end returned what is no errno; nothing is mapped then.
+ * the domain's page; -EIO: the back end returned what is no errno, and nothing is mapped; or it is
+ * broken. *lost: it failed, and the range is lost, as from domain_unmap.
  */
 int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t page_size,
-	       unsigned prot);
-/* Unmap; the device may use old translations until an invalidation or flush. */
-void domain_unmap(struct domain *d, pp_iova_t iova, size_t len);
+	       unsigned prot, bool *lost);
+/*
+ * Unmap; the device may use old translations until an invalidation or flush. 0; -EIO: the back end
+ * unmapped another size. The domain is broken and blocked then, and the range lost: its IOVA and
+ * the library's memory there are kept from use for good. To the caller's books it is unmapped.
+ */
+int domain_unmap(struct domain *d, pp_iova_t iova, size_t len);
 /* Of an incoherent domain; nothing else has anything to do. 0; -EINVAL: not mapped; -EIO as map. */
 int domain_sync(struct domain *d, pp_iova_t iova, size_t len, bool for_cpu);
 void domain_invalidate(struct domain *d, pp_iova_t iova, size_t len);

@@ -342,7 +342,8 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 
 static bool can_discard(const struct pp_chunk *c)
 {
-	return c->pool->together && span_memory(c->span, c->slot) != PP_MEMORY_HUGETLB;
+	return c->pool->together && span_memory(c->span, c->slot) != PP_MEMORY_HUGETLB &&
+	       !(env_load_relaxed(&c->span->lost) >> c->slot & 1);
 }
 
 /* From page `from` up to page `to`, of the word that `from` is in. */
@@ -679,6 +680,8 @@ uint64_t pool_let_go(struct pp_pool *pool)
 	list_for_each(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 
+		if (env_load_relaxed(&span->lost))
+			continue;
 		iova_put(span->iova); /* no device has it mapped any more */
 		span->iova = NULL;
 	}

@@ -208,14 +208,16 @@ struct span {
 	bool hugetlb;     /* it was made of such memory */
 	size_t leaf;      /* the smallest page that its memory is made of, bytes */
 	uint32_t n;       /* slots */
-	uint32_t refs;    /* chunks whose memory has not gone back yet */
+	uint32_t refs;    /* chunks whose memory has not gone back yet, and lost slots */
 	struct mapping *map[POOL_DEVICES]; /* for each attachment */
 	/* Bit: the slot ... */
 	uint64_t live;    /* has a chunk of the pool, and until that is revoked it is mapped */
 	uint64_t dead;    /* is free for a growth */
-	uint64_t kept;    /* is dead, and its memory could not be given back */
+	uint64_t kept;    /* is dead or lost, and its memory could not be given back */
+	uint64_t lost;    /* may still be reached by a device: not used again; relaxed */
 	uint64_t memory[3]; /* has memory of that kind; what is in it may have gone back */
 	struct pp_chunk *chunk[POOL_SPAN];
+	struct span *next_lost;
 };
 
 /* Chunks of one span whose memory goes back to the system. */
@@ -429,6 +431,11 @@ void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 /* and now they are live. */
 void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n);
 enum pp_memory span_memory(const struct span *span, unsigned slot);
+/*
+ * Unmap those slots for a device; the caller invalidates. What can't be unmapped is lost. Binding's
+ * lock held, too.
+ */
+void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots);
 /* Memory of chunks that are freed: back to the system. Span and pool may be gone after it. */
 void give_back(struct pp_pool *pool, struct leaving *leaving);
 /* Map or unmap every span for one attachment. */

@@ -8,6 +8,8 @@
  *   retiring  its chunk is unmapped, and its memory waits for the invalidation (trimming)
  *   dead      free for a growth: nothing is mapped, no IOTLB knows it, its memory has gone back
  *
+ *   lost      a device may still reach it, for its back end did not unmap it: it is not used again
+ *
  * A slot is filled in pieces, and filled again when it is dead: so IOVA, of which there may be
  * little, isn't lost to the neighbours of a chunk that lives long. All with the pool's lock held.
  *
@@ -52,14 +54,41 @@ enum pp_memory span_memory(const struct span *span, unsigned slot)
 
 /* ---- mapping ------------------------------------------------------------------------------ */
 
-/* Unmap those of a span's chunks; the caller invalidates. Binding's lock held. */
-static void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots)
+/* Spans with a lost slot, which stay when their pool has gone. Pushed by any thread, never taken out. */
+static struct span *lost_spans;
+
+static void list_hole(struct pp_pool *pool, struct span *span);
+
+/*
+ * A device may still reach those slots: their memory and IOVA stay out of use, and count as being
+ * there. The reference that a chunk has of its span is the slot's then.
+ */
+static void lose(struct pp_pool *pool, struct span *span, uint64_t slots)
+{
+	uint64_t dead = slots & span->dead;
+
+	if (!span->lost) {
+		span->next_lost = env_load_relaxed(&lost_spans);
+		while (!env_cas_acq_rel(&lost_spans, &span->next_lost, span))
+			;
+	}
+	env_or_relaxed(&span->lost, slots);
+	span->refs += (unsigned)__builtin_popcountll(dead);
+	span->dead &= ~dead;
+	env_add_relaxed(&bytes_total,
+			(size_t)__builtin_popcountll(dead & ~span->kept) * chunk_size(pool));
+	span->kept |= dead;
+	list_hole(pool, span);
+}
+
+void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots)
 {
 	unsigned lo, n;
 
 	while (next_run(&slots, &lo, &n))
-		domain_unmap(&b->domain, span->iova->addr + lo * chunk_size(pool),
-			     n * chunk_size(pool));
+		if (domain_unmap(&b->domain, span->iova->addr + lo * chunk_size(pool),
+				 n * chunk_size(pool)))
+			lose(pool, span, BITS(lo, n));
 }
 
 /*
@@ -86,10 +115,13 @@ static int map_slots(struct pp_pool *pool, struct span *span, struct binding *b,
 
 	while (next_mapping(b, &left, &lo, &n)) {
 		size_t offset = lo * chunk_size(pool);
+		bool lost;
 		int ret = domain_map(&b->domain, span->iova->addr + offset, span->addr + offset,
 				     n * chunk_size(pool), span->leaf,
-				     mapping_prot(pool->params.dir));
+				     mapping_prot(pool->params.dir), &lost);
 
+		if (lost)
+			lose(pool, span, BITS(lo, n));
 		if (ret) {
 			span_unmap(pool, span, b, done);
 			domain_flush(&b->domain);
@@ -442,22 +474,24 @@ static void give_back_slots(struct pp_pool *pool, struct span *span, uint64_t sl
 void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 {
 	/* hugetlb memory comes with its span, and goes with it */
-	if (span->live && !(span->memory[PP_MEMORY_HUGETLB] & BITS(lo, n)))
+	if (span->live && !((span->memory[PP_MEMORY_HUGETLB] | span->lost) & BITS(lo, n)))
 		env_discard(span->addr + lo * chunk_size(pool), n * chunk_size(pool));
 }
 
 void give_back(struct pp_pool *pool, struct leaving *leaving)
 {
 	struct span *span = leaving->span;
+	uint64_t lost = leaving->slots & span->lost;
 	uint32_t chunks = leaving->n, kept;
-	bool last = span->refs == chunks;
+	bool last = span->refs == chunks && !lost;
 
 	if (!last)
-		give_back_slots(pool, span, leaving->full);
+		give_back_slots(pool, span, leaving->full & ~lost);
+	span->kept |= lost;
 	kept = (uint32_t)__builtin_popcountll(span->kept & leaving->slots);
 	env_sub_acq_rel(&bytes_total, (chunks - kept) * chunk_size(pool));
-	span->refs -= chunks;
-	span->dead |= leaving->slots;
+	span->refs -= chunks - (uint32_t)__builtin_popcountll(lost);
+	span->dead |= leaving->slots & ~lost;
 	if (last)
 		span_delete(pool, span);
 	else

@@ -112,7 +112,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 
 		if (!b || !span->map[i])
 			continue;
-		domain_unmap(&b->domain, iova, pool->params.chunk_size);
+		span_unmap(pool, span, b, 1ull << c->slot);
 		if (deferred)
 			domain_invalidate(&b->domain, iova, pool->params.chunk_size);
 		else

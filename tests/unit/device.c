@@ -534,6 +534,7 @@ static void nonsense_of_a_back_end_is_an_errno(void)
 		check(!s.mapped && !soft_device_domain(&sd).mappings &&
 			      !soft_device_domain(&sd).bytes_mapped, "nothing is left");
 	}
+	s.maps = false;
 	s.map_returns = -ENOSPC;
 	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -ENOSPC, "an errno is told");
 	s.map_returns = 0;
@@ -543,7 +544,12 @@ static void nonsense_of_a_back_end_is_an_errno(void)
 	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), -EIO, "it returns 7");
 	s.sync_returns = -EINVAL;
 	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), -EINVAL, "or an errno");
-	check_eq(pp_dma_unmap(b, iova, PAGE, PP_DMA_FROM_DEVICE), 0, "unmapped");
+	check(pp_dma_unmap(b, iova, PAGE, PP_DMA_FROM_DEVICE) == -EIO && !s.mapped,
+	      "then an unmap says so, and is done");
+	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -EIO, "a map that can't sync fails");
+	check(iova == PP_IOVA_NONE && !s.mapped, "with nothing mapped");
+	check_eq(soft_device_domain(&sd).breaches, 6 * sizeof nonsense / sizeof nonsense[0] + 1,
+		 "nonsense is counted, an errno isn't");
 	soft_device_exit(&sd);
 	told[0] = 0;
 }
