@@ -8,6 +8,7 @@
 
 #include "env/calls.h"
 #include "env/debug.h"
+#include "env/hash.h"
 #include "iommu/window.h"
 
 struct pp_device {
@@ -18,6 +19,7 @@ struct pp_device {
 	struct pp_iommu *iommu;
 	struct windows windows; /* kept out of IOVA space for it */
 	struct list link; /* among the devices */
+	struct hash_node of_iommu; /* core.iommus, while the domain is its own */
 
 	/*
 	 * Serialises the lifecycle: one call at a time, its driver's and listeners' callbacks
@@ -52,6 +54,7 @@ static struct {
 	struct env_lock lock; /* protects all of it; a leaf */
 	struct env_cond asked; /* a driver's match has returned */
 	struct list devices;
+	struct hashtab iommus; /* that a device has, or is being registered with */
 	struct driver driver[DRIVERS];
 	uint64_t last_driver, last_id;
 } core = {
@@ -507,39 +510,51 @@ static int check_params(struct pp_device_params *p, const struct pp_device_param
 /* Into the list, looked over until it is ready; -EBUSY: another device has the domain. */
 static int claim_iommu(struct pp_device *dev)
 {
-	bool taken = false;
+	uint64_t hash = hash_of((uintptr_t)dev->iommu);
+	int ret = 0;
 
 	env_lock(&core.lock);
-	list_for_each(pos, &core.devices)
-		taken |= list_entry(pos, struct pp_device, link)->iommu == dev->iommu;
-	if (!taken)
+	if (!core.iommus.n)
+		ret = hashtab_start(&core.iommus);
+	else if (hashtab_find(&core.iommus, hash))
+		ret = -EBUSY;
+	if (!ret) {
+		hashtab_add(&core.iommus, &dev->of_iommu, hash);
 		list_add_tail(&dev->link, &core.devices);
+	}
 	env_unlock(&core.lock);
-	return taken ? -EBUSY : 0;
+	return ret;
 }
 
 /* The domain is nobody's again; of a device whose handle is gone others may have a reference. */
 static void disclaim_iommu(struct pp_device *dev)
 {
 	env_lock(&core.lock);
-	dev->iommu = NULL;
+	hashtab_del(&core.iommus, &dev->of_iommu);
+	if (!core.iommus.n)
+		hashtab_end(&core.iommus);
 	env_unlock(&core.lock);
 }
 
-/* Its place in IOVA space and among the bindings. */
+/* Its place among the devices, in IOVA space and among the bindings. */
 static int device_setup(struct pp_device *dev)
 {
 	struct domain d;
 	unsigned bits;
-	int ret = windows_reserve(&dev->windows, dev->iommu);
+	int ret = claim_iommu(dev);
 
 	if (ret)
 		return ret;
 	domain_init(&d, dev->iommu);
 	bits = domain_bits(&d) < dev->address_bits ? domain_bits(&d) : dev->address_bits;
-	ret = binding_slot_get(&dev->slot, dev, dev->iommu, bits);
+	ret = windows_reserve(&dev->windows, dev->iommu);
+	if (!ret) {
+		ret = binding_slot_get(&dev->slot, dev, dev->iommu, bits);
+		if (ret)
+			windows_release(&dev->windows);
+	}
 	if (ret)
-		windows_release(&dev->windows);
+		disclaim_iommu(dev);
 	return ret;
 }
 
@@ -570,9 +585,7 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 	env_cond_init(&dev->idle);
 	list_init(&dev->of_driver);
 	list_init(&dev->link);
-	ret = claim_iommu(dev);
-	if (!ret)
-		ret = device_setup(dev);
+	ret = device_setup(dev);
 	if (ret) {
 		device_unref(dev);
 		return ret;

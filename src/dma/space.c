@@ -1,7 +1,7 @@
 /*
  * space.c - the record of what is mapped in a binding. See space.h.
  *
- * A hash by order and block: a mapping is found by the block of its order that it begins in.
+ * A hash table by order and block: a mapping is found by the block of its order that it begins in.
  * It has 2^order bytes of IOVA and is aligned to its size, so the mapping that holds an address
  * is found with one probe for each order in use; or it is large and has less than twice as many,
  * of any alignment, so that it takes three.
@@ -18,9 +18,9 @@
 
 struct space {
 	struct slab mappings; /* their records */
-	struct mapping **bucket;
-	uint64_t n, n_buckets; /* a power of two */
+	struct hashtab hash;
 	uint64_t of_order[64]; /* mappings with such a block */
+	uint64_t of_bits[65];  /* and those whose last address has so many bits */
 	struct ended history[HISTORY]; /* the newest at n_history - 1; checker only */
 	uint64_t n_history;
 	struct mapping *ended; /* coherent ones, unmapped; their memory goes with the binding */
@@ -53,38 +53,19 @@ const char *mapping_kind_name(enum mapping_kind kind)
 
 /* ---- the hash --------------------------------------------------------------------- */
 
-static struct mapping **bucket_of(struct space *s, pp_iova_t block, unsigned order)
+static uint64_t hash_of_block(pp_iova_t block, unsigned order)
 {
-	uint64_t h = ((block >> order << (order - IOVA_MIN_ORDER)) + order) * 0x9E3779B97F4A7C15u;
-
-	return &s->bucket[h >> 32 & (s->n_buckets - 1)];
+	return hash_of((block >> order) * 64 + order);
 }
 
-static void insert(struct space *s, struct mapping *m)
+static struct mapping *mapping_of(struct hash_node *node)
 {
-	struct mapping **bucket = bucket_of(s, m->block, m->order);
-
-	m->bucket = *bucket;
-	*bucket = m;
+	return node ? env_container_of(node, struct mapping, node) : NULL;
 }
 
-/* Twice the buckets; stays as it is when there is no memory. */
-static void grow(struct space *s)
+static unsigned bits_of(const struct mapping *m)
 {
-	struct space old = *s;
-
-	s->n_buckets = 2 * old.n_buckets;
-	s->bucket = env_zalloc(s->n_buckets * sizeof *s->bucket);
-	if (!s->bucket) {
-		*s = old;
-		return;
-	}
-	for (uint64_t i = 0; i < old.n_buckets; i++)
-		for (struct mapping *m = old.bucket[i], *next; m; m = next) {
-			next = m->bucket;
-			insert(s, m);
-		}
-	env_free(old.bucket);
+	return 64u - (unsigned)__builtin_clzll(m->block + m->room - 1);
 }
 
 /* What ended at addresses that are used again is not what ends there next. */
@@ -103,11 +84,9 @@ static void add(struct binding *b, struct mapping *m)
 	struct space *s = b->dma;
 
 	forget(s, m);
-	if (s->n >= s->n_buckets)
-		grow(s);
-	insert(s, m);
-	s->n++;
+	hashtab_add(&s->hash, &m->node, hash_of_block(m->block, m->order)); /* it has its memory */
 	s->of_order[m->order]++;
+	s->of_bits[bits_of(m)]++;
 	b->domain.stats.mappings++;
 	b->domain.stats.iova_bytes += m->room;
 }
@@ -115,13 +94,10 @@ static void add(struct binding *b, struct mapping *m)
 static void del(struct binding *b, struct mapping *m)
 {
 	struct space *s = b->dma;
-	struct mapping **p = bucket_of(s, m->block, m->order);
 
-	while (*p != m)
-		p = &(*p)->bucket;
-	*p = m->bucket;
-	s->n--;
+	hashtab_del(&s->hash, &m->node);
 	s->of_order[m->order]--;
+	s->of_bits[bits_of(m)]--;
 	b->domain.stats.mappings--;
 	b->domain.stats.iova_bytes -= m->room;
 }
@@ -129,10 +105,9 @@ static void del(struct binding *b, struct mapping *m)
 /* The mapping of an order that begins in the block of that size at an address, and holds iova. */
 static struct mapping *find_in(struct space *s, pp_iova_t block, unsigned order, pp_iova_t iova)
 {
-	for (struct mapping *m = *bucket_of(s, block, order); m; m = m->bucket)
-		if (m->order == order && iova - m->block < m->room)
-			return m;
-	return NULL;
+	struct mapping *m = mapping_of(hashtab_find(&s->hash, hash_of_block(block, order)));
+
+	return m && iova - m->block < m->room ? m : NULL;
 }
 
 struct mapping *space_find(struct binding *b, pp_iova_t iova)
@@ -158,10 +133,9 @@ bool space_exceeds(struct binding *b, unsigned bits)
 {
 	struct space *s = b->dma;
 
-	for (uint64_t i = 0; s && bits < 64 && i < s->n_buckets; i++)
-		for (struct mapping *m = s->bucket[i]; m; m = m->bucket)
-			if ((m->block + m->room - 1) >> bits)
-				return true;
+	while (s && ++bits <= 64)
+		if (s->of_bits[bits])
+			return true;
 	return false;
 }
 
@@ -192,10 +166,14 @@ const struct mapping *space_find_overlap(struct binding *b, const char *addr, si
 {
 	struct space *s = b->dma;
 
-	for (uint64_t i = 0; s && i < s->n_buckets; i++)
-		for (const struct mapping *m = s->bucket[i]; m; m = m->bucket)
-			if (addr < m->addr + m->len && m->addr < addr + len)
-				return m;
+	if (!s)
+		return NULL;
+	hashtab_for_each(node, &s->hash) {
+		const struct mapping *m = mapping_of(node);
+
+		if (addr < m->addr + m->len && m->addr < addr + len)
+			return m;
+	}
 	return NULL;
 }
 
@@ -243,10 +221,9 @@ static void release(struct mapping *m)
 /* Where one of the mappings was made, for the report. */
 static const char *first_place(const struct space *s)
 {
-	for (uint64_t i = 0; i < s->n_buckets; i++)
-		if (s->bucket[i])
-			return s->bucket[i]->place;
-	return "";
+	struct hash_node *first = hashtab_first(&s->hash);
+
+	return first ? mapping_of(first)->place : "";
 }
 
 /* Before anything is unmapped: what is found out by that comes after it. */
@@ -255,13 +232,12 @@ static void report_forgotten(struct binding *b)
 	struct space *s = b->dma;
 	struct report *r = debug_report(PP_DEBUG_DMA, first_place(s),
 				  "device %s: its driver left %llu mapping%s behind:",
-				  pp_device_name(b->dev), (unsigned long long)s->n,
-				  s->n == 1 ? "" : "s");
-	unsigned noted = 0;
+				  pp_device_name(b->dev), (unsigned long long)s->hash.n,
+				  s->hash.n == 1 ? "" : "s");
+	struct hash_node *node = r ? hashtab_first(&s->hash) : NULL;
 
-	for (uint64_t i = 0; r && i < s->n_buckets; i++)
-		for (const struct mapping *m = s->bucket[i]; m && noted < NOTED; m = m->bucket, noted++)
-			note_forgotten(r, m);
+	for (unsigned noted = 0; node && noted < NOTED; noted++, node = hashtab_next(&s->hash, node))
+		note_forgotten(r, mapping_of(node));
 	debug_done(r);
 }
 
@@ -269,29 +245,28 @@ static void report_forgotten(struct binding *b)
 static void space_revoke(struct binding *b)
 {
 	struct space *s = b->dma;
-	bool forgot = s->n && !b->surprised;
+	bool forgot = s->hash.n && !b->surprised;
 	struct mapping *gone = NULL;
 
 	if (forgot)
 		report_forgotten(b);
-	for (uint64_t i = 0; i < s->n_buckets; i++)
-		while (s->bucket[i]) {
-			struct mapping *m = s->bucket[i];
+	hashtab_for_each(node, &s->hash) {
+		struct mapping *m = mapping_of(node);
 
-			b->stats.mappings_forgotten += forgot;
-			unmap(b, m);
-			del(b, m);
-			m->bucket = gone;
-			gone = m;
-		}
+		b->stats.mappings_forgotten += forgot;
+		unmap(b, m);
+		m->next = gone;
+		gone = m;
+	}
 	domain_flush(&b->domain);
 	while (gone) {
 		struct mapping *m = gone;
 
-		gone = m->bucket;
+		gone = m->next;
+		del(b, m);
 		if (m->kind == MAPPING_COHERENT && !m->lost) {
 			iova_put(m->owned);
-			m->bucket = s->ended;
+			m->next = s->ended;
 			s->ended = m;
 		} else {
 			release(m);
@@ -307,12 +282,12 @@ static void space_end(struct binding *b)
 	while (s->ended) {
 		struct mapping *m = s->ended;
 
-		s->ended = m->bucket;
+		s->ended = m->next;
 		env_unmap(m->addr, m->len);
 		slab_free(&s->mappings, m);
 	}
 	slab_keep(&s->mappings, false);
-	env_free(s->bucket);
+	hashtab_end(&s->hash);
 	env_free(s);
 }
 
@@ -327,9 +302,7 @@ static struct space *space_of(struct binding *b)
 		return NULL;
 	slab_init(&s->mappings, sizeof(struct mapping));
 	slab_keep(&s->mappings, true);
-	s->n_buckets = 64;
-	s->bucket = env_zalloc(s->n_buckets * sizeof *s->bucket);
-	if (!s->bucket) {
+	if (hashtab_start(&s->hash)) {
 		env_free(s);
 		return NULL;
 	}

@@ -8,6 +8,7 @@
 #define DMA_SPACE_H
 
 #include "device/binding.h"
+#include "env/hash.h"
 #include "iommu/iova.h"
 
 enum mapping_kind {
@@ -17,7 +18,8 @@ enum mapping_kind {
 };
 
 struct mapping {
-	struct mapping *bucket;
+	struct hash_node node;
+	struct mapping *next; /* of those that have ended */
 	pp_iova_t block;    /* the first address of its IOVA */
 	uint64_t room;      /* bytes of IOVA: 2^order; of a large one less than twice as many */
 	unsigned order;

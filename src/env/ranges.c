@@ -7,58 +7,68 @@
 
 #include <stdlib.h>
 
-static struct range *slot_of(const struct ranges *r, const char *addr)
-{
-	size_t i = ((uintptr_t)addr >> 6) * 0x9E3779B97F4A7C15u >> 16;
+struct range {
+	struct hash_node node;
+	char *addr;
+	size_t len;
+};
 
-	while (r->entry[i % r->size].addr && r->entry[i % r->size].addr != addr)
-		i++;
-	return &r->entry[i % r->size];
+static struct range *range_of(struct hash_node *node)
+{
+	return env_container_of(node, struct range, node);
 }
 
-static bool grow(struct ranges *r)
+static struct range *find(const struct ranges *r, const void *addr)
 {
-	struct ranges old = *r;
-	size_t size = old.size ? 2 * old.size : 1024;
-	struct range *entry = calloc(size, sizeof *entry);
+	struct hash_node *node = hashtab_find(&r->hash, hash_of((uintptr_t)addr));
 
-	if (!entry)
-		return false;
-	r->entry = entry;
-	r->size = size;
-	r->n = 0;
-	for (size_t i = 0; i < old.size; i++)
-		if (old.entry[i].len) {
-			*slot_of(r, old.entry[i].addr) = old.entry[i];
-			r->n++;
-		}
-	free(old.entry);
-	return true;
+	return node ? range_of(node) : NULL;
+}
+
+static struct range *add(struct ranges *r, char *addr)
+{
+	struct range *range = NULL;
+
+	if (r->hash.n_buckets || !hashtab_start(&r->hash))
+		range = malloc(sizeof *range);
+	if (!range)
+		return NULL;
+	range->addr = addr;
+	hashtab_add(&r->hash, &range->node, hash_of((uintptr_t)addr));
+	env_store_relaxed(&r->used, true);
+	return range;
 }
 
 bool ranges_note(struct ranges *r, void *addr, size_t len)
 {
-	bool room;
+	struct range *range;
 
 	env_lock(&r->lock);
-	room = 2 * r->n < r->size || grow(r);
-	if (room) {
-		struct range *slot = slot_of(r, addr);
-
-		r->n += !slot->addr;
-		*slot = (struct range){ addr, len };
-		env_store_relaxed(&r->used, true);
-	}
+	range = find(r, addr);
+	if (!range)
+		range = add(r, addr);
+	if (range)
+		range->len = len;
 	env_unlock(&r->lock);
-	return room;
+	return range;
+}
+
+static void forget(struct ranges *r, struct range *range)
+{
+	hashtab_del(&r->hash, &range->node);
+	free(range);
 }
 
 void ranges_forget(struct ranges *r, const void *addr)
 {
+	struct range *range;
+
 	if (env_likely(!env_load_relaxed(&r->used)) || !addr)
 		return;
 	env_lock(&r->lock);
-	slot_of(r, addr)->len = 0;
+	range = find(r, addr);
+	if (range)
+		forget(r, range);
 	env_unlock(&r->lock);
 }
 
@@ -68,10 +78,10 @@ bool ranges_touch(struct ranges *r, const void *addr, size_t len)
 	bool found = false;
 
 	env_lock(&r->lock);
-	for (size_t i = 0; i < r->size && !found; i++) {
-		const struct range *o = &r->entry[i];
+	hashtab_for_each(node, &r->hash) {
+		const struct range *o = range_of(node);
 
-		found = o->len && from < o->addr + o->len && o->addr < from + len;
+		found |= from < o->addr + o->len && o->addr < from + len;
 	}
 	env_unlock(&r->lock);
 	return found;
@@ -79,15 +89,16 @@ bool ranges_touch(struct ranges *r, const void *addr, size_t len)
 
 void ranges_each(struct ranges *r, void (*fn)(char *addr, size_t len))
 {
-	for (size_t i = 0; i < r->size; i++)
-		if (r->entry[i].len)
-			fn(r->entry[i].addr, r->entry[i].len);
+	hashtab_for_each(node, &r->hash)
+		fn(range_of(node)->addr, range_of(node)->len);
 }
 
 void ranges_free(struct ranges *r)
 {
+	struct hash_node *node;
+
 	env_store_relaxed(&r->used, false);
-	free(r->entry);
-	r->entry = NULL;
-	r->n = r->size = 0;
+	while ((node = hashtab_first(&r->hash)))
+		forget(r, range_of(node));
+	hashtab_end(&r->hash);
 }

@@ -6,16 +6,12 @@
 #ifndef ENV_RANGES_H
 #define ENV_RANGES_H
 
-#include "env/env.h"
+#include "env/hash.h"
 
 struct ranges {
 	struct env_lock lock; /* protects all of it */
-	struct range {
-		char *addr; /* NULL: a free entry */
-		size_t len; /* 0: one that is no more */
-	} *entry; /* open addressing */
-	size_t n, size;
-	bool used; /* relaxed: something was ever noted */
+	struct hashtab hash;     /* by address */
+	bool used;            /* relaxed: something was ever noted */
 };
 #define RANGES_INIT { .lock = ENV_LOCK_INIT }
 

@@ -17,7 +17,9 @@
  */
 #include "iommu/iova.h"
 
+#include "env/hash.h"
 #include "env/slab.h"
+#include "iommu/cover.h"
 
 #define KEPT 4u      /* blocks of an octave and order that aren't joined */
 #define PIECE 64u    /* blocks of a window for which the lock is held */
@@ -33,13 +35,13 @@ struct iova_pair {
 };
 
 struct window {
-	struct list link;
+	struct hash_node node;
 	pp_iova_t first, last; /* whole pages */
 	unsigned count;        /* calls of iova_reserve */
 };
 
 static struct {
-	struct env_lock lock; /* protects everything here and every record */
+	struct env_lock lock; /* protects everything here but `windows`, and every record */
 	bool ready;
 	struct iova octave[IOVA_MAX_BITS];
 	struct list free[IOVA_MAX_BITS][IOVA_MAX_BITS]; /* [octave][order] */
@@ -49,13 +51,14 @@ static struct {
 	uint64_t kept_orders[IOVA_MAX_BITS];
 	struct slab pairs;
 	unsigned users;
-	struct list windows;
+	struct hashtab windows; /* by their bounds, while there are any */
+	struct cover cover;     /* the same, for what is asked of a block */
 	uint64_t in_use;
 	struct iova_counts counts;
 	uint64_t steps_before; /* the lock was taken */
 } arena = { .lock = ENV_LOCK_INIT };
 
-/* Taken before the arena's: one window comes or goes at a time. */
+/* Taken before the arena's: one window comes or goes at a time. Protects arena.windows, too. */
 static struct env_lock windows_lock = ENV_LOCK_INIT;
 
 /* ---- records ------------------------------------------------------------------------- */
@@ -80,7 +83,7 @@ static void arena_init(void)
 	if (arena.ready)
 		return;
 	arena.ready = true;
-	list_init(&arena.windows);
+	cover_init(&arena.cover);
 	slab_init(&arena.pairs, sizeof(struct iova_pair));
 	for (unsigned octave = 0; octave < IOVA_MAX_BITS; octave++)
 		for (unsigned order = 0; order < IOVA_MAX_BITS; order++)
@@ -402,28 +405,10 @@ int iova_get_in(struct iova **out, uint64_t len, uint64_t octaves)
 
 /* ---- put ----------------------------------------------------------------------------- */
 
-enum overlap { APART, IN_PART, INSIDE };
-
-static enum overlap windows_on(const struct iova *b)
-{
-	enum overlap found = APART;
-
-	list_for_each(pos, &arena.windows) {
-		const struct window *w = list_entry(pos, struct window, link);
-
-		arena.counts.steps++;
-		if (w->first <= b->addr && last_of(b) <= w->last)
-			return INSIDE;
-		if (w->first <= last_of(b) && b->addr <= w->last)
-			found = IN_PART;
-	}
-	return found;
-}
-
 /* A block that is nobody's, and in no list: free, but for what lies in windows. */
 static void settle(struct iova *b)
 {
-	enum overlap overlap = windows_on(b);
+	enum overlap overlap = cover_on(&arena.cover, b->addr, b->order);
 	struct iova_pair *halves;
 
 	b->marked = false;
@@ -482,10 +467,18 @@ static bool clamp(pp_iova_t *first, pp_iova_t *last)
 	return *first <= *last;
 }
 
+static uint64_t hash_of_window(pp_iova_t first, pp_iova_t last)
+{
+	return hash_of(hash_of(first) + last);
+}
+
+/* With the windows' lock. */
 static struct window *find_window(pp_iova_t first, pp_iova_t last)
 {
-	list_for_each(pos, &arena.windows) {
-		struct window *w = list_entry(pos, struct window, link);
+	struct hash_node *node = hashtab_find(&arena.windows, hash_of_window(first, last));
+
+	for (; node; node = hashtab_find_next(node)) {
+		struct window *w = env_container_of(node, struct window, node);
 
 		if (w->first == first && w->last == last)
 			return w;
@@ -544,10 +537,30 @@ static int walk(const struct window *w, int (*fn)(pp_iova_t addr, pp_iova_t last
 static void forget_window(struct window *w)
 {
 	arena_lock();
-	list_del(&w->link); /* first: what is given back meanwhile is free */
+	cover_remove(&arena.cover, w->first, w->last); /* first: what is given back meanwhile is free */
 	arena_unlock();
+	hashtab_del(&arena.windows, &w->node);
+	if (!arena.windows.n)
+		hashtab_end(&arena.windows);
 	walk(w, unbar);
 	env_free(w);
+}
+
+/* Into the books. 0 or -ENOMEM. */
+static int note_window(struct window *w)
+{
+	int ret = arena.windows.n ? 0 : hashtab_start(&arena.windows);
+
+	if (ret)
+		return ret;
+	arena_lock();
+	ret = cover_add(&arena.cover, w->first, w->last);
+	arena_unlock();
+	if (!ret)
+		hashtab_add(&arena.windows, &w->node, hash_of_window(w->first, w->last));
+	else if (!arena.windows.n)
+		hashtab_end(&arena.windows);
+	return ret;
 }
 
 /* With the windows' lock. */
@@ -559,9 +572,11 @@ static int new_window(pp_iova_t first, pp_iova_t last)
 	if (!w)
 		return -ENOMEM;
 	*w = (struct window){ .first = first, .last = last, .count = 1 };
-	arena_lock();
-	list_add(&w->link, &arena.windows); /* first: what is given back meanwhile is seen */
-	arena_unlock();
+	ret = note_window(w); /* first: what is given back meanwhile is seen */
+	if (ret) {
+		env_free(w);
+		return ret;
+	}
 	ret = walk(w, bar);
 	if (ret)
 		forget_window(w);
@@ -576,9 +591,7 @@ int iova_reserve(pp_iova_t first, pp_iova_t last)
 	if (!clamp(&first, &last))
 		return 0;
 	env_lock(&windows_lock);
-	arena_lock();
 	w = find_window(first, last);
-	arena_unlock();
 	if (w)
 		w->count++;
 	else
@@ -594,9 +607,7 @@ void iova_release(pp_iova_t first, pp_iova_t last)
 	if (!clamp(&first, &last))
 		return;
 	env_lock(&windows_lock);
-	arena_lock();
 	w = find_window(first, last);
-	arena_unlock();
 	if (w && !--w->count)
 		forget_window(w);
 	env_unlock(&windows_lock);

@@ -10,7 +10,8 @@
  *
  * What a call costs doesn't depend on how much is in use, nor by whom: a get or put takes
  * at most as many steps as there are orders, times the few blocks that a range has; but
- * for the blocks of a window, which are cut by whoever gives them back. Memory is only
+ * for the blocks of a window, which are cut by whoever gives them back. A window that comes or
+ * goes is gone through by the blocks that are in it, a few at a time. Memory is only
  * asked for where a block is cut.
  *
  * Uses env only. Any thread.

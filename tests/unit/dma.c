@@ -1072,7 +1072,7 @@ static void every_failure_changes_nothing(void)
 {
 	struct soft_device sd;
 	pp_binding_t b = bound(&sd);
-	pp_iova_t iova[64], ring;
+	pp_iova_t iova[255], ring;
 	unsigned things;
 	void *cpu;
 
@@ -1085,10 +1085,10 @@ static void every_failure_changes_nothing(void)
 	check_eq(fail_each(&sd, b, true), things + 1, "coherent memory for one more: the memory");
 	pp_dma_alloc_coherent(b, PAGE, &cpu, &ring);
 	check(fail_each(&sd, b, false) >= 3, "with another mapped");
-	for (unsigned i = 0; i < 63; i++)
+	for (unsigned i = 0; i < 255; i++)
 		pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova[i]);
 	check(fail_each(&sd, b, false) >= 4, "where the record must grow");
-	check_eq(soft_device_domain(&sd).mappings, 64, "what was mapped is mapped");
+	check_eq(soft_device_domain(&sd).mappings, 256, "what was mapped is mapped");
 	pp_device_unbind(sd.dev);
 	check(all_is_undone(&sd), "and goes with the binding");
 	soft_device_exit(&sd);

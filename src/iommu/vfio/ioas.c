@@ -8,8 +8,6 @@
  */
 #include "iommu/vfio/vfio.h"
 
-#define BUCKETS 64u /* to begin with */
-
 int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *share, char *error)
 {
 	struct ioas *s;
@@ -24,20 +22,17 @@ int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *
 		return 0;
 	}
 	s = env_zalloc(sizeof *s);
-	if (s)
-		s->bucket = env_zalloc(BUCKETS * sizeof *s->bucket);
-	if (!s || !s->bucket) {
+	if (!s || hashtab_start(&s->regions)) {
 		env_free(s);
 		return vfio_say(error, -ENOMEM, "no memory");
 	}
 	s->interface = interface;
-	s->n_buckets = BUCKETS;
 	s->refs = 1;
 	env_lock_init(&s->lock);
 	ret = interface->ioas_open(s, error);
 	if (ret) {
 		env_lock_destroy(&s->lock);
-		env_free(s->bucket);
+		hashtab_end(&s->regions);
 		env_free(s);
 		return ret;
 	}
@@ -45,8 +40,15 @@ int ioas_get(struct ioas **out, const struct interface *interface, struct ioas *
 	return 0;
 }
 
+static void forget(struct ioas *s, struct region *r)
+{
+	hashtab_del(&s->regions, &r->node);
+	env_free(r);
+}
+
 void ioas_put(struct ioas *s)
 {
+	struct hash_node *node;
 	unsigned refs;
 
 	env_lock(&s->lock);
@@ -55,63 +57,27 @@ void ioas_put(struct ioas *s)
 	if (refs)
 		return;
 	s->interface->ioas_close(s);
-	for (size_t i = 0; i < s->n_buckets; i++) /* of devices that were closed too early */
-		while (s->bucket[i]) {
-			struct region *r = s->bucket[i];
-
-			s->bucket[i] = r->next;
-			env_free(r);
-		}
+	while ((node = hashtab_first(&s->regions))) /* of devices that were closed too early */
+		forget(s, env_container_of(node, struct region, node));
 	env_lock_destroy(&s->lock);
-	env_free(s->bucket);
+	hashtab_end(&s->regions);
 	env_free(s);
 }
 
-/* ---- the record: a hash by the address that a region begins at ------------------------- */
+/* ---- the record: by the address that a region begins at -------------------------------- */
 
-static struct region **find(struct ioas *s, pp_iova_t iova)
+static struct region *find(struct ioas *s, pp_iova_t iova)
 {
-	uint64_t h = (iova / PP_BASE_PAGE) * 0x9E3779B97F4A7C15u;
-	struct region **p = &s->bucket[h >> 32 & (s->n_buckets - 1)];
+	struct hash_node *node = hashtab_find(&s->regions, hash_of(iova));
 
-	while (*p && (*p)->iova != iova)
-		p = &(*p)->next;
-	return p;
-}
-
-/* Twice the buckets; stays as it is when there is no memory. */
-static void grow(struct ioas *s)
-{
-	struct region **old = s->bucket, **bucket = env_zalloc(2 * s->n_buckets * sizeof *bucket);
-	size_t n = s->n_buckets;
-
-	if (!bucket)
-		return;
-	s->bucket = bucket;
-	s->n_buckets = 2 * n;
-	for (size_t i = 0; i < n; i++)
-		for (struct region *r = old[i], *next; r; r = next) {
-			next = r->next;
-			r->next = NULL;
-			*find(s, r->iova) = r;
-		}
-	env_free(old);
-}
-
-static void forget(struct ioas *s, struct region **p)
-{
-	struct region *r = *p;
-
-	*p = r->next;
-	s->n_regions--;
-	env_free(r);
+	return node ? env_container_of(node, struct region, node) : NULL;
 }
 
 /* ---- map, unmap ------------------------------------------------------------------------ */
 
 static int map_locked(struct ioas *s, pp_iova_t iova, void *addr, size_t len, unsigned prot)
 {
-	struct region **p = find(s, iova), *r = *p;
+	struct region *r = find(s, iova);
 	int ret;
 
 	if (r) { /* a sharer's: then it has to be the very same */
@@ -129,9 +95,7 @@ static int map_locked(struct ioas *s, pp_iova_t iova, void *addr, size_t len, un
 		return ret;
 	}
 	*r = (struct region){ .iova = iova, .addr = addr, .len = len, .prot = prot, .refs = 1 };
-	*p = r;
-	if (++s->n_regions > s->n_buckets)
-		grow(s);
+	hashtab_add(&s->regions, &r->node, hash_of(iova));
 	return 0;
 }
 
@@ -160,17 +124,17 @@ static size_t unmap_locked(struct ioas *s, pp_iova_t iova, size_t len)
 	pp_iova_t at = iova, run = iova; /* [run, at) waits to be unmapped */
 
 	while (at - iova < len) {
-		struct region **p = find(s, at);
-		size_t n = *p ? (*p)->len : 0;
+		struct region *r = find(s, at);
+		size_t n = r ? r->len : 0;
 
 		if (!n || n > len - (at - iova))
 			break;
-		if (--(*p)->refs) { /* stays mapped for a sharer */
+		if (--r->refs) { /* stays mapped for a sharer */
 			if (!unmap_run(s, run, at))
 				return run - iova;
 			run = at + n;
 		} else {
-			forget(s, p);
+			forget(s, r);
 		}
 		at += n;
 	}

@@ -9,7 +9,7 @@
 
 #include <pagepool/vfio.h>
 
-#include "env/env.h"
+#include "env/hash.h"
 
 struct interface;
 struct pp_vfio;
@@ -21,7 +21,7 @@ struct region {
 	size_t len;
 	unsigned prot;
 	unsigned refs;       /* devices that it was mapped for */
-	struct region *next; /* in its bucket */
+	struct hash_node node;
 };
 
 #define IOAS_GROUPS 16
@@ -38,8 +38,7 @@ struct ioas {
 		int number, fd;
 		struct pp_vfio *devices; /* that are open; NULL: a free entry */
 	} group[IOAS_GROUPS];
-	struct region **bucket;      /* by iova */
-	size_t n_regions, n_buckets; /* a power of two */
+	struct hashtab regions; /* by iova */
 };
 
 struct pp_vfio {

@@ -1,0 +1,54 @@
+/*
+ * hash.h - a hash table with the links in the members, every call of which is a piece of work with a
+ * bound: it grows by a bucket with each member that is added, and shrinks by a few with each that
+ * goes; what it has is never gone through at once. No locking of its own.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef ENV_HASH_H
+#define ENV_HASH_H
+
+#include "env/env.h"
+
+#define HASH_SEGMENT 256u /* buckets that are allocated together */
+
+struct hash_node {
+	struct hash_node *next;
+	uint64_t hash; /* of its key, the caller's: all bits count alike */
+};
+
+/*
+ * Buckets are in segments, and these in groups, each of which has room for as many as all before it.
+ * All zero is an empty table that has not been started.
+ */
+struct hashtab {
+	struct hash_node ***group[48];
+	uint64_t n, n_buckets; /* a bucket for each member at least, HASH_SEGMENT to begin with */
+};
+
+/* The key's bits, mixed: no two keys have the same. */
+static inline uint64_t hash_of(uint64_t key)
+{
+	key *= 0x9E3779B97F4A7C15u;
+	return key ^ key >> 32;
+}
+
+/* Memory for an empty table, until hashtab_end. 0 or -ENOMEM. */
+int hashtab_start(struct hashtab *h);
+/* Add one with such a hash. Without more memory the table stays as large as it is. */
+void hashtab_add(struct hashtab *h, struct hash_node *node, uint64_t hash);
+/* It is there. */
+void hashtab_del(struct hashtab *h, struct hash_node *node);
+/* The memory of an empty table goes. */
+void hashtab_end(struct hashtab *h);
+/* The one with that hash, and where hashes aren't keys another one; or NULL. */
+struct hash_node *hashtab_find(const struct hashtab *h, uint64_t hash);
+struct hash_node *hashtab_find_next(const struct hash_node *node);
+/* Any of them, and another; or NULL. Goes through all. */
+struct hash_node *hashtab_first(const struct hashtab *h);
+struct hash_node *hashtab_next(const struct hashtab *h, const struct hash_node *node);
+
+#define hashtab_for_each(pos, h) \
+	for (struct hash_node *pos = hashtab_first(h); pos; pos = hashtab_next(h, pos))
+
+#endif
