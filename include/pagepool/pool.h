@@ -40,11 +40,12 @@
  *          the chunks of an attach, a trim or the revocation, and for a map or unmap call.
  *   put    Waits for nothing but a revocation of its pool that it runs into, which goes with
  *          the pool's chunks. A page that finds no room in cache and returns goes to its chunk; the
- *          owner's cache gives up 256 pages at once. For each chunk that so becomes idle at most
- *          two are trimmed: unmapped and invalidated for each device, and given back; and up to 256
- *          others, that pages have come home to, are listed for the next get. Chunks that
- *          other threads' puts make idle at the same time may be among them. Of a zombie: a page
- *          gives back its memory, and the last of a chunk the chunk's.
+ *          owner's cache, being full, gives up 256 pages, 32 at a time, and no more than it must once
+ *          that has chunks trimmed. For each chunk that so becomes idle at most two are: unmapped
+ *          and invalidated for each device, and given back; and up to 256 others, that pages have
+ *          come home to, are listed for the next get. Chunks that other threads' puts make
+ *          idle at the same time may be among them. Of a zombie: a page gives back its memory, and
+ *          the last of a chunk the chunk's.
  *   trim   As much for each chunk that goes, and 64 deferred invalidations of each device.
  *
  * None depends on how many pages or chunks a pool has, or others have, but trim, attach and the end

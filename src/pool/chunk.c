@@ -220,7 +220,7 @@ void chunk_remove(struct pp_pool *pool, struct pp_chunk *c)
 		list_del(&c->span->hole);
 	}
 	pool->n_chunks--;
-	pool->n_released++;
+	env_store_relaxed(&pool->n_released, pool->n_released + 1);
 	pool->n_pages -= c->n_pages;
 	pool->n_memory[span_memory(c->span, c->slot)]--;
 }

@@ -105,16 +105,24 @@ static inline void own_inline(struct pp_gate *gate)
 	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_load_relaxed(&gate->owner) };
 }
 
-/* The cache is full: the newer half goes home. */
-static void cache_spill(struct pp_pool *pool, struct pp_gate *gate)
+/*
+ * The cache is full: the newer half goes home, a few at a time; no more than there has to be room for,
+ * once that has chunks trimmed. What the caller puts isn't home, so the pool is there.
+ */
+static void cache_spill(struct pp_pool *pool, struct pp_gate *gate, uint32_t room)
 {
-	struct pp_page *pages[POOL_REFILL];
+	uint64_t trimmed = env_load_relaxed(&pool->n_released);
+	struct pp_page *pages[POOL_SPILL];
+	uint32_t n = 0;
 
-	env_add_relaxed(&pool->recycle_cache_full, POOL_REFILL);
-	if (cache_pop(pool, gate, pages, POOL_REFILL)) {
-		env_add_relaxed(&pool->popped_otherwise, POOL_REFILL);
-		pool_bring_home(pages, POOL_REFILL);
-	}
+	do {
+		env_add_relaxed(&pool->recycle_cache_full, POOL_SPILL);
+		if (!cache_pop(pool, gate, pages, POOL_SPILL))
+			return;
+		env_add_relaxed(&pool->popped_otherwise, POOL_SPILL);
+		pool_bring_home(pages, POOL_SPILL);
+		n += POOL_SPILL;
+	} while (n < POOL_REFILL && (n < room || env_load_relaxed(&pool->n_released) == trimmed));
 }
 
 /*
@@ -128,7 +136,7 @@ static void owner_put(struct pp_pool *pool, struct pp_gate *gate, struct pp_page
 		own_inline(gate);
 	/* in this order: what is closed in between may be empty */
 	if (!cache_has_room(gate, n) && env_load_relaxed(&gate->cap))
-		cache_spill(pool, gate);
+		cache_spill(pool, gate, n);
 	/*
 	 * There is no room still if the cache is closed: watched, revoked by now, or left. The
 	 * pages aren't home, so the pool is still there.

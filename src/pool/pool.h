@@ -49,7 +49,8 @@
 
 #define POOL_CACHE PP_GATE_PAGES /* pages in the owner's cache */
 #ifndef POOL_REFILL /* tests/explore has smaller ones, as of PP_GATE_PAGES */
-#define POOL_REFILL 256u  /* taken from the chunks, or given to them, at a time */
+#define POOL_REFILL 256u  /* taken from the chunks, or put, at a time, at most */
+#define POOL_SPILL 32u    /* of these, that a full cache gives up at a time: divides it */
 #define POOL_FEW 64u      /* pages in the returns that aren't worth taking if there are others */
 #define POOL_TELL 32u     /* a lane's owner is told of so many at a time */
 #define POOL_LANES 63u    /* threads at a time that put through a lane of their own, at most */
@@ -325,7 +326,8 @@ struct pp_pool {
 	bool let_go;
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
-	uint64_t n_pages, n_chunks, n_idle, n_fresh, n_released;
+	uint64_t n_pages, n_chunks, n_idle, n_fresh;
+	uint64_t n_released; /* the owner looks at it without the lock; relaxed */
 	uint64_t n_memory[3]; /* chunks of each kind of memory */
 	uint64_t n_retiring;  /* chunks trimmed and not freed yet */
 	uint64_t record_bytes; /* of spans and chunks */

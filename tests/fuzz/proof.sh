@@ -84,11 +84,11 @@ try 'the domain is not blocked when a binding ends' device '/^static void end\(/
 try 'draining loses a page of the cache' pool \
 	'/^static uint64_t cache_drain/,/^}/s/for \(uint64_t i = 0; i </for (uint64_t i = 1; i </'
 try 'draining forgets a page that another thread put' pool '/^static void lane_drain/,/^}/s/i != tail; i/i + 1 < tail; i/'
-try 'a full cache loses a page' pool 's/pool_bring_home\(pages, POOL_REFILL\)/pool_bring_home(pages, POOL_REFILL - 1)/'
+try 'a full cache loses a page' pool '/^static void cache_spill/,/^}/s/pool_bring_home\(pages, n\)/pool_bring_home(pages, n - 1)/'
 try 'another errno for a binding that has ended' device \
 	'/^int binding_enter/,/^}/{/env_unlock/,/return/s/-ENODEV/-EINVAL/}'
 try 'late calls are not counted' device 's/env_add_relaxed\(&b->late, 1\)/(void)0/'
-try 'mappings of a device that has gone count as forgotten' dma 's/bool forgot = s->n && !b->surprised/bool forgot = s->n/'
+try 'mappings of a device that has gone count as forgotten' dma 's/bool forgot = s->hash.n && !b->surprised/bool forgot = s->hash.n/'
 try 'a page put twice is not told (debug mode)' pool \
 	'/^bool watch_put/,/^}/s/if \(env_load_acquire/if (0 \&\& env_load_acquire/' \
 	pool 's/^\t\twatch_double_put\(.*NULL\);/\t\t;/'
