@@ -492,7 +492,7 @@ static int check_params(struct pp_device_params *p, const struct pp_device_param
 
 	if (!params)
 		return refuse(NULL, "there are no parameters");
-	ret = env_params(p, sizeof *p, params);
+	ret = env_params("pp_device_register", p, sizeof *p, params);
 	if (ret == -EINVAL)
 		return refuse(NULL, "the parameters don't say their size");
 	if (ret)

@@ -251,9 +251,9 @@ PP_API void env_fault_set(bool (*decide)(void *ctx, const char *what), void *ctx
 
 /*
  * Copy a caller's parameter structure, whose first member is its size, into ours.
- * 0; -EINVAL: no size; -E2BIG: it is longer and the rest isn't zero.
+ * 0; -EINVAL: no size; -E2BIG: it is longer and the rest isn't zero, which debug mode tells of.
  */
-int env_params(void *ours, size_t our_size, const void *theirs);
+int env_params(const char *call, void *ours, size_t our_size, const void *theirs);
 /* Copy statistics out: as much as the caller has room for, the rest of it zero. */
 void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our_size);
 

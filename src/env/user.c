@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "env/debug.h"
 #include "env/fork.h"
 #include "env/libc.h"
 #include "env/ranges.h"
@@ -519,17 +520,22 @@ bool env_fault(const char *what)
 
 /* ---- parameters that grow --------------------------------------------------------------- */
 
-int env_params(void *ours, size_t our_size, const void *theirs)
+int env_params(const char *call, void *ours, size_t our_size, const void *theirs)
 {
-	size_t size;
+	size_t size, used;
 	const char *bytes = theirs;
 
 	memcpy(&size, theirs, sizeof size);
 	if (size < sizeof size)
 		return -EINVAL;
-	for (size_t i = our_size; i < size; i++)
-		if (bytes[i])
-			return -E2BIG;
+	for (used = size; used > our_size && !bytes[used - 1];)
+		used--;
+	if (used > our_size) {
+		debug_invalid("%s: the parameters have %zu bytes, of which this version knows %zu and "
+			      "byte %zu is set: the program was built for a newer one; leave what is new "
+			      "zero, or use that version", call, size, our_size, used - 1);
+		return -E2BIG;
+	}
 	memset(ours, 0, our_size);
 	memcpy(ours, theirs, size < our_size ? size : our_size);
 	return 0;

@@ -332,7 +332,7 @@ static int check_kinds(const struct pp_pool_params *p)
 /* The parameters in full, if there is nothing wrong with them. */
 static int check_params(struct pp_pool_params *p, const struct pp_pool_params *params)
 {
-	int ret = params ? env_params(p, sizeof *p, params) : 0;
+	int ret = params ? env_params("pp_pool_create", p, sizeof *p, params) : 0;
 
 	if (ret == -EINVAL)
 		return debug_invalid("pp_pool_create: the parameters don't say their size: see "

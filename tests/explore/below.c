@@ -472,8 +472,9 @@ void recall_ask(uint64_t pool_id, const char *name)
 /* ---- parameters --------------------------------------------------------------------------------
  */
 
-int env_params(void *ours, size_t our_size, const void *theirs)
+int env_params(const char *call, void *ours, size_t our_size, const void *theirs)
 {
+	(void)call;
 	memcpy(ours, theirs, our_size);
 	return 0;
 }

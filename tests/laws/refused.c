@@ -44,12 +44,13 @@ static void has_said(const char *call, const char *name, const char *words)
 }
 
 /* Without debug mode and in either kind of it. */
-#define refused(name, words, call)                                                                 \
+#define refused(name, words, call) refused_with(-EINVAL, name, words, call)
+#define refused_with(errno_, name, words, call)                                                    \
 	do {                                                                                       \
 		static const unsigned modes[] = { 0, PP_DEBUG_DMA, PP_DEBUG_PAGES };               \
 		for (unsigned i_ = 0; i_ < 3; i_++) {                                              \
 			watch(modes[i_]);                                                          \
-			check_eq((call), -EINVAL, #call);                                          \
+			check_eq((call), (errno_), #call);                                         \
 			if (modes[i_])                                                             \
 				has_said(#call, (name), (words));                                  \
 			else                                                                       \
@@ -206,13 +207,20 @@ static void coherent_memory(void)
 
 /* ---- pools --------------------------------------------------------------------------------------- */
 
-static int create(struct pp_pool_params p)
+static int create_of(const struct pp_pool_params *p)
 {
 	struct pp_pool *pool = (void *)1;
-	int ret = pp_pool_create(&pool, pp_binding_none(), &p);
+	int ret = pp_pool_create(&pool, pp_binding_none(), p);
 
 	check(!ret == !!pool, "whether there is a pool");
+	if (!ret)
+		pp_pool_destroy(pool);
 	return ret;
+}
+
+static int create(struct pp_pool_params p)
+{
+	return create_of(&p);
 }
 
 static struct pp_pool_params with(uint32_t page_size, uint32_t chunk_size, int dir, int mem)
@@ -230,9 +238,19 @@ static void creation(void)
 {
 	static const uint32_t pages[] = { 1024, 3000, 4u << 20 }, chunks[] = { 2048, 12288, 1u << 31 };
 	struct pp_pool_params none = { 0 };
+	struct {
+		struct pp_pool_params p;
+		uint64_t more;
+	} longer;
 
 	refused("pp_pool_create", "no place", pp_pool_create(NULL, pp_binding_none(), NULL));
 	refused("pp_pool_create", "size", create(none));
+	memset(&longer, 0, sizeof longer);
+	longer.p = pp_pool_defaults();
+	longer.p.size = sizeof longer;
+	check_eq(create_of(&longer.p), 0, "longer parameters whose rest is zero");
+	longer.more = 1;
+	refused_with(-E2BIG, "pp_pool_create", "newer", create_of(&longer.p));
 	for (unsigned i = 0; i < 3; i++) {
 		refused("page_size is", "power of two", create(with(pages[i], 0, 0, 0)));
 		refused("chunk_size is", "power of two", create(with(0, chunks[i], 0, 0)));
@@ -287,6 +305,10 @@ static void software_iommu(void)
 {
 	struct pp_soft_params p = PP_PARAMS(struct pp_soft_params);
 	struct pp_iommu *iommu = (void *)1;
+	struct {
+		struct pp_soft_params p;
+		uint64_t more;
+	} longer;
 	struct pp_soft_fault f;
 
 	refused("pp_soft_create", "no place", pp_soft_create(NULL, NULL));
@@ -294,6 +316,10 @@ static void software_iommu(void)
 	refused("pp_soft_create", "32 to 64", pp_soft_create(&iommu, &p));
 	p.size = 0;
 	refused("pp_soft_create", "size", pp_soft_create(&iommu, &p));
+	memset(&longer, 0, sizeof longer);
+	longer.p.size = sizeof longer;
+	longer.more = 1;
+	refused_with(-E2BIG, "pp_soft_create", "newer", pp_soft_create(&iommu, &longer.p));
 	check(!iommu, "and no domain");
 	refused("pp_soft_read", "no domain", pp_soft_read(NULL, 0, memory, 1));
 	refused("pp_soft_write", "no domain", pp_soft_write(NULL, 0, memory, 1));

@@ -228,7 +228,7 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 {
 	struct pp_soft_params p = PP_PARAMS(struct pp_soft_params);
 	struct soft *s;
-	int ret = params ? env_params(&p, sizeof p, params) : 0;
+	int ret = params ? env_params("pp_soft_create", &p, sizeof p, params) : 0;
 
 	if (!out)
 		return debug_invalid("pp_soft_create: there is no place for the domain");

@@ -179,7 +179,7 @@ static int open_begin(struct pp_vfio **out, struct pp_vfio_params *p,
 	*out = NULL;
 	if (!params)
 		return vfio_invalid(error, "there are no parameters");
-	ret = env_params(p, sizeof *p, params);
+	ret = env_params("pp_vfio_open", p, sizeof *p, params);
 	if (ret == -EINVAL)
 		return vfio_invalid(error, "the parameters don't say their size: see PP_PARAMS");
 	return ret ? vfio_say(error, ret, "the parameters are of another version") : 0;

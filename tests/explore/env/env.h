@@ -80,7 +80,7 @@ struct env_thread *env_thread(void);
 #define env_abort(text) fail("%s", text)
 #define env_fault(what) false
 
-int env_params(void *ours, size_t our_size, const void *theirs);
+int env_params(const char *call, void *ours, size_t our_size, const void *theirs);
 void env_stats_out(void *theirs, size_t their_size, const void *ours, size_t our_size);
 
 #endif
