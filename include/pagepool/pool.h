@@ -21,7 +21,8 @@
  *
  * Signals: a handler may not get, put, ref or take over: it would do so in the middle of its own
  * thread's. Of all calls it may make pp_debug_dump_pages_signal, and ask a page for its address,
- * size and references.
+ * size and references. To make it safe would cost each get and put instructions. Debug mode `pages`
+ * tells of a handler that has interrupted a call with a lock; a get there is -EDEADLK.
  *
  * Fork: a child has a copy of each pool, and both go on, unless a back end pins its memory: such a
  * pool is the parent's. In the child it gives no page (-ENODEV) and can't be attached; a page of it

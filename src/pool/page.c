@@ -94,6 +94,7 @@ static void bring_home(struct pp_pool *pool, struct pp_page *const *pages, uint3
 		pool_bring_home(pages, n);
 		return;
 	}
+	watch_handler(pool, "put", place);
 	for (uint32_t i = 0; i < n; i++) /* the pool is there until the last of them is home */
 		if (watch_put(pages[i], place))
 			pool_bring_home(pages + i, 1);
@@ -437,6 +438,8 @@ static int watched_get(struct pp_page **out, struct pp_pool *pool, const void *p
 	int ret;
 
 	*out = NULL;
+	if (watch_handler(pool, "asked for", place))
+		return -EDEADLK; /* whose lock it may be */
 	pool_lock(pool);
 	ret = watch_caller(pool, place);
 	if (!ret)

@@ -579,6 +579,8 @@ void watch_get(struct pp_page *page, const void *place); /* lock held */
 bool watch_put(struct pp_page *page, const void *place);
 /* Is the caller allowed to get? An errno if there is no going on. Lock held. */
 int watch_caller(struct pp_pool *pool, const void *place);
+/* True, and told, if it is a signal's handler that has interrupted a call with a lock. */
+bool watch_handler(struct pp_pool *pool, const char *what, const void *place);
 /* True, and told of, if it is the use of a pool that has been destroyed. */
 bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place);
 /* The same of one that has gone: for the calls that are allowed on a zombie. */

@@ -151,11 +151,23 @@ void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const vo
 
 static void bad_use(const struct pp_pool *pool, const char *what, const void *place)
 {
-	char where[256], key[96];
+	char where[256], key[160];
 
 	snprintf(key, sizeof key, "%s %p", what, place);
 	debug_done(debug_report(PP_DEBUG_PAGES, key, "pool %s: %s, at %s by thread %d", pool->label,
 				what, env_symbol(place, where, sizeof where), env_thread_id()));
+}
+
+bool watch_handler(struct pp_pool *pool, const char *what, const void *place)
+{
+	char text[120];
+
+	if (!env_has_lock()) /* nobody else comes here with one */
+		return false;
+	snprintf(text, sizeof text, "a page was %s by a signal's handler, in the middle of its thread's "
+		 "call of the library", what);
+	bad_use(pool, text, place);
+	return true;
 }
 
 int watch_caller(struct pp_pool *pool, const void *place)

@@ -411,6 +411,14 @@ int watch_caller(struct pp_pool *pool, const void *place)
 	return 0;
 }
 
+bool watch_handler(struct pp_pool *pool, const char *what, const void *place)
+{
+	(void)pool;
+	(void)what;
+	(void)place;
+	return false;
+}
+
 bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place)
 {
 	(void)pool;

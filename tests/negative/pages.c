@@ -9,6 +9,8 @@
  */
 #include "negative.h"
 
+#include <signal.h>
+
 static struct device dev;
 static struct pp_pool *pool;
 static struct pp_page *page;
@@ -427,6 +429,64 @@ static void write_after_put_destroy(void)
 	pp_pool_destroy(pool);
 }
 
+/* A handler interrupts a get in the middle: while the back end maps what the pool grows by. */
+static void (*in_handler)(void);
+static const struct pp_iommu_ops *soft_ops;
+
+static void handle(int signal)
+{
+	(void)signal;
+	in_handler();
+}
+
+static int map_interrupted(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
+			   size_t page_size, unsigned prot)
+{
+	raise(SIGUSR1);
+	return soft_ops->map(iommu, iova, addr, len, page_size, prot);
+}
+
+static void interrupt_a_get(void (*by)(void))
+{
+	static struct pp_iommu_ops ops;
+	struct pp_page *more;
+
+	start();
+	page = page_new(pool);
+	soft_ops = dev.iommu->ops;
+	ops = *soft_ops;
+	ops.map = map_interrupted;
+	dev.iommu->ops = &ops;
+	in_handler = by;
+	signal(SIGUSR1, handle);
+	for (unsigned i = 0; i < 16; i++)
+		ret = pp_page_get(&more, pool);
+}
+
+static void put_it(void)
+{
+	pp_page_put(page); /* @put_in_handler.call */
+	after++;
+}
+
+static void put_in_handler(void)
+{
+	interrupt_a_get(put_it);
+}
+
+static void get_another(void)
+{
+	struct pp_page *got;
+
+	ret = pp_page_get(&got, pool); /* @get_in_handler.call */
+	need(ret == -EDEADLK && !got);
+}
+
+static void get_in_handler(void)
+{
+	interrupt_a_get(get_another);
+}
+
 static const struct negative cases[] = {
 	NEGATIVE(right),
 	NEGATIVE(put_twice), NEGATIVE(put_twice_elsewhere), NEGATIVE(put_after_last),
@@ -442,6 +502,7 @@ static const struct negative cases[] = {
 	NEGATIVE(destroy_destroyed), NEGATIVE(own_destroyed), NEGATIVE(trim_destroyed),
 	NEGATIVE(stats_destroyed), NEGATIVE(recall_destroyed),
 	NEGATIVE(write_after_put_trim), NEGATIVE(write_after_put_destroy),
+	NEGATIVE(put_in_handler), NEGATIVE(get_in_handler),
 };
 
 NEGATIVE_MAIN(cases)

@@ -118,6 +118,8 @@ pages fragment_align_too_large ${pool}a fragment of 100 bytes aligned to 8192 wa
 pages get_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages get_batch_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages get_fragment_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
+pages put_in_handler ${pool}a page was put by a signal's handler, in the middle of its thread's call of the library, at {call} $by
+pages get_in_handler ${pool}a page was asked for by a signal's handler, in the middle of its thread's call of the library, at {call} $by
 pages get_after_handover ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages get_destroyed ${pool}a page was asked for after the pool was destroyed, at {call} $by
 pages get_destroyed_zombie ${pool}a page was asked for after the pool was destroyed, at {call} $by
