@@ -4,7 +4,7 @@
  * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *place*:
  *
  *   cache   the owner's private array: the owner alone, no atomic read-modify-write
- *   returns the pool's lanes and a shared ring (returns.c): any thread puts, the owner takes
+ *   returns the pool's lanes and a shared ring (remote.c): any thread puts, the owner takes
  *   chunk   its bit in the chunk's `home` words: any thread puts, the lock's holder takes
  *
  * cache and returns are there for speed; the chunk is where a page is at home and where it
@@ -395,7 +395,7 @@ int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), vo
 /* grow.c: POOL_GROW chunks at most. 0 or what pp_page_get returns; lock held */
 int pool_grow(struct pp_pool *pool);
 
-/* trim.c: lock held */
+/* reclaim.c: lock held */
 /* Let idle and fresh chunks go until at most keep of them are left, and complete every
  * deferred invalidation. */
 void pool_shrink(struct pp_pool *pool, uint64_t keep);
@@ -475,7 +475,7 @@ struct pp_chunk *chunk_walk_next(struct chunk_walk *walk); /* NULL: there are no
 /* Pages of a chunk that aren't home: in flight, in cache or ring, or just coming. */
 uint32_t chunk_in_flight(const struct pp_chunk *c);
 
-/* page.c: cache and ring */
+/* cache.c: cache and ring */
 /* pp_page_get for a caller of our own; place: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
 /* The caller is the owner from now on. 0; -ENOMEM: there is no gate for it. */
@@ -490,7 +490,7 @@ void place_empty(struct pp_pool *pool); /* the same in a live pool; owner, lock 
 uint64_t place_count(struct pp_pool *pool);
 void place_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
 
-/* returns.c */
+/* remote.c */
 /*
  * Push up to n pages; returns for how many there was room. Of these none may be touched any
  * more, nor, if it was all, the pool. Any thread.
@@ -573,7 +573,7 @@ void frag_revoke(struct pp_pool *pool);
 void frag_close(struct pp_pool *pool);
 int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users);
 
-/* watch.c: debug mode `pages`. place: the caller's code address */
+/* holders.c: debug mode `pages`. place: the caller's code address */
 void watch_get(struct pp_page *page, const void *place); /* lock held */
 /* Before a page comes home. False: it is home already, and must not come again. */
 bool watch_put(struct pp_page *page, const void *place);

@@ -53,9 +53,9 @@ breaks() {
 }
 
 # ---- what each of the subtle steps is for ------------------------------------------------
-page=src/pool/page.c chunk=src/pool/chunk.c pool=src/pool/pool.c gate=src/pool/gate.c
-span=src/pool/span.c trim=src/pool/trim.c
-fast=include/pagepool/fast.h returns=src/pool/returns.c
+page=src/pool/cache.c chunk=src/pool/chunk.c pool=src/pool/pool.c gate=src/pool/owner.c
+span=src/pool/span.c trim=src/pool/reclaim.c
+fast=include/pagepool/fast.h returns=src/pool/remote.c
 
 breaks no_heavy_barrier get-unbind 'data race: free' -DBROKEN_HEAVY
 breaks look_before_push put-destroy 'leak' \

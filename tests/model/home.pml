@@ -232,7 +232,7 @@ inline pick() {
 	held[p] = 0
 }
 
-/* page.c: pp_page_put of any thread but the owner */
+/* cache.c: pp_page_put of any thread but the owner */
 proctype putter() {
 	LOCALS;
 	do
@@ -275,7 +275,7 @@ inline scan_chunk(c) {
 	before = got
 }
 
-/* page.c: refill, watched_get; then the pages are in flight */
+/* cache.c: refill, watched_get; then the pages are in flight */
 proctype owner() {
 	LOCALS;
 	byte got, want, before, c;

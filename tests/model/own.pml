@@ -92,7 +92,7 @@ inline bring_home(page)
 	d_step { assert(!home[page] && !got[page]); home[page] = 1 }
 }
 
-/* page.c: place_left; pool.c: pool_settle. Lock held */
+/* cache.c: place_left; pool.c: pool_settle. Lock held */
 inline place_left(p)
 {
 	ld(p, A_OLD_COUNT, n);
@@ -114,7 +114,7 @@ inline place_left(p)
 	k = 0; n = 0; x = 0
 }
 
-/* page.c: owner_put, cache_push; gate.c: gate_raced. He found the old gate, or finds it isn't his */
+/* cache.c: owner_put, cache_push; owner.c: gate_raced. He found the old gate, or finds it isn't his */
 inline owner_put(page)
 {
 	ld(LAST, A_GATE, x);
@@ -172,7 +172,7 @@ inline get()
 	c = 0
 }
 
-/* page.c: own_locked, hand_over */
+/* cache.c: own_locked, hand_over */
 proctype next()
 {
 	byte c, k, m, n, x, cache, count, i_, j_;

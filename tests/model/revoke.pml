@@ -150,7 +150,7 @@ inline bring_home(page)
 	}
 }
 
-/* page.c: place_drain, cache_drain, lock held */
+/* cache.c: place_drain, cache_drain, lock held */
 inline place_drain(p)
 {
 	ALIVE;
@@ -175,7 +175,7 @@ inline place_drain(p)
 	x = 0;
 #endif
 	if
-	:: x == 0 -> /* returns.c: returns_drain, lane_drain, ring_drain */
+	:: x == 0 -> /* remote.c: returns_drain, lane_drain, ring_drain */
 #if LANES
 		ld(p, A_LTAIL, n);
 		ld(p, A_LHEAD, k);
@@ -205,7 +205,7 @@ inline place_drain(p)
 	k = 0; n = 0; x = 0
 }
 
-/* gate.c: gate_raced. The pool behind the gate, if it is still there */
+/* owner.c: gate_raced. The pool behind the gate, if it is still there */
 inline gate_raced(p)
 {
 	d_step {
@@ -234,7 +234,7 @@ inline gate_raced(p)
 #endif
 
 /*
- * page.c: owner_put, cache_push; fast.h: pp_fast_put, which does not ask whether the cache is
+ * cache.c: owner_put, cache_push; fast.h: pp_fast_put, which does not ask whether the cache is
  * closed. The count is one number here: of the two whose difference it is, a push or a pop changes
  * one.
  */
@@ -265,7 +265,7 @@ cache_push:
 }
 
 /*
- * page.c: pp_page_get, cache_pop, refill, take_returns; returns.c: lane_take, ring_take. Leaves
+ * cache.c: pp_page_get, cache_pop, refill, take_returns; remote.c: lane_take, ring_take. Leaves
  * the page in g, 0: failed.
  */
 inline owner_get()
@@ -401,7 +401,7 @@ proctype owner()
 	done++
 }
 
-/* page.c: put_home of a thread that isn't the owner; page me + 1 is in its hands */
+/* cache.c: put_home of a thread that isn't the owner; page me + 1 is in its hands */
 proctype putter(byte me)
 {
 	byte t, h, x, k, n, f, i_;

@@ -1,5 +1,5 @@
 /*
- * lanes.c - the putters' lanes (src/pool/returns.c): a thread has one of each pool that it puts to,
+ * lanes.c - the putters' lanes (src/pool/remote.c): a thread has one of each pool that it puts to,
  * idle threads keep none from others, the owner takes from them in turn, and they are handed on.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

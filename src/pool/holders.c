@@ -1,5 +1,5 @@
 /*
- * watch.c - debug mode `pages`: who holds each page in flight, and since when.
+ * holders.c - debug mode `pages`: who holds each page in flight, and since when.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

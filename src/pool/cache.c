@@ -1,5 +1,5 @@
 /*
- * page.c - get and put: the owner's cache, references. The fast paths,
+ * cache.c - get and put: the owner's cache, references. The fast paths,
  * and their side of the revocation protocol (pool.h, "the one subtle protocol").
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

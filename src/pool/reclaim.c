@@ -1,5 +1,5 @@
 /*
- * trim.c - how a live pool shrinks: idle chunks are unmapped, invalidated, and let go.
+ * reclaim.c - how a live pool shrinks: idle chunks are unmapped, invalidated, and let go.
  *
  * A put may come by here, so that is a piece of work with a bound: for each chunk that has become
  * idle, at most POOL_TRIM are trimmed and at most as many freed.

@@ -1,5 +1,5 @@
 /*
- * returns.c - what other threads put and the owner has not taken yet. The putters' side of
+ * remote.c - what other threads put and the owner has not taken yet. The putters' side of
  * the revocation protocol (pool.h, "the one subtle protocol").
  *
  * Each thread that puts has a *lane* of its own, a ring with one writer and one reader, so that

@@ -1,5 +1,5 @@
 /*
- * gate.c - the gates: what outlives a pool, so that a put may look at it last.
+ * owner.c - the gates: what outlives a pool, so that a put may look at it last.
  *
  * The owner's cache is in it, so that neither get nor put need look for that: some 4 KiB for each
  * pool that ever lived at the same time; used again, and freed when the library is unloaded.
