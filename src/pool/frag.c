@@ -4,54 +4,19 @@
  * The owner holds the page with a large stock of references and gives one to each
  * fragment without touching the count; when the page is used up it drops what is left of
  * the stock at once. The open page is one more place that a revocation must empty: the
- * protocol is that of pool.h, the thing exchanged is frag_page.
+ * protocol is that of revoke.h, the thing exchanged is frag_page.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/frag.h"
 
-#define STOCK (1u << 31) /* more than a page has bytes: 1 GiB at most */
+#include "pool/cache.h"
+#include "pool/holders.h"
 
-/* Drop the rest of the stock: `users` fragments have been given out. */
-static void close_page(struct pp_page *page, uint32_t users)
+void frag_close_page(struct pp_page *page, uint32_t users)
 {
-	if (page_drop(page, STOCK - users)) /* nobody is left: ours is the last one */
+	if (page_drop(page, FRAG_STOCK - users)) /* nobody is left: ours is the last one */
 		pp_page_put(page);
-}
-
-/* The lock is held: no pp_page_put here, whose way home could want it. */
-void frag_revoke(struct pp_pool *pool)
-{
-	struct pp_page *page = env_xchg_acq_rel(&pool->frag_page, NULL);
-	uint32_t users = env_load_acquire(&pool->frag_users);
-
-	if (!page)
-		return;
-	pool->frag_closed = users;
-	if (page_drop(page, STOCK - users))
-		pool_bring_home(&page, 1);
-}
-
-/*
- * The flag was seen after giving out the `users`-th fragment of page (0: after opening it).
- * Take that back: either the page is still open and we close it without it, or the revoker
- * has closed it, and we drop the reference if it counted it in.
- */
-int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
-{
-	bool ours, counted;
-
-	if (gate_is_foreign(pool->gate))
-		return pool->gate->copy->frag_raced(pool, page, users);
-	pool_lock(pool);
-	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
-	counted = !ours && users && pool->frag_closed >= users;
-	pool_unlock(pool);
-	if (ours)
-		close_page(page, users ? users - 1 : 0);
-	else if (counted)
-		pp_page_put(page);
-	return -ENODEV;
 }
 
 /* The owner takes the open page out of its place, if there is one and the revoker hasn't. */
@@ -65,15 +30,14 @@ void frag_close(struct pp_pool *pool)
 	struct pp_page *page = take_out(pool);
 
 	if (page)
-		close_page(page, env_load_relaxed(&pool->frag_users));
+		frag_close_page(page, env_load_relaxed(&pool->frag_users));
 }
 
 /* The page is in its place again, for the owner or the revoker to take out. */
 static void put_back(struct pp_pool *pool, struct pp_page *page)
 {
 	env_store_release(&pool->frag_page, page);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (gate_revoked(pool->gate))
+	if (revoke_seen(pool->gate))
 		frag_close(pool);
 }
 
@@ -89,13 +53,13 @@ static int next_page(struct pp_page **out, struct pp_pool *pool, const void *pla
 
 	*out = old;
 	/* acquire: what the fragments' holders did came before */
-	if (old && env_load_acquire(&old->state) >> 32 == STOCK - users)
+	if (old && env_load_acquire(&old->state) >> 32 == FRAG_STOCK - users)
 		return 0;
 	ret = page_get(out, pool, place);
 	if (old && ret)
 		put_back(pool, old);
 	else if (old)
-		close_page(old, users);
+		frag_close_page(old, users);
 	return ret;
 }
 
@@ -106,12 +70,11 @@ static int open_page(struct pp_pool *pool, const void *place)
 
 	if (ret)
 		return ret;
-	env_store_relaxed(&page->state, PAGE_REFS(STOCK) | pool->gate->number);
+	env_store_relaxed(&page->state, PAGE_REFS(FRAG_STOCK) | pool->gate->number);
 	env_store_release(&pool->frag_users, 0);
 	pool->frag_off = 0;
 	env_store_release(&pool->frag_page, page);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (gate_revoked(pool->gate))
+	if (revoke_seen(pool->gate))
 		return frag_raced(pool, page, 0);
 	return 0;
 }
@@ -140,8 +103,7 @@ int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_
 	pool->frag_off = off + len;
 	users = env_load_relaxed(&pool->frag_users) + 1;
 	env_store_release(&pool->frag_users, users);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (gate_revoked(pool->gate))
+	if (revoke_seen(pool->gate))
 		return frag_raced(pool, page, users);
 	*out = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
 	return 0;

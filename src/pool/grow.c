@@ -8,7 +8,11 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/grow.h"
+
+#include "pool/chunk.h"
+#include "pool/reclaim.h"
+#include "pool/span.h"
 
 /* For whom a pool grows. */
 struct reach {

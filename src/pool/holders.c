@@ -3,11 +3,14 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/holders.h"
 
 #include <stdio.h>
 
 #include "env/debug.h"
+#include "pool/chunk.h"
+#include "pool/owner.h"
+#include "pool/reclaim.h"
 
 static struct holder *holder_of(const struct pp_page *page)
 {

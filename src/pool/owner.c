@@ -1,7 +1,8 @@
 /*
- * owner.c - the gates: what outlives a pool, so that a put may look at it last.
+ * owner.c - whose a pool is: the gates, which outlive it, so that a put may look at one last; another
+ * owner; and the list of all pools.
  *
- * The owner's cache is in it, so that neither get nor put need look for that: some 4 KiB for each
+ * The owner's cache is in its gate, so that neither get nor put need look for that: some 4 KiB for each
  * pool that ever lived at the same time; used again, and freed when the library is unloaded.
  *
  * A gate's number is in its pool's pages, and tells a thread that a page is of its own pool. There
@@ -10,7 +11,20 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/owner.h"
+
+#include "pool/cache.h"
+#include "pool/reclaim.h"
+#include "pool/remote.h"
+#include "pool/revoke.h"
+
+const struct pp_copy pool_copy = {
+	.put = put_pages,
+	.get = page_get_slow,
+	.get_raced = pp_page_get_raced,
+	.put_raced = push_raced,
+	.frag_raced = frag_raced,
+};
 
 static struct {
 	struct env_lock lock; /* protects everything here, the gates' pool and thread, and the registry */
@@ -63,7 +77,7 @@ int gate_get(struct pp_gate **out, struct pp_pool *pool)
 	return g ? 0 : -ENOMEM;
 }
 
-/* ---- a thread and its gates --------------------------------------------------------------- */
+/* ---- a thread and its gates ------------------------------------------------------------ */
 
 static void unlink_from_thread(struct pp_gate *g)
 {
@@ -75,7 +89,8 @@ static void unlink_from_thread(struct pp_gate *g)
 	g->at = NULL;
 }
 
-void gate_own(struct pp_gate *g)
+/* The gate is the calling thread's. */
+static void gate_own(struct pp_gate *g)
 {
 	struct env_thread *thread = env_thread(); /* NULL: nobody will hear of its end */
 
@@ -94,6 +109,16 @@ void gate_own(struct pp_gate *g)
 	env_unlock(&gates.lock);
 }
 
+/* The cache of a pool that is watched or revoked stays closed. */
+void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped)
+{
+	gate_own(gate);
+	env_store_relaxed(&gate->cap, pool->watch || pool_is_over(pool) ? 0 : POOL_CACHE);
+	env_store_relaxed(&gate->pushed, popped);
+	env_store_relaxed(&gate->popped, popped);
+	env_store_relaxed(&gate->revoked, pool_is_over(pool) ? GATE_REVOKED : 0);
+}
+
 /* It is in no put any more, so its gates may be another thread's. */
 void gates_thread_ends(struct env_thread *thread)
 {
@@ -108,7 +133,75 @@ void gates_thread_ends(struct env_thread *thread)
 	env_unlock(&gates.lock);
 }
 
-/* ---- the registry ----------------------------------------------------------------------------- */
+/* ---- owners ---------------------------------------------------------------------------- */
+
+/*
+ * What the thread knows of itself may be of an earlier pool with this gate, while this one's cache
+ * may be closed.
+ */
+static void forget_self(void)
+{
+	pp_self = (struct pp_self){ 0 };
+	remote_forget();
+}
+
+void owner_first(struct pp_pool *pool)
+{
+	gate_open(pool, pool->gate, 0);
+	forget_self();
+}
+
+/* No other thread is or will be in a put to its cache. */
+static bool is_free_for(const struct pp_gate *gate, uint64_t self)
+{
+	uint64_t user = env_load_acquire(&gate->user); /* pairs with gates_thread_ends */
+
+	return user == GATE_NOBODY || user == self;
+}
+
+/* For a thread that is to be the owner, and isn't. NULL: no memory. Lock held. */
+static struct pp_gate *gate_for(struct pp_pool *pool, uint64_t self)
+{
+	struct pp_gate *g = pool->gates;
+
+	while (g && !is_free_for(g, self))
+		g = g->next;
+	if (!g)
+		gate_get(&g, pool);
+	return g;
+}
+
+static int own_locked(struct pp_pool *pool)
+{
+	struct pp_gate *gate = pool->gate, *new;
+	uint64_t self = env_self();
+
+	if (env_load_relaxed(&gate->owner) == self)
+		return 0;
+	/* without a page, or a cache, there can't be a put to it */
+	if (is_free_for(gate, self) || !(pool->n_chunks + pool->n_released) || pool->watch) {
+		gate_own(gate);
+		return 0;
+	}
+	new = gate_for(pool, self);
+	if (!new)
+		return -ENOMEM;
+	revoke_left(pool, gate, new);
+	return 0;
+}
+
+int owner_change(struct pp_pool *pool)
+{
+	int ret;
+
+	pool_lock(pool);
+	ret = own_locked(pool);
+	pool_unlock(pool);
+	forget_self();
+	return ret;
+}
+
+/* ---- all pools ------------------------------------------------------------------------- */
 
 void pool_publish(struct pp_pool *pool)
 {
@@ -138,8 +231,7 @@ void gates_put(struct pp_pool *pool)
 	env_unlock(&gates.lock);
 }
 
-/* Model: revoke.pml, gate_raced. */
-void gate_raced(struct pp_gate *g)
+struct pp_pool *gate_pool(struct pp_gate *g)
 {
 	struct pp_pool *pool;
 
@@ -148,16 +240,7 @@ void gate_raced(struct pp_gate *g)
 	if (pool && !pool_ref_unless_gone(pool))
 		pool = NULL;
 	env_unlock(&gates.lock);
-	if (!pool)
-		return; /* the revoker drained our page, and the pool went with its last one */
-	/*
-	 * If the gate has been used again this is another pool. Then our page came home
-	 * long ago, and to drain a revoked pool once more does no harm.
-	 */
-	pool_lock(pool);
-	pool_settle(pool, g);
-	pool_unlock(pool);
-	pool_unref(pool);
+	return pool;
 }
 
 /* For a fork: the lock, and in between what the caller has to do to the pools. */

@@ -1,5 +1,5 @@
 /*
- * pool.c - a pool's life: made, attached, revoked, destroyed; and its statistics.
+ * pool.c - a pool's life: made, attached, detached, destroyed; and its statistics.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -8,13 +8,15 @@
 #include <stdio.h>
 
 #include "env/debug.h"
+#include "pool/cache.h"
+#include "pool/chunk.h"
+#include "pool/holders.h"
+#include "pool/recall.h"
+#include "pool/reclaim.h"
+#include "pool/remote.h"
+#include "pool/span.h"
 
-/* ---- lock and references ------------------------------------------------------------- */
-
-void pool_lock(struct pp_pool *pool)
-{
-	env_lock(&pool->lock);
-}
+/* ---- references ------------------------------------------------------------------------ */
 
 void pool_ref(struct pp_pool *pool)
 {
@@ -37,7 +39,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 	if (env_sub_acq_rel(&pool->refs, n) != n)
 		return;
 	gates_put(pool);
-	returns_end(pool);
+	remote_end(pool);
 	if (pool->watch) {
 		watch_bury(pool);
 		return;
@@ -51,23 +53,7 @@ void pool_unref(struct pp_pool *pool)
 	pool_unref_many(pool, 1);
 }
 
-/* ---- revocation -------------------------------------------------------------------------- */
-
-void pool_drain(struct pp_pool *pool)
-{
-	place_drain(pool);
-	frag_revoke(pool);
-}
-
-void pool_settle(struct pp_pool *pool, struct pp_gate *gate)
-{
-	if (pool->revoked)
-		pool_drain(pool);
-	else if (gate != pool->gate)
-		place_left(pool, gate);
-}
-
-/* ---- fork ----------------------------------------------------------------------------- */
+/* ---- fork, and the end of a thread ----------------------------------------------------- */
 
 /*
  * A child goes on with its own copy of a pool, unless a device has the memory: then that isn't
@@ -88,7 +74,7 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 
 static void fork_before(void)
 {
-	returns_hold();
+	remote_hold();
 	gates_hold();
 }
 
@@ -97,46 +83,16 @@ static void fork_after(bool child)
 	if (child)
 		gates_each_pool(is_parents, NULL);
 	gates_release();
-	returns_release();
+	remote_release();
 }
 
 void pool_thread_ends(struct env_thread *thread)
 {
-	returns_thread_ends(thread);
+	remote_thread_ends(thread);
 	gates_thread_ends(thread);
 }
 
-static uint64_t count_in_flight(struct pp_pool *pool)
-{
-	struct chunk_walk walk = chunk_walk(pool);
-	uint64_t n = 0;
-
-	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
-		n += chunk_in_flight(c);
-	return n;
-}
-
-/*
- * No device has the pool any more: it becomes a zombie, which lives as long as its pages
- * in flight. The protocol's revoker: flag, heavy barrier, drain, under the lock.
- * Model: revoke.pml and home.pml, pool_revoke.
- */
-static void pool_revoke(struct pp_pool *pool)
-{
-	if (pool->revoked)
-		return;
-	env_store_relaxed(&pool->revoked, true);
-	pool->revoked_ns = env_now_ns();
-	for (struct pp_gate *g = pool->gates; g; g = g->next)
-		env_store_relaxed(&g->revoked, GATE_REVOKED);
-	place_close(pool);
-	env_barrier_heavy(); /* pairs with the light ones after each use of cache and ring */
-	pool_drain(pool);
-	watch_revoked(pool);
-	pool_free_spent(pool, UINT32_MAX);
-	pool->in_flight_at_revoke = pool_let_go(pool);
-	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
-}
+/* ---- detach ---------------------------------------------------------------------------- */
 
 /* Off one device: unmapped and invalidated there when it returns. */
 static void detach(struct pp_pool *pool, unsigned at)
@@ -191,8 +147,6 @@ static const struct binding_client_ops client_ops = {
 	.revoke = client_revoke,
 };
 
-/* ---- attach, detach ------------------------------------------------------------------------- */
-
 static int find_attachment(const struct pp_pool *pool, pp_binding_t binding)
 {
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
@@ -200,6 +154,31 @@ static int find_attachment(const struct pp_pool *pool, pp_binding_t binding)
 			return (int)i;
 	return -ENOENT;
 }
+
+#define PLACE __builtin_return_address(0)
+
+int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
+{
+	bool ask;
+	int at;
+
+	if (!pool)
+		return debug_invalid("pp_pool_detach: there is no pool");
+	if (watch_destroyed(pool, "detach", PLACE))
+		return -ENOENT;
+	pool_lock(pool);
+	at = find_attachment(pool, binding);
+	ask = at >= 0 && !pool->revoked;
+	if (at >= 0)
+		detach(pool, (unsigned)at);
+	ask = ask && pool->revoked;
+	pool_unlock(pool);
+	if (ask)
+		recall_ask(pool->id, pool->name);
+	return at < 0 ? at : 0;
+}
+
+/* ---- attach ---------------------------------------------------------------------------- */
 
 static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 {
@@ -240,8 +219,6 @@ static int attach_locked(struct pp_pool *pool, pp_binding_t binding)
 	return ret;
 }
 
-#define PLACE __builtin_return_address(0)
-
 int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
 {
 	int ret;
@@ -256,28 +233,7 @@ int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
 	return ret;
 }
 
-int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
-{
-	bool ask;
-	int at;
-
-	if (!pool)
-		return debug_invalid("pp_pool_detach: there is no pool");
-	if (watch_destroyed(pool, "detach", PLACE))
-		return -ENOENT;
-	pool_lock(pool);
-	at = find_attachment(pool, binding);
-	ask = at >= 0 && !pool->revoked;
-	if (at >= 0)
-		detach(pool, (unsigned)at);
-	ask = ask && pool->revoked;
-	pool_unlock(pool);
-	if (ask)
-		recall_ask(pool->id, pool->name);
-	return at < 0 ? at : 0;
-}
-
-/* ---- create, destroy ----------------------------------------------------------------------------- */
+/* ---- create ---------------------------------------------------------------------------- */
 
 struct pp_pool_params pp_pool_defaults(void)
 {
@@ -406,7 +362,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 		env_free(pool);
 		return ret;
 	}
-	place_open(pool);
+	owner_first(pool);
 	pool_publish(pool);
 	if (binding.id)
 		ret = pp_pool_attach(pool, binding);
@@ -416,6 +372,8 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 		*out = pool;
 	return ret;
 }
+
+/* ---- destroy, own ---------------------------------------------------------------------- */
 
 void pp_pool_destroy(struct pp_pool *pool)
 {
@@ -440,7 +398,7 @@ int pp_pool_own(struct pp_pool *pool)
 {
 	if (!pool)
 		return -EINVAL;
-	return watch_destroyed(pool, "own", PLACE) ? 0 : place_own(pool);
+	return watch_destroyed(pool, "own", PLACE) ? 0 : owner_change(pool);
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)
@@ -448,36 +406,21 @@ bool pp_pool_revoked(const struct pp_pool *pool)
 	return !pool || env_load_relaxed(&pool->revoked) || env_load_relaxed(&pool->parents);
 }
 
-/* ---- trim ------------------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------ */
 
-uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
+static uint64_t count_in_flight(struct pp_pool *pool)
 {
-	uint64_t before, n = 0;
+	struct chunk_walk walk = chunk_walk(pool);
+	uint64_t n = 0;
 
-	if (!pool || watch_destroyed(pool, "trim", PLACE))
-		return 0;
-	pool_lock(pool);
-	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
-	pool_unlock(pool);
-	frag_close(pool);
-	place_empty(pool);
-	pool_lock(pool);
-	pool_process_inbox(pool);
-	if (pool->revoked) {
-		pool_discard(pool);
-	} else {
-		pool_shrink(pool, keep);
-		n = pool->n_released - before;
-	}
-	pool_unlock(pool);
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
+		n += chunk_in_flight(c);
 	return n;
 }
 
-/* ---- statistics --------------------------------------------------------------------------------------- */
-
 static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 {
-	uint64_t away = count_in_flight(pool), cached = place_count(pool);
+	uint64_t away = count_in_flight(pool), cached = cache_total(pool);
 
 	s->alloc_slow = env_load_relaxed(&pool->alloc_slow);
 	s->alloc_slow_high_order = pool->n_chunks + pool->n_released;
@@ -485,7 +428,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->alloc_refill = env_load_relaxed(&pool->alloc_refill);
 	s->alloc_failed = env_load_relaxed(&pool->alloc_failed);
 	s->recycle_cache_full = env_load_relaxed(&pool->recycle_cache_full);
-	place_stats(pool, s);
+	cache_stats(pool, s);
 	s->recycle_ring_full = env_load_relaxed(&pool->recycle_ring_full);
 	s->pages = pool->n_pages;
 	s->in_flight = pool->revoked || away < cached ? away : away - cached;
@@ -498,7 +441,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->idle_limit = pool_idle_limit(pool);
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool_bytes_mapped(pool);
-	s->record_bytes = sizeof *pool + returns_bytes(pool) + pool->record_bytes;
+	s->record_bytes = sizeof *pool + remote_bytes(pool) + pool->record_bytes;
 	for (const struct pp_gate *g = pool->gates; g; g = g->next)
 		s->record_bytes += sizeof *g;
 	s->attachments = pool->n_at;

@@ -6,10 +6,11 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/recall.h"
 
 #include "env/calls.h"
 #include "env/debug.h"
+#include "pool/holders.h"
 
 static void *next_of(const void *item)
 {

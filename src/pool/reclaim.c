@@ -1,25 +1,112 @@
 /*
- * reclaim.c - how a live pool shrinks: idle chunks are unmapped, invalidated, and let go.
+ * reclaim.c - what becomes of chunks that no page is out of. In a zombie they are freed; in a live pool
+ * they are idle, and above a limit unmapped, invalidated, and let go.
  *
  * A put may come by here, so that is a piece of work with a bound: for each chunk that has become
  * idle, at most POOL_TRIM are trimmed and at most as many freed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/reclaim.h"
 
-uint64_t pool_idle_limit(const struct pp_pool *pool)
+#include "pool/cache.h"
+#include "pool/chunk.h"
+#include "pool/discard.h"
+#include "pool/frag.h"
+#include "pool/holders.h"
+#include "pool/span.h"
+
+/* ---- freeing --------------------------------------------------------------------------- */
+
+/* All of its pages are home: has the memory of all gone back? */
+static bool chunk_is_given(const struct pp_chunk *c)
 {
-	if (pool->params.idle_chunks)
-		return pool->params.idle_chunks;
-	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
+	return !env_load_relaxed(&c->pool->some_kept) &&
+	       !memcmp(c->given, c->home, home_words(c->n_pages) * sizeof *c->home);
 }
 
-/* Chunks that no page of is out. */
-static uint64_t idle(const struct pp_pool *pool)
+/* Its record goes, and its memory with the next give_back, for many at once. Nobody has a page of it and no device can reach it. Model:
+ * home.pml, chunk_free. */
+static void chunk_free(struct pp_chunk *c, struct leaving *leaving)
 {
-	return pool->n_idle + pool->n_fresh;
+	if (leaving->span && leaving->span != c->span)
+		give_back(c->pool, leaving);
+	leaving->span = c->span;
+	leaving->n++;
+	leaving->slots |= 1ull << c->slot;
+	if (!chunk_is_given(c))
+		leaving->full |= 1ull << c->slot;
+	chunk_delete(c);
 }
+
+void pool_free_spent(struct pp_pool *pool, uint32_t most)
+{
+	struct leaving leaving = { 0 };
+
+	while (most--) {
+		struct pp_chunk *c = pool->leaving;
+
+		if (!c && env_load_relaxed(&pool->spent))
+			c = env_xchg_acq_rel(&pool->spent, NULL);
+		if (!c)
+			break;
+		pool->leaving = c->inbox;
+		pool->n_retiring--;
+		chunk_free(c, &leaving);
+	}
+	if (leaving.span)
+		give_back(pool, &leaving);
+}
+
+/* ---- trimming one chunk ---------------------------------------------------------------- */
+
+/*
+ * No device can reach the chunk any more. Whoever invalidated may be another pool's thread, with
+ * the lock of a binding: it leaves the work to this pool, which the chunk holds until it is done.
+ */
+static void chunk_invalidated(struct domain_pending *pending)
+{
+	struct pp_chunk *c = env_container_of(pending, struct pp_chunk, pending);
+
+	stack_push(&c->pool->spent, c, &c->inbox);
+}
+
+/*
+ * Unmap an idle chunk and let it go: at once, or with a deferred invalidation, which one
+ * device may have; the others invalidate at once. The bindings are locked.
+ */
+static void trim(struct pp_pool *pool, struct pp_chunk *c)
+{
+	struct span *span = c->span;
+	pp_iova_t iova = span->iova->addr + c->slot * (pp_iova_t)pool->params.chunk_size;
+	struct domain *deferred = NULL;
+
+	watch_chunk(c);
+	chunk_remove(pool, c);
+	for (unsigned i = 0; i < POOL_DEVICES; i++) {
+		struct binding *b = pool->at[i].binding;
+
+		if (!b || !span->map[i])
+			continue;
+		span_unmap(pool, span, b, 1ull << c->slot);
+		if (deferred)
+			domain_invalidate(&b->domain, iova, pool->params.chunk_size);
+		else
+			deferred = &b->domain;
+		if (!span->live) {
+			space_del_span(b, span->map[i]);
+			span->map[i] = NULL;
+		}
+	}
+	pool->n_retiring++;
+	c->pending.done = chunk_invalidated;
+	if (deferred)
+		domain_retire(deferred, iova, pool->params.chunk_size, &c->pending);
+	else
+		chunk_invalidated(&c->pending);
+}
+
+/* ---- trimming many --------------------------------------------------------------------- */
 
 /*
  * Lock all bindings of the pool. Not waiting, it may fail, and nothing is locked then;
@@ -63,74 +150,18 @@ static void lock_devices(struct pp_pool *pool)
 	} while (next);
 }
 
-/* ---- one chunk ---------------------------------------------------------------------------- */
-
-/*
- * No device can reach the chunk any more. Whoever invalidated may be another pool's thread, with
- * the lock of a binding: it leaves the work to this pool, which the chunk holds until it is done.
- */
-static void chunk_invalidated(struct domain_pending *pending)
+uint64_t pool_idle_limit(const struct pp_pool *pool)
 {
-	struct pp_chunk *c = env_container_of(pending, struct pp_chunk, pending);
-
-	stack_push(&c->pool->spent, c, &c->inbox);
+	if (pool->params.idle_chunks)
+		return pool->params.idle_chunks;
+	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
 }
 
-void pool_free_spent(struct pp_pool *pool, uint32_t most)
+/* Chunks that no page of is out. */
+static uint64_t idle(const struct pp_pool *pool)
 {
-	struct leaving leaving = { 0 };
-
-	while (most--) {
-		struct pp_chunk *c = pool->leaving;
-
-		if (!c && env_load_relaxed(&pool->spent))
-			c = env_xchg_acq_rel(&pool->spent, NULL);
-		if (!c)
-			break;
-		pool->leaving = c->inbox;
-		pool->n_retiring--;
-		chunk_free(c, &leaving);
-	}
-	if (leaving.span)
-		give_back(pool, &leaving);
+	return pool->n_idle + pool->n_fresh;
 }
-
-/*
- * Unmap an idle chunk and let it go: at once, or with a deferred invalidation, which one
- * device may have; the others invalidate at once. The bindings are locked.
- */
-static void trim(struct pp_pool *pool, struct pp_chunk *c)
-{
-	struct span *span = c->span;
-	pp_iova_t iova = span->iova->addr + c->slot * (pp_iova_t)pool->params.chunk_size;
-	struct domain *deferred = NULL;
-
-	watch_chunk(c);
-	chunk_remove(pool, c);
-	for (unsigned i = 0; i < POOL_DEVICES; i++) {
-		struct binding *b = pool->at[i].binding;
-
-		if (!b || !span->map[i])
-			continue;
-		span_unmap(pool, span, b, 1ull << c->slot);
-		if (deferred)
-			domain_invalidate(&b->domain, iova, pool->params.chunk_size);
-		else
-			deferred = &b->domain;
-		if (!span->live) {
-			space_del_span(b, span->map[i]);
-			span->map[i] = NULL;
-		}
-	}
-	pool->n_retiring++;
-	c->pending.done = chunk_invalidated;
-	if (deferred)
-		domain_retire(deferred, iova, pool->params.chunk_size, &c->pending);
-	else
-		chunk_invalidated(&c->pending);
-}
-
-/* ---- many --------------------------------------------------------------------------------- */
 
 /* Those that were used last are kept. Returns how many went. */
 static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most)
@@ -160,23 +191,11 @@ static void trim_above(struct pp_pool *pool, uint64_t keep, uint64_t most)
 	trim_list(pool, &pool->fresh, n);
 }
 
-void pool_shrink(struct pp_pool *pool, uint64_t keep)
-{
-	collect_returned(pool, UINT32_MAX);
-	lock_devices(pool);
-	trim_above(pool, keep, UINT64_MAX);
-	for (unsigned i = 0; i < POOL_DEVICES; i++)
-		if (pool->at[i].binding)
-			domain_flush(&pool->at[i].binding->domain);
-	unlock_devices(pool, POOL_DEVICES);
-	pool_free_spent(pool, UINT32_MAX);
-}
-
 /*
- * Hysteresis: once above the limit, the pool is trimmed to half of it. A put never waits: when a
+ * A chunk has become idle: a step towards the limit. Hysteresis: once above the limit, the pool is trimmed to half of it. A put never waits: when a
  * device is busy the next chunk to become idle tries again.
  */
-void pool_keep_to_limit(struct pp_pool *pool)
+static void keep_to_limit(struct pp_pool *pool)
 {
 	uint64_t limit = pool_idle_limit(pool);
 
@@ -188,4 +207,155 @@ void pool_keep_to_limit(struct pp_pool *pool)
 		unlock_devices(pool, POOL_DEVICES);
 	}
 	pool_free_spent(pool, POOL_TRIM);
+}
+
+/* Let idle and fresh chunks go until at most keep of them are left, and complete every
+ * deferred invalidation. */
+static void pool_shrink(struct pp_pool *pool, uint64_t keep)
+{
+	collect_returned(pool, UINT32_MAX);
+	lock_devices(pool);
+	trim_above(pool, keep, UINT64_MAX);
+	for (unsigned i = 0; i < POOL_DEVICES; i++)
+		if (pool->at[i].binding)
+			domain_flush(&pool->at[i].binding->domain);
+	unlock_devices(pool, POOL_DEVICES);
+	pool_free_spent(pool, UINT32_MAX);
+}
+
+uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
+{
+	uint64_t before, n = 0;
+
+	if (!pool || watch_destroyed(pool, "trim", __builtin_return_address(0)))
+		return 0;
+	pool_lock(pool);
+	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
+	pool_unlock(pool);
+	frag_close(pool);
+	cache_empty(pool);
+	pool_lock(pool);
+	pool_process_inbox(pool);
+	if (pool->revoked) {
+		pool_discard(pool);
+	} else {
+		pool_shrink(pool, keep);
+		n = pool->n_released - before;
+	}
+	pool_unlock(pool);
+	return n;
+}
+
+/* ---- complete chunks ------------------------------------------------------------------- */
+
+/*
+ * A chunk of a live pool with every page home. It may still be on the stack of those that pages
+ * have returned to, and must not be there when it is listed, as it is trimmed from the list: so it
+ * is counted, and listed once it is taken off. All of its pages are home: nobody can push it there
+ * any more.
+ */
+static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
+{
+	if (c->counted == &pool->n_idle)
+		return;
+	collect_returned(pool, POOL_COLLECT);
+	if (!list_empty(&c->where)) {
+		chunk_list(c, &pool->idle, &pool->n_idle);
+	} else {
+		c->counted = &pool->n_idle;
+		pool->n_idle++;
+	}
+	keep_to_limit(pool);
+}
+
+/* Model: home.pml, pool_process_inbox. */
+void pool_process_inbox(struct pp_pool *pool)
+{
+	struct pp_chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
+	struct leaving leaving = { 0 };
+
+	while (c) {
+		struct pp_chunk *next = c->inbox;
+		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_home, ~CHUNK_INBOX));
+
+		if (pool->revoked && home == c->n_pages + 1) {
+			chunk_remove(pool, c);
+			chunk_free(c, &leaving);
+		} else if (!pool->revoked && home == c->n_pages) {
+			became_idle(pool, c);
+		}
+		c = next;
+	}
+	if (leaving.span)
+		give_back(pool, &leaving);
+}
+
+/* ---- the lock -------------------------------------------------------------------------- */
+
+void pool_lock(struct pp_pool *pool)
+{
+	env_lock(&pool->lock);
+}
+
+bool pool_look_begin(struct pp_pool *pool)
+{
+	uint32_t dumps = env_load_relaxed(&pool->dumps);
+
+	env_store_relaxed(&pool->dumps, dumps + 1);
+	env_fence_seq_cst(); /* before the trylock; pairs with lock_to_kick */
+	if (env_trylock(&pool->lock))
+		return true;
+	env_store_release(&pool->dumps, dumps + 2);
+	return false;
+}
+
+void pool_look_end(struct pp_pool *pool)
+{
+	env_unlock(&pool->lock);
+	env_store_release(&pool->dumps, env_load_relaxed(&pool->dumps) + 1); /* after the unlock */
+}
+
+bool pool_look_is_waited_for(const struct pp_pool *pool)
+{
+	return env_load_relaxed(&pool->inbox);
+}
+
+/*
+ * Whoever has the lock kicks after its unlock, but for a signal's handler: if it may have been one
+ * that was in the way, wait for it. Not so who has a lock already, which may be this one.
+ */
+static bool lock_to_kick(struct pp_pool *pool)
+{
+	uint32_t dumps = env_load_seq_cst(&pool->dumps);
+
+	if (env_trylock(&pool->lock))
+		return true;
+	env_fence_seq_cst(); /* after the trylock; pairs with pool_look_begin */
+	if (env_likely(!(dumps & 1) && env_load_seq_cst(&pool->dumps) == dumps))
+		return false;
+	if (!env_load_relaxed(&pool->let_go) || env_has_lock())
+		return false;
+	env_lock(&pool->lock);
+	return true;
+}
+
+/*
+ * Under another pool's lock or none.
+ * Model: home.pml, pool_kick.
+ */
+void pool_kick(struct pp_pool *pool)
+{
+	env_fence_seq_cst(); /* the push before the trylock; pairs with pool_unlock */
+	while (env_load_seq_cst(&pool->inbox) && lock_to_kick(pool)) {
+		pool_process_inbox(pool);
+		env_unlock(&pool->lock);
+		env_fence_seq_cst();
+	}
+}
+
+/* Model: home.pml, pool_unlock. */
+void pool_unlock(struct pp_pool *pool)
+{
+	env_unlock(&pool->lock);
+	pool_kick(pool);
 }

@@ -1,6 +1,5 @@
 /*
- * remote.c - what other threads put and the owner has not taken yet. The putters' side of
- * the revocation protocol (pool.h, "the one subtle protocol").
+ * remote.c - what other threads give back, and how the owner gets it.
  *
  * Each thread that puts has a *lane* of its own, a ring with one writer and one reader, so that
  * its puts need no atomic read-modify-write: that would wait for every store before it, and the
@@ -12,13 +11,32 @@
  * isn't in the middle of a put; then another one gets it, with what is in it. An idle thread's costs the
  * others nothing, but for its memory.
  *
+ * From top to bottom: whose lane is whose; put, by lane or ring; the owner's end. A push ends with a
+ * look at the flag: revoke.h, where draining is, too.
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/remote.h"
 
-__thread struct lane_mine lane_mine __attribute__((tls_model("initial-exec")));
+#include "pool/cache.h"
+#include "pool/chunk.h"
 
-/* ---- a thread's own lane -------------------------------------------------------------- */
+/* ---- a thread's own lane --------------------------------------------------------------- */
+
+/*
+ * The lane that this thread put to last. Right as long as there is a pool at that address and it
+ * says so: no thread ever has another's number. It is no owner's, nor of another copy of the library.
+ */
+static __thread struct {
+	const struct pp_pool *pool;
+	const uint64_t *thread; /* &pool->lane_thread[...] */
+	struct lane *lane;
+} lane_mine __attribute__((tls_model("initial-exec")));
+
+static inline bool lane_is_at_hand(const struct pp_pool *pool)
+{
+	return lane_mine.pool == pool && env_is_self(env_load_relaxed(lane_mine.thread));
+}
 
 /* Protects whose lanes are whose: the threads' lists, and changes of pool->lane_thread. A leaf. */
 static struct env_lock lanes_lock = ENV_LOCK_INIT;
@@ -26,7 +44,7 @@ static struct env_lock lanes_lock = ENV_LOCK_INIT;
 static char ended; /* lane_mine.lane of a thread that has come to its end: it takes no lane any more */
 #define LANE_NEVER ((struct lane *)&ended)
 
-void returns_forget(void)
+void remote_forget(void)
 {
 	lane_mine.pool = NULL;
 }
@@ -47,22 +65,23 @@ static void unlink_from_thread(struct lane *lane)
 		lane->next->at = lane->at;
 }
 
-void returns_hold(void)
+void remote_hold(void)
 {
 	env_lock(&lanes_lock);
 }
 
-void returns_release(void)
+void remote_release(void)
 {
 	env_unlock(&lanes_lock);
 }
 
 /* Release: with what it did to them. */
-void returns_thread_ends(struct env_thread *thread)
+void remote_thread_ends(struct env_thread *thread)
 {
 	struct lane *lane;
 
-	lane_mine = (struct lane_mine){ .lane = LANE_NEVER };
+	lane_mine.pool = NULL;
+	lane_mine.lane = LANE_NEVER;
 	env_lock(&lanes_lock);
 	while ((lane = thread->lanes)) {
 		unlink_from_thread(lane);
@@ -112,7 +131,7 @@ static struct lane *take_lane(struct pp_pool *pool, uint64_t self, struct env_th
 }
 
 /* The calling thread's, or NULL. */
-static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
+static struct lane *find_lane(struct pp_pool *pool)
 {
 	uint64_t self = env_self(), all = env_load_acquire(&pool->lanes);
 	struct env_thread *thread;
@@ -130,13 +149,16 @@ static __attribute__((noinline)) struct lane *find_lane(struct pp_pool *pool)
 		thread = env_thread();
 		lane = thread ? take_lane(pool, self, thread) : NULL;
 	}
-	if (lane)
-		lane_mine = (struct lane_mine){ pool, lane->thread, lane };
+	if (lane) {
+		lane_mine.pool = pool;
+		lane_mine.thread = lane->thread;
+		lane_mine.lane = lane;
+	}
 	return lane;
 }
 
 /* The pool goes, and its lanes with it. */
-void returns_end(struct pp_pool *pool)
+void remote_end(struct pp_pool *pool)
 {
 	for (uint64_t left = pool->lanes; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
@@ -151,13 +173,18 @@ void returns_end(struct pp_pool *pool)
 	pool->lanes = 0;
 }
 
-bool returns_raced(struct pp_gate *gate)
+/* ---- put: into a lane ------------------------------------------------------------------ */
+
+/* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
+static inline void lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t tail, unsigned k)
 {
-	if (env_load_relaxed(&gate->revoked) == GATE_LEFT)
-		return true;
-	returns_forget();
-	gate_raced(gate);
-	return true;
+	bool tell = (tail ^ (tail + k)) / POOL_TELL;
+
+	if (tell) /* before: the pool may be gone once the tail says that they are there */
+		env_store_relaxed(&lane->told, tail + k);
+	env_store_release(&lane->tail, tail + k);
+	if (revoke_seen(gate))
+		remote_raced(gate);
 }
 
 /* Of n slots from one on, how many lie before the end of the array. */
@@ -168,7 +195,10 @@ static unsigned to_end(uint64_t from, unsigned n)
 	return n < left ? n : left;
 }
 
-/* As returns_push. Model: revoke.pml, lane_push. */
+/*
+ * Push up to n pages into the calling thread's lane; returns for how many there was room. Of these
+ * none may be touched any more, nor, if it was all, the pool. Model: revoke.pml, lane_push.
+ */
 static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_page *const *pages,
 			  unsigned n)
 {
@@ -191,34 +221,10 @@ static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_pag
 	return k;
 }
 
-static unsigned lane_take(struct lane *lane, struct pp_page **out, unsigned n)
-{
-	uint64_t head = lane->head, there = env_load_acquire(&lane->tail) - head;
-	unsigned k = there < n ? (unsigned)there : n, first = to_end(head, k);
-
-	env_copy_relaxed(out, lane->slot + head % POOL_LANE, first);
-	env_copy_relaxed(out + first, lane->slot, k - first);
-	if (k)
-		env_store_release(&lane->head, head + k);
-	return k;
-}
-
-static void lane_drain(struct lane *lane)
-{
-	uint64_t tail = env_load_acquire(&lane->tail);
-
-	for (uint64_t i = env_load_acquire(&lane->head); i != tail; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&lane->slot[i % POOL_LANE], NULL);
-
-		if (page)
-			pool_bring_home(&page, 1);
-	}
-}
-
-/* ---- the shared ring --------------------------------------------------------------------- */
+/* ---- put: into the shared ring --------------------------------------------------------- */
 
 /*
- * A putter first takes its slots, by moving the tail, then fills them. The owner stops
+ * As lane_push. A putter first takes its slots, by moving the tail, then fills them. The owner stops
  * at a slot that isn't filled yet: it never waits for a putter, nor the other way round.
  * Model: revoke.pml, ring_push.
  */
@@ -238,9 +244,218 @@ static unsigned ring_push(struct ring *ring, struct pp_gate *gate, struct pp_pag
 	} while (!env_cas_acq_rel(&ring->tail, &tail, tail + k));
 	for (unsigned i = 0; i < k; i++)
 		env_store_release(&ring->slot[(tail + i) % POOL_RING], pages[i]);
-	env_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (gate_revoked(gate))
-		returns_raced(gate);
+	if (revoke_seen(gate))
+		remote_raced(gate);
+	return k;
+}
+
+/* ---- put: where to --------------------------------------------------------------------- */
+
+/* For which there is no room. */
+static void put_beyond(struct pp_pool *pool, struct pp_page *const *pages, unsigned n,
+		       const void *place)
+{
+	if (!n)
+		return;
+	env_add_relaxed(&pool->recycle_ring_full, n);
+	chunk_put_home(pool, pages, n, place);
+}
+
+/*
+ * Pages of another thread's pool, whose lane isn't at hand. Whether cache and remote frees are closed
+ * is asked here only: a closed pool gives no lane to anyone, or it is revoked, which is seen after the
+ * push. Model: revoke.pml, remote_put.
+ */
+static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp_gate *gate,
+						 struct pp_page *const *pages, unsigned n,
+						 const void *place)
+{
+	struct lane *lane;
+	unsigned k = 0;
+
+	if (gate_is_foreign(gate)) {
+		gate->copy->put(pages, n, place);
+		return;
+	}
+	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
+	if (env_likely(env_load_relaxed(&gate->cap))) {
+		lane = find_lane(pool);
+		k = lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
+	}
+	put_beyond(pool, pages + k, n - k, place);
+}
+
+/* Last references to pages of one pool, of which this thread has no lane at hand. */
+static void put_last(struct pp_page *const *pages, unsigned n, const void *place)
+{
+	struct pp_pool *pool = pages[0]->pool;
+	struct pp_gate *gate = pool_gate(pool);
+
+	if (!gate_is_own(gate)) {
+		remote_put(pool, gate, pages, n, place);
+		return;
+	}
+	if (!cache_put(gate, pages, n))
+		cache_put_full(pool, gate, pages, n, place);
+}
+
+/* The same of one that is at hand, and was found full. */
+static __attribute__((noinline)) void put_into(struct lane *lane, struct pp_page *const *pages,
+					       unsigned n, const void *place)
+{
+	struct pp_pool *pool = pages[0]->pool;
+	unsigned k;
+
+	PP_PROBE2(put, pool, n);
+	k = lane_push(lane, pool_gate(pool), pages, n);
+	put_beyond(pool, pages + k, n - k, place);
+}
+
+void put_pages(struct pp_page *const *pages, unsigned n, const void *place)
+{
+	if (lane_is_at_hand(pages[0]->pool))
+		put_into(lane_mine.lane, pages, n, place);
+	else
+		put_last(pages, n, place);
+}
+
+/* ---- put: one page --------------------------------------------------------------------- */
+
+/* As put_last. */
+static __attribute__((noinline)) void put_one(struct pp_page *page, const void *place)
+{
+	struct pp_pool *pool = page->pool;
+	struct pp_gate *gate = pool_gate(pool);
+
+	if (!gate_is_own(gate))
+		remote_put(pool, gate, &page, 1, place);
+	else if (!cache_put_one(gate, page))
+		cache_put_full(pool, gate, &page, 1, place);
+}
+
+/* What the inline put did not take. Model: revoke.pml, lane_push. */
+static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *place)
+{
+	struct pp_pool *pool;
+	struct pp_gate *gate;
+	struct lane *lane;
+	uint64_t tail;
+
+	if (!page_drop(page, 1))
+		return;
+	pool = page->pool;
+	if (env_unlikely(!lane_is_at_hand(pool))) {
+		put_one(page, place);
+		return;
+	}
+	gate = pool_gate(pool);
+	lane = lane_mine.lane;
+	tail = env_load_relaxed(&lane->tail);
+	if (env_unlikely(tail - lane->seen == POOL_LANE)) {
+		put_into(lane, &page, 1, place);
+		return;
+	}
+	PP_PROBE2(put, pool, 1); /* before: page and pool may be gone after it */
+	env_store_relaxed(&lane->slot[tail % POOL_LANE], page);
+	lane_pushed(lane, gate, tail, 1);
+}
+
+void pp_page_put_slow(struct pp_page *page)
+{
+	put_slow(page, __builtin_return_address(0));
+}
+
+/* For whoever doesn't inline it. */
+void pp_page_put(struct pp_page *page)
+{
+	if (!pp_fast_put(page))
+		put_slow(page, __builtin_return_address(0));
+}
+
+/* ---- put: many pages ------------------------------------------------------------------- */
+
+/* Drop the first one's reference. If it was the last: how many go home with it; else 0. */
+static unsigned drop_run(struct pp_page *const *pages, unsigned n)
+{
+	uint64_t key;
+	unsigned k = 1;
+
+	if (!page_drop(pages[0], 1))
+		return 0;
+	key = PAGE_REFS(1) | pool_gate(pages[0]->pool)->number;
+	while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
+		k++;
+	return k;
+}
+
+/* The first page, and those that go with it, if no lane is at hand. Returns how many. */
+static unsigned put_last_run(struct pp_page *const *pages, unsigned n, const void *place)
+{
+	unsigned k = drop_run(pages, n);
+
+	if (!k)
+		return 1;
+	put_last(pages, k, place);
+	return k;
+}
+
+/* The same if there is one, but it is full, or the page has more references. */
+static __attribute__((noinline)) unsigned put_into_run(struct pp_page *const *pages, unsigned n,
+						       const void *place)
+{
+	unsigned k = drop_run(pages, n);
+
+	if (!k)
+		return 1;
+	put_into(lane_mine.lane, pages, k, place);
+	return k;
+}
+
+/*
+ * As many as go straight into this thread's lane, which is at hand: see put_slow. Model: revoke.pml,
+ * lane_push.
+ */
+static inline unsigned lane_put_run(struct pp_page *const *pages, unsigned n, const void *place)
+{
+	struct pp_pool *pool = pages[0]->pool;
+	struct lane *lane = lane_mine.lane;
+	struct pp_gate *gate = pool_gate(pool);
+	uint64_t tail = env_load_relaxed(&lane->tail), used;
+	unsigned k;
+
+	used = tail - lane->seen > tail % POOL_LANE ? tail - lane->seen : tail % POOL_LANE;
+	k = n < POOL_LANE - used ? n : (unsigned)(POOL_LANE - used); /* of what is in one piece */
+	k = put_run(lane->slot + tail % POOL_LANE, pages, k, PAGE_REFS(1) | gate->number);
+	if (!k)
+		return put_into_run(pages, n, place);
+	PP_PROBE2(put, pool, k);
+	lane_pushed(lane, gate, tail, k);
+	return k;
+}
+
+/* By runs of last references to pages of one pool. */
+void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *place)
+{
+	while (n) {
+		unsigned k = lane_is_at_hand(pages[0]->pool) ? lane_put_run(pages, n, place) :
+							       put_last_run(pages, n, place);
+
+		pages += k;
+		n -= k;
+	}
+}
+
+/* ---- the owner's end ------------------------------------------------------------------- */
+
+static unsigned lane_take(struct lane *lane, struct pp_page **out, unsigned n)
+{
+	uint64_t head = lane->head, there = env_load_acquire(&lane->tail) - head;
+	unsigned k = there < n ? (unsigned)there : n, first = to_end(head, k);
+
+	env_copy_relaxed(out, lane->slot + head % POOL_LANE, first);
+	env_copy_relaxed(out + first, lane->slot, k - first);
+	if (k)
+		env_store_release(&lane->head, head + k);
 	return k;
 }
 
@@ -263,47 +478,21 @@ static unsigned ring_take(struct ring *ring, struct pp_page **out, unsigned n)
 	return k;
 }
 
-static void ring_drain(struct ring *ring)
-{
-	for (unsigned i = 0; i < POOL_RING; i++) {
-		struct pp_page *page = env_load_relaxed(&ring->slot[i]);
-
-		if (page)
-			page = env_xchg_acq_rel(&ring->slot[i], NULL);
-		if (page)
-			pool_bring_home(&page, 1);
-	}
-}
-
-/* ---- both ------------------------------------------------------------------------------------ */
-
-/* Model: revoke.pml, returns_push. */
-unsigned returns_push(struct pp_pool *pool, struct pp_page *const *pages, unsigned n)
-{
-	struct pp_gate *gate = pool_gate(pool);
-	struct lane *lane;
-
-	if (env_unlikely(!env_load_relaxed(&gate->cap)))
-		return 0; /* closed */
-	lane = lane_is_at_hand(pool) ? lane_mine.lane : find_lane(pool);
-	return lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
-}
-
 /*
- * The places that the owner takes from, as bits: the lanes that there are, those that nobody has,
- * too, and the ring.
+ * What the owner takes from, as bits: the lanes that there are, those that nobody has, too, and the
+ * ring.
  */
 #define RING_BIT POOL_LANES
 
-static uint64_t places(struct pp_pool *pool)
+static uint64_t sources(struct pp_pool *pool)
 {
 	return env_load_acquire(&pool->lanes) | 1ull << RING_BIT;
 }
 
-/* In turn: what comes behind the last place first, so that a full lane starves nobody. */
-unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
+/* In turn: what comes behind the last one first, so that a full lane starves nobody. */
+unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
-	uint64_t all = places(pool), behind = all & (~0ull << pool->turn);
+	uint64_t all = sources(pool), behind = all & (~0ull << pool->turn);
 	unsigned k = 0, i;
 
 	for (unsigned half = 0; half < 2; half++, behind = all & ~behind)
@@ -316,14 +505,7 @@ unsigned returns_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 	return k;
 }
 
-void returns_drain(struct pp_pool *pool)
-{
-	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
-		lane_drain(pool->lane[__builtin_ctzll(left)]);
-	ring_drain(&pool->ring);
-}
-
-bool returns_are_few(struct pp_pool *pool)
+bool remote_is_low(struct pp_pool *pool)
 {
 	uint64_t n = 0;
 
@@ -336,7 +518,7 @@ bool returns_are_few(struct pp_pool *pool)
 	return (int64_t)(n + env_load_relaxed(&pool->ring.tail) - pool->ring.head) < (int64_t)POOL_FEW;
 }
 
-uint64_t returns_total(struct pp_pool *pool)
+uint64_t remote_total(struct pp_pool *pool)
 {
 	uint64_t n = env_load_relaxed(&pool->ring.tail);
 
@@ -345,18 +527,18 @@ uint64_t returns_total(struct pp_pool *pool)
 	return n;
 }
 
-uint64_t returns_count(struct pp_pool *pool)
+uint64_t remote_count(struct pp_pool *pool)
 {
 	uint64_t taken = env_load_relaxed(&pool->ring.head);
 	uint64_t total;
 
 	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
 		taken += env_load_relaxed(&pool->lane[__builtin_ctzll(left)]->head);
-	total = returns_total(pool); /* looked at second: not behind what was taken */
+	total = remote_total(pool); /* looked at second: not behind what was taken */
 	return total > taken ? total - taken : 0;
 }
 
-uint64_t returns_bytes(const struct pp_pool *pool)
+uint64_t remote_bytes(const struct pp_pool *pool)
 {
 	return (uint64_t)__builtin_popcountll(env_load_relaxed(&pool->lanes)) * sizeof(struct lane);
 }

@@ -15,7 +15,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/span.h"
 
 #define BITS(lo, n) ((n) == 64 ? ~0ull : ((1ull << (n)) - 1) << (lo))
 
@@ -24,11 +24,6 @@ static uint64_t bytes_total; /* of chunks not given back; relaxed */
 uint64_t chunk_bytes_total(void)
 {
 	return env_load_relaxed(&bytes_total);
-}
-
-static size_t chunk_size(const struct pp_pool *pool)
-{
-	return pool->params.chunk_size;
 }
 
 bool next_run(uint64_t *bits, unsigned *lo, unsigned *n)

@@ -8,7 +8,9 @@
 #include "device/binding.h"
 #include "dma/space.h"
 #include "env/debug.h"
-#include "pool/pool.h"
+#include "pool/chunk.h"
+#include "pool/holders.h"
+#include "pool/recall.h"
 
 /* ---- the shadow map: who has which page ------------------------------------------------ */
 

@@ -13,7 +13,8 @@
 
 #include "below.h"
 #include "device/binding.h"
-#include "pool/pool.h"
+#include "pool/owner.h"
+#include "pool/reclaim.h"
 
 #define EVERYBODY UINT64_MAX /* may wait: there is a revocation */
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# models.sh ROOT - the code names the models' labels ("Model: home.pml, kick."), the models the
-# code's functions ("chunk.c: kick"), and each of these is there. TAP.
+# models.sh ROOT - the code names the models' labels ("Model: home.pml, pool_kick."), the models the
+# code's functions ("reclaim.c: pool_kick"), and each of these is there. TAP.
 set -u
 cd "$1" || exit 1
 
@@ -18,10 +18,10 @@ echo "1..2"
 echo "ok 1 - what the code says of its models is there"
 [ -z "$missing" ] || echo "$missing"
 
-unknown=$(grep -hoE '/\* [a-z]+\.c: [a-z_]+(, [a-z]+_[a-z_]+)*' tests/model/*.pml | sed 's/^...//' |
+unknown=$(grep -hoE '\b[a-z]+\.[ch]: [a-z_]+(, [a-z_]+)*' tests/model/*.pml |
 	while IFS=: read -r file functions; do
 		for function in ${functions//,/}; do
-			grep -qE "^[a-z].*\b$function\(" "src/pool/$file" ||
+			grep -qsE "^[a-zA-Z].*\b$function\(" "src/pool/$file" "include/pagepool/$file" ||
 				echo "# $file has no function $function"
 		done
 	done)

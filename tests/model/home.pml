@@ -1,7 +1,7 @@
 /*
- * home.pml - pages coming home and chunks becoming complete: src/pool/chunk.c.
+ * home.pml - pages coming home and chunks becoming complete: src/pool/chunk.c, reclaim.c.
  *
- * The places cache and ring are closed here, as in the debug mode `pages`: every put goes
+ * Cache and remote frees are closed here, as in the debug mode `pages`: every put goes
  * to the chunk, every get takes from it under the pool's lock. The fence has no part in
  * this: all that is shared without the lock is changed by read-modify-writes. So memory
  * is sequentially consistent here.
@@ -83,7 +83,7 @@ inline pool_unref() {
 		fi }
 }
 
-/* chunk.c: chunk_remove, chunk_free; lock held, and refs does not become 0 */
+/* chunk.c: chunk_remove; reclaim.c: chunk_free; lock held, and refs does not become 0 */
 inline chunk_free(c) {
 	assert(!freed[c]);
 	where[c] = NONE; freed[c] = 1;
@@ -103,7 +103,7 @@ inline collect_returned() {
 	r = NIL
 }
 
-/* chunk.c: pool_process_inbox; lock held */
+/* reclaim.c: pool_process_inbox; lock held */
 inline pool_process_inbox() {
 	atomic { c1 = inbox; inbox = NIL };
 #ifdef COLLECT_EARLY
@@ -124,10 +124,10 @@ inline pool_process_inbox() {
 #ifndef COLLECT_EARLY
 				collect_returned();
 #endif
-				/* became_idle */
+				/* reclaim.c: became_idle */
 				OFF_STACK(returned == NIL || returned != c1);
 				where[c1] = IDLE;
-				if /* pool_keep_to_limit, pp_pool_trim; or some device was busy */
+				if /* reclaim.c: keep_to_limit, pp_pool_trim; or some device was busy */
 				:: chunk_free(c1)
 				:: skip
 				fi
@@ -138,8 +138,8 @@ inline pool_process_inbox() {
 	od
 }
 
-/* chunk.c: kick */
-inline kick() {
+/* reclaim.c: pool_kick */
+inline pool_kick() {
 	do
 	:: atomic { inbox == NIL -> touch_pool(); break }
 	:: atomic { inbox != NIL && lock -> touch_pool(); break } /* the trylock fails */
@@ -149,16 +149,16 @@ inline kick() {
 	od
 }
 
-/* pool.c: pool_lock; chunk.c: pool_unlock */
+/* reclaim.c: pool_lock, pool_unlock */
 inline pool_lock() { atomic { !lock -> touch_pool(); lock = 1 } }
-inline pool_unlock() { atomic { touch_pool(); assert(lock); lock = 0 }; kick() }
+inline pool_unlock() { atomic { touch_pool(); assert(lock); lock = 0 }; pool_kick() }
 
 /* chunk.c: stack_push of the inbox. The link is the pusher's until the exchange. */
 inline inbox_push(c) {
 	atomic { touch(c); assert(!on_inbox[c]); c_inbox[c] = inbox; inbox = c; on_inbox[c] = 1 }
 }
 
-/* chunk.c: chunk_account. The reference and the exchange are two steps. */
+/* chunk.c: chunk_account, chunk_count_home. The reference and the exchange are two steps. */
 inline chunk_account(c, n) {
 	hold = 0;
 	atomic { touch(c); old = n_home[c] };
@@ -183,7 +183,7 @@ inline chunk_account(c, n) {
 	:: atomic { else -> old = 0; now = 0 }
 	fi;
 	if
-	:: hold -> kick(); atomic { hold = 0; pool_unref() }
+	:: hold -> pool_kick(); atomic { hold = 0; pool_unref() }
 	:: else
 	fi
 }
@@ -232,7 +232,7 @@ inline pick() {
 	held[p] = 0
 }
 
-/* cache.c: pp_page_put of any thread but the owner */
+/* remote.c: pp_page_put of any thread but the owner */
 proctype putter() {
 	LOCALS;
 	do
@@ -342,7 +342,7 @@ pool_take_home:
 	owner_done = 1
 }
 
-/* pool.c: pp_pool_destroy: pool_revoke, pool_let_go, and the handle is dropped */
+/* pool.c: pp_pool_destroy; revoke.c: pool_revoke, pool_let_go. And the handle is dropped */
 proctype controller() {
 	LOCALS;
 	pool_lock();

@@ -1,5 +1,5 @@
 /*
- * own.pml - another owner (src/pool/pool.h): the last owner puts two pages at any time, while the
+ * own.pml - another owner (src/pool/revoke.h): the last owner puts two pages at any time, while the
  * next one takes the pool over and gets. Checked exhaustively by run.sh.
  *
  * Memory is as in revoke.pml: x86-TSO, a buffer for each; the light barrier is nothing, the heavy
@@ -92,8 +92,8 @@ inline bring_home(page)
 	d_step { assert(!home[page] && !got[page]); home[page] = 1 }
 }
 
-/* cache.c: place_left; pool.c: pool_settle. Lock held */
-inline place_left(p)
+/* revoke.c: left_drain, settle; lock held */
+inline left_drain(p)
 {
 	ld(p, A_OLD_COUNT, n);
 	k = 0;
@@ -114,20 +114,20 @@ inline place_left(p)
 	k = 0; n = 0; x = 0
 }
 
-/* cache.c: owner_put, cache_push; owner.c: gate_raced. He found the old gate, or finds it isn't his */
-inline owner_put(page)
+/* cache.h: cache_put, cache_push; revoke.c: push_raced. He found the old gate, or finds it isn't his */
+inline cache_put(page)
 {
 	ld(LAST, A_GATE, x);
 	ld(LAST, A_CAP, c);
 	if
-	:: x == 1 || c == 0 -> bring_home(page) /* or into the returns, which are all the same */
+	:: x == 1 || c == 0 -> bring_home(page) /* or into the remote frees, which are all the same */
 	:: else ->
 		ld(LAST, A_OLD_COUNT, c);
 		st(LAST, A_OLD + c, page);
 		st(LAST, A_OLD_COUNT, c + 1);
 		ld(LAST, A_FLAG, f);
 		if
-		:: f -> take_lock(LAST); place_left(LAST); drop_lock(LAST)
+		:: f -> take_lock(LAST); left_drain(LAST); drop_lock(LAST)
 		:: else
 		fi
 	fi;
@@ -138,8 +138,8 @@ proctype last()
 {
 	byte c, f, k, n, x, i_;
 
-	owner_put(2);
-	owner_put(3);
+	cache_put(2);
+	cache_put(3);
 	done++
 }
 
@@ -172,13 +172,13 @@ inline get()
 	c = 0
 }
 
-/* cache.c: own_locked, hand_over */
+/* owner.c: own_locked; revoke.c: revoke_left */
 proctype next()
 {
 	byte c, k, m, n, x, cache, count, i_, j_;
 
 	take_lock(NEXT);
-hand_over:
+revoke_left:
 #ifdef IN_PLACE
 	cache = A_OLD;
 	count = A_OLD_COUNT;

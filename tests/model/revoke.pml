@@ -1,6 +1,6 @@
 /*
- * revoke.pml - the revocation protocol (src/pool/pool.h): an owner who gets and puts, two
- * threads that put through the returns, a controller that revokes and destroys. Three
+ * revoke.pml - the revocation protocol (src/pool/revoke.h): an owner who gets and puts, two
+ * threads that put through the remote frees, a controller that revokes and destroys. Three
  * pages; a cache and a ring of two entries each. Checked exhaustively by run.sh.
  *
  * Memory is x86-TSO: a store goes into its thread's buffer and reaches memory later, in
@@ -130,7 +130,7 @@ inline unref()
 	}
 }
 
-/* chunk.c: pool_bring_home, chunk_account, and the chunk's end in a zombie pool */
+/* chunk.c: pool_bring_home, chunk_account; and the chunk's end in a zombie pool */
 inline bring_home(page)
 {
 	d_step {
@@ -150,8 +150,8 @@ inline bring_home(page)
 	}
 }
 
-/* cache.c: place_drain, cache_drain, lock held */
-inline place_drain(p)
+/* revoke.c: drain, cache_drain; lock held */
+inline drain(p)
 {
 	ALIVE;
 	ld(p, A_COUNT, n);
@@ -175,7 +175,7 @@ inline place_drain(p)
 	x = 0;
 #endif
 	if
-	:: x == 0 -> /* remote.c: returns_drain, lane_drain, ring_drain */
+	:: x == 0 -> /* revoke.c: remote_drain, lane_drain, ring_drain */
 #if LANES
 		ld(p, A_LTAIL, n);
 		ld(p, A_LHEAD, k);
@@ -205,8 +205,8 @@ inline place_drain(p)
 	k = 0; n = 0; x = 0
 }
 
-/* owner.c: gate_raced. The pool behind the gate, if it is still there */
-inline gate_raced(p)
+/* revoke.c: push_raced; owner.c: gate_pool. The pool behind the gate, if it is still there */
+inline push_raced(p)
 {
 	d_step {
 		sb[p].n == 0;
@@ -219,7 +219,7 @@ inline gate_raced(p)
 	if
 	:: k ->
 		take_lock(p);
-		place_drain(p);
+		drain(p);
 		drop_lock(p);
 		unref()
 	:: else
@@ -234,11 +234,11 @@ inline gate_raced(p)
 #endif
 
 /*
- * cache.c: owner_put, cache_push; fast.h: pp_fast_put, which does not ask whether the cache is
+ * cache.h: cache_put, cache_push; fast.h: pp_fast_put; that does not ask whether the cache is
  * closed. The count is one number here: of the two whose difference it is, a push or a pop changes
  * one.
  */
-inline owner_put(page)
+inline cache_put(page)
 {
 	ALIVE;
 	d_step { held[page] = 0 }
@@ -256,7 +256,7 @@ cache_push:
 		LOOK(OWNER, f);
 #endif
 		if
-		:: f -> gate_raced(OWNER)
+		:: f -> push_raced(OWNER)
 		:: else
 		fi
 	:: c >= x -> bring_home(page)
@@ -265,7 +265,7 @@ cache_push:
 }
 
 /*
- * cache.c: pp_page_get, cache_pop, refill, take_returns; remote.c: lane_take, ring_take. Leaves
+ * cache.c: pp_page_get, cache_pop, refill, take_remote; remote.c: lane_take, ring_take. Leaves
  * the page in g, 0: failed.
  */
 inline owner_get()
@@ -276,7 +276,7 @@ inline owner_get()
 	ld(OWNER, A_COUNT, c);
 	if
 	:: c == 0 ->
-take_returns:
+take_remote:
 		st(OWNER, A_REFILLING, 1);
 		ld(OWNER, A_FLAG, f);
 		if
@@ -313,7 +313,7 @@ take_returns:
 		st(OWNER, A_REFILLING, 0);
 		ld(OWNER, A_FLAG, f);
 		if
-		:: f -> take_lock(OWNER); place_drain(OWNER); drop_lock(OWNER); c = 0
+		:: f -> take_lock(OWNER); drain(OWNER); drop_lock(OWNER); c = 0
 		:: else
 		fi;
 		if
@@ -347,14 +347,14 @@ cache_pop:
 		st(OWNER, A_COUNT, c - 1);
 		ld(OWNER, A_FLAG, f);
 		if
-		:: f -> /* pop_raced */
+		:: f -> /* revoke.c: pop_raced */
 			take_lock(OWNER);
 			xchg(OWNER, A_CACHE + c - 1, 0, x);
 			if
 			:: x != 0 -> bring_home(x)
 			:: else
 			fi;
-			place_drain(OWNER);
+			drain(OWNER);
 			drop_lock(OWNER);
 			g = 0
 		:: else -> d_step { assert(g != 0 && !held[g] && !home[g]); held[g] = 1 }
@@ -385,34 +385,34 @@ proctype owner()
 		}
 	:: ops < OPS && one != 0 ->
 		ops++;
-		owner_put(one);
+		cache_put(one);
 		d_step { one = two; two = 0 }
 	:: ops == OPS -> break
 	od;
 	quiet = 1; /* it puts what it has at any time, also when the handle has gone */
 	if
-	:: one != 0 -> owner_put(one); one = 0
+	:: one != 0 -> cache_put(one); one = 0
 	:: else
 	fi;
 	if
-	:: two != 0 -> owner_put(two); two = 0
+	:: two != 0 -> cache_put(two); two = 0
 	:: else
 	fi;
 	done++
 }
 
-/* cache.c: put_home of a thread that isn't the owner; page me + 1 is in its hands */
+/* remote.c: put_slow, remote_put; page me + 1 is in its hands */
 proctype putter(byte me)
 {
 	byte t, h, x, k, n, f, i_;
 
 	d_step { held[me + 1] = 0 }
-returns_push:
+remote_put:
 	ALIVE;
 	ld(me, A_CAP, h);
 	if
 	:: h == 0 -> bring_home(me + 1); goto end
-	:: me <= LANES -> goto lane_push /* returns_put does not ask whether it is closed */
+	:: me <= LANES -> goto lane_push /* put_slow does not ask whether it is closed */
 	:: h && me > LANES
 	fi;
 ring_push:
@@ -452,14 +452,14 @@ look:
 	LOOK(me, f);
 #endif
 	if
-	:: f -> gate_raced(me)
+	:: f -> push_raced(me)
 	:: else
 	fi;
 end:
 	done++
 }
 
-/* pool.c: pool_revoke, then pp_pool_destroy once the owner is quiet */
+/* revoke.c: pool_revoke, pool_let_go; pool.c: pp_pool_destroy; once the owner is quiet */
 proctype control()
 {
 	byte x, k, n, i_, j_;
@@ -485,7 +485,7 @@ place_close:
 	:: else -> break
 	od;
 #endif
-	place_drain(CONTROL);
+	drain(CONTROL);
 pool_let_go:
 	d_step {
 		n_home++;

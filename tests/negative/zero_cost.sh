@@ -53,7 +53,7 @@ for fn in pp_page_get pp_page_put pp_page_get_batch pp_page_put_batch pp_dma_syn
 	ok $? "$fn refers to nothing of the checker's switch"
 	refers $fn | grep -E "$switch" | sed 's/^/# /'
 done
-for object in src_pool_page src_pool_gate; do
+for object in src_pool_cache src_pool_owner src_pool_remote src_pool_revoke; do
 	[ -n "$(object_refers $object)" ] && ! object_refers $object | grep -qE "$switch"
 	ok $? "nor does anything in $object.c.o"
 done
@@ -84,7 +84,7 @@ executed() { # NAME
 while read -r line; do
 	call=${line%: *}
 	parts=$(executed "$call")
-	bad=$(grep -E "^(pp_debug_|debug_|watch_|check_|env_(symbol|now_ns|thread_id|is_ours))|/(debug|watch|check)\.[ch]:" \
+	bad=$(grep -E "^(pp_debug_|debug_|watch_|check_|env_(symbol|now_ns|thread_id|is_ours))|/(debug|holders|check)\.[ch]:" \
 		<<<"$parts")
 	[ -n "$parts" ] && [ -z "$bad" ]
 	ok $? "$call: none of its ${line##*: } instructions is the checker's"

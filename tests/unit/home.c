@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "pool/pool.h"
+#include "pool/chunk.h"
 #include "soft_device.h"
 #include "unit.h"
 

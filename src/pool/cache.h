@@ -1,0 +1,110 @@
+/*
+ * cache.h - the owner's side of a pool: its cache, get, and its own puts. Uses pool.h,
+ * owner.h, refs.h and revoke.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef POOL_CACHE_H
+#define POOL_CACHE_H
+
+#include "pool/owner.h"
+#include "pool/refs.h"
+#include "pool/revoke.h"
+
+/* Pages in it. Not the owner: about. */
+static inline uint32_t cache_count(const struct pp_gate *gate)
+{
+	return (uint32_t)(env_load_relaxed(&gate->pushed) - env_load_relaxed(&gate->popped));
+}
+
+static inline bool cache_has_room(const struct pp_gate *gate, uint32_t n)
+{
+	return cache_count(gate) + n <= env_load_relaxed(&gate->cap);
+}
+
+/* A count of the owner's goes up by n. Release: for whoever drains. */
+static inline void owner_add(uint64_t *count, uint32_t n)
+{
+	env_store_release(count, env_load_relaxed(count) + n);
+}
+
+/* The end of a push of n entries above the count. They, and the pool, may be gone after it. */
+static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
+{
+	owner_add(&gate->pushed, n);
+	if (revoke_seen(gate))
+		push_raced(gate);
+}
+
+/* Push pages for which there is room. Model: revoke.pml, cache_push. */
+static inline void cache_push(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
+{
+	env_copy_relaxed(gate->slot + cache_count(gate), pages, n);
+	cache_pushed(gate, n);
+}
+
+/* From now on the owner's puts to this pool, whose cache is open, are the inline ones. */
+static inline void own_inline(struct pp_gate *gate)
+{
+	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_load_relaxed(&gate->owner) };
+}
+
+/* The owner's put, if there is room: there is none in a cache that is closed. */
+static inline bool cache_put(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
+{
+	if (!cache_has_room(gate, n))
+		return false;
+	own_inline(gate);
+	PP_PROBE2(put, pages[0]->pool, n); /* before: pages and pool may be gone after it */
+	cache_push(gate, pages, n);
+	return true;
+}
+
+static inline bool cache_put_one(struct pp_gate *gate, struct pp_page *page)
+{
+	if (!cache_has_room(gate, 1))
+		return false;
+	own_inline(gate);
+	PP_PROBE2(put, page->pool, 1);
+	env_store_relaxed(&gate->slot[cache_count(gate)], page);
+	cache_pushed(gate, 1);
+	return true;
+}
+
+/* The same if there is none: POOL_REFILL pages at most, by the owner or who was it a moment ago. */
+void cache_put_full(struct pp_pool *pool, struct pp_gate *gate, struct pp_page *const *pages,
+		    uint32_t n, const void *place);
+
+/* pp_page_get for a caller of our own; place: its caller. */
+int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
+/* The same without a look at the cache, also for another copy of the library. */
+int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *place);
+
+/* All that is in cache and remote frees of a live pool goes home. Owner, lock not held. */
+void cache_empty(struct pp_pool *pool);
+/* Pages in cache and remote frees, and what went through them: about, while the pool is in use. */
+uint64_t cache_total(struct pp_pool *pool);
+void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
+
+/* Copy pages with this key; up to the first that has another, or n. */
+static inline unsigned put_run(struct pp_page **to, struct pp_page *const *pages, unsigned n,
+			       uint64_t key)
+{
+	struct pp_page *const *p = pages, *const *end = pages + n;
+
+	for (; end - p >= 8; p += 8, to += 8) {
+#pragma GCC unroll 8
+		for (unsigned i = 0; i < 8; i++) {
+			struct pp_page *page = p[i];
+
+			if (env_unlikely(env_load_acquire(&page->state) != key))
+				return (unsigned)(p - pages) + i;
+			env_store_relaxed(&to[i], page);
+		}
+	}
+	for (; p < end && env_load_acquire(&(*p)->state) == key; p++)
+		env_store_relaxed(to++, *p);
+	return (unsigned)(p - pages);
+}
+
+#endif

@@ -1,0 +1,78 @@
+/*
+ * owner.h - whose a pool is, and the list of all pools. Uses pool.h.
+ *
+ * A pool's owner has a gate (pagepool/fast.h): the cache, and the flag that its users look at last.
+ * Gates outlive pools.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef POOL_OWNER_H
+#define POOL_OWNER_H
+
+#include "pool/pool.h"
+
+/* ---- copies of the library in one process ---------------------------------------------- */
+
+/*
+ * Pages travel, also to where another copy of the library is called (one in the program, one in a
+ * plug-in). Whoever meets a pool of another one lets that do what isn't done by page, gate and
+ * pool alone. No number of a gate or thread is given by two copies (env.h), so the fast paths need
+ * not ask: to them it is a page of a pool that isn't theirs.
+ */
+struct pp_copy {
+	void (*put)(struct pp_page *const *pages, unsigned n, const void *place); /* as put_pages */
+	int (*get)(struct pp_page **out, struct pp_pool *pool, const void *place); /* as page_get_slow */
+	void (*get_raced)(struct pp_pool *pool); /* as pp_page_get_raced */
+	void (*put_raced)(struct pp_gate *gate);             /* as push_raced */
+	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users);
+};
+extern const struct pp_copy pool_copy; /* this one */
+
+static inline bool gate_is_foreign(const struct pp_gate *gate)
+{
+	return env_unlikely(gate->copy != &pool_copy);
+}
+
+/* ---- gates ----------------------------------------------------------------------------- */
+
+#define GATE_NOBODY UINT64_MAX /* no thread's number */
+
+/* Is the calling thread the owner? */
+static inline bool gate_is_own(const struct pp_gate *gate)
+{
+	return env_is_self(env_load_relaxed(&gate->owner));
+}
+
+/* One more for the pool, as it was left. */
+int gate_get(struct pp_gate **out, struct pp_pool *pool);
+void gates_put(struct pp_pool *pool); /* all of the pool's: it goes */
+/* The calling thread's, who isn't in a put to it, open from now on, with so many pages popped. */
+void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped);
+/* The pool behind it, with a reference; NULL: it has gone. */
+struct pp_pool *gate_pool(struct pp_gate *gate);
+void gates_thread_ends(struct env_thread *thread);
+/* Over a fork. In between: fn for every pool. */
+void gates_hold(void);
+void gates_release(void);
+void gates_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+
+/* ---- owners ---------------------------------------------------------------------------- */
+
+/* The calling thread owns the pool, which is known to nobody else yet. */
+void owner_first(struct pp_pool *pool);
+/* The caller is the owner from now on. 0; -ENOMEM: there is no gate for it. */
+int owner_change(struct pp_pool *pool);
+
+/* ---- all pools ------------------------------------------------------------------------- */
+
+/* From now on others find the pool: it has its gate, and all is as in an empty one. */
+void pool_publish(struct pp_pool *pool);
+/* Call fn for every pool that is published, with a reference. */
+void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+/*
+ * The same of the one pool that comes after a number, without waiting for a lock, which fn may not
+ * do either. 1; 0: there is none; -EBUSY: the list is being changed.
+ */
+int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * reclaim.h - complete chunks, and those that are idle: what becomes of them. Uses pool.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef POOL_RECLAIM_H
+#define POOL_RECLAIM_H
+
+#include "pool/pool.h"
+
+/* ---- the pool's lock: who gives it up looks at complete chunks ------------------------- */
+
+void pool_lock(struct pp_pool *pool);
+void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the handle */
+/* Look at the inbox as long as there is one and nobody else does. No lock needed. */
+void pool_kick(struct pp_pool *pool);
+/*
+ * For one signal's handler at a time: it neither waits for the lock, nor can it free what a put
+ * leaves in the inbox meanwhile. So a zombie's put waits for the lock then, and the handler ends
+ * when pool_look_is_waited_for.
+ */
+bool pool_look_begin(struct pp_pool *pool); /* false: somebody has the lock */
+void pool_look_end(struct pp_pool *pool);
+bool pool_look_is_waited_for(const struct pp_pool *pool);
+
+/* ---- lock held ------------------------------------------------------------------------- */
+
+/* Look at the chunks in the inbox: free, or list as idle and trim towards the limit. */
+void pool_process_inbox(struct pp_pool *pool);
+/* Free chunks that are trimmed and invalidated, so many at most. */
+void pool_free_spent(struct pp_pool *pool, uint32_t most);
+uint64_t pool_idle_limit(const struct pp_pool *pool);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * refs.c - references to a page, and what a page says of itself.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/refs.h"
+
+#include "pool/holders.h"
+
+void pp_page_ref(struct pp_page *page, unsigned n)
+{
+	/* relaxed: the caller holds one, there is nothing to order */
+	uint64_t state = env_add_relaxed(&page->state, PAGE_REFS(n));
+
+	if (env_unlikely((state >> 32) + n > UINT32_MAX))
+		page_bad_refs(page, 0, n);
+}
+
+void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken)
+{
+	env_add_relaxed(&page->state, PAGE_REFS(dropped) - PAGE_REFS(taken));
+	watch_bad_refs(page, dropped ? "was put more often than it had references" :
+				       "was to have more references than can be counted");
+}
+
+uint32_t pp_page_refs(const struct pp_page *page)
+{
+	return (uint32_t)(env_load_relaxed(&page->state) >> 32);
+}
+
+uint32_t pp_page_size(const struct pp_page *page)
+{
+	return page->pool->page_size;
+}
+
+/* For whoever does not inline them. */
+void *pp_page_addr(const struct pp_page *page)
+{
+	return page->addr;
+}
+
+pp_iova_t pp_page_iova(const struct pp_page *page)
+{
+	return page->iova;
+}

@@ -1,0 +1,40 @@
+/*
+ * refs.h - a page's references: the upper half of its state. Uses pool.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef POOL_REFS_H
+#define POOL_REFS_H
+
+#include "pool/pool.h"
+
+/* References are the upper half of pp_page.state. */
+#define PAGE_REFS(n) ((uint64_t)(n) << 32)
+
+/* The count would leave its range: it is as it was, and told of. */
+void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken);
+
+/* Drop n references, the caller's; true if they were the last, and the page is to go home. */
+static inline bool page_drop(struct pp_page *page, uint32_t n)
+{
+	/*
+	 * With no other references than these nobody can take another: no read-modify-write
+	 * needed. Acquire, here and below: what the other holders did came before.
+	 */
+	uint64_t state = env_load_acquire(&page->state);
+
+	if (state >> 32 == n) {
+		if (n == 1)
+			return true;
+	} else {
+		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
+		if (env_unlikely(state >> 32 < n))
+			page_bad_refs(page, n, 0);
+		if (state >> 32 != n)
+			return false;
+	}
+	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
+	return true;
+}
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * remote.h - what other threads give back: every put that the inline one does not take, and the
+ * remote frees, from which the owner takes. Uses pool.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef POOL_REMOTE_H
+#define POOL_REMOTE_H
+
+#include "pool/pool.h"
+
+/* Any thread: pages of one pool whose last references are gone, also for another copy of the library. */
+void put_pages(struct pp_page *const *pages, unsigned n, const void *place);
+/* pp_page_put_batch for pages that do not go straight into the caller's cache. */
+void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *place);
+
+/* The owner: take up to n; are there fewer than POOL_FEW, as far as is told? */
+unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n);
+bool remote_is_low(struct pp_pool *pool);
+
+uint64_t remote_count(struct pp_pool *pool); /* pages there now, about */
+uint64_t remote_total(struct pp_pool *pool); /* pages that ever went that way */
+uint64_t remote_bytes(const struct pp_pool *pool); /* of the lanes */
+
+void remote_forget(void); /* that this thread has a lane: it is the owner now */
+/* The calling thread: its lanes are for others. */
+void remote_thread_ends(struct env_thread *thread);
+void remote_end(struct pp_pool *pool); /* the pool: nobody has a reference */
+void remote_hold(void); /* over a fork */
+void remote_release(void);
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ * revoke.c - revocation, from the flag to the last page: what the revoker does, what a new owner does,
+ * and what each of those does who saw the flag after a push or a pop. See revoke.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "pool/revoke.h"
+
+#include "pool/cache.h"
+#include "pool/chunk.h"
+#include "pool/discard.h"
+#include "pool/frag.h"
+#include "pool/holders.h"
+#include "pool/reclaim.h"
+#include "pool/remote.h"
+
+/* ---- draining: everything goes home. After the heavy barrier only; lock held ----------- */
+
+/* Bring home what is in a cache whose flag is up. Returns how many pages it was. */
+static uint64_t cache_drain(struct pp_gate *gate)
+{
+	/*
+	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
+	 * before it sees the flag and waits for our lock, so they belong together.
+	 */
+	uint64_t pushed = env_load_acquire(&gate->pushed);
+	uint64_t count = pushed - env_load_acquire(&gate->popped), n = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
+
+		if (page)
+			pool_bring_home(&page, 1);
+		n += page != NULL;
+	}
+	return n;
+}
+
+static void lane_drain(struct lane *lane)
+{
+	uint64_t tail = env_load_acquire(&lane->tail);
+
+	for (uint64_t i = env_load_acquire(&lane->head); i != tail; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&lane->slot[i % POOL_LANE], NULL);
+
+		if (page)
+			pool_bring_home(&page, 1);
+	}
+}
+
+static void ring_drain(struct ring *ring)
+{
+	for (unsigned i = 0; i < POOL_RING; i++) {
+		struct pp_page *page = env_load_relaxed(&ring->slot[i]);
+
+		if (page)
+			page = env_xchg_acq_rel(&ring->slot[i], NULL);
+		if (page)
+			pool_bring_home(&page, 1);
+	}
+}
+
+/*
+ * The open page of fragments, of which `users` have been given out. The lock is held: no pp_page_put
+ * here, whose way home could want it.
+ */
+static void frag_drain(struct pp_pool *pool)
+{
+	struct pp_page *page = env_xchg_acq_rel(&pool->frag_page, NULL);
+	uint32_t users = env_load_acquire(&pool->frag_users);
+
+	if (!page)
+		return;
+	pool->frag_closed = users;
+	if (page_drop(page, FRAG_STOCK - users))
+		pool_bring_home(&page, 1);
+}
+
+static void remote_drain(struct pp_pool *pool)
+{
+	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
+		lane_drain(pool->lane[__builtin_ctzll(left)]);
+	ring_drain(&pool->ring);
+}
+
+/* Take everything out of its place and bring it home. Model: revoke.pml, drain. */
+static void drain(struct pp_pool *pool)
+{
+	for (struct pp_gate *g = pool->gates; g; g = g->next)
+		cache_drain(g);
+	/* else the owner is at the remote frees, and will see the flag when it is done */
+	if (!env_load_acquire(&pool->refilling))
+		remote_drain(pool);
+	frag_drain(pool);
+}
+
+/* ---- the revoker ----------------------------------------------------------------------- */
+
+/*
+ * The pool's own hold on its chunks ends: it is drained. How many pages are out? Model: revoke.pml
+ * and home.pml, pool_let_go.
+ */
+static uint64_t pool_let_go(struct pp_pool *pool)
+{
+	struct chunk_walk walk = chunk_walk(pool);
+	struct env_discards many = { 0 };
+	uint64_t in_flight = 0;
+
+	env_store_relaxed(&pool->let_go, true); /* from now on, who puts a page discards it */
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+
+		if (env_load_relaxed(&span->lost))
+			continue;
+		iova_put(span->iova); /* no device has it mapped any more */
+		span->iova = NULL;
+	}
+	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));) {
+		uint32_t out = pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)));
+
+		if (out < c->n_pages && can_discard(c))
+			discard_longest(&many, c);
+		in_flight += out;
+		chunk_count_home(c, 1, NULL); /* whoever unlocks looks at the inbox */
+	}
+	if (env_discards_end(&many))
+		env_store_relaxed(&pool->some_kept, true);
+	return in_flight;
+}
+
+/*
+ * No device has the pool any more: it becomes a zombie, which lives as long as its pages
+ * in flight. The protocol's revoker: flag, heavy barrier, drain, under the lock.
+ * Model: revoke.pml and home.pml, pool_revoke.
+ */
+void pool_revoke(struct pp_pool *pool)
+{
+	if (pool->revoked)
+		return;
+	env_store_relaxed(&pool->revoked, true);
+	pool->revoked_ns = env_now_ns();
+	for (struct pp_gate *g = pool->gates; g; g = g->next)
+		env_store_relaxed(&g->revoked, GATE_REVOKED);
+	env_store_relaxed(&pool->gate->cap, 0);
+	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
+	drain(pool);
+	watch_revoked(pool);
+	pool_free_spent(pool, UINT32_MAX);
+	pool->in_flight_at_revoke = pool_let_go(pool);
+	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
+}
+
+/* ---- another owner --------------------------------------------------------------------- */
+
+/*
+ * The revocation of a cache: see revoke.h. What is in it goes to the new gate, which goes on with
+ * the counts. Lock held. Model: own.pml, revoke_left.
+ */
+void revoke_left(struct pp_pool *pool, struct pp_gate *old, struct pp_gate *new)
+{
+	uint64_t popped, count;
+	uint32_t n = 0;
+
+	env_store_relaxed(&old->cap, 0);
+	env_store_relaxed(&old->owner, GATE_NOBODY);
+	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
+		env_store_relaxed(&old->revoked, GATE_LEFT);
+		env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
+	}
+	popped = env_load_acquire(&old->popped);
+	old->left = popped;
+	count = pool_is_over(pool) ? 0 : env_load_acquire(&old->pushed) - popped;
+	gate_open(pool, new, popped);
+	for (uint64_t i = 0; i < count; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
+
+		if (page)
+			env_store_relaxed(&new->slot[n++], page);
+	}
+	owner_add(&new->pushed, n);
+	env_store_release(&pool->gate, new);
+}
+
+/* What a late put of the last owner has pushed. Model: own.pml, left_drain. */
+static void left_drain(struct pp_pool *pool, struct pp_gate *gate)
+{
+	uint64_t n = cache_drain(gate);
+
+	if (n) /* as others who found it closed */
+		env_add_relaxed(&pool->recycle_ring_full, n);
+}
+
+/* ---- who saw the flag ------------------------------------------------------------------ */
+
+/* The flag of a gate of it was seen: drain it if it is revoked, or a cache that isn't its owner's
+ * any more. Lock held. */
+static void settle(struct pp_pool *pool, struct pp_gate *gate)
+{
+	if (pool->revoked)
+		drain(pool);
+	else if (gate != pool->gate)
+		left_drain(pool, gate);
+}
+
+/*
+ * What the drain
+ * took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
+ * Model: revoke.pml, cache_pop.
+ */
+void pop_raced(struct pp_pool *pool, struct pp_gate *gate, uint32_t n)
+{
+	uint32_t lo = cache_count(gate);
+
+	pool_lock(pool);
+	/* if the gate is left: the new one goes on with the counts as they were then */
+	if (gate == pool->gate || gate->left == env_load_relaxed(&gate->popped))
+		env_add_relaxed(&pool->popped_otherwise, n);
+	for (uint32_t i = lo; i < lo + n; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
+
+		if (page)
+			pool_bring_home(&page, 1);
+	}
+	settle(pool, gate);
+	pool_unlock(pool);
+}
+
+/* The flag was seen after a pop. */
+void pp_page_get_raced(struct pp_pool *pool)
+{
+	if (gate_is_foreign(pool->gate))
+		pool->gate->copy->get_raced(pool);
+	else
+		pop_raced(pool, pool->gate, 1);
+}
+
+/* Model: revoke.pml, push_raced. */
+void push_raced(struct pp_gate *gate)
+{
+	struct pp_pool *pool = gate_pool(gate);
+
+	if (!pool)
+		return; /* the revoker drained our page, and the pool went with its last one */
+	/*
+	 * If the gate has been used again this is another pool. Then our page came home
+	 * long ago, and to drain a revoked pool once more does no harm.
+	 */
+	pool_lock(pool);
+	settle(pool, gate);
+	pool_unlock(pool);
+	pool_unref(pool);
+}
+
+/* The flag was seen after a push, and is there to stay: no more inline puts to this gate. */
+void pp_page_put_raced(struct pp_gate *gate)
+{
+	pp_self = (struct pp_self){ 0 };
+	gate->copy->put_raced(gate);
+}
+
+void remote_raced(struct pp_gate *gate)
+{
+	if (env_load_relaxed(&gate->revoked) == GATE_LEFT)
+		return;
+	remote_forget();
+	push_raced(gate);
+}
+
+/* What the revoker left to the owner. */
+void take_raced(struct pp_pool *pool)
+{
+	pool_lock(pool);
+	drain(pool);
+	pool_unlock(pool);
+}
+
+/*
+ * Take that back: either the page is still open and we close it without it, or the revoker
+ * has closed it, and we drop the reference if it counted it in.
+ */
+int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
+{
+	bool ours, counted;
+
+	if (gate_is_foreign(pool->gate))
+		return pool->gate->copy->frag_raced(pool, page, users);
+	pool_lock(pool);
+	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
+	counted = !ours && users && pool->frag_closed >= users;
+	pool_unlock(pool);
+	if (ours)
+		frag_close_page(page, users ? users - 1 : 0);
+	else if (counted)
+		pp_page_put(page);
+	return -ENODEV;
+}
