@@ -50,11 +50,9 @@ struct pp_page {
 struct pp_gate {
 	/* read by all, written hardly ever; relaxed */
 	uint64_t owner;         /**< the owning thread's number, or no thread's */
-	uint32_t cap;           /**< PP_GATE_PAGES, or 0 once the cache is closed */
-	uint32_t revoked;       /**< 0; 1 once the pool is revoked, until the gate is used again; 2
-				     while another thread owns the pool */
-	uint32_t number;        /**< the pool's; constant while it is there */
 	uint32_t place;         /**< of this gate; constant, not 0 */
+	uint32_t revoked;       /**< 0 while the cache is open; else why it isn't: the library's */
+	uint32_t number;        /**< the pool's; constant while it is there */
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
 	struct pp_gate *next;   /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< of the library, that made it; constant */

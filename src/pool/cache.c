@@ -222,15 +222,12 @@ void cache_put_full(struct pp_pool *pool, struct pp_gate *gate, struct pp_page *
 		    uint32_t n, const void *place)
 {
 	PP_PROBE2(put, pool, n);
-	if (env_load_relaxed(&gate->cap)) {
+	if (gate_is_open(gate)) { /* then it was found full */
 		own_inline(gate);
 		cache_spill(pool, gate, n);
 	}
-	/*
-	 * There is no room still if the cache is closed: watched, revoked by now, or left. The
-	 * pages aren't home, so the pool is still there.
-	 */
-	if (cache_has_room(gate, n)) {
+	/* It may be closed by now; the pages aren't home, so the pool is still there. */
+	if (gate_is_open(gate) && cache_has_room(gate, n)) {
 		cache_push(gate, pages, n);
 		return;
 	}

@@ -19,7 +19,7 @@ static inline uint32_t cache_count(const struct pp_gate *gate)
 
 static inline bool cache_has_room(const struct pp_gate *gate, uint32_t n)
 {
-	return cache_count(gate) + n <= env_load_relaxed(&gate->cap);
+	return cache_count(gate) + n <= POOL_CACHE;
 }
 
 /* A count of the owner's goes up by n. Release: for whoever drains. */
@@ -33,7 +33,7 @@ static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
 {
 	owner_add(&gate->pushed, n);
 	if (revoke_seen(gate))
-		push_raced(gate);
+		pp_page_put_raced(gate);
 }
 
 /* Push pages for which there is room. Model: revoke.pml, cache_push. */
@@ -49,10 +49,10 @@ static inline void own_inline(struct pp_gate *gate)
 	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_load_relaxed(&gate->owner) };
 }
 
-/* The owner's put, if there is room: there is none in a cache that is closed. */
+/* The owner's put, if the cache is open and has room. */
 static inline bool cache_put(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
 {
-	if (!cache_has_room(gate, n))
+	if (!cache_has_room(gate, n) || !gate_is_open(gate))
 		return false;
 	own_inline(gate);
 	PP_PROBE2(put, pages[0]->pool, n); /* before: pages and pool may be gone after it */
@@ -62,16 +62,18 @@ static inline bool cache_put(struct pp_gate *gate, struct pp_page *const *pages,
 
 static inline bool cache_put_one(struct pp_gate *gate, struct pp_page *page)
 {
-	if (!cache_has_room(gate, 1))
+	uint32_t count = cache_count(gate);
+
+	if (count >= POOL_CACHE || !gate_is_open(gate))
 		return false;
 	own_inline(gate);
 	PP_PROBE2(put, page->pool, 1);
-	env_store_relaxed(&gate->slot[cache_count(gate)], page);
+	env_store_relaxed(&gate->slot[count], page);
 	cache_pushed(gate, 1);
 	return true;
 }
 
-/* The same if there is none: POOL_REFILL pages at most, by the owner or who was it a moment ago. */
+/* The same if not: POOL_REFILL pages at most, by the owner or who was it a moment ago. */
 void cache_put_full(struct pp_pool *pool, struct pp_gate *gate, struct pp_page *const *pages,
 		    uint32_t n, const void *place);
 

@@ -2,7 +2,7 @@
  * chunk.c - chunks and the pages' home: coming home, and going out.
  *
  * Invariant, under the pool's lock and with no call under way:
- *   for each chunk: n_home (less the hold, once let go) == bits set in home == n_pages
+ *   for each chunk: n_home (less the hold, in a zombie) == bits set in home == n_pages
  *   less what is in flight or in cache and ring.
  *
  * What becomes of a chunk that is complete is reclaim.c's.
@@ -19,7 +19,7 @@
 
 uint32_t chunk_in_flight(const struct pp_chunk *c)
 {
-	return pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)) - c->pool->let_go);
+	return pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)) - pool_is_zombie(c->pool));
 }
 
 /* ---- walking --------------------------------------------------------------------------- */
@@ -266,7 +266,7 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
 	struct pp_pool *pool = c->pool;
-	bool revoked = env_load_relaxed(&pool->revoked);
+	enum pool_state state;
 	uint64_t twice;
 
 	twice = env_or_seq_cst(&c->home[word], bits) & bits;
@@ -274,11 +274,12 @@ static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
 		bits &= ~twice;
 	}
+	state = env_load_relaxed(&pool->state);
 	/* while it is being drained pool_let_go will do that, for many at once */
-	if (revoked && bits && env_load_relaxed(&pool->let_go))
+	if (state >= POOL_ZOMBIE && bits)
 		discard_coming(c, word, bits);
 	/* so that the owner finds it; pairs with scan_chunk */
-	if (!revoked && !env_load_seq_cst(&c->queued) && !env_xchg_seq_cst(&c->queued, 1))
+	if (state < POOL_REVOKING && !env_load_seq_cst(&c->queued) && !env_xchg_seq_cst(&c->queued, 1))
 		stack_push(&pool->returned, c, &c->returned);
 	if (bits)
 		chunk_account(c, (uint32_t)__builtin_popcountll(bits));

@@ -19,6 +19,12 @@ void frag_close_page(struct pp_page *page, uint32_t users)
 		pp_page_put(page);
 }
 
+/* The flag, also in a watched pool, whose cache is never open. */
+static inline bool frag_revoked(const struct pp_pool *pool)
+{
+	return env_unlikely(revoke_look(pool->gate) == GATE_REVOKED);
+}
+
 /* The owner takes the open page out of its place, if there is one and the revoker hasn't. */
 static struct pp_page *take_out(struct pp_pool *pool)
 {
@@ -37,7 +43,7 @@ void frag_close(struct pp_pool *pool)
 static void put_back(struct pp_pool *pool, struct pp_page *page)
 {
 	env_store_release(&pool->frag_page, page);
-	if (revoke_seen(pool->gate))
+	if (frag_revoked(pool))
 		frag_close(pool);
 }
 
@@ -74,7 +80,7 @@ static int open_page(struct pp_pool *pool, const void *place)
 	env_store_release(&pool->frag_users, 0);
 	pool->frag_off = 0;
 	env_store_release(&pool->frag_page, page);
-	if (revoke_seen(pool->gate))
+	if (frag_revoked(pool))
 		return frag_raced(pool, page, 0);
 	return 0;
 }
@@ -103,7 +109,7 @@ int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_
 	pool->frag_off = off + len;
 	users = env_load_relaxed(&pool->frag_users) + 1;
 	env_store_release(&pool->frag_users, users);
-	if (revoke_seen(pool->gate))
+	if (frag_revoked(pool))
 		return frag_raced(pool, page, users);
 	*out = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
 	return 0;

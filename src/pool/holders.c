@@ -38,7 +38,7 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	struct report *r;
 
 	/* in a child of fork the page may not be there */
-	if (!env_load_relaxed(&h->poisoned) || env_load_relaxed(&page->pool->parents))
+	if (!env_load_relaxed(&h->poisoned) || env_load_relaxed(&page->pool->state) == POOL_INHERITED)
 		return;
 	env_store_relaxed(&h->poisoned, 0);
 	while (lo < n && word[lo] == POISON)
@@ -192,7 +192,7 @@ bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *p
 {
 	char text[80];
 
-	if (!pool->watch || !env_load_relaxed(&pool->destroyed))
+	if (!pool->watch || env_load_relaxed(&pool->state) != POOL_DESTROYED)
 		return false;
 	snprintf(text, sizeof text, "%s after the pool was destroyed", what);
 	bad_use(pool, text, place);
@@ -350,7 +350,7 @@ static bool dump_locked(struct pp_pool *pool, struct dumped *d, bool handler)
 	if (!group_pages(pool, d->group, &d->n, handler))
 		return false;
 	memcpy(d->label, pool->label, sizeof d->label);
-	d->revoked = pool->revoked;
+	d->revoked = pool_is_revoked(pool);
 	return true;
 }
 

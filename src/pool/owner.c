@@ -113,10 +113,11 @@ static void gate_own(struct pp_gate *g)
 void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped)
 {
 	gate_own(gate);
-	env_store_relaxed(&gate->cap, pool->watch || pool_is_over(pool) ? 0 : POOL_CACHE);
 	env_store_relaxed(&gate->pushed, popped);
 	env_store_relaxed(&gate->popped, popped);
-	env_store_relaxed(&gate->revoked, pool_is_over(pool) ? GATE_REVOKED : 0);
+	env_store_relaxed(&gate->revoked, pool_is_over(pool) ? GATE_REVOKED :
+					  pool->watch	     ? GATE_WATCHED :
+							       GATE_OPEN);
 }
 
 /* It is in no put any more, so its gates may be another thread's. */

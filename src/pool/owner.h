@@ -35,6 +35,25 @@ static inline bool gate_is_foreign(const struct pp_gate *gate)
 
 /* ---- gates ----------------------------------------------------------------------------- */
 
+/*
+ * gate->revoked: is the cache open? Changed under the pool's lock, relaxed; every use of cache and
+ * remote frees looks at it last (revoke.h).
+ *
+ *   OPEN ---------> LEFT       another thread owns the pool: what is put here nobody would take
+ *     |              |
+ *     |              v
+ *     +---------> REVOKED <--- WATCHED    debug mode `pages`: open never
+ *
+ * When the gate is used again, gate_open() begins anew. Not OPEN is closed: gets and puts go the
+ * way of the chunk, and who sees it after a push or a pop is one of revoke.h's *_raced.
+ */
+enum { GATE_OPEN, GATE_REVOKED, GATE_LEFT, GATE_WATCHED };
+
+static inline bool gate_is_open(const struct pp_gate *gate)
+{
+	return env_likely(env_load_relaxed(&gate->revoked) == GATE_OPEN);
+}
+
 #define GATE_NOBODY UINT64_MAX /* no thread's number */
 
 /* Is the calling thread the owner? */

@@ -65,11 +65,10 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 	(void)ctx;
 	if (!pool->pinned)
 		return;
-	env_store_relaxed(&pool->parents, true);
-	for (struct pp_gate *g = pool->gates; g; g = g->next) {
+	if (!pool_is_over(pool))
+		env_store_relaxed(&pool->state, POOL_INHERITED);
+	for (struct pp_gate *g = pool->gates; g; g = g->next)
 		env_store_relaxed(&g->revoked, GATE_REVOKED);
-		env_store_relaxed(&g->cap, 0);
-	}
 }
 
 static void fork_before(void)
@@ -131,11 +130,11 @@ static void client_revoke(struct binding_client *client)
 	bool was_revoked, ask;
 
 	pool_lock(pool);
-	was_revoked = pool->revoked;
+	was_revoked = pool_is_revoked(pool);
 	if (a->binding) /* else a detach or a destroy was faster */
 		detach(pool, (unsigned)(a - pool->at));
 	a->leaving = false;
-	ask = pool->revoked && !was_revoked;
+	ask = pool_is_revoked(pool) && !was_revoked;
 	pool_unlock(pool);
 	if (ask)
 		recall_ask(pool->id, pool->name);
@@ -168,10 +167,10 @@ int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 		return -ENOENT;
 	pool_lock(pool);
 	at = find_attachment(pool, binding);
-	ask = at >= 0 && !pool->revoked;
+	ask = at >= 0 && !pool_is_revoked(pool);
 	if (at >= 0)
 		detach(pool, (unsigned)at);
-	ask = ask && pool->revoked;
+	ask = ask && pool_is_revoked(pool);
 	pool_unlock(pool);
 	if (ask)
 		recall_ask(pool->id, pool->name);
@@ -382,12 +381,12 @@ void pp_pool_destroy(struct pp_pool *pool)
 	if (!pool || watch_destroyed(pool, "destroy", PLACE))
 		return;
 	pool_lock(pool);
-	ask = !pool->revoked;
-	env_store_relaxed(&pool->destroyed, true);
+	ask = !pool_is_revoked(pool);
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
 		if (pool->at[i].binding)
 			detach(pool, i);
 	pool_revoke(pool); /* one that was attached nowhere */
+	env_store_relaxed(&pool->state, POOL_DESTROYED);
 	pool_unlock(pool);
 	if (ask)
 		recall_ask(pool->id, pool->name);
@@ -403,7 +402,7 @@ int pp_pool_own(struct pp_pool *pool)
 
 bool pp_pool_revoked(const struct pp_pool *pool)
 {
-	return !pool || env_load_relaxed(&pool->revoked) || env_load_relaxed(&pool->parents);
+	return !pool || pool_is_over(pool);
 }
 
 /* ---- statistics ------------------------------------------------------------------------ */
@@ -431,7 +430,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	cache_stats(pool, s);
 	s->recycle_ring_full = env_load_relaxed(&pool->recycle_ring_full);
 	s->pages = pool->n_pages;
-	s->in_flight = pool->revoked || away < cached ? away : away - cached;
+	s->in_flight = pool_is_revoked(pool) || away < cached ? away : away - cached;
 	s->max_pages = pool->params.max_pages;
 	s->chunks = pool->n_chunks;
 	s->chunks_hugetlb = pool->n_memory[PP_MEMORY_HUGETLB];
@@ -471,8 +470,8 @@ static void info_locked(const struct pp_pool *pool, struct pp_pool_info *info)
 	info->page_size = pool->page_size;
 	info->chunk_size = pool->params.chunk_size;
 	info->dir = pool->params.dir;
-	info->destroyed = pool->destroyed;
-	if (pool->revoked) /* never 0, so that it tells one that is revoked */
+	info->destroyed = pool->state == POOL_DESTROYED;
+	if (pool_is_revoked(pool)) /* never 0, so that it tells one that is revoked */
 		info->revoked_ago_ns = env_now_ns() - pool->revoked_ns + 1;
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
 		if (pool->at[i].binding)
@@ -503,7 +502,7 @@ static void add_to_totals(struct pp_pool *pool, void *ctx)
 
 	pool_lock(pool);
 	t->pools++;
-	if (pool->revoked) {
+	if (pool_is_revoked(pool)) {
 		uint64_t n = count_in_flight(pool), age = env_now_ns() - pool->revoked_ns;
 
 		t->zombies++;

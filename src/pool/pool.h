@@ -159,6 +159,30 @@ struct ring {
 	struct pp_page *slot[POOL_RING] __attribute__((aligned(ENV_LINE)));
 };
 
+/*
+ * What a pool is. It only ever goes on to a later one, under the lock (in a child of fork: before
+ * there is anybody else).
+ *
+ *   LIVE ------------> REVOKING ------> ZOMBIE ------> DESTROYED ------> freed
+ *     |                    ^        drained: its   the handle has    with its last
+ *     |  fork, and a       |        hold on the    gone              reference
+ *     |  device had the    |        chunks ends
+ *     |  memory            |
+ *     +----> INHERITED ----+  the last device is detached or unbound, or the pool destroyed
+ *
+ * What else is said of a pool is no state: `watch` and `pinned` are what it is made of. Of the words
+ * of the revocation protocol, which their owners load and store without the lock, gate->revoked is
+ * where a put may look when the pool is gone, with a state of its own (owner.h); `refilling` says
+ * whose the remote frees are at the moment; and `frag_closed` is a count.
+ */
+enum pool_state {
+	POOL_LIVE,
+	POOL_INHERITED, /* the memory is the parent's: no page is got any more, what is out comes home */
+	POOL_REVOKING,  /* the flags are up; everything comes home. The lock is held all the time */
+	POOL_ZOMBIE,    /* n_home of each chunk has one more; it goes as it becomes complete */
+	POOL_DESTROYED, /* the same; debug mode `pages` keeps it for a while, to tell who comes late */
+};
+
 struct pp_pool {
 	/* Read by all, written hardly ever. */
 	/* First: pp_page_get. The owner's; changed under the lock, release. */
@@ -205,12 +229,8 @@ struct pp_pool {
 	uint64_t id; /* never used again; constant */
 	uint64_t revoked_ns; /* when */
 	struct pp_gate *gates; /* all that it ever had; under gates.lock too */
-	bool destroyed; /* debug mode `pages` keeps it for a while, to tell who comes late */
-	bool revoked; /* loaded by anyone, relaxed */
-	bool parents; /* this is a child of fork, and the memory is the parent's */
+	enum pool_state state; /* loaded by anyone, relaxed */
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
-	/* The hold on the chunks has ended: n_home has one more. Read by puts too, relaxed. */
-	bool let_go;
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks, n_idle, n_fresh;
@@ -243,10 +263,20 @@ static inline struct pp_gate *pool_gate(struct pp_pool *pool)
 	return env_load_acquire(&pool->gate);
 }
 
-/* No page is got from it any more. Lock held. */
-static inline bool pool_is_over(const struct pp_pool *pool)
+/* Without the lock: it may be so by now, and never ceases to be. */
+static inline bool pool_is_over(const struct pp_pool *pool) /* no page is got any more */
 {
-	return pool->revoked || pool->parents;
+	return env_load_relaxed(&pool->state) != POOL_LIVE;
+}
+
+static inline bool pool_is_revoked(const struct pp_pool *pool)
+{
+	return env_load_relaxed(&pool->state) >= POOL_REVOKING;
+}
+
+static inline bool pool_is_zombie(const struct pp_pool *pool)
+{
+	return env_load_relaxed(&pool->state) >= POOL_ZOMBIE;
 }
 
 static inline size_t chunk_size(const struct pp_pool *pool)

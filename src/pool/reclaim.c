@@ -236,7 +236,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	cache_empty(pool);
 	pool_lock(pool);
 	pool_process_inbox(pool);
-	if (pool->revoked) {
+	if (pool_is_revoked(pool)) {
 		pool_discard(pool);
 	} else {
 		pool_shrink(pool, keep);
@@ -278,10 +278,10 @@ void pool_process_inbox(struct pp_pool *pool)
 		struct pp_chunk *next = c->inbox;
 		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_home, ~CHUNK_INBOX));
 
-		if (pool->revoked && home == c->n_pages + 1) {
+		if (pool_is_revoked(pool) && home == c->n_pages + 1) {
 			chunk_remove(pool, c);
 			chunk_free(c, &leaving);
-		} else if (!pool->revoked && home == c->n_pages) {
+		} else if (!pool_is_revoked(pool) && home == c->n_pages) {
 			became_idle(pool, c);
 		}
 		c = next;
@@ -333,7 +333,7 @@ static bool lock_to_kick(struct pp_pool *pool)
 	env_fence_seq_cst(); /* after the trylock; pairs with pool_look_begin */
 	if (env_likely(!(dumps & 1) && env_load_seq_cst(&pool->dumps) == dumps))
 		return false;
-	if (!env_load_relaxed(&pool->let_go) || env_has_lock())
+	if (!pool_is_zombie(pool) || env_has_lock())
 		return false;
 	env_lock(&pool->lock);
 	return true;

@@ -262,9 +262,8 @@ static void put_beyond(struct pp_pool *pool, struct pp_page *const *pages, unsig
 }
 
 /*
- * Pages of another thread's pool, whose lane isn't at hand. Whether cache and remote frees are closed
- * is asked here only: a closed pool gives no lane to anyone, or it is revoked, which is seen after the
- * push. Model: revoke.pml, remote_put.
+ * Pages of another thread's pool, whose lane isn't at hand. Whether they are closed is asked here only:
+ * a closed pool gives no lane to anyone, or it is revoked, which is seen after the push. Model: revoke.pml, remote_put.
  */
 static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp_gate *gate,
 						 struct pp_page *const *pages, unsigned n,
@@ -278,7 +277,7 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 		return;
 	}
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
-	if (env_likely(env_load_relaxed(&gate->cap))) {
+	if (gate_is_open(gate)) {
 		lane = find_lane(pool);
 		k = lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
 	}

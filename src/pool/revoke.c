@@ -106,7 +106,7 @@ static uint64_t pool_let_go(struct pp_pool *pool)
 	struct env_discards many = { 0 };
 	uint64_t in_flight = 0;
 
-	env_store_relaxed(&pool->let_go, true); /* from now on, who puts a page discards it */
+	env_store_relaxed(&pool->state, POOL_ZOMBIE); /* from now on, who puts a page discards it */
 	list_for_each(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 
@@ -135,16 +135,18 @@ static uint64_t pool_let_go(struct pp_pool *pool)
  */
 void pool_revoke(struct pp_pool *pool)
 {
-	if (pool->revoked)
+	bool inherited = pool->state == POOL_INHERITED;
+
+	if (pool_is_revoked(pool))
 		return;
-	env_store_relaxed(&pool->revoked, true);
+	env_store_relaxed(&pool->state, POOL_REVOKING);
 	pool->revoked_ns = env_now_ns();
 	for (struct pp_gate *g = pool->gates; g; g = g->next)
 		env_store_relaxed(&g->revoked, GATE_REVOKED);
-	env_store_relaxed(&pool->gate->cap, 0);
 	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	drain(pool);
-	watch_revoked(pool);
+	if (!inherited) /* else the memory may not be there */
+		watch_revoked(pool);
 	pool_free_spent(pool, UINT32_MAX);
 	pool->in_flight_at_revoke = pool_let_go(pool);
 	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
@@ -161,7 +163,6 @@ void revoke_left(struct pp_pool *pool, struct pp_gate *old, struct pp_gate *new)
 	uint64_t popped, count;
 	uint32_t n = 0;
 
-	env_store_relaxed(&old->cap, 0);
 	env_store_relaxed(&old->owner, GATE_NOBODY);
 	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
 		env_store_relaxed(&old->revoked, GATE_LEFT);
@@ -196,7 +197,7 @@ static void left_drain(struct pp_pool *pool, struct pp_gate *gate)
  * any more. Lock held. */
 static void settle(struct pp_pool *pool, struct pp_gate *gate)
 {
-	if (pool->revoked)
+	if (pool_is_revoked(pool))
 		drain(pool);
 	else if (gate != pool->gate)
 		left_drain(pool, gate);

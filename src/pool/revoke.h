@@ -34,15 +34,17 @@
 
 #include "pool/owner.h"
 
-/* What the flag says, beside 0. */
-#define GATE_REVOKED 1u
-#define GATE_LEFT 2u /* by the owner: what is put into its cache nobody would take */
-
-/* The end of each use of what a revocation drains. True: the flag is up, and one of these is to come. */
-static inline bool revoke_seen(const struct pp_gate *gate)
+/* The end of each use of what a revocation drains: barrier, then look. What the gate is, see owner.h. */
+static inline uint32_t revoke_look(const struct pp_gate *gate)
 {
 	env_barrier_light(); /* pairs with the heavy ones in pool_revoke and revoke_left */
-	return env_unlikely(env_load_relaxed(&gate->revoked));
+	return env_load_relaxed(&gate->revoked);
+}
+
+/* True: the flag is up, and the *_raced is to come. */
+static inline bool revoke_seen(const struct pp_gate *gate)
+{
+	return env_unlikely(revoke_look(gate) != GATE_OPEN);
 }
 
 /* After popping n entries of the cache, which lie above the count now. */

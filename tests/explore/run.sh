@@ -92,7 +92,7 @@ breaks chunk_not_looked_at_again home-one 'a page is lost' \
 	$chunk '/^static unsigned scan_chunk/,/^}/s/if (env_load_seq_cst(&c->home\[w\])/if (0/'
 breaks unlock_without_kick put-destroy 'leak' $reclaim '/^void pool_unlock/,/^}/s/pool_kick(pool);//'
 breaks no_fence_before_kick put-destroy 'leak' $reclaim '/^void pool_kick/,/^}/s/env_fence_seq_cst();.*the push.*//'
-breaks handler_not_waited_for zombie-dump 'leak' $reclaim '/^static bool lock_to_kick/,/^}/s/!env_load_relaxed(&pool->let_go)/1/'
+breaks handler_not_waited_for zombie-dump 'leak' $reclaim '/^static bool lock_to_kick/,/^}/s/!pool_is_zombie(pool)/1/'
 breaks look_not_told zombie-dump 'leak' $reclaim '/^bool pool_look_begin/,/^}/s/env_store_relaxed(&pool->dumps, dumps + 1);//'
 breaks count_without_reference zombie 'destroyed while it is held' \
 	$chunk '/^bool chunk_count_home/,/^}/s/pool_ref(hold);/;/

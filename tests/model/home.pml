@@ -58,7 +58,7 @@ byte n_home[NC], c_inbox[NC], c_returned[NC], where[NC];
 bit home[NPAGES], queued[NC];
 /* The pool. */
 byte inbox = NIL, returned = NIL, refs;
-bit lock, revoked, flag; /* pool->revoked, gate->revoked */
+bit lock, revoked; /* pool->state: POOL_REVOKING or later */
 /* What the checks need. */
 bit held[NPAGES];    /* in flight: nobody is putting it yet */
 bit freed[NC], pool_freed, on_inbox[NC];
@@ -190,8 +190,8 @@ inline chunk_account(c, n) {
 
 /* chunk.c: chunk_bring_home */
 inline chunk_bring_home(p) {
-	atomic { touch(CHUNK(p)); rv = flag };
 	atomic { touch(CHUNK(p)); assert(!home[p]); home[p] = 1 };
+	atomic { touch(CHUNK(p)); rv = revoked };
 	if
 	:: !rv ->
 		if
@@ -348,7 +348,6 @@ proctype controller() {
 	pool_lock();
 pool_revoke:
 	revoked = 1;
-	flag = 1;
 pool_let_go:
 	p = 0;
 	do

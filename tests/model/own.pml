@@ -22,9 +22,8 @@
 #define A_OLD_COUNT 6
 #define A_NEW_COUNT 7
 #define A_FLAG 8 /* of the old gate */
-#define A_CAP 9  /* the same */
-#define A_GATE 10 /* the pool's: 0 old, 1 new */
-#define WORDS 11
+#define A_GATE 9 /* the pool's: 0 old, 1 new */
+#define WORDS 10
 byte mem[WORDS];
 
 #define LAST 0
@@ -118,9 +117,9 @@ inline left_drain(p)
 inline cache_put(page)
 {
 	ld(LAST, A_GATE, x);
-	ld(LAST, A_CAP, c);
+	ld(LAST, A_FLAG, c);
 	if
-	:: x == 1 || c == 0 -> bring_home(page) /* or into the remote frees, which are all the same */
+	:: x == 1 || c -> bring_home(page) /* or into the remote frees, which are all the same */
 	:: else ->
 		ld(LAST, A_OLD_COUNT, c);
 		st(LAST, A_OLD + c, page);
@@ -185,7 +184,6 @@ revoke_left:
 #else
 	cache = A_NEW;
 	count = A_NEW_COUNT;
-	st(NEXT, A_CAP, 0);
 #ifndef NO_FLAG
 	st(NEXT, A_FLAG, 1);
 #endif
@@ -250,7 +248,6 @@ proctype memory()
 init
 {
 	d_step {
-		mem[A_CAP] = CACHE;
 		mem[A_OLD] = 1;
 		mem[A_OLD_COUNT] = 1
 	}

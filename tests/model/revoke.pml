@@ -37,11 +37,10 @@
 #define A_HEAD 5
 #define A_REFILLING 6
 #define A_FLAG 7 /* gate->revoked */
-#define A_CAP 8
-#define A_LSLOT 9 /* a lane of one entry, for each of the first LANES putters */
-#define A_LTAIL 10
-#define A_LHEAD 11
-#define WORDS 12
+#define A_LSLOT 8 /* a lane of one entry, for each of the first LANES putters */
+#define A_LTAIL 9
+#define A_LHEAD 10
+#define WORDS 11
 byte mem[WORDS];
 
 #ifndef LANES
@@ -243,7 +242,7 @@ inline cache_put(page)
 	ALIVE;
 	d_step { held[page] = 0 }
 	ld(OWNER, A_COUNT, c);
-	ld(OWNER, A_CAP, x);
+	ld(OWNER, A_FLAG, x);
 	if
 	:: c < CACHE ->
 cache_push:
@@ -259,7 +258,7 @@ cache_push:
 		:: f -> push_raced(OWNER)
 		:: else
 		fi
-	:: c >= x -> bring_home(page)
+	:: c >= CACHE || x -> bring_home(page)
 	fi;
 	x = 0; c = 0; f = 0
 }
@@ -409,11 +408,11 @@ proctype putter(byte me)
 	d_step { held[me + 1] = 0 }
 remote_put:
 	ALIVE;
-	ld(me, A_CAP, h);
+	ld(me, A_FLAG, h);
 	if
-	:: h == 0 -> bring_home(me + 1); goto end
+	:: h -> bring_home(me + 1); goto end
 	:: me <= LANES -> goto lane_push /* put_slow does not ask whether it is closed */
-	:: h && me > LANES
+	:: !h && me > LANES
 	fi;
 ring_push:
 	do
@@ -468,8 +467,6 @@ pool_revoke:
 	take_lock(CONTROL);
 	revoked = 1;
 	st(CONTROL, A_FLAG, 1);
-place_close:
-	st(CONTROL, A_CAP, 0);
 #ifndef NO_HEAVY
 	/* membarrier(2) begins with a full barrier of the caller's own */
 	d_step { sb[CONTROL].n == 0 -> k = 0 }
@@ -520,7 +517,6 @@ proctype memory()
 init
 {
 	d_step {
-		mem[A_CAP] = CACHE;
 		mem[A_CACHE] = 1;
 		mem[A_COUNT] = 1;
 		held[2] = 1;
