@@ -101,6 +101,7 @@ struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 	c->home = (uint64_t *)((char *)c + pages);
 	c->given = c->home + home_words(n_pages);
 	list_init(&c->where);
+	c->on = CHUNK_NONE;
 	if (pool->watch) {
 		c->holder = env_zalloc(n_pages * sizeof *c->holder);
 		if (!c->holder) {
@@ -109,6 +110,7 @@ struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 		}
 	}
 	pool->record_bytes += record_bytes(pool, n_pages);
+	pool->n_on[CHUNK_NONE]++;
 	for (uint32_t i = 0; i < n_pages; i++) {
 		c->home[i / 64] |= 1ull << i % 64;
 		c->page[i].pool = pool;
@@ -139,27 +141,23 @@ void chunk_delete(struct pp_chunk *c)
 	if (!c)
 		return;
 	c->pool->record_bytes -= record_bytes(c->pool, c->n_pages);
+	c->pool->n_on[c->on]--;
 	env_free(c->holder);
 	env_free(c);
 }
 
 /* ---- lists ----------------------------------------------------------------------------- */
 
-void chunk_unlist(struct pp_chunk *c)
+void chunk_move(struct pp_chunk *c, enum chunk_on to)
 {
-	list_del(&c->where);
-	if (c->counted)
-		--*c->counted;
-	c->counted = NULL;
-}
+	struct pp_pool *pool = c->pool;
 
-void chunk_list(struct pp_chunk *c, struct list *list, uint64_t *counted)
-{
-	chunk_unlist(c);
-	list_add(&c->where, list);
-	c->counted = counted;
-	if (counted)
-		++*counted;
+	list_del(&c->where);
+	pool->n_on[c->on]--;
+	pool->n_on[to]++;
+	c->on = to;
+	if (to < CHUNK_LISTS)
+		list_add(&c->where, &pool->list[to]);
 }
 
 void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
@@ -169,7 +167,7 @@ void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
 	chunk_place(c, span, slot);
 	pool_ref(pool);
 	span->chunk[slot] = c;
-	chunk_list(c, &pool->fresh, &pool->n_fresh);
+	chunk_move(c, CHUNK_FRESH);
 	pool->n_chunks++;
 	pool->n_pages += c->n_pages;
 	pool->n_memory[span_memory(span, slot)]++;
@@ -177,7 +175,7 @@ void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
 
 void chunk_remove(struct pp_pool *pool, struct pp_chunk *c)
 {
-	chunk_unlist(c);
+	chunk_move(c, CHUNK_NONE);
 	c->span->live &= ~(1ull << c->slot);
 	if (!c->span->live) {
 		list_del(&c->span->link);
@@ -214,8 +212,7 @@ void collect_returned(struct pp_pool *pool, uint32_t most)
 	for (; c && most; most--) {
 		struct pp_chunk *next = c->returned;
 
-		/* one that has become idle meanwhile is counted so */
-		chunk_list(c, c->counted ? &pool->idle : &pool->avail, c->counted);
+		chunk_move(c, c->on == CHUNK_IDLE_RETURNED ? CHUNK_IDLE : CHUNK_AVAIL);
 		c = next;
 		if (!c && rest) {
 			c = env_xchg_acq_rel(&pool->returned, NULL);
@@ -346,18 +343,18 @@ static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
  * As take_from; a chunk that has no more is in no list, and will be queued when it has.
  * Model: home.pml, scan_chunk.
  */
-static unsigned scan_chunk(struct pp_pool *pool, struct pp_chunk *c, struct pp_page **out, unsigned n)
+static unsigned scan_chunk(struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
 	unsigned got = take_from(c, out, n);
 
 	if (got == n)
 		return got; /* there may be more */
-	chunk_unlist(c);
+	chunk_move(c, CHUNK_NONE);
 	env_xchg_seq_cst(&c->queued, 0);
 	/* A page that came home just now saw `queued` up, or we see its bit. */
 	for (unsigned w = 0; w < home_words(c->n_pages); w++)
 		if (env_load_seq_cst(&c->home[w]) && !env_xchg_seq_cst(&c->queued, 1)) {
-			chunk_list(c, &pool->avail, NULL);
+			chunk_move(c, CHUNK_AVAIL);
 			break;
 		}
 	return got;
@@ -370,17 +367,17 @@ unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
 
 	collect_returned(pool, n); /* each has a page at least */
 	while (got < n) {
-		struct list *from = !list_empty(&pool->avail) ? &pool->avail :
-				    !list_empty(&pool->idle)  ? &pool->idle :
-								&pool->fresh;
+		enum chunk_on from = CHUNK_AVAIL; /* then idle, then fresh */
 		struct pp_chunk *c;
 
-		if (list_empty(from))
+		while (from < CHUNK_LISTS && list_empty(&pool->list[from]))
+			from++;
+		if (from == CHUNK_LISTS)
 			break;
-		c = list_entry(from->next, struct pp_chunk, where);
-		if (from != &pool->avail) /* some of its pages go out: not whole any more */
-			chunk_list(c, &pool->avail, NULL);
-		got += scan_chunk(pool, c, out + got, n - got);
+		c = list_entry(pool->list[from].next, struct pp_chunk, where);
+		if (from != CHUNK_AVAIL) /* some of its pages go out: not whole any more */
+			chunk_move(c, CHUNK_AVAIL);
+		got += scan_chunk(c, out + got, n - got);
 	}
 	return got;
 }

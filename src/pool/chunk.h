@@ -50,9 +50,8 @@ void chunk_remove(struct pp_pool *pool, struct pp_chunk *c);
 
 /* ---- lists ----------------------------------------------------------------------------- */
 
-/* Out of the list that it is in, if any; into one, to be counted there or not. */
-void chunk_unlist(struct pp_chunk *c);
-void chunk_list(struct pp_chunk *c, struct list *list, uint64_t *counted);
+/* Onto another list, at its front. */
+void chunk_move(struct pp_chunk *c, enum chunk_on to);
 /* Onto a stack that is taken as a whole, under the lock. Any thread, no lock needed. */
 void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **link);
 /* List chunks that pages have returned to, `most` at most. */

@@ -134,7 +134,7 @@ static struct span *find_hole(const struct list *holes, const struct reach *reac
 /* Invalidate what has been trimmed, so that its slots are dead, and what others hold goes too. */
 static void complete_trimming(struct pp_pool *pool)
 {
-	for (unsigned at = 0; at < POOL_DEVICES && pool->n_retiring; at++) {
+	for (unsigned at = 0; at < POOL_DEVICES && pool->n_on[CHUNK_RETIRING]; at++) {
 		struct binding *b = pool->at[at].binding;
 
 		if (!b)
@@ -189,7 +189,7 @@ static int try_to_grow(struct pp_pool *pool, uint32_t n)
 	if (ret)
 		return ret;
 	ret = find_slots(pool, &span, n, &reach);
-	if (ret == -ENOSPC && pool->n_retiring) {
+	if (ret == -ENOSPC && pool->n_on[CHUNK_RETIRING]) {
 		complete_trimming(pool); /* then there are dead slots */
 		return POOL_AGAIN;
 	}

@@ -323,9 +323,8 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	list_init(&pool->spans);
 	list_init(&pool->holes);
 	list_init(&pool->cut);
-	list_init(&pool->avail);
-	list_init(&pool->idle);
-	list_init(&pool->fresh);
+	for (unsigned i = 0; i < CHUNK_LISTS; i++)
+		list_init(&pool->list[i]);
 	list_init(&pool->registry);
 	for (unsigned i = 0; i < POOL_DEVICES; i++) {
 		list_init(&pool->at[i].client.link);
@@ -436,7 +435,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->chunks_hugetlb = pool->n_memory[PP_MEMORY_HUGETLB];
 	s->chunks_thp = pool->n_memory[PP_MEMORY_THP];
 	s->chunks_base = pool->n_memory[PP_MEMORY_BASE];
-	s->chunks_idle = pool->n_idle + pool->n_fresh;
+	s->chunks_idle = pool_idle(pool);
 	s->idle_limit = pool_idle_limit(pool);
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool_bytes_mapped(pool);

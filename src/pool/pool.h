@@ -69,6 +69,30 @@ struct holder {
 #define CHUNK_PAGES(n) ((uint32_t)(n) << 1)
 #define CHUNK_COUNT(n_home) ((int32_t)(n_home) >> 1)
 
+/*
+ * Which list of the pool a chunk is on. Under its lock; chunk_move() is the one way from one to
+ * another.
+ *
+ *   FRESH ---> AVAIL <-------> NONE       a page goes out, the last one that it had; one has come
+ *     |         |  ^            |         home
+ *     |         v  |            v
+ *     |        IDLE <--- IDLE_RETURNED    all pages are home; while it is on the stack of those that
+ *     v         |                         pages have returned to, it can't be listed
+ *   RETIRING <--+                         trimmed: invalidated, freed
+ *
+ * From any of the first five a zombie's goes to NONE, and is freed.
+ */
+enum chunk_on {
+	CHUNK_AVAIL, /* some of its pages are home */
+	CHUNK_IDLE,  /* all of them, */
+	CHUNK_FRESH, /* and it has never given one */
+	CHUNK_LISTS, /* so many have a list */
+	CHUNK_NONE = CHUNK_LISTS, /* no page of it is home, as far as the lock's holder knows */
+	CHUNK_IDLE_RETURNED,
+	CHUNK_RETIRING,
+	CHUNK_STATES
+};
+
 struct pp_chunk {
 	/* constant */
 	struct pp_pool *pool;
@@ -80,8 +104,8 @@ struct pp_chunk {
 	uint64_t *given; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
 	struct holder *holder; /* an entry for each page, or NULL: pool->watch */
 	/* under the pool's lock */
-	struct list where; /* pool->avail, idle or fresh; alone while none of its pages is home */
-	uint64_t *counted; /* which of the pool's n_idle and n_fresh counts it, or NULL */
+	enum chunk_on on;
+	struct list where; /* link of pool->list[on]; alone if there is none of that */
 	struct domain_pending pending;
 	/*
 	 * Any thread's. n_home counts the pages whose coming home is complete, and in a
@@ -233,10 +257,10 @@ struct pp_pool {
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
-	uint64_t n_pages, n_chunks, n_idle, n_fresh;
+	uint64_t n_pages, n_chunks;
 	uint64_t n_released; /* the owner looks at it without the lock; relaxed */
+	uint64_t n_on[CHUNK_STATES]; /* chunks */
 	uint64_t n_memory[3]; /* chunks of each kind of memory */
-	uint64_t n_retiring;  /* chunks trimmed and not freed yet */
 	uint64_t record_bytes; /* of spans and chunks */
 	struct pp_chunk *leaving; /* taken from spent */
 	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
@@ -248,9 +272,7 @@ struct pp_pool {
 	struct list spans; /* with all chunks */
 	struct list holes; /* those with dead slots, */
 	struct list cut;   /* and those whose dead slots hugetlb memory has gone from */
-	struct list avail; /* chunks with some pages home, */
-	struct list idle;  /* with all of them, */
-	struct list fresh; /* and such as have never given one */
+	struct list list[CHUNK_LISTS]; /* chunks, the last used first */
 	struct attachment at[POOL_DEVICES];
 	uint32_t n_at;
 

@@ -51,7 +51,6 @@ void pool_free_spent(struct pp_pool *pool, uint32_t most)
 		if (!c)
 			break;
 		pool->leaving = c->inbox;
-		pool->n_retiring--;
 		chunk_free(c, &leaving);
 	}
 	if (leaving.span)
@@ -98,7 +97,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 			span->map[i] = NULL;
 		}
 	}
-	pool->n_retiring++;
+	chunk_move(c, CHUNK_RETIRING);
 	c->pending.done = chunk_invalidated;
 	if (deferred)
 		domain_retire(deferred, iova, pool->params.chunk_size, &c->pending);
@@ -157,15 +156,15 @@ uint64_t pool_idle_limit(const struct pp_pool *pool)
 	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
 }
 
-/* Chunks that no page of is out. */
-static uint64_t idle(const struct pp_pool *pool)
+uint64_t pool_idle(const struct pp_pool *pool)
 {
-	return pool->n_idle + pool->n_fresh;
+	return pool->n_on[CHUNK_IDLE] + pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_FRESH];
 }
 
 /* Those that were used last are kept. Returns how many went. */
-static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most)
+static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 {
+	struct list *list = &pool->list[on];
 	uint64_t n = 0;
 
 	for (struct list *pos = list->prev, *before; pos != list && n < most; pos = before) {
@@ -184,11 +183,11 @@ static uint64_t trim_list(struct pp_pool *pool, struct list *list, uint64_t most
 /* As many as are above keep, most at most. The bindings are locked. */
 static void trim_above(struct pp_pool *pool, uint64_t keep, uint64_t most)
 {
-	uint64_t above = idle(pool) > keep ? idle(pool) - keep : 0;
+	uint64_t above = pool_idle(pool) > keep ? pool_idle(pool) - keep : 0;
 	uint64_t n = above < most ? above : most;
 
-	n -= trim_list(pool, &pool->idle, n);
-	trim_list(pool, &pool->fresh, n);
+	n -= trim_list(pool, CHUNK_IDLE, n);
+	trim_list(pool, CHUNK_FRESH, n);
 }
 
 /*
@@ -199,11 +198,11 @@ static void keep_to_limit(struct pp_pool *pool)
 {
 	uint64_t limit = pool_idle_limit(pool);
 
-	if (idle(pool) > limit)
+	if (pool_idle(pool) > limit)
 		pool->trimming = true;
 	if (pool->trimming && try_lock_devices(pool)) {
 		trim_above(pool, limit / 2, POOL_TRIM);
-		pool->trimming = idle(pool) > limit / 2;
+		pool->trimming = pool_idle(pool) > limit / 2;
 		unlock_devices(pool, POOL_DEVICES);
 	}
 	pool_free_spent(pool, POOL_TRIM);
@@ -256,15 +255,10 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
  */
 static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
 {
-	if (c->counted == &pool->n_idle)
+	if (c->on == CHUNK_IDLE || c->on == CHUNK_IDLE_RETURNED)
 		return;
 	collect_returned(pool, POOL_COLLECT);
-	if (!list_empty(&c->where)) {
-		chunk_list(c, &pool->idle, &pool->n_idle);
-	} else {
-		c->counted = &pool->n_idle;
-		pool->n_idle++;
-	}
+	chunk_move(c, c->on == CHUNK_NONE ? CHUNK_IDLE_RETURNED : CHUNK_IDLE);
 	keep_to_limit(pool);
 }
 

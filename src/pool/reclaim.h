@@ -29,6 +29,8 @@ bool pool_look_is_waited_for(const struct pp_pool *pool);
 void pool_process_inbox(struct pp_pool *pool);
 /* Free chunks that are trimmed and invalidated, so many at most. */
 void pool_free_spent(struct pp_pool *pool, uint32_t most);
+/* Chunks that no page is out of, and how many of them there may be. */
+uint64_t pool_idle(const struct pp_pool *pool);
 uint64_t pool_idle_limit(const struct pp_pool *pool);
 
 #endif

@@ -100,7 +100,7 @@ try 'fragments overlap' pool 's/pool->frag_off = off \+ len;/pool->frag_off = of
 try 'a failed map keeps its IOVA' dma '/^iova:/,/^memory:/{/iova_put/d}'
 try 'a failed attach leaves an attachment' pool '/^static int attach_locked/,/^}/{/pool->n_at--/d}'
 try 'a failed growth leaves a chunk'"'"'s record' pool '/^static int fill_slots/,/^}/s/unsigned i = 0; i < n; i\+\+/unsigned i = 1; i < n; i++/'
-try 'holders are not asked at a detach' pool '/^int pp_pool_detach/,/^}/s/ask = ask && pool->revoked/ask = false/'
+try 'holders are not asked at a detach' pool '/^int pp_pool_detach/,/^}/s/ask = ask && pool_is_revoked\(pool\)/ask = false/'
 try 'a binding'"'"'s name is used again' device 's/^\tb->generation\+\+;/\tb->generation |= 1;/'
 try 'no notice before an unbind' device 's/^\t\tnotify\(dev, PP_EVENT_UNBIND_DRIVER\);/\t\t;/'
 try 'a driver may map in its remove' device '/^bool binding_close/,/^}/s/b->open = false/b->open = true/'

@@ -49,7 +49,7 @@ static unsigned listed(void)
 {
 	unsigned n = 0;
 
-	list_for_each(pos, &pool->avail)
+	list_for_each(pos, &pool->list[CHUNK_AVAIL])
 		n++;
 	return n;
 }
@@ -84,7 +84,8 @@ static void a_put_lists_a_few(void)
 	firsts_come_home();
 	pool_bring_home(&page[1], EACH - 1);
 	check(listed() <= 256, "the put that completes a chunk lists %u", listed());
-	check_eq(pool->n_idle, 1, "the chunk counts as idle, though it is behind the others");
+	check_eq(pool->n_on[CHUNK_IDLE_RETURNED], 1,
+		 "the chunk counts as idle, though it is behind the others");
 	all_can_be_got(CHUNKS + EACH - 1);
 }
 
@@ -94,7 +95,7 @@ static void an_idle_one_behind_others_is_trimmed(void)
 	firsts_come_home();
 	pool_bring_home(&page[1], EACH - 1);
 	check_eq(pp_pool_trim(pool, 0), 1, "it can be trimmed");
-	check_eq(pool->n_idle, 0, "and is idle no more");
+	check_eq(pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_IDLE], 0, "and is idle no more");
 	check_eq(pool->n_chunks, CHUNKS - 1, "nor there");
 	pp_pool_destroy(pool);
 }
