@@ -12,6 +12,7 @@
 #ifndef PAGEPOOL_FAST_H
 #define PAGEPOOL_FAST_H
 
+#include <pagepool/probe.h>
 #include <pagepool/types.h>
 
 #ifdef __cplusplus
@@ -56,7 +57,7 @@ struct pp_gate {
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
 	struct pp_gate *next;   /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< of the library, that made it; constant */
-	struct pp_gate *of_thread, **at; /**< of its thread's; under the library's lock */
+	void *of_thread[2]; /**< link among its thread's; under the library's lock */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
 	 * it; the difference is what it holds. Two counts and not one: a get need not wait for
@@ -98,25 +99,6 @@ PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
 PP_API void pp_page_get_raced(struct pp_pool *pool);
 PP_API void pp_page_put_slow(struct pp_page *page);
 PP_API void pp_page_put_raced(struct pp_gate *gate);
-
-/*
- * Probes for perf and bpftrace (USDT): a nop each, and only where PP_USDT is defined; it needs
- * <sys/sdt.h>. Else nothing at all. docs/telemetry.md has the list.
- */
-#ifdef PP_USDT
-#include <sys/sdt.h>
-/* perf drops constants, and wants a probe's arguments alike in all its places: so n is none. */
-#define PP_PROBE2(name, a, n)                               \
-	do {                                                \
-		unsigned int pp_n_ = (n);                   \
-		__asm__("" : "+r"(pp_n_));                  \
-		DTRACE_PROBE2(pagepool, name, a, pp_n_);    \
-	} while (0)
-#define PP_PROBE3(name, a, b, c) DTRACE_PROBE3(pagepool, name, a, b, c)
-#else
-#define PP_PROBE2(name, a, b) ((void)0)
-#define PP_PROBE3(name, a, b, c) ((void)0)
-#endif
 
 /* gnu_inline: inlined, or else the library's is called; no copy is made. */
 #define PP_INLINE extern inline __attribute__((gnu_inline))

@@ -70,13 +70,6 @@ struct pp_page;
 /** Devices that one pool may be attached to. */
 #define PP_POOL_DEVICES 16
 
-/** Kinds of memory. A kind that can't be had falls back to the next. */
-enum pp_memory {
-	PP_MEMORY_HUGETLB, /**< 2 MiB pages of the hugetlb pool (the default) */
-	PP_MEMORY_THP,     /**< advised for transparent huge pages */
-	PP_MEMORY_BASE,    /**< base pages */
-};
-
 struct pp_pool_params {
 	size_t size;          /**< of this structure; see PP_PARAMS */
 	const char *name;     /**< for messages; at most 31 bytes are kept; may be NULL */
@@ -99,8 +92,6 @@ struct pp_pool_params {
 	 */
 	uint32_t idle_chunks;
 };
-#define PP_NUMA_ANY 0
-#define PP_NUMA_NODE(node) ((node) + 1)
 
 /** Parameters with every default: 4 KiB pages, 2 MiB chunks, both directions, any node. */
 PP_API struct pp_pool_params pp_pool_defaults(void);

@@ -75,6 +75,17 @@ extern "C" {
 #define PP_PARAMS(type) ((type){ .size = sizeof(type) })
 #endif
 
+/** Kinds of memory. A kind that can't be had falls back to the next. */
+enum pp_memory {
+	PP_MEMORY_HUGETLB, /**< 2 MiB pages of the hugetlb pool (the default) */
+	PP_MEMORY_THP,     /**< advised for transparent huge pages */
+	PP_MEMORY_BASE,    /**< base pages */
+};
+
+/** Where memory should lie: pp_pool_params.numa_node. */
+#define PP_NUMA_ANY 0
+#define PP_NUMA_NODE(node) ((node) + 1)
+
 #ifdef __cplusplus
 }
 #endif

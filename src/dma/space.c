@@ -87,8 +87,7 @@ static void add(struct binding *b, struct mapping *m)
 	hashtab_add(&s->hash, &m->node, hash_of_block(m->block, m->order)); /* it has its memory */
 	s->of_order[m->order]++;
 	s->of_bits[bits_of(m)]++;
-	b->domain.stats.mappings++;
-	b->domain.stats.iova_bytes += m->room;
+	domain_count(&b->domain, 1, m->room);
 }
 
 static void del(struct binding *b, struct mapping *m)
@@ -98,8 +97,7 @@ static void del(struct binding *b, struct mapping *m)
 	hashtab_del(&s->hash, &m->node);
 	s->of_order[m->order]--;
 	s->of_bits[bits_of(m)]--;
-	b->domain.stats.mappings--;
-	b->domain.stats.iova_bytes -= m->room;
+	domain_count(&b->domain, -1, -m->room);
 }
 
 /* The mapping of an order that begins in the block of that size at an address, and holds iova. */

@@ -18,7 +18,6 @@
 #include <emmintrin.h>
 #endif
 
-#include <pagepool/pool.h>
 #include <pagepool/types.h>
 
 /* ThreadSanitizer knows of atomics by their names only. */
@@ -59,8 +58,11 @@
 #define env_or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define env_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 /* n pointers, each as by a relaxed load and store, in any order */
-static inline void env_copy_relaxed(struct pp_page **to, struct pp_page *const *from, unsigned n)
+static inline void env_copy_relaxed(void *out, const void *in, unsigned n)
 {
+	void **to = out;
+	void *const *from = in;
+
 #if defined(__SSE2__) && !defined(ENV_TSAN)
 	/* two at a time: each half of a pair moves whole */
 	for (; n >= 4; n -= 4, from += 4, to += 4) {
@@ -204,10 +206,8 @@ extern __thread uint64_t env_tls_self
  */
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
-	struct lane *lanes;    /* the pool floor's, */
-	struct pp_gate *gates; /* both */
+	struct hlist_node *lanes, *gates; /* the pool floor's: heads, see env/list.h */
 	void *text;  /* a back end's last word to it; freed with the record */
-	struct env_thread *next, **at; /* env's */
 };
 struct env_thread *env_thread(void);
 /* In a destructor of the library's: true if the library goes and the process stays. */

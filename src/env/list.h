@@ -1,5 +1,6 @@
 /*
- * list.h - a doubly linked list with the links in the members. No locking of its own.
+ * list.h - doubly linked lists with the links in the members, and one whose head is a pointer. No
+ * locking of their own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -42,6 +43,31 @@ static inline void list_del(struct list *node)
 	node->next->prev = node->prev;
 	node->prev->next = node->next;
 	list_init(node);
+}
+
+/* A list whose head is a pointer to the first: a member leaves it without knowing which it is. */
+struct hlist_node {
+	struct hlist_node *next, **at; /* at: what points here; NULL: in none */
+};
+
+static inline void hlist_add(struct hlist_node *node, struct hlist_node **head)
+{
+	node->next = *head;
+	node->at = head;
+	if (node->next)
+		node->next->at = &node->next;
+	*head = node;
+}
+
+/* Also of one that is in none. */
+static inline void hlist_del(struct hlist_node *node)
+{
+	if (!node->at)
+		return;
+	*node->at = node->next;
+	if (node->next)
+		node->next->at = node->at;
+	node->at = NULL;
 }
 
 #define list_entry(node, type, member) env_container_of(node, type, member)

@@ -7,6 +7,7 @@
  */
 #include "env/debug.h"
 #include "env/fork.h"
+#include "env/list.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -203,27 +204,30 @@ static struct {
 	struct env_lock lock; /* protects what follows; the key is used under it only */
 	enum { NO_KEY, A_KEY, NO_MORE } state;
 	pthread_key_t key;
-	struct env_thread *first;
+	struct hlist_node *first;
 } threads = { .lock = ENV_LOCK_INIT };
 
-static void thread_free(struct env_thread *t)
+struct record {
+	struct env_thread thread; /* first: the key's value */
+	struct hlist_node link;
+};
+
+static void record_free(struct record *r)
 {
-	env_free(t->text);
-	env_free(t);
+	env_free(r->thread.text);
+	env_free(r);
 }
 
 static void thread_ends(void *record)
 {
-	struct env_thread *t = record;
+	struct record *r = record;
 
-	if (t->at_end)
-		t->at_end(t);
+	if (r->thread.at_end)
+		r->thread.at_end(&r->thread);
 	env_lock(&threads.lock);
-	*t->at = t->next;
-	if (t->next)
-		t->next->at = t->at;
+	hlist_del(&r->link);
 	env_unlock(&threads.lock);
-	thread_free(t);
+	record_free(r);
 }
 
 /* The lock is held. False: there is no key. */
@@ -236,32 +240,27 @@ static bool have_key(void)
 
 struct env_thread *env_thread(void)
 {
-	struct env_thread *t = NULL;
+	struct record *r = NULL;
 	bool can;
 
 	env_lock(&threads.lock);
 	can = have_key();
 	if (can)
-		t = pthread_getspecific(threads.key);
+		r = pthread_getspecific(threads.key);
 	env_unlock(&threads.lock);
-	if (t || !can)
-		return t;
-	t = env_zalloc(sizeof *t);
-	if (!t)
+	if (r || !can)
+		return r ? &r->thread : NULL;
+	r = env_zalloc(sizeof *r);
+	if (!r)
 		return NULL;
 	env_lock(&threads.lock);
-	can = have_key() && !pthread_setspecific(threads.key, t);
-	if (can) {
-		t->next = threads.first;
-		t->at = &threads.first;
-		if (t->next)
-			t->next->at = &t->next;
-		threads.first = t;
-	}
+	can = have_key() && !pthread_setspecific(threads.key, r);
+	if (can)
+		hlist_add(&r->link, &threads.first);
 	env_unlock(&threads.lock);
 	if (can)
-		return t;
-	env_free(t);
+		return &r->thread;
+	env_free(r);
 	return NULL;
 }
 
@@ -284,9 +283,9 @@ static __attribute__((destructor)) void no_more_threads(void)
 	threads.state = NO_MORE;
 	env_unlock(&threads.lock);
 	while (env_unloads() && threads.first) {
-		struct env_thread *t = threads.first;
+		struct record *r = list_entry(threads.first, struct record, link);
 
-		threads.first = t->next;
-		thread_free(t);
+		hlist_del(&r->link);
+		record_free(r);
 	}
 }

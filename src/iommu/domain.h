@@ -33,8 +33,7 @@ struct domain {
 	bool broken;
 	uint32_t forks; /* when it was made: see domain_is_parents */
 	struct domain_pending *queue;
-	/* counted here, but for `mappings` and `iova_bytes`, which the dma floor keeps, and
-	 * for what the back end adds */
+	/* counted here, but for what the back end adds */
 	struct pp_domain_stats stats;
 };
 
@@ -47,6 +46,12 @@ void domain_init(struct domain *d, struct pp_iommu *iommu);
 static inline bool domain_is_parents(const struct domain *d)
 {
 	return d->iommu->pins && d->forks != env_forks();
+}
+/* The floor above records n more mappings, with so many more bytes of IOVA; or fewer. */
+static inline void domain_count(struct domain *d, uint64_t n, uint64_t bytes)
+{
+	d->stats.mappings += n;
+	d->stats.iova_bytes += bytes;
 }
 /* The address width that all usable ranges lie within, in bits. */
 unsigned domain_bits(const struct domain *d);

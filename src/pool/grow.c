@@ -37,7 +37,7 @@ static int find_reach(struct pp_pool *pool, struct reach *reach)
 			last = at;
 		} else {
 			n++;
-			reach->octaves &= b->domain.octaves & iova_below(binding_bits(b));
+			reach->octaves &= spans_octaves(b);
 		}
 		env_unlock(&b->lock);
 	}
@@ -140,7 +140,7 @@ static void complete_trimming(struct pp_pool *pool)
 		if (!b)
 			continue;
 		env_lock(&b->lock);
-		domain_flush(&b->domain);
+		spans_flush(b);
 		env_unlock(&b->lock);
 	}
 	pool_free_spent(pool, UINT32_MAX);

@@ -79,14 +79,10 @@ int gate_get(struct pp_gate **out, struct pp_pool *pool)
 
 /* ---- a thread and its gates ------------------------------------------------------------ */
 
-static void unlink_from_thread(struct pp_gate *g)
+static struct hlist_node *thread_link(struct pp_gate *g)
 {
-	if (!g->at)
-		return;
-	*g->at = g->of_thread;
-	if (g->of_thread)
-		g->of_thread->at = g->at;
-	g->at = NULL;
+	_Static_assert(sizeof g->of_thread == sizeof(struct hlist_node), "it is one");
+	return (struct hlist_node *)g->of_thread;
 }
 
 /* The gate is the calling thread's. */
@@ -95,13 +91,9 @@ static void gate_own(struct pp_gate *g)
 	struct env_thread *thread = env_thread(); /* NULL: nobody will hear of its end */
 
 	env_lock(&gates.lock);
-	unlink_from_thread(g);
+	hlist_del(thread_link(g));
 	if (thread) {
-		g->of_thread = thread->gates;
-		g->at = &thread->gates;
-		if (g->of_thread)
-			g->of_thread->at = &g->of_thread;
-		thread->gates = g;
+		hlist_add(thread_link(g), &thread->gates);
 		thread->at_end = pool_thread_ends;
 	}
 	env_store_relaxed(&g->owner, env_self());
@@ -126,8 +118,9 @@ void gates_thread_ends(struct env_thread *thread)
 	struct pp_gate *g;
 
 	env_lock(&gates.lock);
-	while ((g = thread->gates)) {
-		unlink_from_thread(g);
+	while (thread->gates) {
+		g = env_container_of((void **)thread->gates, struct pp_gate, of_thread[0]);
+		hlist_del(thread->gates);
 		env_store_relaxed(&g->owner, GATE_NOBODY);
 		env_store_release(&g->user, GATE_NOBODY); /* its puts came before */
 	}
@@ -223,7 +216,7 @@ void gates_put(struct pp_pool *pool)
 	list_del(&pool->registry);
 	while ((g = pool->gates)) {
 		pool->gates = g->next;
-		unlink_from_thread(g);
+		hlist_del(thread_link(g));
 		env_store_relaxed(&g->owner, GATE_NOBODY);
 		g->pool = NULL;
 		g->next = gates.free;

@@ -26,7 +26,7 @@
 
 #include <pagepool/pool.h>
 
-#include "dma/space.h"
+#include "dma/spans.h"
 #include "env/list.h"
 
 #define POOL_CACHE PP_GATE_PAGES /* pages in the owner's cache */
@@ -168,7 +168,7 @@ struct lane {
 	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
 	uint64_t seen; /* head as the putter last saw it */
 	uint64_t *thread; /* pool->lane_thread's of it; constant */
-	struct lane *next, **at; /* among its thread's lanes: under lanes_lock */
+	struct hlist_node link; /* among its thread's lanes: under lanes_lock */
 	/* The tail when it last passed a multiple of POOL_TELL: a hint, on a line that the owner
 	 * may look at without taking tail's away from the putter. Relaxed. */
 	uint64_t told __attribute__((aligned(ENV_LINE)));

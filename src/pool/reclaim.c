@@ -78,7 +78,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 {
 	struct span *span = c->span;
 	pp_iova_t iova = span->iova->addr + c->slot * (pp_iova_t)pool->params.chunk_size;
-	struct domain *deferred = NULL;
+	struct binding *deferred = NULL;
 
 	watch_chunk(c);
 	chunk_remove(pool, c);
@@ -87,11 +87,11 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 
 		if (!b || !span->map[i])
 			continue;
-		span_unmap(pool, span, b, 1ull << c->slot);
+		span_unmap_slots(pool, span, b, 1ull << c->slot);
 		if (deferred)
-			domain_invalidate(&b->domain, iova, pool->params.chunk_size);
+			spans_invalidate(b, iova, pool->params.chunk_size);
 		else
-			deferred = &b->domain;
+			deferred = b;
 		if (!span->live) {
 			space_del_span(b, span->map[i]);
 			span->map[i] = NULL;
@@ -100,7 +100,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 	chunk_move(c, CHUNK_RETIRING);
 	c->pending.done = chunk_invalidated;
 	if (deferred)
-		domain_retire(deferred, iova, pool->params.chunk_size, &c->pending);
+		spans_retire(deferred, iova, pool->params.chunk_size, &c->pending);
 	else
 		chunk_invalidated(&c->pending);
 }
@@ -217,7 +217,7 @@ static void pool_shrink(struct pp_pool *pool, uint64_t keep)
 	trim_above(pool, keep, UINT64_MAX);
 	for (unsigned i = 0; i < POOL_DEVICES; i++)
 		if (pool->at[i].binding)
-			domain_flush(&pool->at[i].binding->domain);
+			spans_flush(pool->at[i].binding);
 	unlock_devices(pool, POOL_DEVICES);
 	pool_free_spent(pool, UINT32_MAX);
 }

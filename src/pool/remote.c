@@ -49,22 +49,6 @@ void remote_forget(void)
 	lane_mine.pool = NULL;
 }
 
-static void link_to_thread(struct lane *lane, struct env_thread *thread)
-{
-	lane->next = thread->lanes;
-	lane->at = &thread->lanes;
-	if (lane->next)
-		lane->next->at = &lane->next;
-	thread->lanes = lane;
-}
-
-static void unlink_from_thread(struct lane *lane)
-{
-	*lane->at = lane->next;
-	if (lane->next)
-		lane->next->at = lane->at;
-}
-
 void remote_hold(void)
 {
 	env_lock(&lanes_lock);
@@ -83,8 +67,9 @@ void remote_thread_ends(struct env_thread *thread)
 	lane_mine.pool = NULL;
 	lane_mine.lane = LANE_NEVER;
 	env_lock(&lanes_lock);
-	while ((lane = thread->lanes)) {
-		unlink_from_thread(lane);
+	while (thread->lanes) {
+		lane = list_entry(thread->lanes, struct lane, link);
+		hlist_del(&lane->link);
 		env_store_release(lane->thread, 0);
 	}
 	env_unlock(&lanes_lock);
@@ -123,7 +108,7 @@ static struct lane *take_lane(struct pp_pool *pool, uint64_t self, struct env_th
 		lane = lane_at(pool, i);
 	if (lane) {
 		thread->at_end = pool_thread_ends;
-		link_to_thread(lane, thread);
+		hlist_add(&lane->link, &thread->lanes);
 		env_store_relaxed(&pool->lane_thread[i], self);
 	}
 	env_unlock(&lanes_lock);
@@ -164,8 +149,7 @@ void remote_end(struct pp_pool *pool)
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
 		env_lock(&lanes_lock);
-		if (pool->lane_thread[i])
-			unlink_from_thread(pool->lane[i]);
+		hlist_del(&pool->lane[i]->link); /* if somebody has it */
 		pool->lane_thread[i] = 0;
 		env_unlock(&lanes_lock);
 		env_free(pool->lane[i]);

@@ -76,13 +76,12 @@ static void lose(struct pp_pool *pool, struct span *span, uint64_t slots)
 	list_hole(pool, span);
 }
 
-void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots)
+void span_unmap_slots(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots)
 {
 	unsigned lo, n;
 
 	while (next_run(&slots, &lo, &n))
-		if (domain_unmap(&b->domain, span->iova->addr + lo * chunk_size(pool),
-				 n * chunk_size(pool)))
+		if (spans_unmap(b, span->iova->addr + lo * chunk_size(pool), n * chunk_size(pool)))
 			lose(pool, span, BITS(lo, n));
 }
 
@@ -92,7 +91,7 @@ void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint
  */
 static bool next_mapping(const struct binding *b, uint64_t *bits, unsigned *lo, unsigned *n)
 {
-	if (b->domain.iommu->can_split)
+	if (spans_can_split(b))
 		return next_run(bits, lo, n);
 	if (!*bits)
 		return false;
@@ -111,15 +110,14 @@ static int map_slots(struct pp_pool *pool, struct span *span, struct binding *b,
 	while (next_mapping(b, &left, &lo, &n)) {
 		size_t offset = lo * chunk_size(pool);
 		bool lost;
-		int ret = domain_map(&b->domain, span->iova->addr + offset, span->addr + offset,
-				     n * chunk_size(pool), span->leaf,
-				     mapping_prot(pool->params.dir), &lost);
+		int ret = spans_map(b, span->iova->addr + offset, span->addr + offset, n * chunk_size(pool),
+				    span->leaf, pool->params.dir, &lost);
 
 		if (lost)
 			lose(pool, span, BITS(lo, n));
 		if (ret) {
-			span_unmap(pool, span, b, done);
-			domain_flush(&b->domain);
+			span_unmap_slots(pool, span, b, done);
+			spans_flush(b);
 			return ret;
 		}
 		done = slots & ~left;
@@ -152,8 +150,8 @@ static void span_unmap_at(struct pp_pool *pool, struct span *span, unsigned at, 
 	struct binding *b = pool->at[at].binding;
 
 	env_lock(&b->lock);
-	span_unmap(pool, span, b, slots);
-	domain_flush(&b->domain);
+	span_unmap_slots(pool, span, b, slots);
+	spans_flush(b);
 	if (!span->live) {
 		space_del_span(b, span->map[at]);
 		span->map[at] = NULL;
@@ -174,7 +172,7 @@ static void keep_all_from_fork(struct pp_pool *pool, bool keep)
 int pool_map_all(struct pp_pool *pool, unsigned at)
 {
 	/* constant: the attachment's client is there, and so the device */
-	bool pins = pool->at[at].binding->domain.iommu->pins && !pool->pinned;
+	bool pins = spans_pin(pool->at[at].binding) && !pool->pinned;
 	struct binding *b;
 	int ret = 0;
 
@@ -210,9 +208,9 @@ void pool_unmap_all(struct pp_pool *pool, unsigned at)
 		struct span *span = list_entry(pos, struct span, link);
 
 		if (span->map[at])
-			span_unmap(pool, span, b, span->live);
+			span_unmap_slots(pool, span, b, span->live);
 	}
-	domain_flush(&b->domain);
+	spans_flush(b);
 	list_for_each(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 

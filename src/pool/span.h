@@ -39,7 +39,7 @@ void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
  * Unmap those slots for a device; the caller invalidates. What can't be unmapped is lost. Binding's
  * lock held, too.
  */
-void span_unmap(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots);
+void span_unmap_slots(struct pp_pool *pool, struct span *span, struct binding *b, uint64_t slots);
 enum pp_memory span_memory(const struct span *span, unsigned slot);
 /* Memory of chunks that are freed: back to the system. Span and pool may be gone after it. */
 void give_back(struct pp_pool *pool, struct leaving *leaving);

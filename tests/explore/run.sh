@@ -99,8 +99,8 @@ breaks count_without_reference zombie 'destroyed while it is held' \
 		/^static void chunk_account/,/^}/s/pool_unref(pool);/;/'
 breaks put_waits home 'must not wait|deadlock' \
 	$reclaim '/^static bool lock_to_kick/,/^}/s/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
-breaks unmap_without_flush get-unbind 'device can' $span '/^void pool_unmap_all/,/^}/s/domain_flush.*;//'
-breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' $reclaim '/^static void trim(/,/^}/s/domain_retire(.*/chunk_invalidated(\&c->pending);/'
+breaks unmap_without_flush get-unbind 'device can' $span '/^void pool_unmap_all/,/^}/s/spans_flush.*;//'
+breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' $reclaim '/^static void trim(/,/^}/s/spans_retire(.*/chunk_invalidated(\&c->pending);/'
 breaks slot_free_too_soon regrow 'device can use already' $chunk '/^void chunk_remove/,/^}/s/chunk_move(c, CHUNK_NONE);/& c->span->dead |= 1ull << c->slot; if (c->span->live != 1ull << c->slot) list_add(\&c->span->hole, \&pool->holes);/'
 breaks owned_in_place own 'handed out twice' $owner '/^static int own_locked/,/^}/s/is_free_for(gate, self)/1/'
 breaks left_without_flag own '1 pages in flight, not 0' $revoke '/^void revoke_left/,/^}/s/.*old->revoked, GATE_LEFT.*//'

@@ -93,7 +93,7 @@ try 'a page put twice is not told (debug mode)' pool \
 	'/^bool watch_put/,/^}/s/if \(env_load_acquire/if (0 \&\& env_load_acquire/' \
 	pool 's/^\t\twatch_double_put\(.*NULL\);/\t\t;/'
 try 'the owner'"'"'s puts are miscounted' pool 's/^(\tenv_count\(&pool->filled, n\);)/\1 env_count(\&pool->filled, n == 256);/'
-try 'a trim leaves invalidations pending' pool '/^void pool_shrink/,/^}/{/if \(pool->at\[i\].binding\)/d;/domain_flush/d}'
+try 'a trim leaves invalidations pending' pool '/^static void pool_shrink/,/^}/{/if \(pool->at\[i\].binding\)/d;/spans_flush/d}'
 try 'a device may write what it may only read' dma 's/\[PP_DMA_TO_DEVICE\] = PP_PROT_READ/[PP_DMA_TO_DEVICE] = PP_PROT_READ | PP_PROT_WRITE/'
 try 'a sync for the CPU leaves out the last byte' iommu/soft 's/memcpy\(addr, p->bytes \+ off, n\)/memcpy(addr, p->bytes + off, n - 1)/'
 try 'fragments overlap' pool 's/pool->frag_off = off \+ len;/pool->frag_off = off + len - (len > 100);/'

@@ -24,6 +24,25 @@ may src/pool 'env|iommu|device|dma|pool' "pool uses the floors below it"
 may src/iommu/soft 'env|iommu/soft' "the software IOMMU sees the contract and env only"
 may src/iommu/vfio 'env|iommu/vfio' "the VFIO back end sees the contract and env only"
 
+# no leaks: lines of FOLDERS that match, but for those that are let pass, are against the rule
+never() { # WHAT PATTERN BUT-FOR FOLDER...
+	local bad
+	bad=$(grep -rnE -e "$2" "${@:4}" --include='*.[ch]' | grep -vE "$3")
+	[ -z "$bad" ]
+	ok $? "$1"
+	[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
+}
+
+never "env sees of the public headers types.h and debug.h only" \
+	'#include <pagepool/' '<pagepool/(types|debug)\.h>' src/env
+never "a pool reaches the domain through dma only" '->domain\b|\bdomain_[a-z]+\(' '^$' src/pool
+never "a domain's statistics are written in its own folder only" \
+	'domain\.stats\.[a-z_]+ *([-+]?=|\+\+|--)' '^src/iommu/' src
+never "a back end's operations are called by its domain only, but for its end" \
+	'iommu->ops->' '^src/iommu/domain\.|ops->destroy\(' src
+never "lists with a pointer to what points here are those of env/list.h" \
+	'\*next, \*\*[a-z]+;' '^src/env/list\.h:' src include
+
 bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' net tool telemetry examples bench integrations \
 	--include='*.[ch]')
 [ -z "$bad" ]

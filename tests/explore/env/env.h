@@ -72,8 +72,7 @@ int env_place(void **out, uint32_t *number, size_t bytes);
 #define env_is_self(number) ((number) == thread_self())
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* scenarios do it themselves */
-	struct lane *lanes;
-	struct pp_gate *gates;
+	struct hlist_node *lanes, *gates;
 };
 struct env_thread *env_thread(void);
 #define env_unloads() false

@@ -1,0 +1,25 @@
+/*
+ * probe.h - probes for perf and bpftrace (USDT): a nop each, and only where PP_USDT is defined; it
+ * needs <sys/sdt.h>. Else nothing at all. docs/telemetry.md has the list. Included by fast.h.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef PAGEPOOL_PROBE_H
+#define PAGEPOOL_PROBE_H
+
+#ifdef PP_USDT
+#include <sys/sdt.h>
+/* perf drops constants, and wants a probe's arguments alike in all its places: so n is none. */
+#define PP_PROBE2(name, a, n)                               \
+	do {                                                \
+		unsigned int pp_n_ = (n);                   \
+		__asm__("" : "+r"(pp_n_));                  \
+		DTRACE_PROBE2(pagepool, name, a, pp_n_);    \
+	} while (0)
+#define PP_PROBE3(name, a, b, c) DTRACE_PROBE3(pagepool, name, a, b, c)
+#else
+#define PP_PROBE2(name, a, b) ((void)0)
+#define PP_PROBE3(name, a, b, c) ((void)0)
+#endif
+
+#endif
