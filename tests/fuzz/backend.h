@@ -14,11 +14,9 @@
 #include <stdbool.h>
 
 /*
- * Whether unmap may say another size than it unmapped. Where the library ends the process for it,
- * no input may have it so. What the library loses by it, it loses for good, so a process has so
- * many lies and then no more: else one input would fail for what others did.
+ * How often unmap may say another size than it unmapped. What the library loses by it, it loses for
+ * good, so a process has so many lies and then no more: else one input would fail for what others did.
  */
-#define BACKEND_UNMAP_LIES 0
 #define BACKEND_LIES 256u
 
 /*
