@@ -31,7 +31,37 @@ static struct held *find(const struct pp_page *page)
 	return NULL;
 }
 
-void below_got(struct pp_page *page, bool fragment)
+/* A page's memory: the end of its descriptor stands in for it, which the library doesn't use. */
+static const void *memory_of(const struct pp_page *page)
+{
+	_Static_assert(offsetof(struct pp_page, index) < sizeof *page - 8, "there is such an end");
+	return (const char *)(page + 1) - 8;
+}
+
+/* All pages that anybody ever had, in the order of their descriptors. */
+static struct pp_page *ever[2 * HELD] STATE = { NULL };
+
+static void note(struct pp_page *page)
+{
+	unsigned i = 0;
+
+	while (i < 2 * HELD && ever[i] && ever[i] < page)
+		i++;
+	for (struct pp_page *next; page && i < 2 * HELD && ever[i] != page; page = next, i++) {
+		next = ever[i];
+		ever[i] = page;
+	}
+}
+
+/* What was in that memory goes. What was in that of a chunk which is freed went with it. */
+static void discard_memory(const char *addr, size_t len)
+{
+	for (unsigned i = 0; i < 2 * HELD && ever[i]; i++)
+		if (heap_is_live(ever[i]) && (size_t)(ever[i]->addr - addr) < len)
+			op_touch(memory_of(ever[i]), TOUCH_DISCARD);
+}
+
+void below_got(struct pp_page *page, bool fragment, bool first)
 {
 	struct held *h = find(page);
 
@@ -45,7 +75,10 @@ void below_got(struct pp_page *page, bool fragment)
 		}
 	if (!h)
 		fail("the explorer's shadow map is too small");
+	if (first)
+		op_touch(memory_of(page), TOUCH_WRITE);
 	h->n++;
+	note(page);
 }
 
 void below_ref(struct pp_page *page, unsigned n)
@@ -59,6 +92,7 @@ bool below_put(struct pp_page *page)
 
 	if (!h)
 		fail("the scenario puts a page that it does not have");
+	op_touch(memory_of(page), TOUCH_READ);
 	if (--h->n)
 		return false;
 	memset(h, 0, sizeof *h);
@@ -199,6 +233,7 @@ int env_discard(void *start, size_t len)
 {
 	for (char *addr = start; addr < (char *)start + len; addr += PP_BASE_PAGE)
 		check_unused(addr, "discard");
+	discard_memory(start, len);
 	return 0;
 }
 

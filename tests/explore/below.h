@@ -13,8 +13,11 @@
 extern struct pp_iommu below_iommu;
 extern unsigned below_debug; /* what pp_debug_get says */
 
-/* What a holder does: the shadow map of who has which page. */
-void below_got(struct pp_page *page, bool fragment);
+/*
+ * What a holder does: the shadow map of who has which page. Who gets it, or its first fragment,
+ * writes to its memory, and whoever puts it has read there.
+ */
+void below_got(struct pp_page *page, bool fragment, bool first);
 void below_ref(struct pp_page *page, unsigned n);
 bool below_put(struct pp_page *page); /* true: it was the last reference */
 /* Pages held by anyone. */

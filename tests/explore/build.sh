@@ -30,4 +30,4 @@ for file in "$root"/src/pool/*.c "$root"/src/device/binding.c "$root"/src/iommu/
 	lib="$lib $object"
 done
 # shellcheck disable=SC2086
-$cc $flags -O2 -no-pie "$here"/{machine,search,below,scenarios}.c $lib -o "$out/explore"
+$cc $flags -O2 -no-pie "$here"/{machine,late,weaken,search,below,scenarios}.c $lib -o "$out/explore"

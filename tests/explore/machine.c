@@ -24,7 +24,7 @@ int running = NOBODY;
 uint64_t may_wait STATE = 0;
 
 static void *search_sp;
-static uint64_t setup_as = 1;
+static uint64_t setup_as = 1, began_as;
 
 /* ---- coroutines --------------------------------------------------------------------- */
 
@@ -73,6 +73,8 @@ static void thread_main(void)
 
 void threads_init(void)
 {
+	tls_out(setup_as);
+	began_as = setup_as;
 	for (unsigned t = 0; t < n_threads; t++) {
 		void **sp = (void **)(stacks[t] + STACK) - 8;
 
@@ -82,6 +84,13 @@ void threads_init(void)
 		world.thread[t].op = (struct op){ .kind = OP_YIELD };
 		clocks.now[t][t] = 1;
 	}
+}
+
+/* Who did the setup goes on, with what is its own. */
+void threads_over(void)
+{
+	setup_as = began_as;
+	tls_in(setup_as);
 }
 
 /* Run a thread up to its next stop. */
@@ -184,23 +193,59 @@ static bool visible(const void *p, unsigned size, bool write)
 	return is_shared(&place[at]);
 }
 
-static void check_live(const void *p, const char *what)
+/* Of atomic ones: they may be late. */
+static void note_load(const void *p)
+{
+	int at = place_of(p);
+
+	if (running == NOBODY || at < 0 || place[at].loaders >> running & 1)
+		return;
+	place[at].loaders |= (uint8_t)(1u << running);
+	if (is_shared(&place[at]))
+		reclassified = true;
+}
+
+bool loads_at(unsigned t, const void *p)
+{
+	int at = place_of(p);
+
+	return at >= 0 && is_shared(&place[at]) && place[at].loaders >> t & 1;
+}
+
+/* The block on the heap that p is in, and where in it. */
+static const struct block *block_of(const void *p, size_t *at)
 {
 	size_t off = (size_t)((const char *)p - heap);
-	const struct region *r;
+	const struct region *r = &world.region[off / REGION];
 
-	if (off >= sizeof heap)
-		return;
-	r = &world.region[off / REGION];
 	off %= REGION;
 	for (unsigned i = 0; i < r->n; i++)
 		if (off >= r->block[i].at && off < r->block[i].at + r->block[i].len) {
-			if (r->block[i].freed)
-				fail("%s: touches freed memory (a block of %u bytes, at %zu)", what,
-				     r->block[i].len, off - r->block[i].at);
-			return;
+			*at = off - r->block[i].at;
+			return &r->block[i];
 		}
-	fail("%s: touches memory that nobody has allocated", what);
+	return NULL;
+}
+
+bool heap_is_live(const void *p)
+{
+	size_t at;
+
+	return !block_of(p, &at)->freed;
+}
+
+static void check_live(const void *p, const char *what)
+{
+	const struct block *b;
+	size_t at;
+
+	if ((size_t)((const char *)p - heap) >= sizeof heap)
+		return;
+	b = block_of(p, &at);
+	if (!b)
+		fail("%s: touches memory that nobody has allocated", what);
+	if (b->freed)
+		fail("%s: touches freed memory (a block of %u bytes, at %zu)", what, b->len, at);
 }
 
 /* ---- data races ---------------------------------------------------------------------------- */
@@ -258,8 +303,10 @@ static void acquire(const void *p, enum order order)
 {
 	struct race *r = race_of(p);
 
-	if (r)
-		join(order & ACQUIRE ? clocks.now[running] : clocks.loaded[running], r->sync);
+	if (!r)
+		return;
+	join(order & ACQUIRE ? clocks.now[running] : clocks.loaded[running], r->sync);
+	late_load((unsigned)running, p, known[r - race], order);
 }
 
 /* What a store of this order hands on; to be called once for each store. */
@@ -277,6 +324,16 @@ static void release(uint16_t *sync, enum order order)
 /* ---- the compiler's reports of plain accesses -------------------------------------------- */
 
 extern char __executable_start[], _end[];
+
+void op_touch(const void *p, enum touch how)
+{
+	static const char *const what[] = { "a page's memory is read", "a page's memory is written",
+					    "a page's memory is discarded" };
+
+	check_live(p, what[how]);
+	visible(p, 8, how != TOUCH_READ);
+	race_access(p, 8, how != TOUCH_READ, how == TOUCH_DISCARD, what[how]);
+}
 
 static void plain(const void *p, unsigned size, bool write, const void *code)
 {
@@ -367,6 +424,11 @@ static int pending(unsigned t, const void *p)
 	return -1;
 }
 
+bool stores_at(unsigned t, const void *p)
+{
+	return pending(t, p) >= 0;
+}
+
 bool may_reach_memory(unsigned t, unsigned i)
 {
 	const struct buffer *b = &world.buffer[t];
@@ -387,18 +449,24 @@ void reach_memory(unsigned t, unsigned i)
 		b->store[k].fresh = 0; /* this one has happened, so they have */
 
 	check_live(s.p, s.site->what);
-	memcpy(s.p, &s.v, s.size);
 	running = (int)t;
 	r = race_of(s.p);
 	running = NOBODY;
-	if (r)
+	if (r) {
+		late_store(t, s.p, s.size, r);
 		memcpy(r->sync, clocks.stored[t][i], sizeof r->sync);
+		known[r - race] = world.knows.stored[t][i];
+		late_stored(t, s.p, i + 1, false);
+	}
+	memcpy(s.p, &s.v, s.size);
 	record->site = s.site;
 	record->v = s.v;
 	b->n--;
 	memmove(&b->store[i], &b->store[i + 1], (b->n - i) * sizeof s);
 	memmove(&clocks.stored[t][i], &clocks.stored[t][i + 1],
 		(b->n - i) * sizeof clocks.stored[t][i]);
+	memmove(&world.knows.stored[t][i], &world.knows.stored[t][i + 1], b->n - i);
+	world.knows.stored[t][b->n] = 0;
 	memset(&b->store[b->n], 0, sizeof s);
 }
 
@@ -415,7 +483,8 @@ bool thread_ready(unsigned t)
 	case OP_RMW:
 	case OP_FENCE: return !world.buffer[t].n;
 	case OP_LOCK: return !world.buffer[t].n && !*lock;
-	case OP_TRYLOCK: return !world.buffer[t].n || (*lock && *lock != t + 1);
+	case OP_TRYLOCK:
+		return !world.buffer[t].n || (*lock && *lock != t + 1) || late_at(t, lock) >= 0;
 	case OP_HEAVY:
 		for (unsigned i = 0; i < n_threads; i++)
 			for (unsigned k = 0; k < world.buffer[i].n; k++)
@@ -453,24 +522,44 @@ static void did(const struct site *site, uint64_t v)
 	}
 }
 
-uint64_t op_load(const void *p, unsigned size, enum order order, const struct site *site)
+/* A load of what was there before a store that the thread hasn't noticed. */
+static bool late(const void *p, enum order order, uint64_t *v)
 {
+	int i = running == NOBODY ? -1 : late_at((unsigned)running, p);
+
+	if (i < 0 || !late_can_load((unsigned)running, p, order))
+		return false;
+	*v = world.late[i].v;
+	join(order & ACQUIRE ? clocks.now[running] : clocks.loaded[running], clocks.late[i]);
+	late_take((unsigned)running, p, order);
+	if (!record->site)
+		record->late = 1;
+	return true;
+}
+
+uint64_t op_load(const void *p, unsigned size, const struct site *site)
+{
+	enum order order = order_of(site);
 	int own = running == NOBODY ? -1 : pending((unsigned)running, p);
 	uint64_t v;
 
-	if (own < 0)
+	if (own < 0) {
+		note_load(p);
 		before_access(OP_LOAD, p, size, false, site);
+	}
 	check_live(p, site->what);
 	race_access(p, size, false, true, site->what);
 	if (own >= 0)
 		return world.buffer[running].store[own].v;
-	acquire(p, order);
-	v = peek(p, size);
+	if (!late(p, order, &v)) {
+		acquire(p, order);
+		v = peek(p, size);
+	}
 	did(site, v);
 	return v;
 }
 
-void op_store(void *p, unsigned size, uint64_t v, enum order order, const struct site *site)
+static void store(void *p, unsigned size, uint64_t v, enum order order, const struct site *site)
 {
 	bool shared = visible(p, size, true);
 	struct buffer *b;
@@ -492,8 +581,14 @@ void op_store(void *p, unsigned size, uint64_t v, enum order order, const struct
 		fail("the explorer's store buffers are too small");
 	b->store[b->n] = (struct store){ p, v, site, size, order & RELEASE, 1 };
 	release(clocks.stored[running][b->n], order);
+	late_new_store((unsigned)running, p, (unsigned)b->n, order);
 	b->n++;
 	did(site, v);
+}
+
+void op_store(void *p, unsigned size, uint64_t v, const struct site *site)
+{
+	store(p, size, v, order_of(site), site);
 }
 
 static uint64_t rmw(void *p, unsigned size, uint64_t v, enum order order)
@@ -501,20 +596,23 @@ static uint64_t rmw(void *p, unsigned size, uint64_t v, enum order order)
 	struct race *r = race_of(p);
 	uint16_t mine[THREADS];
 
-	memcpy(p, &v, size);
 	if (r) { /* goes on with the release sequence */
+		late_store((unsigned)running, p, size, r);
 		release(mine, order);
 		join(r->sync, mine);
+		known[r - race] |= late_released((unsigned)running, order);
+		late_stored((unsigned)running, p, STORES, order & SEQ_CST_ONLY);
 	}
+	memcpy(p, &v, size);
 	return v;
 }
 
-uint64_t op_rmw(void *p, unsigned size, enum rmw how, uint64_t v, enum order order,
-		const struct site *site)
+uint64_t op_rmw(void *p, unsigned size, enum rmw how, uint64_t v, const struct site *site)
 {
+	enum order order = order_of(site);
 	uint64_t old;
 
-	before_access(order == RELAXED ? OP_RMW_RELAXED : OP_RMW, p, size, true, site);
+	before_access(!(order & RELEASE) ? OP_RMW_RELAXED : OP_RMW, p, size, true, site);
 	check_live(p, site->what);
 	race_access(p, size, true, true, site->what);
 	acquire(p, order);
@@ -531,14 +629,28 @@ uint64_t op_rmw(void *p, unsigned size, enum rmw how, uint64_t v, enum order ord
 	return old;
 }
 
-bool op_cas(void *p, unsigned size, void *expected, uint64_t v, enum order order,
-	    const struct site *site)
+/* An exchange that fails is a load. */
+static bool fails_late(const void *p, uint64_t expected, enum order order, uint64_t *old)
 {
+	int i = running == NOBODY ? -1 : late_at((unsigned)running, p);
+
+	return i >= 0 && world.late[i].v != expected && late(p, order, old);
+}
+
+bool op_cas(void *p, unsigned size, void *expected, uint64_t v, const struct site *site)
+{
+	enum order order = order_of(site);
 	uint64_t old;
 
-	before_access(order == RELAXED ? OP_RMW_RELAXED : OP_RMW, p, size, true, site);
+	note_load(p);
+	before_access(!(order & RELEASE) ? OP_RMW_RELAXED : OP_RMW, p, size, true, site);
 	check_live(p, site->what);
 	race_access(p, size, true, true, site->what);
+	if (fails_late(p, peek(expected, size), order, &old)) {
+		memcpy(expected, &old, size);
+		did(site, old);
+		return false;
+	}
 	acquire(p, order);
 	old = peek(p, size);
 	did(site, old);
@@ -552,30 +664,31 @@ bool op_cas(void *p, unsigned size, void *expected, uint64_t v, enum order order
 
 void op_fence(const struct site *site)
 {
-	if (running == NOBODY)
+	if (running == NOBODY || is_left_out(site))
 		return;
-	if (world.buffer[running].n)
-		before(OP_FENCE, NULL, site);
+	before(OP_FENCE, NULL, site);
 	join(clocks.now[running], clocks.loaded[running]);
 	memcpy(clocks.fenced[running], clocks.now[running], sizeof clocks.now[running]);
 	clocks.now[running][running]++;
+	late_fence((unsigned)running);
 	did(site, 0);
 }
 
 void op_heavy(const struct site *site)
 {
-	if (running == NOBODY)
+	if (running == NOBODY || is_left_out(site))
 		return;
 	before(OP_HEAVY, NULL, site);
 	join(clocks.now[running], clocks.loaded[running]);
 	memcpy(clocks.fenced[running], clocks.now[running], sizeof clocks.now[running]);
 	clocks.now[running][running]++;
+	late_heavy((unsigned)running);
 	did(site, 0);
 }
 
 void op_yield(void)
 {
-	static const struct site site = { "begins a call", "scenarios.c", "", 0 };
+	static const struct site site = { "", "begins a call", "scenarios.c", "", 0, 0 };
 
 	if (running != NOBODY) {
 		before(OP_YIELD, NULL, &site);
@@ -598,9 +711,11 @@ static void locked(uint32_t *lock, const struct site *site)
 	if (*lock)
 		fail("deadlock: %s is held by thread %u", site->what, *lock - 1);
 	race_access(lock, sizeof *lock, true, true, site->what);
+	acquire(lock, ACQUIRE);
+	if (running != NOBODY && race_of(lock))
+		late_stored((unsigned)running, lock, STORES, false);
 	*lock = (uint32_t)thread_self();
 	n_locks[*lock]++;
-	acquire(lock, ACQUIRE);
 	did(site, 1);
 }
 
@@ -615,9 +730,14 @@ void op_lock(uint32_t *lock, const struct site *site)
 
 bool op_trylock(uint32_t *lock, const struct site *site)
 {
+	uint64_t holder;
+
+	note_load(lock);
 	before_access(OP_TRYLOCK, lock, sizeof *lock, true, site);
 	check_live(lock, site->what);
-	if (*lock) {
+	if (fails_late(lock, 0, RELAXED, &holder) || *lock) {
+		if (running != NOBODY && !record->late)
+			late_load((unsigned)running, lock, 0, RELAXED);
 		did(site, 0);
 		return false;
 	}
@@ -631,7 +751,7 @@ void op_unlock(uint32_t *lock, const struct site *site)
 	if (*lock != thread_self() || (running != NOBODY && pending((unsigned)running, lock) >= 0))
 		fail("%s is unlocked by who does not hold it", site->what);
 	n_locks[thread_self()]--;
-	op_store(lock, sizeof *lock, 0, RELEASE, site);
+	store(lock, sizeof *lock, 0, RELEASE, site);
 }
 
 void op_lock_destroy(uint32_t *lock, const struct site *site)

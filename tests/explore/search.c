@@ -69,7 +69,7 @@ static void table_grow(void)
 
 static char *saved; /* the states of the schedule under way, one after the other */
 
-#define PARTS (REGIONS + THREADS + 5)
+#define PARTS (REGIONS + THREADS + 7)
 
 struct part {
 	void *p;
@@ -93,7 +93,10 @@ static unsigned parts(struct part *part, unsigned *compared)
 			part[n++] = (struct part){ sp, (size_t)(stacks[t] + STACK - sp) };
 	}
 	*compared = n;
+	part[n++] = (struct part){ &late_left, sizeof late_left };
 	part[n++] = (struct part){ &clocks, sizeof clocks };
+	/* these become more while it is found out what is shared: so they are the last */
+	part[n++] = (struct part){ known, world.n_late ? n_races : 0 };
 	part[n++] = (struct part){ race, n_races * sizeof *race };
 	return n;
 }
@@ -131,7 +134,13 @@ static uint64_t state_hash(uint64_t seed)
 	parts(part, &n);
 	for (unsigned i = 0; i < n; i++)
 		h = hash_bytes(h, part[i].p, part[i].len);
-	return h ? h : 1;
+	if (world.n_late)
+		h = hash_bytes(h, (char *)known, n_races);
+	if (scenario->exact || (exact && scenario->late != NOT_QUICK)) {
+		h = hash_bytes(h, (char *)&clocks, sizeof clocks);
+		h = hash_bytes(h, (char *)race, n_races * sizeof *race);
+	}
+	return h;
 }
 
 static size_t state_save(char *to)
@@ -152,6 +161,8 @@ static void state_restore(const char *from)
 	struct part part[PARTS];
 	unsigned compared, n;
 
+	if (world.n_late)
+		memset(known, 0, n_races);
 	memcpy(&world, from, sizeof world); /* it says how long the others are */
 	n = parts(part, &compared);
 	for (unsigned i = 0; i < n; i++) {
@@ -205,6 +216,19 @@ static const char *file_of(const struct site *site)
 	return slash ? slash + 1 : site->file;
 }
 
+static const char *unnoticed(const struct record *r)
+{
+	static char text[64];
+	int n = 0;
+
+	text[0] = 0;
+	for (unsigned t = 0; r->unnoticed && t < n_threads; t++)
+		if (r->unnoticed >> t & 1)
+			n += snprintf(text + n, sizeof text - (size_t)n, ", unnoticed by %s",
+				      scenario->thread_name[t]);
+	return text;
+}
+
 static void print_trace(void)
 {
 	static const char *const verb[] = {
@@ -227,13 +251,13 @@ static void print_trace(void)
 		if (!r->site)
 			printf("#   %-8s begins\n", name);
 		else if (r->flush)
-			printf("#   %-8s ... its store of %#llx to %s reaches memory (%s:%d)\n",
+			printf("#   %-8s ... its store of %#llx to %s reaches memory (%s:%d)%s\n",
 			       name, (unsigned long long)r->v, r->site->what, file_of(r->site),
-			       r->site->line);
+			       r->site->line, unnoticed(r));
 		else
-			printf("#   %-8s %s%s = %#llx (%s:%d)\n", name, verb[r->kind],
+			printf("#   %-8s %s%s = %#llx (%s:%d)%s\n", name, verb[r->kind],
 			       r->site->what, (unsigned long long)r->v, file_of(r->site),
-			       r->site->line);
+			       r->site->line, r->late ? ", late" : unnoticed(r));
 	}
 	printf("#   then: %s%s\n", running == NOBODY ? "" : scenario->thread_name[running],
 	       running == NOBODY ? message : "");
@@ -246,6 +270,7 @@ static void print_trace(void)
 
 static void check_end(void)
 {
+	threads_over();
 	scenario->finish();
 	if (scenario->left < heap_blocks())
 		fail("a leak: %u blocks are left, not %u", heap_blocks(), scenario->left);
@@ -267,6 +292,7 @@ static struct {
 	double schedules; /* that the search stands for */
 	unsigned depth, restarts;
 } result;
+unsigned late_most = 1, exact;
 static int preemptions = -1; /* at most; -1: without a bound */
 static jmp_buf again;
 
@@ -274,7 +300,33 @@ static jmp_buf again;
 struct step {
 	uint8_t thread;
 	int8_t store; /* -1: the thread */
+	uint8_t late; /* late_choice */
 };
+
+#define STEPS (THREADS * (STORES + 1) * (1u << THREADS)) /* at one time, at most */
+
+/* The same step, with a late load some time. */
+static unsigned add_late(struct step *step, unsigned n, unsigned i)
+{
+	unsigned t = step[i].thread;
+	const struct op *op = &world.thread[t].op;
+	const void *p = step[i].store < 0 ? op->p : world.buffer[t].store[step[i].store].p;
+	bool stores = step[i].store >= 0 || op->kind == OP_RMW || op->kind == OP_RMW_RELAXED;
+	unsigned mask, room = late_left - (unsigned)world.n_late;
+
+	if (step[i].store < 0 && p && late_at(t, p) >= 0 && late_left > world.n_late) {
+		step[n] = step[i];
+		step[n++].late = 1;
+		return n;
+	}
+	mask = stores ? late_choices(t, p) : 0;
+	for (unsigned some = mask; some; some = (some - 1) & mask)
+		if ((unsigned)__builtin_popcount(some) <= room) {
+			step[n] = step[i];
+			step[n++].late = (uint8_t)some;
+		}
+	return n;
+}
 
 static unsigned possible(struct step *step)
 {
@@ -282,11 +334,13 @@ static unsigned possible(struct step *step)
 
 	for (uint8_t t = 0; t < n_threads; t++)
 		if (thread_ready(t))
-			step[n++] = (struct step){ t, -1 };
+			step[n++] = (struct step){ t, -1, 0 };
 	for (uint8_t t = 0; t < n_threads; t++)
 		for (int8_t i = 0; i < (int8_t)world.buffer[t].n; i++)
 			if (may_reach_memory(t, (unsigned)i))
-				step[n++] = (struct step){ t, i };
+				step[n++] = (struct step){ t, i, 0 };
+	for (unsigned i = 0, usual = n; late_left && i < usual; i++)
+		n = add_late(step, n, i);
 	return n;
 }
 
@@ -296,12 +350,15 @@ static void take(struct step step)
 		fail("a schedule is too long");
 	record = &trace[depth++];
 	*record = (struct record){ .thread = step.thread, .flush = step.store >= 0 };
+	late_choice = step.late;
+	record->unnoticed = step.late;
 	record->kind = (uint8_t)world.thread[step.thread].op.kind;
 	result.steps++;
 	if (step.store >= 0)
 		reach_memory(step.thread, (unsigned)step.store);
 	else
 		thread_run(step.thread);
+	late_choice = 0;
 	if (depth > result.depth)
 		result.depth = depth;
 }
@@ -314,6 +371,26 @@ static void at_end(void)
 	check_end();
 }
 
+/* With at least as many late loads to come. Else NULL, and the hash with so many as there are. */
+static struct met *find_met(uint64_t *hash)
+{
+	uint64_t bytes = *hash;
+
+	for (unsigned late = late_left; late <= late_most; late++) {
+		uint64_t with = mix(bytes, late) | 1;
+		struct met *met = table_find(with);
+
+		if (late == late_left) {
+			*hash = with;
+			if (met->hash && met->schedules == ON_PATH)
+				fail("a schedule without an end");
+		}
+		if (met->hash)
+			return met;
+	}
+	return NULL;
+}
+
 /*
  * Search all that follows the state that now is. With a bound, `last` is the thread that
  * ran last and `left` the pre-emptions that are still allowed. Returns the number of
@@ -321,20 +398,17 @@ static void at_end(void)
  */
 static double search(char *save, int last, int left)
 {
-	struct step step[THREADS * (STORES + 1)];
+	struct step step[STEPS];
 	bool bounded = preemptions >= 0;
 	uint64_t hash = state_hash(bounded ? (uint64_t)(last + 2) << 32 | (unsigned)left : 0);
-	struct met *met = table_find(hash);
+	struct met *met = find_met(&hash);
 	double schedules = 0;
 	unsigned n;
 	size_t size;
 
-	if (met->hash) {
-		if (met->schedules == ON_PATH)
-			fail("a schedule without an end");
-		return met->schedules;
-	}
-	*met = (struct met){ hash, ON_PATH };
+	if (met)
+		return met->schedules == ON_PATH ? 0 : met->schedules;
+	*table_find(hash) = (struct met){ hash, ON_PATH };
 	if (++table_used * 2 > table_size)
 		table_grow();
 	result.states++;
@@ -380,9 +454,9 @@ static unsigned random_below(unsigned n)
 /* A run to see what is shared; should it fail, the search will find that. */
 static void random_run(void)
 {
-	struct step step[THREADS * (STORES + 1)];
+	struct step step[STEPS];
 	unsigned n, stay = 1 + random_below(16);
-	struct step last = { 0, -1 };
+	struct step last = { 0, -1, 0 };
 
 	while ((n = possible(step))) {
 		struct step next = step[random_below(n)];
@@ -431,6 +505,8 @@ static bool start(void)
 	memset(&clocks, 0, sizeof clocks);
 	memset(race, 0, sizeof race);
 	memset(place, 0, sizeof place);
+	memset(known, 0, sizeof known);
+	late_left = late_most;
 	n_races = 0;
 	running = NOBODY;
 	depth = 0;
@@ -449,8 +525,10 @@ static void rewind_all(void)
 	running = NOBODY;
 	depth = 0;
 	reclassified = false;
+	late_choice = 0;
 	state_restore(saved);
 	memset(race, 0, sizeof race);
+	memset(known, 0, sizeof known);
 }
 
 static void look_what_is_shared(void)
@@ -496,14 +574,18 @@ bool explore(const struct scenario *s, bool print)
 
 	memset(&result, 0, sizeof result);
 	scenario = s;
+	weakened_met = false;
 	for (n_threads = 0; n_threads < THREADS && s->thread[n_threads];)
 		n_threads++;
 	held = started = start();
 	if (started) {
 		look_what_is_shared();
+		if (weakened && !weakened_met)
+			return true;
 		held = search_all();
 	}
-	printf("# %s: %llu states, %llu steps, %.2g schedules of up to %u steps, %.1f s\n", s->name,
+	printf("# %s: %u late load%s at most, %llu states, %llu steps, %.2g schedules of up to "
+	       "%u steps, %.1f s\n", s->name, late_most, late_most == 1 ? "" : "s",
 	       (unsigned long long)result.states, (unsigned long long)result.steps,
 	       result.schedules, result.depth, seconds() - begin);
 	if (!held && print && result.states > STATES_MAX)

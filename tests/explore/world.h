@@ -60,6 +60,29 @@ struct buffer {
 	struct store store[STORES];
 };
 
+#define LATE 2 /* stores that threads haven't noticed, at a time, at most */
+
+/* A store that has reached memory, and that one thread hasn't noticed yet (late.c). */
+struct late {
+	const void *p;
+	uint64_t v; /* what was there before */
+	uint32_t size;
+	uint8_t thread;
+	uint8_t same;  /* it is the same store as the last one's */
+	uint8_t known; /* by who acquires what was there before */
+	uint8_t none;
+};
+
+/* Of which of them who knows, as bits: it can't load what was before them. */
+struct knows {
+	uint8_t now[THREADS];
+	uint8_t loaded[THREADS]; /* by relaxed loads: for a fence */
+	uint8_t fenced[THREADS]; /* at the last fence: for relaxed stores */
+	uint8_t fences;          /* who passes a fence, by those before it */
+	uint8_t stored[THREADS][STORES]; /* who acquires that, from the buffers */
+	uint8_t none[6];
+};
+
 struct block {
 	uint32_t at, len, freed;
 };
@@ -75,6 +98,9 @@ struct world {
 	char tls[THREADS + 1][TLS]; /* what is a thread's own */
 	struct buffer buffer[THREADS];
 	struct region region[REGIONS];
+	uint64_t n_late;
+	struct late late[LATE];
+	struct knows knows;
 };
 
 /* Beside the state: it goes back and forth with it, but is not compared. */
@@ -83,6 +109,7 @@ struct clocks {
 	uint16_t loaded[THREADS][THREADS];         /* by relaxed loads: for a fence */
 	uint16_t fenced[THREADS][THREADS];         /* at the last fence: for relaxed stores */
 	uint16_t stored[THREADS][STORES][THREADS]; /* of the stores in a buffer */
+	uint16_t late[LATE][THREADS];              /* of what was there before those */
 };
 
 /* Of one shared place: when each thread touched it last, and what a load of it acquires. */
@@ -95,12 +122,15 @@ struct race {
 /* Which threads ever touch a byte, in any schedule met so far, as bits. */
 struct place {
 	uint8_t readers, writers;
+	uint8_t loaders; /* by atomic loads */
+	uint8_t none;
 	uint16_t race;
 };
 
 /* One step of the schedule, for the trace. */
 struct record {
 	uint8_t thread, flush;
+	uint8_t late, unnoticed; /* the load; the store, by which threads, as bits */
 	uint8_t kind;
 	const struct site *site;
 	uint64_t v;
@@ -125,7 +155,43 @@ extern char __start_explore_bss[], __stop_explore_bss[];
 #define DATA_SIZE ((size_t)(__stop_explore_data - __start_explore_data))
 #define BSS_SIZE ((size_t)(__stop_explore_bss - __start_explore_bss))
 
+/* late.c; t is the thread that does it */
+extern uint8_t known[RACES]; /* of which late stores who acquires it knows; for each shared place */
+extern unsigned late_left;   /* late loads that the schedule may still have */
+extern unsigned late_choice; /* of the step under way: who doesn't notice its store, as bits; or: its
+				late load may be followed by another there */
+
+/* Which threads may not notice a store to p. */
+unsigned late_choices(unsigned t, const void *p);
+/* The place in world.late of what t has not noticed at p, or -1. */
+int late_at(unsigned t, const void *p);
+bool late_can_load(unsigned t, const void *p, enum order order);
+/* It loads late. */
+void late_take(unsigned t, const void *p, enum order order);
+/* It loads what is there now, which `by` knows. */
+void late_load(unsigned t, const void *p, uint8_t by, enum order order);
+/* A store that reaches memory; before its place's sync and known change, and after. */
+void late_store(unsigned t, const void *p, unsigned size, const struct race *r);
+void late_stored(unsigned t, const void *p, unsigned later, bool seq_cst);
+/* The i-th store of its buffer is a new one. */
+void late_new_store(unsigned t, const void *p, unsigned i, enum order order);
+uint8_t late_released(unsigned t, enum order order); /* what a store hands on */
+void late_fence(unsigned t);
+void late_heavy(unsigned t);
+
+/* weaken.c */
+extern unsigned weakened;  /* the number of the operation that is, or 0 */
+extern bool weakened_met;  /* it was done, in this scenario */
+void weaken_number(void);
+void weaken_print(void);
+enum order order_of(const struct site *site);
+bool is_left_out(const struct site *site); /* a fence */
+
+/* machine.c */
+bool loads_at(unsigned t, const void *p);  /* ever, atomically, from a shared place */
+bool stores_at(unsigned t, const void *p); /* it has a store there in its buffer */
 void threads_init(void);
+void threads_over(void);
 void thread_run(unsigned t);
 bool thread_ready(unsigned t);
 /* May the i-th store in the buffer be the next to reach memory? */
