@@ -26,6 +26,10 @@ model: ## the subtle protocols, every interleaving: their models (spin), and the
 	@scripts/deps check
 	@scripts/check model
 
+explore-acquires: ## each acquire and fence of src/pool/ left out, one at a time, must be found out
+	@scripts/deps check
+	@scripts/check acquires
+
 check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
@@ -163,4 +167,4 @@ help: ## this menu
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
-	bench-dpdk check-machines check-debian check-ktools
+	bench-dpdk check-machines check-debian check-ktools explore-acquires

@@ -648,6 +648,12 @@ static void cut_one(void)
 	put(frag(1024));
 }
 
+/* From its start, if all that was cut from the page has come back. */
+static void cut_whole(void)
+{
+	put(frag(4096));
+}
+
 static void put_0_cut_two(void)
 {
 	struct pp_page *a = frag(2048), *b = frag(4096);
@@ -720,6 +726,7 @@ static const struct scenario scenarios[] = {
 	{ "references-batch", { O, P }, { batch_get_get_put, put_0 }, two_references_inline, MAPPED, .exact = true },
 	{ "references-by-hand", { O, P }, { batch_1_0_get_get_put, put_shared }, two_references, MAPPED, .exact = true },
 	/* the owner against other threads' puts */
+	{ "cut", { O, P }, { cut_whole, put_0 }, half_fragment, MAPPED, .exact = true },
 	{ "refill", { O, P }, { get_get_put, put_0 }, one_returned, MAPPED, .exact = true },
 	{ "trim", { O, P }, { trim_get_put, batch_0_1 }, two_held_mapped, MAPPED, .exact = true },
 	{ "home", { O, P }, { get_put_twice, put_0_1 }, watched_one_chunk, MAPPED },
