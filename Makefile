@@ -88,6 +88,12 @@ bench-xdp: ## packets a second beside tcpdump, dumpcap and plain loops, at lengt
 	@SECONDS_EACH=$(or $(SECONDS_EACH),2) ROUNDS=$(or $(ROUNDS),5) tests/xdp/bench.sh \
 		out/gcc/tool/pagepool out/gcc/tests/xdp/gen out/gcc/tests/xdp/plain
 
+check-files: ## every capture file below a folder, DIR=..., through capture and replay, judged by other readers
+	@scripts/deps run python3 tshark zstd
+	@test -d "$(DIR)" || { echo "make check-files DIR=FOLDER: which folder has the capture files?" >&2; exit 2; }
+	@$(MAKE) --no-print-directory build
+	@scripts/check-files $(BUILD)/tool/pagepool "$(DIR)"
+
 check-watch: ## telemetry under abuse, the probes by perf and bpftrace, the pages in Chromium (root)
 	@scripts/deps watch
 	@scripts/check watch
@@ -167,4 +173,4 @@ help: ## this menu
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
-	bench-dpdk check-machines check-debian check-ktools explore-acquires
+	bench-dpdk check-machines check-debian check-ktools explore-acquires check-files

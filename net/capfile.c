@@ -333,6 +333,35 @@ static int another_link_type(struct capfile *f, const struct capformat_packet *p
 	return -EINVAL;
 }
 
+/*
+ * Some link types begin with a header in the byte order of the machine that captured: who reads a file
+ * takes it for the file's order. What we write is in ours.
+ */
+static bool has_native_header(const struct capformat_packet *p)
+{
+	switch (p->link_type & 0x03ffffff) {
+	case 113: /* Linux' cooked mode, which has the packets of CAN buses as they are */
+		return p->p.len >= 16 && p->p.bytes[14] == 0 && (p->p.bytes[15] == 12 || p->p.bytes[15] == 13);
+	case 189: /* Linux' USB */
+	case 220:
+	case 239: /* Linux' netfilter log */
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int another_order(struct capfile *f, const struct capformat_packet *p, char *error)
+{
+	char name[40];
+
+	snprintf(error, CAPFILE_ERROR, "%.120s can't be read on after %llu packets: those of link type %s "
+		 "are in the byte order of the machine that captured them, which is not this one's; "
+		 "editcap FILE OTHER makes a file in this one's", name_of(f), (unsigned long long)f->n,
+		 link_name(p->link_type, name, sizeof name));
+	return -EINVAL;
+}
+
 int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
 {
 	struct capformat_packet p;
@@ -353,6 +382,8 @@ int capfile_next(struct capfile *f, struct capfile_packet *packet, char *error)
 		return end_of(f, ret, error);
 	if (p.link_type != f->link_type)
 		return another_link_type(f, &p, error);
+	if (f->format.swapped && has_native_header(&p))
+		return another_order(f, &p, error);
 	f->n++;
 	*packet = p.p;
 	keep(f, packet);

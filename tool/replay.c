@@ -160,6 +160,11 @@ static int send_packet(struct replay *r, const struct capfile_packet *p)
 	struct pp_net_seg seg[PACKET_SEGS];
 	int n = fill(r, p, seg);
 
+	if (n == -EMSGSIZE) {
+		say("can't send packet %llu of %u bytes: it takes more than %u pages, and no ring has so many",
+		    (unsigned long long)r->report.packets_received + 1, p->len, PACKET_SEGS);
+		return EXIT_ERROR;
+	}
 	if (n < 0) {
 		say("can't send packet %llu of %u bytes: %s",
 		    (unsigned long long)r->report.packets_received + 1, p->len, strerror(-n));

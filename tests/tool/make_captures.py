@@ -4,6 +4,7 @@
 make_captures.py formats DIR        the same packets in every format
 make_captures.py bad DIR REAL       broken files; prints a table of them
 make_captures.py mutants DIR N      N files with a few bytes changed
+make_captures.py kinds DIR          one more small file of each kind that is met in the wild
 
 Names ending in .want are what pagepool should write: this machine's pcap with
 nanoseconds.
@@ -345,6 +346,50 @@ def mutants(out, n):
         write(f"{out}/mutant-{i}", bytes(data))
 
 
+# ---- kinds ------------------------------------------------------------------------------------
+
+LINKS = (0, 1, 9, 50, 101, 105, 113, 127, 147, 192, 220, 228, 229, 276)  # LINKTYPE_ numbers
+DBUS = 231  # which may have longer packets than others
+
+
+def kinds(out):
+    ns = the_packets()
+    for order, end in (("<", "le"), (">", "be")):
+        for link in LINKS:
+            write(f"{out}/link-{link}-{end}", pcap(order, True, ns[:8], link))
+            write(f"{out}/link-{link}-ng-{end}", section(order) + interface(order, 9, link=link) + b"".join(
+                enhanced(order, t, d, w) for t, d, w in ns[:8]))
+        # as dumpcap has it: names, filters, comments, hashes, drops; a snap length that cuts
+        rich = block(order, 1, struct.pack(order + "HHI", ETHERNET, 0, 96) + options(
+            order, (2, b"eth0"), (3, b"a description"), (9, b"\x09"), (11, b"\0tcp port 80"), (12, b"Linux")))
+        body = [block(order, 6, struct.pack(order + "IIIII", 0, t >> 32, t & 0xFFFFFFFF, len(d[:96]), w)
+                      + padded(d[:96]) + options(order, (1, b"x" * (i % 5)), (2, bytes(4)), (3, b"\2" + bytes(4)),
+                                                 (4, bytes(8)), (2988, bytes(5)))) for i, (t, d, w) in enumerate(ns)]
+        odd = [block(order, kind, bytes(size)) for kind in (0x0BAD, 0x40000BAD, 0x80000BAD)
+               for size in (4, 100)] + [block(order, 4, bytes(4)), block(order, 5, bytes(12))]
+        write(f"{out}/rich-{end}", section(order) + rich + b"".join(odd + body + odd))
+        # a section whose length is said; interfaces of one name; one without a packet
+        twins = b"".join(interface(order, 9) for _ in range(3)) + b"".join(
+            enhanced(order, t, d, w, i % 2) for i, (t, d, w) in enumerate(ns[:50]))
+        write(f"{out}/twins-{end}", block(order, 0x0A0D0D0A, struct.pack(
+            order + "IHHq", 0x1A2B3C4D, 1, 0, len(twins))) + twins + section(order) + interface(order, 9))
+        # frame check sequences of all lengths that a header can tell
+        for words in (1, 2, 4, 15):
+            write(f"{out}/fcs-{words}-{end}", pcap(order, True, ns[:8], words << 28 | 0x04000000 | ETHERNET))
+        # the longest packets that 512 pages take
+        write(f"{out}/large-{end}", pcap(order, True, [(t, bytes(n), n) for t, n in (
+            (1, 2 << 20), (2, (2 << 20) - 1), (3, 4096), (4, 262145))], DBUS, 128 << 20))
+    write(f"{out}/cut-short", pcap("<", True, ns)[:-1])
+    write(f"{out}/no-packet", pcap("<", True, []))
+    write(f"{out}/no-packet-ng", section("<") + interface("<"))
+    write(f"{out}/no-capture", b"#!/bin/sh\necho this is no capture\n")
+    # of two link types: a device has one
+    write(f"{out}/two-links", section("<") + interface("<", 9) + interface("<", 9, link=RAW) + b"".join(
+        enhanced("<", t, d, w, i > 9) for i, (t, d, w) in enumerate(ns[:20])))
+    write(f"{out}/too-large", pcap("<", True, [(1, b"x", 1), (2, bytes((2 << 20) + 1), (2 << 20) + 1)],
+                                   DBUS, 128 << 20))
+
+
 def main():
     what, out = sys.argv[1], sys.argv[2]
     os.makedirs(out, exist_ok=True)
@@ -354,8 +399,10 @@ def main():
         bad(out, sys.argv[3])
     elif what == "mutants":
         mutants(out, int(sys.argv[3]))
+    elif what == "kinds":
+        kinds(out)
     else:
-        sys.exit("formats, bad or mutants")
+        sys.exit("formats, bad, kinds or mutants")
 
 
 if __name__ == "__main__":
