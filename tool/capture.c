@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "filter.h"
 #include "timeline.h"
 #include "writer.h"
 
@@ -21,7 +22,7 @@
 #define AHEAD 8u /* segments that are fetched before they are needed */
 
 struct options {
-	const char *device, *file, *page;
+	const char *device, *file, *page, *expression;
 	uint64_t count;  /* 0: all */
 	uint64_t hold, max_pages, snaplen;
 	uint64_t unbind_after, remove_after; /* 0: never */
@@ -39,9 +40,11 @@ struct capture {
 	struct pp_net *nic;
 	struct pp_net_info info;
 	struct writer *writer;
+	struct filter *filter;
 	struct timeline *timeline; /* NULL: no --report */
 	int stop_fd;
 	struct queue queue;
+	unsigned part; /* the queue's last segments: of a packet that is not whole yet */
 	struct report report;
 	uint64_t no_page; /* times that no page could be had, when nothing came last */
 	uint64_t begun, shown; /* ns: the start, and the last progress line */
@@ -121,6 +124,28 @@ static void release(struct capture *c, uint64_t keep)
 	}
 }
 
+/* The queue's last n segments are a whole packet. */
+static void received(struct capture *c, unsigned n)
+{
+	struct pp_net_seg packet[WRITER_SEGS];
+	struct queue *q = &c->queue;
+
+	c->report.packets_received++;
+	for (unsigned i = 0; i < n && c->filter; i++)
+		packet[i] = *queue_at(q, q->n - n + i);
+	if (c->filter && !filter_wants(c->filter, packet, n)) {
+		c->report.packets_filtered++;
+		for (unsigned i = 0; i < n; i++)
+			pp_page_put(packet[i].page);
+		q->n -= n;
+		return;
+	}
+	if (c->report.packets_received - c->report.packets_filtered == c->opt.count) {
+		end(c, "as many packets as asked for", EXIT_OK);
+		c->closed = true;
+	}
+}
+
 /* Take segments in; once closed, they go back unseen. */
 static void receive(struct capture *c, const struct pp_net_seg *seg, unsigned n)
 {
@@ -136,13 +161,11 @@ static void receive(struct capture *c, const struct pp_net_seg *seg, unsigned n)
 			continue;
 		}
 		*queue_at(&c->queue, c->queue.n++) = seg[i];
+		c->part++;
 		if (!(seg[i].flags & PP_NET_LAST))
 			continue;
-		c->report.packets_received++;
-		if (c->report.packets_received == c->opt.count) {
-			end(c, "as many packets as asked for", EXIT_OK);
-			c->closed = true;
-		}
+		received(c, c->part);
+		c->part = 0;
 	}
 }
 
@@ -559,6 +582,8 @@ int capture_main(int argc, char **argv)
 		  &c.opt.ours_only },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &c.opt.unwatched },
+		{ "EXPRESSION", 0, "[EXPRESSION]", "only packets for which it is true: tcp port 80; see pcap-filter(7)",
+		  OPTION_WORDS, &c.opt.expression },
 		{ 0 },
 	};
 	struct device_wish wish = { 0 };
@@ -581,8 +606,11 @@ int capture_main(int argc, char **argv)
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	pp_net_info(c.nic, &c.info, sizeof c.info);
 	telemetry = offer_telemetry(!c.opt.unwatched);
-	status = enough_pages(&c.opt, c.info.ring) ? run(&c) : EXIT_USAGE;
+	status = EXIT_USAGE;
+	if (enough_pages(&c.opt, c.info.ring) && !filter_open(&c.filter, c.opt.expression, c.info.link_type))
+		status = run(&c);
 	pp_telemetry_stop(telemetry);
+	filter_close(c.filter);
 	pp_net_close(c.nic);
 	free(c.queue.seg);
 	return status;

@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "filter.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #define BURST 64u    /* segments received at a time */
 #define QUEUE 2048u  /* segments that wait to be sent: the longest packet, copied, and more */
 #define ROOM 600u    /* of these left for what one more burst may become */
+#define PIECES 512u  /* of a packet: no ring has more */
 #define MACS 4096u   /* addresses remembered; a power of two */
 #define MAC_PROBES 8u
 #define AGAIN_MS 50 /* between looks whether a lost device is back */
@@ -50,9 +52,10 @@ struct side {
 	/* packets received here, on their way to the other side */
 	struct pp_net_seg queue[QUEUE];
 	unsigned n;
-	bool skip; /* the rest of a packet that isn't forwarded, */
-	bool stays; /* as it is for this side */
-	uint64_t handed, crossing, filtered; /* packets: given to the other; for it at all; not */
+	struct pp_net_seg part[PIECES]; /* one that is not whole yet */
+	unsigned n_part;
+	uint64_t handed, crossing; /* packets: given to the other; for it at all */
+	uint64_t stayed, filtered; /* not: its receiver is on this side; the filter leaves it out */
 	struct account account;        /* of this device: of what it received and was to send */
 };
 
@@ -65,6 +68,8 @@ struct forward {
 	struct side side[2];
 	struct pp_pool *pool; /* NULL: each has its own */
 	bool learn, wait, json, unwatched, ours_only;
+	const char *expression;
+	struct filter *filter;
 	uint64_t count; /* 0: for ever */
 	int stop_fd;
 	bool done;
@@ -151,88 +156,91 @@ static bool takes_packets(const struct side *s)
 	return s->bound && !s->lost;
 }
 
-/* One segment, copied into the other device's own pages. False: there are none. */
-static bool copy(struct forward *f, struct side *from, struct side *to, const struct pp_net_seg *seg)
+static void put_all(const struct pp_net_seg *seg, unsigned n)
+{
+	while (n)
+		pp_page_put(seg[--n].page);
+}
+
+/* Queue a packet, copied into the other device's own pages. False: there are none, or no room. */
+static bool copy(struct side *from, struct side *to)
 {
 	unsigned begun = from->n;
-	uint32_t done = 0;
 
-	do {
-		struct pp_net_seg *out = &from->queue[from->n];
-		uint32_t left = seg->len - done, size;
+	for (unsigned i = 0; i < from->n_part; i++) {
+		const struct pp_net_seg *seg = &from->part[i];
+		uint32_t done = 0;
 
-		if (pp_page_get(&out->page, pp_net_send_pool(to->nic, 0))) {
-			while (from->n > begun)
-				pp_page_put(from->queue[--from->n].page);
-			return false;
-		}
-		size = pp_page_size(out->page);
-		*out = (struct pp_net_seg){
-			.page = out->page, .len = left < size ? left : size,
-			.wire_len = seg->wire_len, .time_ns = seg->time_ns,
-			.time_source = seg->time_source, .flags = seg->flags & ~PP_NET_LAST,
-			.vlan_tci = seg->vlan_tci, .vlan_tpid = seg->vlan_tpid,
-			.csum_start = seg->csum_start, .csum_offset = seg->csum_offset,
-			.hash = seg->hash, .queue = seg->queue,
-		};
-		memcpy(pp_page_addr(out->page), (char *)pp_page_addr(seg->page) + seg->offset + done,
-		       out->len);
-		done += out->len;
-		if (done == seg->len)
-			out->flags = seg->flags;
-		from->n++;
-	} while (done < seg->len);
-	f->packets_copied += seg->flags & PP_NET_LAST;
+		do {
+			struct pp_net_seg *out = &from->queue[from->n];
+			uint32_t left = seg->len - done, size;
+
+			if (from->n == QUEUE || pp_page_get(&out->page, pp_net_send_pool(to->nic, 0))) {
+				put_all(from->queue + begun, from->n - begun);
+				from->n = begun;
+				return false;
+			}
+			size = pp_page_size(out->page);
+			*out = (struct pp_net_seg){
+				.page = out->page, .len = left < size ? left : size,
+				.wire_len = seg->wire_len, .time_ns = seg->time_ns,
+				.time_source = seg->time_source, .flags = seg->flags & ~PP_NET_LAST,
+				.vlan_tci = seg->vlan_tci, .vlan_tpid = seg->vlan_tpid,
+				.csum_start = seg->csum_start, .csum_offset = seg->csum_offset,
+				.hash = seg->hash, .queue = seg->queue,
+			};
+			memcpy(pp_page_addr(out->page),
+			       (char *)pp_page_addr(seg->page) + seg->offset + done, out->len);
+			done += out->len;
+			if (done == seg->len)
+				out->flags = seg->flags;
+			from->n++;
+		} while (done < seg->len);
+	}
+	put_all(from->part, from->n_part);
 	return true;
 }
 
-/* Take the unfinished packet out of the queue. */
-static void drop_tail(struct side *from)
+/* Queue a packet as it is. False: no room. */
+static bool hand_on(struct side *from)
 {
-	while (from->n && !(from->queue[from->n - 1].flags & PP_NET_LAST))
-		pp_page_put(from->queue[--from->n].page);
-}
-
-/* Neither does the rest of it go anywhere. */
-static void drop(struct side *from, uint64_t *why)
-{
-	from->skip = true;
-	++*why;
-	drop_tail(from);
+	if (from->n + from->n_part > QUEUE)
+		return false;
+	memcpy(from->queue + from->n, from->part, from->n_part * sizeof from->part[0]);
+	from->n += from->n_part;
+	return true;
 }
 
 /* What waits for the other side goes nowhere. */
-static void drop_queue(struct side *from, struct side *to)
+static void drop_queue(struct side *from, uint64_t *why)
 {
-	while (from->n) {
-		from->n--;
-		to->account.packets_gone += from->queue[from->n].flags & PP_NET_LAST;
-		pp_page_put(from->queue[from->n].page);
-	}
+	for (unsigned i = 0; i < from->n; i++)
+		*why += from->queue[i].flags & PP_NET_LAST;
+	put_all(from->queue, from->n);
+	from->n = 0;
 }
 
-/* Queue a segment, or put it. */
-static void take(struct forward *f, struct side *from, const struct pp_net_seg *seg, bool first)
+/* A whole packet has been received: queue it, or put it and count why. */
+static void take(struct forward *f, struct side *from)
 {
 	struct side *to = other(f, from);
-	bool shared = to->nic && pp_net_send_pool(to->nic, 0) == f->pool && f->pool;
+	bool shared = to->nic && pp_net_send_pool(to->nic, 0) == f->pool && f->pool, taken = false;
 
-	if (first)
-		from->skip = from->stays = false;
-	if (!from->skip && first && !should_cross(f, from, seg)) {
-		from->skip = true;
+	if (!should_cross(f, from, from->part)) {
+		from->stayed++;
+	} else if (!filter_wants(f->filter, from->part, from->n_part)) {
 		from->filtered++;
-		from->stays = true;
-	} else if (!from->skip && !takes_packets(to)) {
-		drop(from, &to->account.packets_gone);
-	} else if (!from->skip && (from->n >= QUEUE - 4 || (!shared && !copy(f, from, to, seg)))) {
-		drop(from, &to->account.packets_no_room);
+	} else {
+		from->crossing++;
+		if (!takes_packets(to))
+			to->account.packets_gone++;
+		else if (!(taken = shared ? hand_on(from) : copy(from, to)))
+			to->account.packets_no_room++;
+		f->packets_copied += taken && !shared;
 	}
-	from->crossing += !from->stays && (seg->flags & PP_NET_LAST);
-	if (from->skip || !shared)
-		pp_page_put(seg->page);
-	else
-		from->queue[from->n++] = *seg;
+	if (!taken)
+		put_all(from->part, from->n_part);
+	from->n_part = 0;
 }
 
 static void flush(struct side *from, struct side *to)
@@ -242,7 +250,7 @@ static void flush(struct side *from, struct side *to)
 	if (!from->n)
 		return;
 	if (!takes_packets(to)) {
-		drop_queue(from, to);
+		drop_queue(from, &to->account.packets_gone);
 		return;
 	}
 	sent = pp_net_send(to->nic, 0, from->queue, from->n);
@@ -279,14 +287,9 @@ static unsigned pump(struct forward *f, struct side *from)
 	/* no packet has less than one segment: so never more of them than --count leaves */
 	got = pp_net_receive(from->nic, 0, seg, wanted(f));
 	for (unsigned i = 0; i < got; i++) {
-		static const struct pp_net_seg none = { .flags = PP_NET_LAST };
-		const struct pp_net_seg *prev = i ? &seg[i - 1] : &none;
-
-		/* a packet that goes on from the last call has its head in the queue */
-		take(f, from, &seg[i], i ? prev->flags & PP_NET_LAST : !from->skip &&
-		     (!from->n || from->queue[from->n - 1].flags & PP_NET_LAST));
+		from->part[from->n_part++] = seg[i];
 		if (seg[i].flags & PP_NET_LAST)
-			from->skip = false;
+			take(f, from);
 	}
 	flush(from, to);
 	return got + before;
@@ -321,7 +324,7 @@ static void let_go(struct forward *f, struct side *s, bool gone)
 	if (!s->bound)
 		return;
 	s->bound = false;
-	drop_queue(other(f, s), s);
+	drop_queue(other(f, s), &s->account.packets_gone);
 	if (gone)
 		pp_net_remove(s->nic);
 	else
@@ -337,6 +340,8 @@ static void close_side(struct forward *f, struct side *s)
 	if (!s->nic)
 		return;
 	let_go(f, s, false);
+	put_all(s->part, s->n_part); /* the rest of it won't come */
+	s->n_part = 0;
 	if (!s->lost && pp_net_quiet(s->nic))
 		say("%s", pp_net_error(s->nic));
 	pp_net_stats(s->nic, PP_NET_ALL_QUEUES, &counts, sizeof counts);
@@ -566,6 +571,10 @@ static bool start(struct forward *f, bool *usage)
 
 	if (open_both(f, usage))
 		return false;
+	if (filter_open(&f->filter, f->expression, link_type(&f->side[0]))) {
+		*usage = true;
+		return false;
+	}
 	ret = make_pool(f);
 	if (ret) {
 		say("can't make a pool: %s", strerror(-ret));
@@ -594,12 +603,7 @@ static void drain(struct side *from, struct side *to)
 		if (from->n == before && !device_drain(to->nic, pp_net_reap(to->nic, 0) / 2))
 			break;
 	}
-	drop_tail(from);
-	while (from->n) {
-		from->n--;
-		to->account.packets_unsent += from->queue[from->n].flags & PP_NET_LAST;
-		pp_page_put(from->queue[from->n].page);
-	}
+	drop_queue(from, &to->account.packets_unsent);
 	if (takes_packets(to))
 		device_drain(to->nic, 0);
 }
@@ -615,6 +619,7 @@ static void settle(struct forward *f, bool started)
 			f->status = EXIT_LOST;
 		close_side(f, &f->side[i]);
 	}
+	filter_close(f->filter);
 	pp_pool_destroy(f->pool);
 	pp_totals(&totals, sizeof totals);
 	f->pages_leaked = totals.zombie_pages;
@@ -647,10 +652,11 @@ static struct account direction(const struct forward *f, unsigned from)
 static json_t *direction_json(const struct forward *f, unsigned from)
 {
 	const struct account a = direction(f, from);
-	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)a.sent,
+	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)a.sent,
 			      "packets_at_most", (json_int_t)a.sent_at_most, "bytes",
 			      (json_int_t)a.bytes_sent, "dropped", (json_int_t)account_not_sent(&a),
-			      "filtered", (json_int_t)f->side[from].filtered);
+			      "packets_stayed", (json_int_t)f->side[from].stayed,
+			      "packets_filtered", (json_int_t)f->side[from].filtered);
 
 #define ACCOUNT_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)a.name));
 	ACCOUNT_COUNTS(ACCOUNT_JSON)
@@ -683,7 +689,10 @@ static void print(const struct forward *f, FILE *out)
 
 		fprintf(out, "%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
 			s->name, f->side[!i].name, account_sent(&way, a), grouped(way.bytes_sent, b),
-			grouped(account_not_sent(&way), c), grouped(s->filtered, d));
+			grouped(account_not_sent(&way), c), grouped(s->stayed, d));
+		if (s->filtered)
+			fprintf(out, "filtered  %s packet%s left out by the filter\n",
+				grouped(s->filtered, d), s->filtered == 1 ? "" : "s");
 		account_print(&way, out);
 	}
 	fprintf(out, "copied    %s packets between pools\n", grouped(f->packets_copied, a));
@@ -737,6 +746,8 @@ int forward_main(int argc, char **argv)
 		  &f.ours_only },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &f.unwatched },
+		{ "EXPRESSION", 0, "[EXPRESSION]", "only packets for which it is true: tcp port 80; see pcap-filter(7)",
+		  OPTION_WORDS, &f.expression },
 		{ 0 },
 	};
 	uint64_t begun = now_ns();

@@ -25,6 +25,11 @@ bool number_parse(const char *text, uint64_t min, uint64_t *out)
 	return true;
 }
 
+static bool is_argument(const struct option_def *d)
+{
+	return d->kind == OPTION_ARGUMENT || d->kind == OPTION_WORDS;
+}
+
 static void print_help(const char *command, const char *what, const struct option_def *defs)
 {
 	printf("Usage: pagepool %s", command);
@@ -33,13 +38,13 @@ static void print_help(const char *command, const char *what, const struct optio
 			printf(d->kind == OPTION_STRING ? " -%c %s" : " [-%c %s]", d->letter, d->value);
 	printf(" [OPTION ...]");
 	for (const struct option_def *d = defs; d->name; d++)
-		if (d->kind == OPTION_ARGUMENT)
+		if (is_argument(d))
 			printf(" %s", d->value);
 	printf("\n%s\n\n", what);
 	for (const struct option_def *d = defs; d->name; d++) {
 		char left[64];
 
-		if (d->kind == OPTION_ARGUMENT) {
+		if (is_argument(d)) {
 			printf("  %-26s %s\n", d->name, d->help);
 			continue;
 		}
@@ -58,7 +63,7 @@ static const struct option_def *find(const struct option_def *defs, const char *
 	for (const struct option_def *d = defs; d->name; d++) {
 		size_t n = strlen(d->name);
 
-		if (d->kind == OPTION_ARGUMENT)
+		if (is_argument(d))
 			continue;
 		if (d->letter && arg[1] == d->letter)
 			return d;
@@ -74,7 +79,13 @@ static int store(const struct option_def *d, const char *value)
 {
 	uint64_t min = d->kind == OPTION_COUNT;
 
-	if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {
+	if ((d->kind == OPTION_FLAG) == (value != NULL)) {
+		say(value ? "--%s takes no value" : "--%s needs a value", d->name);
+		return -1;
+	}
+	if (d->kind == OPTION_FLAG) {
+		*(bool *)d->out = true;
+	} else if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {
 		*(const char **)d->out = value;
 	} else if (!number_parse(value, min, d->out)) {
 		say("--%s takes a whole number from %d up, not \"%s\"", d->name, (int)min, value);
@@ -87,26 +98,59 @@ static int store(const struct option_def *d, const char *value)
 static const struct option_def *find_argument(const struct option_def *defs)
 {
 	for (const struct option_def *d = defs; d->name; d++)
-		if (d->kind == OPTION_ARGUMENT && !*(const char **)d->out)
+		if (d->kind == OPTION_WORDS || (d->kind == OPTION_ARGUMENT && !*(const char **)d->out))
 			return d;
 	return NULL;
+}
+
+/* What isn't an option: a name, or one more word. */
+static int store_argument(const struct option_def *d, const char *arg)
+{
+	static char *words; /* the process's: nobody frees it */
+	size_t n = words ? strlen(words) + 1 : 0;
+	char *more;
+
+	if (d->kind == OPTION_ARGUMENT) {
+		*(const char **)d->out = arg;
+		return 0;
+	}
+	if (!*(const char **)d->out)
+		n = 0;
+	more = realloc(words, n + strlen(arg) + 1);
+	if (!more) {
+		say("no memory for so long a command line");
+		return -1;
+	}
+	words = more;
+	if (n)
+		words[n - 1] = ' ';
+	strcpy(words + n, arg);
+	*(const char **)d->out = words;
+	return 0;
 }
 
 int options_parse(int argc, char **argv, const char *command, const char *what,
 		  const struct option_def *defs)
 {
+	bool options = true;
+
 	for (int i = 1; i < argc; i++) {
 		const struct option_def *d;
 		const char *arg = argv[i], *value = NULL;
 		size_t len = 0;
 
-		if (!strcmp(arg, "-h") || !strcmp(arg, "--help")) {
+		if (options && !strcmp(arg, "--")) {
+			options = false;
+			continue;
+		}
+		if (options && (!strcmp(arg, "-h") || !strcmp(arg, "--help"))) {
 			print_help(command, what, defs);
 			exit(EXIT_OK);
 		}
-		d = arg[0] == '-' && arg[1] ? find(defs, arg, &len) : find_argument(defs);
-		if (d && d->kind == OPTION_ARGUMENT) {
-			*(const char **)d->out = arg;
+		d = options && arg[0] == '-' && arg[1] ? find(defs, arg, &len) : find_argument(defs);
+		if (d && is_argument(d)) {
+			if (store_argument(d, arg))
+				return -1;
 			continue;
 		}
 		if (!d) {
@@ -115,16 +159,8 @@ int options_parse(int argc, char **argv, const char *command, const char *what,
 		}
 		if (arg[len])
 			value = arg + len + (arg[len] == '=');
-		if (d->kind == OPTION_FLAG && !value) {
-			*(bool *)d->out = true;
-			continue;
-		}
 		if (d->kind != OPTION_FLAG && !value)
 			value = i + 1 < argc ? argv[++i] : NULL;
-		if (d->kind == OPTION_FLAG || !value) {
-			say(value ? "--%s takes no value" : "--%s needs a value", d->name);
-			return -1;
-		}
 		if (store(d, value))
 			return -1;
 	}

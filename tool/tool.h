@@ -33,10 +33,14 @@ struct option_def {
 	enum option_kind {
 		OPTION_STRING, OPTION_TEXT, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG,
 		OPTION_ARGUMENT, /* a string without a dash; name is what the help calls it */
+		OPTION_WORDS,    /* all that there are, with blanks between them */
 	} kind;
 	void *out; /* const char ** (TEXT: need not be there), uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
 };
-/* 0; -1: said what is wrong. `--help` prints the help and exits. */
+/*
+ * 0; -1: said what is wrong. `--help` prints the help and exits; behind `--` are no options. Words are
+ * put together once in a process.
+ */
 int options_parse(int argc, char **argv, const char *command, const char *what,
 		  const struct option_def *defs);
 /* A whole number, all of the text; false: it isn't one. */
@@ -96,6 +100,7 @@ FILE *report_stream(void);
 /* What became of a run; the keys of --json. */
 #define REPORT_COUNTS(X)                                                                 \
 	X(packets_received)                                                              \
+	X(packets_filtered)                                                              \
 	X(packets_written)                                                               \
 	X(packets_written_at_most)                                                       \
 	X(bytes_written)                                                                 \

@@ -52,8 +52,11 @@ check "capture without -d" eval 'usage capture -w "$out" && speaks_of "-d DEVICE
 check "replay without anything" eval 'usage replay && speaks_of "-d DEVICE and -r FILE"'
 check "replay without -r" usage replay -d soft
 check "replay without -d" usage replay -r "$real"
-for option in --frobnicate --frobnicate=1 -x -x1 - -- --js --jsonx --hold-5 file ''; do
+for option in --frobnicate --frobnicate=1 -x -x1 - --js --jsonx --hold-5 file; do
 	check "capture knows no \"$option\"" usage capture -d "soft:pcap=$good" -w "$out" "$option"
+done
+for option in -- file ''; do
+	check "devices knows no \"$option\"" usage devices $option "$option"
 done
 for option in -w -d -c --count --hold --unbind-after --remove-after --max-pages; do
 	check "$option needs a value" usage capture -d "soft:pcap=$good" -w "$out" $option

@@ -62,7 +62,7 @@ for i in range(100):
 	answers
 	finish INT
 	exited 0 && nothing_left || return 1
-	[ "$(value a_to_b.filtered)" = 100 ] || { echo "$(value a_to_b.filtered) of 100 filtered"; return 1; }
+	[ "$(value a_to_b.packets_stayed)" = 100 ] || { echo "$(value a_to_b.packets_stayed) of 100 stayed"; return 1; }
 }
 check "--learn keeps on a side what belongs there" sees_only_its_own
 

@@ -1,0 +1,132 @@
+/*
+ * filter.c - see filter.h. libpcap compiles and runs it. It wants a packet's bytes in one piece: so a
+ * packet of several pages, or whose VLAN tag lies beside it, is put together first, elsewhere.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "filter.h"
+
+#include "tool.h"
+
+#include <capfile.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SNAPLEN 262144 /* what libpcap's program returns for a packet that is wanted: any number */
+#define ADDRESSES 12u  /* bytes before a tag */
+#define TAG 4u
+
+struct filter {
+	struct bpf_program program;
+	uint8_t *whole; /* a packet that was put together */
+	size_t size;
+	bool no_memory; /* said once */
+};
+
+/* The text that libpcap has for it begins with what it couldn't do, which we say ourselves. */
+static const char *reason(const char *error)
+{
+	static const char known[] = "can't parse filter expression: ";
+
+	return strncmp(error, known, sizeof known - 1) ? error : error + sizeof known - 1;
+}
+
+int filter_open(struct filter **out, const char *expression, int dlt)
+{
+	struct filter *f;
+	pcap_t *dead;
+	int ret;
+
+	*out = NULL;
+	if (!expression)
+		return 0;
+	f = calloc(1, sizeof *f);
+	dead = pcap_open_dead(CAPFILE_DLT(dlt), SNAPLEN);
+	if (!f || !dead) {
+		say("no memory for a filter");
+		free(f);
+		if (dead)
+			pcap_close(dead);
+		return -1;
+	}
+	ret = pcap_compile(dead, &f->program, expression, 1, PCAP_NETMASK_UNKNOWN);
+	if (ret) {
+		say("the filter \"%s\" can't be used: %s; pcap-filter(7) has the language", expression,
+		    reason(pcap_geterr(dead)));
+		free(f);
+	} else {
+		*out = f;
+	}
+	pcap_close(dead);
+	return ret ? -1 : 0;
+}
+
+void filter_close(struct filter *f)
+{
+	if (!f)
+		return;
+	pcap_freecode(&f->program);
+	free(f->whole);
+	free(f);
+}
+
+static const uint8_t *bytes_of(const struct pp_net_seg *seg)
+{
+	return (const uint8_t *)pp_page_addr(seg->page) + seg->offset;
+}
+
+static bool make_room(struct filter *f, size_t n)
+{
+	uint8_t *more;
+
+	if (n <= f->size)
+		return true;
+	more = realloc(f->whole, 2 * n);
+	if (!more)
+		return false;
+	f->whole = more;
+	f->size = 2 * n;
+	return true;
+}
+
+/* All its bytes, in one piece. */
+static const uint8_t *put_together(struct filter *f, const struct pp_net_seg *seg, unsigned n, bool tagged)
+{
+	const uint8_t tag[TAG] = { (uint8_t)(seg->vlan_tpid >> 8), (uint8_t)seg->vlan_tpid,
+				   (uint8_t)(seg->vlan_tci >> 8), (uint8_t)seg->vlan_tci };
+	uint8_t *at = f->whole;
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *from = bytes_of(&seg[i]);
+		uint32_t len = seg[i].len, front = tagged && !i ? ADDRESSES : 0;
+
+		memcpy(at, from, front);
+		if (front)
+			memcpy(at + front, tag, TAG);
+		at += front ? front + TAG : 0;
+		memcpy(at, from + front, len - front);
+		at += len - front;
+	}
+	return f->whole;
+}
+
+bool filter_wants(struct filter *f, const struct pp_net_seg *seg, unsigned n)
+{
+	bool tagged = (seg->flags & PP_NET_VLAN) && seg->len >= ADDRESSES;
+	struct pcap_pkthdr head = { .caplen = tagged ? TAG : 0 };
+
+	if (!f)
+		return true;
+	for (unsigned i = 0; i < n; i++)
+		head.caplen += seg[i].len;
+	head.len = seg->wire_len > head.caplen ? seg->wire_len : head.caplen;
+	if (n == 1 && !tagged)
+		return pcap_offline_filter(&f->program, &head, bytes_of(seg));
+	if (make_room(f, head.caplen))
+		return pcap_offline_filter(&f->program, &head, put_together(f, seg, n, tagged));
+	if (!f->no_memory)
+		say("no memory to look at a packet of %u bytes: it is taken, and so are others", head.caplen);
+	f->no_memory = true;
+	return true;
+}
