@@ -2,12 +2,13 @@
  * capture.c - pagepool capture: from a device's pages to a file, whatever becomes of the
  * device on the way.
  *
- * One thread does it all: it polls the driver, keeps back what --hold asks for, hands the
+ * One thread does it all (loop.h): it polls the driver, keeps back what --hold asks for, hands the
  * rest to the writer, and plays the controller who unbinds or removes the device.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "filter.h"
+#include "loop.h"
 #include "timeline.h"
 #include "writer.h"
 
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define POLL_SEGS 256u
+#define SHOW_NS 250000000u /* between progress lines */
 #define AHEAD 8u /* segments that are fetched before they are needed */
 
 struct options {
@@ -42,34 +44,22 @@ struct capture {
 	struct writer *writer;
 	struct filter *filter;
 	struct timeline *timeline; /* NULL: no --report */
-	int stop_fd;
 	struct queue queue;
 	unsigned part; /* the queue's last segments: of a packet that is not whole yet */
 	struct report report;
 	uint64_t no_page; /* times that no page could be had, when nothing came last */
 	uint64_t begun, shown; /* ns: the start, and the last progress line */
 	bool progress;
-	bool done;
 	bool closed; /* what still comes is not received: enough, or no memory for it */
-	int status;
+	/* before the last look for packets: */
+	enum pp_net_state state;
+	bool writing; /* then pages will come back */
+	struct loop loop;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* The run is over; the first reason counts. */
 static void end(struct capture *c, const char *why, int status)
 {
-	if (c->done)
-		return;
-	c->done = true;
-	c->report.end = why;
-	c->status = status;
+	loop_end(&c->loop, why, status);
 }
 
 /* ---- what is held back --------------------------------------------------------------- */
@@ -240,7 +230,7 @@ static void end_binding(struct capture *c, bool gone)
 		pp_net_unbind(c->nic);
 	look(c, true);
 	note_end(c, gone);
-	timeline_mark(c->timeline, gone ? "removed by surprise" : c->done ? "end: unbound" : "unbound");
+	timeline_mark(c->timeline, gone ? "removed by surprise" : c->loop.done ? "end: unbound" : "unbound");
 	report_left(&c->report, dev);
 	pp_device_stats(dev, &stats, sizeof stats);
 	if (!first)
@@ -278,7 +268,7 @@ static void asked_for(struct capture *c)
 	bool unbind = c->opt.unbind_after && n >= c->opt.unbind_after;
 	bool remove = c->opt.remove_after && n >= c->opt.remove_after;
 
-	if (c->report.unbind_asked || c->done || !(unbind || remove))
+	if (c->report.unbind_asked || c->loop.done || !(unbind || remove))
 		return;
 	end_binding(c, remove);
 	c->report.unbind_asked = true;
@@ -297,9 +287,9 @@ static bool silent_soft(const struct capture *c)
 }
 
 /* The device's own doing. Everything that came has been polled. */
-static void look_at_device(struct capture *c, enum pp_net_state state)
+static void look_at_device(struct capture *c)
 {
-	switch (state) {
+	switch (c->state) {
 	case PP_NET_RUNNING:
 		break;
 	case PP_NET_END:
@@ -325,9 +315,9 @@ static void look_at_device(struct capture *c, enum pp_net_state state)
 
 static void show_progress(struct capture *c, bool last)
 {
-	uint64_t now = now_ns();
+	uint64_t now = loop_now();
 
-	if (!c->progress || (!last && now - c->shown < 250000000u))
+	if (!c->progress || (!last && now - c->shown < SHOW_NS))
 		return;
 	c->shown = now;
 	fprintf(stderr, "\r%llu packets, %llu pages held, %llu written%s",
@@ -337,29 +327,14 @@ static void show_progress(struct capture *c, bool last)
 }
 
 /* No page can be had, and none will come back: what is held is what there is. */
-static bool starving(struct capture *c, bool was_busy)
+static bool starving(struct capture *c)
 {
 	uint64_t before = c->no_page;
 	struct pp_net_stats s;
 
 	pp_net_stats(c->nic, 0, &s, sizeof s);
 	c->no_page = s.rx_no_page;
-	return s.rx_no_page != before && s.rx_posted < c->info.ring / 4 && !was_busy;
-}
-
-static void wait_for_work(struct capture *c)
-{
-	struct pollfd fd[] = {
-		{ .fd = pp_net_event_fd(c->nic, 0), .events = POLLIN },
-		{ .fd = c->stop_fd, .events = POLLIN },
-		{ .fd = writer_event_fd(c->writer), .events = POLLIN },
-	};
-	uint64_t drop;
-
-	show_progress(c, false);
-	if (poll(fd, writer_busy(c->writer) ? 3 : 2, c->progress ? 250 : -1) > 0 &&
-	    fd[0].revents && read(fd[0].fd, &drop, sizeof drop) < 0)
-		return; /* somebody was faster: nothing to take back */
+	return s.rx_no_page != before && s.rx_posted < c->info.ring / 4 && !c->writing;
 }
 
 /*
@@ -369,34 +344,37 @@ static void wait_for_work(struct capture *c)
 static void rest(struct capture *c)
 {
 	const struct timespec t = { .tv_nsec = c->info.rest_ns };
-	struct pollfd stop = { .fd = c->stop_fd, .events = POLLIN };
+	struct pollfd stop = { .fd = stop_fd(), .events = POLLIN };
 
 	if (c->info.rest_ns)
 		ppoll(&stop, 1, &t, NULL);
 }
 
-static void turn(struct capture *c)
+static bool work(void *ctx)
 {
-	enum pp_net_state state = pp_net_state(c->nic); /* before the poll that finds nothing */
-	bool busy = writer_busy(c->writer); /* then pages will come back */
+	struct capture *c = ctx;
 	unsigned got = 0;
 
+	c->state = pp_net_state(c->nic);
+	c->writing = writer_busy(c->writer);
 	poll_device(c, &got);
 	asked_for(c);
 	release(c, c->opt.hold);
 	writer_poll(c->writer);
 	look(c, false);
+	show_progress(c, false);
 	if (writer_error(c->writer))
 		end(c, "the file could not be written", EXIT_ERROR);
-	if (stop_asked())
-		end(c, "interrupted", EXIT_OK);
-	if (got) {
-		show_progress(c, false);
-		if (got < POLL_SEGS && !c->done)
-			rest(c);
-		return;
-	}
-	if (starving(c, busy)) {
+	if (got && got < POLL_SEGS && !c->loop.done)
+		rest(c);
+	return got;
+}
+
+static bool idle(void *ctx)
+{
+	struct capture *c = ctx;
+
+	if (starving(c)) {
 		const char *why = pp_net_error(c->nic);
 
 		if (*why)
@@ -404,14 +382,35 @@ static void turn(struct capture *c)
 		say("no memory for more pages: writing what was received");
 		end(c, "no memory", EXIT_ERROR);
 	}
-	look_at_device(c, state);
-	if (c->done)
-		return;
-	pp_net_arm(c->nic, 0);
-	poll_device(c, &got); /* what came before the arm makes no event */
-	if (!got && state == pp_net_state(c->nic))
-		wait_for_work(c);
+	look_at_device(c);
+	return false;
 }
+
+static unsigned devices(void *ctx, struct pp_net *nic[LOOP_DEVICES])
+{
+	struct capture *c = ctx;
+
+	nic[0] = c->nic;
+	return 1;
+}
+
+static int written(void *ctx)
+{
+	struct capture *c = ctx;
+
+	return writer_busy(c->writer) ? writer_event_fd(c->writer) : -1;
+}
+
+static uint64_t due(void *ctx)
+{
+	const struct capture *c = ctx;
+
+	return c->progress ? c->shown + SHOW_NS : LOOP_NEVER;
+}
+
+static const struct loop_ops ops = {
+	.work = work, .idle = idle, .devices = devices, .also = written, .due = due,
+};
 
 /* After the loop: the rest is written, the device let go, the accounts settled. */
 static int settle(struct capture *c)
@@ -449,11 +448,12 @@ static int settle(struct capture *c)
 	r->packets_written = r->packets_written_at_most = writer_packets(c->writer);
 	r->bytes_written = writer_bytes(c->writer);
 	if (writer_close(c->writer))
-		c->status = EXIT_ERROR;
+		c->loop.status = EXIT_ERROR;
 	pp_totals(&totals, sizeof totals);
 	r->pages_leaked = totals.zombie_pages;
-	r->elapsed_ns = now_ns() - c->begun;
-	return account_status(&r->account, c->status);
+	r->end = c->loop.why;
+	r->elapsed_ns = loop_now() - c->begun;
+	return account_status(&r->account, c->loop.status);
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -506,13 +506,12 @@ static int run(struct capture *c)
 	int status;
 
 	c->progress = isatty(STDERR_FILENO);
-	c->begun = now_ns();
+	c->begun = loop_now();
 	c->report.device = c->opt.device;
 	c->report.file = c->opt.file;
 	if (!begin(c))
 		return EXIT_ERROR;
-	while (!c->done)
-		turn(c);
+	loop_run(&c->loop);
 	status = settle(c);
 	if (timeline_close(c->timeline, &c->report))
 		status = EXIT_ERROR;
@@ -554,7 +553,7 @@ static bool enough_pages(const struct options *o, unsigned ring)
 
 int capture_main(int argc, char **argv)
 {
-	struct capture c = { .status = EXIT_OK };
+	struct capture c = { .loop = { .ops = &ops } };
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE", "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
 		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]"
@@ -566,6 +565,7 @@ int capture_main(int argc, char **argv)
 		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it", OPTION_SIZE,
 		  &c.opt.snaplen },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
+		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &c.loop.duration },
 		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
 		  &c.opt.hold },
 		{ "unbind-after", 0, "N", "unbind the driver after N packets", OPTION_COUNT,
@@ -591,6 +591,7 @@ int capture_main(int argc, char **argv)
 	bool usage;
 	int status;
 
+	c.loop.ctx = &c;
 	if (options_parse(argc, argv, "capture", "Write the packets that a device receives to a file.",
 			  defs) || !options_sane(&c.opt))
 		return EXIT_USAGE;
@@ -599,8 +600,7 @@ int capture_main(int argc, char **argv)
 	wish.promiscuous = !c.opt.ours_only;
 	wish.dlt = DLT_ETHERNET;
 	wish.writes = c.opt.file;
-	c.stop_fd = stop_fd_open();
-	if (c.stop_fd < 0)
+	if (stop_fd_open() < 0)
 		return EXIT_ERROR;
 	if (device_open(&c.nic, c.opt.device, &wish, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;

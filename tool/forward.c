@@ -5,12 +5,13 @@
  * other as it is: no copy, no mapping. Where that can't be (one can't address what the other
  * needs, or their pages differ in size) each has its own and packets are copied.
  *
- * One thread does it all. A device that is unbound, or goes, takes its mappings along; its
+ * One thread does it all (loop.h). A device that is unbound, or goes, takes its mappings along; its
  * frames come home; the other goes on, and what is for the lost one is dropped.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "filter.h"
+#include "loop.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@
 #define PIECES 512u  /* of a packet: no ring has more */
 #define MACS 4096u   /* addresses remembered; a power of two */
 #define MAC_PROBES 8u
-#define AGAIN_MS 50 /* between looks whether a lost device is back */
+#define AGAIN_NS 50000000u /* between looks whether a lost device is back */
 
 /* The keys of --json that are numbers, beside those of each direction. */
 #define FORWARD_COUNTS(X)                                                                \
@@ -71,35 +72,16 @@ struct forward {
 	const char *expression;
 	struct filter *filter;
 	uint64_t count; /* 0: for ever */
-	int stop_fd;
-	bool done;
-	const char *end;
-	int status;
+	unsigned left; /* segments that were still to be sent, or under way, when that was looked at last */
+	struct loop loop;
 	struct mac mac[MACS];
 #define FORWARD_MEMBER(name) uint64_t name;
 	FORWARD_COUNTS(FORWARD_MEMBER)
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static struct side *other(struct forward *f, struct side *s)
 {
 	return s == &f->side[0] ? &f->side[1] : &f->side[0];
-}
-
-static void end(struct forward *f, const char *why, int status)
-{
-	if (!f->done)
-		f->status = status;
-	if (!f->done)
-		f->end = why;
-	f->done = true;
 }
 
 static void worst(uint64_t *kept, uint64_t now)
@@ -453,9 +435,9 @@ static void look_at(struct forward *f, struct side *s)
 	case PP_NET_RUNNING:
 		break;
 	case PP_NET_FAILED:
-		if (!stop_asked()) { /* else it gave up its waiting because of that */
+		if (!s->ended && !stop_asked()) { /* else it gave up its waiting because of that */
 			say("%s", pp_net_error(s->nic));
-			f->status = EXIT_ERROR;
+			f->loop.status = EXIT_ERROR;
 		}
 		s->ended = true;
 		break;
@@ -492,28 +474,6 @@ static bool both_silent(const struct forward *f)
 	return silent(&f->side[0]) && silent(&f->side[1]);
 }
 
-static void sleep_until_work(struct forward *f)
-{
-	struct pollfd fd[3] = { { .fd = f->stop_fd, .events = POLLIN } };
-	unsigned n = 1;
-	bool absent = false;
-	uint64_t drop;
-
-	for (unsigned i = 0; i < 2; i++) {
-		struct side *s = &f->side[i];
-
-		absent = absent || !s->nic;
-		if (s->nic && s->bound)
-			fd[n++] = (struct pollfd){ .fd = pp_net_event_fd(s->nic, 0),
-						   .events = POLLIN };
-	}
-	if (poll(fd, n, absent ? AGAIN_MS : -1) <= 0)
-		return;
-	for (unsigned i = 1; i < n; i++)
-		if (fd[i].revents && read(fd[i].fd, &drop, sizeof drop) < 0)
-			continue; /* one that needs no reading */
-}
-
 static unsigned both_ways(struct forward *f)
 {
 	unsigned moved = pump(f, &f->side[0]) + pump(f, &f->side[1]);
@@ -529,39 +489,50 @@ static unsigned pending(struct forward *f)
 	return f->side[0].n + f->side[1].n + under_way(&f->side[0]) + under_way(&f->side[1]);
 }
 
-/* A device's state is another than that which was looked at. */
-static bool news(const struct side *s)
+static bool work(void *ctx)
 {
-	enum pp_net_state state = s->nic && s->bound ? pp_net_state(s->nic) : PP_NET_RUNNING;
-
-	return state == PP_NET_GONE || (state != PP_NET_RUNNING && !s->ended);
-}
-
-static void turn(struct forward *f)
-{
+	struct forward *f = ctx;
 	bool was_silent = both_silent(f);
-	unsigned moved = both_ways(f), left;
+	unsigned moved = both_ways(f), before = f->left;
 
-	if (stop_asked())
-		end(f, "interrupted", EXIT_OK);
 	if (f->count && f->side[0].crossing + f->side[1].crossing >= f->count)
-		end(f, "as many packets as asked for", EXIT_OK);
+		loop_end(&f->loop, "as many packets as asked for", EXIT_OK);
 	look_at(f, &f->side[0]);
 	look_at(f, &f->side[1]);
-	if (moved || f->done || was_silent != both_silent(f))
-		return;
-	left = pending(f);
-	if (was_silent && !left) {
-		end(f, f->side[0].lost || f->side[1].lost ? "device lost" : "end of input", EXIT_OK);
-		return;
-	}
+	f->left = pending(f);
+	return moved || f->left != before || was_silent != both_silent(f);
+}
+
+static bool idle(void *ctx)
+{
+	struct forward *f = ctx;
+
+	if (both_silent(f) && !f->left)
+		loop_end(&f->loop, f->side[0].lost || f->side[1].lost ? "device lost" : "end of input",
+			 EXIT_OK);
+	return false;
+}
+
+static unsigned devices(void *ctx, struct pp_net *nic[LOOP_DEVICES])
+{
+	struct forward *f = ctx;
+	unsigned n = 0;
+
 	for (unsigned i = 0; i < 2; i++)
 		if (f->side[i].nic && f->side[i].bound)
-			pp_net_arm(f->side[i].nic, 0);
-	/* what came before the arm makes no event: packets, what is sent, the end of a device */
-	if (!both_ways(f) && pending(f) == left && !news(&f->side[0]) && !news(&f->side[1]))
-		sleep_until_work(f);
+			nic[n++] = f->side[i].nic;
+	return n;
 }
+
+/* A device that isn't there makes no event when it is. */
+static uint64_t due(void *ctx)
+{
+	const struct forward *f = ctx;
+
+	return f->side[0].nic && f->side[1].nic ? LOOP_NEVER : loop_now() + AGAIN_NS;
+}
+
+static const struct loop_ops ops = { .work = work, .idle = idle, .devices = devices, .due = due };
 
 /* Both devices, the narrower first: the pool's addresses must suit both. */
 static bool start(struct forward *f, bool *usage)
@@ -615,8 +586,8 @@ static void settle(struct forward *f, bool started)
 	for (unsigned i = 0; i < 2 && started; i++)
 		drain(&f->side[i], &f->side[!i]);
 	for (unsigned i = 0; i < 2; i++) {
-		if (f->side[i].lost && f->status == EXIT_OK)
-			f->status = EXIT_LOST;
+		if (f->side[i].lost && f->loop.status == EXIT_OK)
+			f->loop.status = EXIT_LOST;
 		close_side(f, &f->side[i]);
 	}
 	filter_close(f->filter);
@@ -635,7 +606,7 @@ static int judge(const struct forward *f)
 
 	for (unsigned i = 0; i < 2; i++)
 		account_join(&both, &f->side[i].account);
-	return account_status(&both, f->status);
+	return account_status(&both, f->loop.status);
 }
 
 /* What became of a direction's packets: of what one side lost and what the other sent. */
@@ -673,7 +644,7 @@ static void print_json(const struct forward *f)
 	json_object_set_new(o, "packets_missed", json_integer((json_int_t)missed));
 #define FORWARD_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)f->name));
 	FORWARD_COUNTS(FORWARD_JSON)
-	json_object_set_new(o, "end", json_string(f->end));
+	json_object_set_new(o, "end", json_string(f->loop.why));
 	json_dumpf(o, report_stream(), 0);
 	fputc('\n', report_stream());
 	json_decref(o);
@@ -702,7 +673,7 @@ static void print(const struct forward *f, FILE *out)
 	fprintf(out, "left      %s mappings, %s bytes of IOVA; %s pages leaked; %s late calls refused\n",
 		grouped(f->mappings_left, a), grouped(f->iova_left, b), grouped(f->pages_leaked, c),
 		grouped(f->late_calls_refused, d));
-	fprintf(out, "ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->end);
+	fprintf(out, "ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->loop.why);
 }
 
 /* ---- the command line ----------------------------------------------------------------------------------- */
@@ -723,7 +694,7 @@ static bool sane(const struct forward *f)
 int forward_main(int argc, char **argv)
 {
 	static struct forward f = {
-		.side = { { .name = 'a' }, { .name = 'b' } }, .status = EXIT_OK, .end = "not begun"
+		.side = { { .name = 'a' }, { .name = 'b' } }, .loop = { .ops = &ops }
 	};
 	struct side *a = &f.side[0], *b = &f.side[1];
 	const struct option_def defs[] = {
@@ -735,6 +706,7 @@ int forward_main(int argc, char **argv)
 		{ "wait", 0, NULL, "go on with an interface that was lost when it is back",
 		  OPTION_FLAG, &f.wait },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &f.count },
+		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &f.loop.duration },
 		{ "unbind-a", 0, "N", "unbind a's driver after N packets; b goes on", OPTION_COUNT,
 		  &a->unbind_after },
 		{ "unbind-b", 0, "N", "the same for b", OPTION_COUNT, &b->unbind_after },
@@ -750,28 +722,28 @@ int forward_main(int argc, char **argv)
 		  OPTION_WORDS, &f.expression },
 		{ 0 },
 	};
-	uint64_t begun = now_ns();
+	uint64_t begun = loop_now();
 	bool usage = false, started;
 	struct pp_telemetry *telemetry;
 
 	if (options_parse(argc, argv, "forward", "Forward packets between two devices.", defs) ||
 	    !sane(&f))
 		return EXIT_USAGE;
-	f.stop_fd = stop_fd_open();
+	f.loop.ctx = &f;
 	telemetry = offer_telemetry(!f.unwatched);
-	started = f.stop_fd >= 0 && start(&f, &usage);
+	started = stop_fd_open() >= 0 && start(&f, &usage);
 	if (!started)
-		f.status = usage ? EXIT_USAGE : EXIT_ERROR;
-	while (started && !f.done)
-		turn(&f);
+		f.loop.status = usage ? EXIT_USAGE : EXIT_ERROR;
+	else
+		loop_run(&f.loop);
 	pp_telemetry_stop(telemetry);
 	settle(&f, started);
 	if (started)
-		f.status = judge(&f);
-	f.elapsed_ns = now_ns() - begun;
+		f.loop.status = judge(&f);
+	f.elapsed_ns = loop_now() - begun;
 	if (started && f.json)
 		print_json(&f);
 	else if (started)
 		print(&f, report_stream());
-	return f.status;
+	return f.loop.status;
 }

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "loop.h"
 #include "pace.h"
 #include "tool.h"
 
@@ -16,6 +17,8 @@
 
 #define PACKET_SEGS 512u /* no ring takes more */
 #define SPIN_NS 60000u	 /* what a sleep may be late by */
+#define BURST 64u	 /* packets sent at a time */
+#define ROOM 64u	 /* of a ring that was full: so few under way before more are sent */
 #define LONG_NS 10000000000u /* a wait that a user may wonder about */
 
 struct replay {
@@ -24,23 +27,24 @@ struct replay {
 	bool json, unwatched;
 	struct pp_net *nic;
 	struct capfile *file;
-	int stop_fd;
 	char error[CAPFILE_ERROR];
 	bool wire;        /* what is sent goes to a wire, which knows packets' bytes only */
 	unsigned fcs_len; /* bytes that the wire adds itself */
 	uint64_t cut;     /* packets of which the file has not all bytes */
 	struct pace pace;
 	bool told; /* that a packet is due much later */
+	/* the packet that is to be sent next */
+	struct capfile_packet packet;
+	bool have;
+	uint64_t due; /* by loop_now; 0: at once */
+	struct pp_net_seg seg[PACKET_SEGS]; /* in pages, when it was due */
+	unsigned n_seg;
+	bool full;           /* the ring had no room for it */
+	unsigned under_way;  /* segments, when that was looked at last */
+	uint64_t passes, before; /* over the file; packets before this one */
+	struct loop loop;
 	struct report report;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* On a wire: not what it adds itself, and the file may have less than there was. */
 static void for_wire(struct replay *r, struct capfile_packet *p)
@@ -54,45 +58,40 @@ static void for_wire(struct replay *r, struct capfile_packet *p)
 	p->wire_len = p->len;
 }
 
-/* Copy a packet into pages of the driver's. Segments, or a negative errno. */
-static int fill(struct replay *r, const struct capfile_packet *p, struct pp_net_seg *seg)
+static void put_all(struct replay *r)
 {
+	while (r->n_seg)
+		pp_page_put(r->seg[--r->n_seg].page);
+}
+
+/* Copy the packet into pages of the driver's. 0 or a negative errno. */
+static int fill(struct replay *r)
+{
+	const struct capfile_packet *p = &r->packet;
 	uint32_t done = 0;
-	int n = 0, ret = 0;
 
 	do {
+		struct pp_net_seg *seg = &r->seg[r->n_seg];
 		uint32_t size, left = p->len - done;
+		int ret = r->n_seg == PACKET_SEGS ? -EMSGSIZE :
+						    pp_page_get(&seg->page, pp_net_send_pool(r->nic, 0));
 
-		ret = n == (int)PACKET_SEGS ? -EMSGSIZE : pp_page_get(&seg[n].page, pp_net_send_pool(r->nic, 0));
-		if (ret)
-			break;
-		size = pp_page_size(seg[n].page);
-		seg[n] = (struct pp_net_seg){
-			.page = seg[n].page, .len = left < size ? left : size,
+		if (ret) {
+			put_all(r);
+			return ret;
+		}
+		size = pp_page_size(seg->page);
+		*seg = (struct pp_net_seg){
+			.page = seg->page, .len = left < size ? left : size,
 			.wire_len = p->wire_len, .time_ns = p->time_ns,
 			.time_source = PP_NET_TIME_FILE,
 		};
-		memcpy(pp_page_addr(seg[n].page), p->bytes + done, seg[n].len);
-		done += seg[n].len;
-		seg[n].flags = done == p->len ? PP_NET_LAST : 0;
-		n++;
+		memcpy(pp_page_addr(seg->page), p->bytes + done, seg->len);
+		done += seg->len;
+		seg->flags = done == p->len ? PP_NET_LAST : 0;
+		r->n_seg++;
 	} while (done < p->len);
-	while (ret && n)
-		pp_page_put(seg[--n].page);
-	return ret ? ret : n;
-}
-
-/* Wait for the device, or a signal; so long at most, unless that is NULL. */
-static void wait_device(struct replay *r, const struct timespec *most)
-{
-	struct pollfd fd[] = {
-		{ .fd = pp_net_event_fd(r->nic, 0), .events = POLLIN },
-		{ .fd = r->stop_fd, .events = POLLIN },
-	};
-	uint64_t drop;
-
-	if (ppoll(fd, 2, most, NULL) > 0 && fd[0].revents && read(fd[0].fd, &drop, sizeof drop) < 0)
-		return;
+	return 0;
 }
 
 static struct pp_net_stats counts(struct replay *r)
@@ -111,22 +110,6 @@ static bool hopeless(struct replay *r)
 	return stop_asked() || state == PP_NET_FAILED || state == PP_NET_GONE;
 }
 
-/* Until at most `left` descriptors are under way. False: they stay, there is no hope. */
-static bool reap(struct replay *r, unsigned left)
-{
-	unsigned before = pp_net_reap(r->nic, 0);
-
-	while (before > left) {
-		pp_net_arm(r->nic, 0); /* what came before that makes no event */
-		if (hopeless(r) || counts(r).tx_refused)
-			break;
-		if (pp_net_reap(r->nic, 0) == before)
-			wait_device(r, NULL);
-		before = pp_net_reap(r->nic, 0);
-	}
-	return before <= left;
-}
-
 static void tell(struct replay *r, uint64_t wait)
 {
 	if (wait < LONG_NS || r->told)
@@ -136,101 +119,125 @@ static void tell(struct replay *r, uint64_t wait)
 	r->told = true;
 }
 
-/* Until it is the packet's time. What was sent comes back meanwhile. */
-static void wait_until(struct replay *r, uint64_t due)
+/* The file from its beginning. False: that was the last pass, or there was nothing in it. */
+static bool again(struct replay *r)
 {
-	uint64_t now = now_ns();
-
-	if (due > now && r->pace.recorded)
-		tell(r, due - now);
-	for (; now < due && !hopeless(r); now = now_ns()) {
-		uint64_t left = due - now - SPIN_NS;
-		struct timespec t = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
-
-		if (due - now <= SPIN_NS)
-			continue;
-		pp_net_reap(r->nic, 0);
-		pp_net_arm(r->nic, 0);
-		wait_device(r, &t);
+	if (++r->passes == r->loops || r->report.packets_received == r->before)
+		return false;
+	r->before = r->report.packets_received;
+	if (!capfile_rewind(r->file, r->error)) {
+		pace_again(&r->pace);
+		return true;
 	}
+	say("%s", r->error);
+	loop_end(&r->loop, "failed", EXIT_ERROR);
+	return false;
 }
 
-static int send_packet(struct replay *r, const struct capfile_packet *p)
+/* The next packet of the file, which is read now. False: there is none, or none can be had. */
+static bool next(struct replay *r)
 {
-	struct pp_net_seg seg[PACKET_SEGS];
-	int n = fill(r, p, seg);
+	uint64_t now = loop_now();
+	int ret = 0;
 
-	if (n == -EMSGSIZE) {
-		say("can't send packet %llu of %u bytes: it takes more than %u pages, and no ring has so many",
-		    (unsigned long long)r->report.packets_received + 1, p->len, PACKET_SEGS);
-		return EXIT_ERROR;
+	if (r->count && r->report.packets_received == r->count) {
+		loop_end(&r->loop, "all sent", EXIT_OK);
+		return false;
 	}
-	if (n < 0) {
-		say("can't send packet %llu of %u bytes: %s",
-		    (unsigned long long)r->report.packets_received + 1, p->len, strerror(-n));
-		return EXIT_ERROR;
-	}
-	for (;;) {
-		bool idle = !pp_net_reap(r->nic, 0);
-
-		if (pp_net_send(r->nic, 0, seg, (unsigned)n))
-			break;
-		if (!idle && reap(r, 64))
-			continue;
-		while (n)
-			pp_page_put(seg[--n].page);
-		if (!idle)
-			return EXIT_OK; /* what stopped it is told at the end */
-		say("can't send packet %llu of %u bytes: it is longer than the device's ring",
-		    (unsigned long long)r->report.packets_received + 1, p->len);
-		return EXIT_ERROR;
-	}
-	r->report.packets_received++;
-	return EXIT_OK;
-}
-
-/* One pass over the file, or what --count leaves of it. */
-static int play(struct replay *r)
-{
-	struct capfile_packet p;
-	int status = EXIT_OK, ret = 0;
-
-	while (status == EXIT_OK && !hopeless(r) &&
-	       (!r->count || r->report.packets_received < r->count)) {
-		ret = capfile_next(r->file, &p, r->error);
-		if (ret != 1)
-			break;
-		for_wire(r, &p);
-		wait_until(r, pace_due(&r->pace, now_ns(), p.time_ns, p.len));
-		if (hopeless(r))
-			break;
-		status = send_packet(r, &p);
-	}
+	do
+		ret = capfile_next(r->file, &r->packet, r->error);
+	while (!ret && again(r));
 	if (ret < 0 && !stop_asked()) {
 		say("%s", r->error);
-		return EXIT_ERROR;
+		loop_end(&r->loop, "failed", EXIT_ERROR);
+	} else if (!ret) {
+		loop_end(&r->loop, "all sent", EXIT_OK);
 	}
-	return status;
+	if (ret != 1)
+		return false;
+	for_wire(r, &r->packet);
+	r->due = pace_due(&r->pace, now, r->packet.time_ns, r->packet.len);
+	if (r->due > now && r->pace.recorded)
+		tell(r, r->due - now);
+	r->have = true;
+	return true;
 }
 
-static int play_all(struct replay *r)
+static void cant_send(struct replay *r, const char *why)
 {
-	int status;
-
-	if (r->loops != 1)
-		capfile_keep(r->file);
-	status = play(r);
-	for (uint64_t i = 1; status == EXIT_OK && !hopeless(r) && i != r->loops &&
-	     (!r->count || r->report.packets_received < r->count); i++) {
-		if (capfile_rewind(r->file, r->error)) {
-			say("%s", r->error);
-			return EXIT_ERROR;
-		}
-		pace_again(&r->pace);
-		status = play(r);
-	}
-	return status;
+	say("can't send packet %llu of %u bytes: %s", (unsigned long long)r->report.packets_received + 1,
+	    r->packet.len, why);
+	loop_end(&r->loop, "failed", EXIT_ERROR);
 }
+
+/* The packet that is due. False: not now, or never. */
+static bool send_packet(struct replay *r)
+{
+	int ret = r->n_seg ? 0 : fill(r);
+
+	if (ret) {
+		cant_send(r, ret == -EMSGSIZE ? "it takes more than 512 pages, and no ring has so many" :
+						strerror(-ret));
+		return false;
+	}
+	r->full = !pp_net_send(r->nic, 0, r->seg, r->n_seg);
+	if (r->full) {
+		if (!r->under_way)
+			cant_send(r, "it is longer than the device's ring");
+		return false;
+	}
+	r->n_seg = 0;
+	r->have = false;
+	r->under_way = pp_net_reap(r->nic, 0);
+	r->report.packets_received++;
+	return true;
+}
+
+/* So little time is left that a sleep would be too long. */
+static bool soon(const struct replay *r, uint64_t now)
+{
+	return r->have && !r->full && r->due > now && r->due - now <= SPIN_NS;
+}
+
+static bool work(void *ctx)
+{
+	struct replay *r = ctx;
+	unsigned before = r->under_way, sent = 0;
+
+	r->under_way = pp_net_reap(r->nic, 0);
+	if (r->full && r->under_way > ROOM)
+		return r->under_way != before;
+	while (sent < BURST && !hopeless(r) && (r->have || next(r)) &&
+	       (!r->due || r->due <= loop_now()) && send_packet(r))
+		sent++;
+	return sent || r->under_way != before || soon(r, loop_now());
+}
+
+static bool idle(void *ctx)
+{
+	struct replay *r = ctx;
+
+	if (hopeless(r) || counts(r).tx_refused)
+		loop_end(&r->loop, "failed", EXIT_OK); /* what stopped it is told at the end */
+	return false;
+}
+
+static unsigned devices(void *ctx, struct pp_net *nic[LOOP_DEVICES])
+{
+	struct replay *r = ctx;
+
+	nic[0] = r->nic;
+	return 1;
+}
+
+static uint64_t due(void *ctx)
+{
+	const struct replay *r = ctx;
+
+	return r->have && !r->full && r->due > SPIN_NS ? r->due - SPIN_NS : LOOP_NEVER;
+}
+
+static const struct loop_ops ops = { .work = work, .idle = idle, .devices = devices, .due = due };
 
 static void settle(struct replay *r)
 {
@@ -241,6 +248,7 @@ static void settle(struct replay *r)
 	struct pp_net_stats s;
 	struct pp_totals totals;
 
+	put_all(r); /* what could not be sent any more */
 	device_drain(r->nic, 0);
 	pp_pool_stats(pp_net_send_pool(r->nic, 0), &pool, sizeof pool);
 	pp_domain_stats(device, &domain, sizeof domain);
@@ -285,7 +293,7 @@ static int judge(struct replay *r, int status)
 			status != EXIT_OK			 ? "failed" :
 			stop_asked()				 ? "interrupted" :
 			a->sent != a->sent_at_most ? "sent, but some may be lost" :
-								   "all sent";
+						     r->loop.why;
 	return status;
 }
 
@@ -301,21 +309,23 @@ static void print(const struct replay *r, FILE *out)
 
 static int run(struct replay *r)
 {
-	uint64_t begun = now_ns();
+	uint64_t begun = loop_now();
 	int status;
 
 	if (device_bind(r->nic))
 		return EXIT_ERROR;
-	status = play_all(r);
+	if (r->loops != 1)
+		capfile_keep(r->file);
+	loop_run(&r->loop);
 	settle(r);
 	r->report.end = pp_net_state(r->nic) == PP_NET_GONE ? "device lost" : "failed";
-	status = judge(r, status);
+	status = judge(r, r->loop.status);
 	if (r->cut)
 		say("%llu packets were sent cut: the file has only the first bytes of them",
 		    (unsigned long long)r->cut);
 	r->report.device = r->device;
 	r->report.file = r->path;
-	r->report.elapsed_ns = now_ns() - begun;
+	r->report.elapsed_ns = loop_now() - begun;
 	if (r->json)
 		report_json(&r->report, report_stream());
 	else
@@ -325,13 +335,14 @@ static int run(struct replay *r)
 
 int replay_main(int argc, char **argv)
 {
-	struct replay r = { .loops = 1 };
+	static struct replay r = { .loops = 1, .loop = { .ops = &ops } };
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE", "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
 		  "                             [,wire=FILE]: what is sent is dumped there"
 		  DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &r.device },
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
+		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &r.loop.duration },
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },
 		{ "topspeed", 't', NULL, "as fast as the device takes them (soft: the default)",
 		  OPTION_FLAG, &r.pace.topspeed },
@@ -358,8 +369,8 @@ int replay_main(int argc, char **argv)
 	}
 	if (!pace_sane(&r.pace))
 		return EXIT_USAGE;
-	r.stop_fd = stop_fd_open();
-	if (r.stop_fd < 0)
+	r.loop.ctx = &r;
+	if (stop_fd_open() < 0)
 		return EXIT_ERROR;
 	if (capfile_open(&r.file, r.path, r.error)) {
 		say("%s", r.error);

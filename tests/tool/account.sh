@@ -93,4 +93,30 @@ gone() {
 }
 check "taken away as asked for: sent and lost are all" gone
 
+# ---- the ends that all three have in common -----------------------------------------------------------
+
+# lasted: as long as asked for, and no less
+lasted() {
+	exited 0 && "$python" -IS -c 'import json, sys
+o = json.load(open(sys.argv[1]))
+assert o["end"] == "as long as asked for" and o["elapsed_ns"] >= 1e9, o' "$dir/out"
+}
+run capture -d "soft:pcap=$real,loop=0,rate=1000" -w "$wire" --duration 1 --json
+check "capture --duration" eval 'lasted && report && accounts_for "$wire"'
+run capture -d "soft:pcap=$real,loop=0" -w "$wire" --duration 1 --hold 100 --json
+check "... without a pause" eval 'lasted && report && accounts_for "$wire"'
+forward "$real,loop=0,rate=1000" "" --duration 1
+check "forward --duration" eval 'lasted && [ "$(way packets)" = "$(packets "$wire")" ]'
+for pace in --topspeed "--pps 50" --recorded; do
+	# shellcheck disable=SC2086 # words
+	run replay -d "soft:wire=$wire" -r "$real" --loop 0 $pace --duration 1 --json
+	check "replay --duration, $pace" eval 'lasted && report && has_packets "$wire" "${r[packets_written]}"'
+done
+run replay -d soft -r "$dir/none.pcap" --loop 0 --json
+check "no packets again and again: it ends" exited 0
+head -c 500000 "$real" >"$dir/broken.pcap"
+forward "$dir/broken.pcap" ""
+check "forward of a broken file: one sentence, and the packets before it" eval 'exited 1 &&
+	grep -q "broken after 356 packets" "$dir/err" && [ "$(way packets)" = 356 ]'
+
 done_testing
