@@ -38,6 +38,8 @@ _pagepool() {
 		_pagepool_reply "$word" "$("$tool" --help 2>/dev/null | sed -nE 's/^  ([a-z-]+) .*/\1/p')"
 		return
 	fi
+	# what is a device to forward
+	[ "$command $last" != "capture -b" ] || last=--ring-buffer
 	case $last in
 	-d | --device | -a | --device-a | -b | --device-b)
 		case $word in
@@ -49,6 +51,8 @@ _pagepool() {
 		return
 		;;
 	-p | --pid) _pagepool_reply "$word" "$(pgrep -x pagepool)"; return ;;
+	-Z | --user) mapfile -t COMPREPLY < <(compgen -u -- "$word"); return ;;
+	--ring-buffer) _pagepool_reply "$word" filesize: duration: packets: files:; compopt -o nospace; return ;;
 	-w | -r | --write | --read | --report) compopt -o default; return ;;
 	esac
 	case $word in

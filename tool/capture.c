@@ -9,6 +9,7 @@
  */
 #include "filter.h"
 #include "loop.h"
+#include "rights.h"
 #include "timeline.h"
 #include "writer.h"
 
@@ -29,6 +30,7 @@ struct options {
 	uint64_t hold, max_pages, snaplen;
 	uint64_t unbind_after, remove_after; /* 0: never */
 	bool rebind, json, unwatched, pcapng, ours_only;
+	struct option_list files;
 };
 
 /* Segments received and not yet handed to the writer, oldest first: a ring. */
@@ -43,6 +45,9 @@ struct capture {
 	struct pp_net_info info;
 	struct writer *writer;
 	struct filter *filter;
+	struct rotate rotate;
+	struct rights rights;
+	struct pp_telemetry *telemetry;
 	struct timeline *timeline; /* NULL: no --report */
 	struct queue queue;
 	unsigned part; /* the queue's last segments: of a packet that is not whole yet */
@@ -405,7 +410,9 @@ static uint64_t due(void *ctx)
 {
 	const struct capture *c = ctx;
 
-	return c->progress ? c->shown + SHOW_NS : LOOP_NEVER;
+	uint64_t show = c->progress ? c->shown + SHOW_NS : LOOP_NEVER, file = writer_due(c->writer);
+
+	return show < file ? show : file;
 }
 
 static const struct loop_ops ops = {
@@ -447,6 +454,7 @@ static int settle(struct capture *c)
 	r->faults_after_unbind = domain.faults - r->faults_before_unbind;
 	r->packets_written = r->packets_written_at_most = writer_packets(c->writer);
 	r->bytes_written = writer_bytes(c->writer);
+	r->files = writer_files(c->writer);
 	if (writer_close(c->writer))
 		c->loop.status = EXIT_ERROR;
 	pp_totals(&totals, sizeof totals);
@@ -477,19 +485,28 @@ static int begin_file(struct capture *c)
 	return writer_begin(c->writer, &p);
 }
 
+/* As the user who is to have them. First where packets go: what else goes to the same file is refused. */
+static bool open_files(struct capture *c)
+{
+	bool opened;
+
+	packets_go_to(c->opt.file);
+	if (rights_borrow(&c->rights, true))
+		return false;
+	opened = (!c->opt.page || !timeline_open(&c->timeline, c->opt.page, c->opt.file)) &&
+		 !writer_open(&c->writer, c->opt.file, &c->rotate);
+	return !rights_borrow(&c->rights, false) && opened;
+}
+
 /*
  * What can be refused comes first, and what can't be undone last: that the file, which may have
  * something in it, is emptied.
  */
 static bool begin(struct capture *c)
 {
-	/* first where packets go: what else goes to the same file is refused */
-	packets_go_to(c->opt.file);
-	if (c->opt.page && timeline_open(&c->timeline, c->opt.page, c->opt.file))
-		return false;
-	if (!writer_open(&c->writer, c->opt.file)) {
+	if (open_files(c)) {
 		if (bind_device(c)) {
-			if (!begin_file(c))
+			if (!rights_drop(&c->rights) && !begin_file(c))
 				return true;
 			c->closed = true;
 			pp_net_unbind(c->nic);
@@ -511,6 +528,7 @@ static int run(struct capture *c)
 	c->report.file = c->opt.file;
 	if (!begin(c))
 		return EXIT_ERROR;
+	c->telemetry = offer_telemetry(!c->opt.unwatched); /* as who we are now */
 	loop_run(&c->loop);
 	status = settle(c);
 	if (timeline_close(c->timeline, &c->report))
@@ -564,6 +582,9 @@ int capture_main(int argc, char **argv)
 		  &c.opt.pcapng },
 		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it", OPTION_SIZE,
 		  &c.opt.snaplen },
+		{ "ring-buffer", 'b', "WHEN", "in several files, the next one after filesize:KB, duration:SECONDS or\n"
+		  "                             packets:N; of these files:N are kept. Several times", OPTION_LIST,
+		  &c.opt.files },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
 		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &c.loop.duration },
 		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
@@ -580,6 +601,8 @@ int capture_main(int argc, char **argv)
 		  &c.opt.page },
 		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
 		  &c.opt.ours_only },
+		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER", OPTION_STRING,
+		  &c.rights.user },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &c.opt.unwatched },
 		{ "EXPRESSION", 0, "[EXPRESSION]", "only packets for which it is true: tcp port 80; see pcap-filter(7)",
@@ -587,14 +610,15 @@ int capture_main(int argc, char **argv)
 		{ 0 },
 	};
 	struct device_wish wish = { 0 };
-	struct pp_telemetry *telemetry;
 	bool usage;
 	int status;
 
 	c.loop.ctx = &c;
 	if (options_parse(argc, argv, "capture", "Write the packets that a device receives to a file.",
-			  defs) || !options_sane(&c.opt))
+			  defs) || !options_sane(&c.opt) || rotate_open(&c.rotate, c.opt.file, &c.opt.files))
 		return EXIT_USAGE;
+	if (rights_find(&c.rights))
+		return EXIT_ERROR;
 	wish.max_pages = c.opt.max_pages;
 	wish.hold = c.opt.hold;
 	wish.promiscuous = !c.opt.ours_only;
@@ -605,12 +629,12 @@ int capture_main(int argc, char **argv)
 	if (device_open(&c.nic, c.opt.device, &wish, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	pp_net_info(c.nic, &c.info, sizeof c.info);
-	telemetry = offer_telemetry(!c.opt.unwatched);
 	status = EXIT_USAGE;
 	if (enough_pages(&c.opt, c.info.ring) && !filter_open(&c.filter, c.opt.expression, c.info.link_type))
 		status = run(&c);
-	pp_telemetry_stop(telemetry);
+	pp_telemetry_stop(c.telemetry);
 	filter_close(c.filter);
+	rotate_close(&c.rotate);
 	pp_net_close(c.nic);
 	free(c.queue.seg);
 	return status;

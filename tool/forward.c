@@ -12,6 +12,7 @@
  */
 #include "filter.h"
 #include "loop.h"
+#include "rights.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -71,6 +72,7 @@ struct forward {
 	bool learn, wait, json, unwatched, ours_only;
 	const char *expression;
 	struct filter *filter;
+	struct rights rights;
 	uint64_t count; /* 0: for ever */
 	unsigned left; /* segments that were still to be sent, or under way, when that was looked at last */
 	struct loop loop;
@@ -561,7 +563,7 @@ static bool start(struct forward *f, bool *usage)
 			return false;
 		}
 	}
-	return true;
+	return !rights_drop(&f->rights);
 }
 
 /* What has been received is sent, as far as the other side sends any more. */
@@ -716,6 +718,8 @@ int forward_main(int argc, char **argv)
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
 		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
 		  &f.ours_only },
+		{ "user", 'Z', "USER", "begun by root: when the devices are bound, go on as USER", OPTION_STRING,
+		  &f.rights.user },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &f.unwatched },
 		{ "EXPRESSION", 0, "[EXPRESSION]", "only packets for which it is true: tcp port 80; see pcap-filter(7)",
@@ -724,18 +728,21 @@ int forward_main(int argc, char **argv)
 	};
 	uint64_t begun = loop_now();
 	bool usage = false, started;
-	struct pp_telemetry *telemetry;
+	struct pp_telemetry *telemetry = NULL;
 
 	if (options_parse(argc, argv, "forward", "Forward packets between two devices.", defs) ||
 	    !sane(&f))
 		return EXIT_USAGE;
+	if (rights_find(&f.rights))
+		return EXIT_ERROR;
 	f.loop.ctx = &f;
-	telemetry = offer_telemetry(!f.unwatched);
 	started = stop_fd_open() >= 0 && start(&f, &usage);
-	if (!started)
-		f.loop.status = usage ? EXIT_USAGE : EXIT_ERROR;
-	else
+	if (started) {
+		telemetry = offer_telemetry(!f.unwatched); /* as who we are now */
 		loop_run(&f.loop);
+	} else {
+		f.loop.status = usage ? EXIT_USAGE : EXIT_ERROR;
+	}
 	pp_telemetry_stop(telemetry);
 	settle(&f, started);
 	if (started)

@@ -75,6 +75,18 @@ static const struct option_def *find(const struct option_def *defs, const char *
 	return NULL;
 }
 
+static int store_in_list(const struct option_def *d, const char *value)
+{
+	struct option_list *list = d->out;
+
+	if (list->n == sizeof list->value / sizeof list->value[0]) {
+		say("--%s can be given %u times at most", d->name, list->n);
+		return -1;
+	}
+	list->value[list->n++] = value;
+	return 0;
+}
+
 static int store(const struct option_def *d, const char *value)
 {
 	uint64_t min = d->kind == OPTION_COUNT;
@@ -83,6 +95,8 @@ static int store(const struct option_def *d, const char *value)
 		say(value ? "--%s takes no value" : "--%s needs a value", d->name);
 		return -1;
 	}
+	if (d->kind == OPTION_LIST)
+		return store_in_list(d, value);
 	if (d->kind == OPTION_FLAG) {
 		*(bool *)d->out = true;
 	} else if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {

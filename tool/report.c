@@ -48,6 +48,8 @@ void report_print(const struct report *r, FILE *out)
 	fprintf(out, "%s packets received from %s, %s written to %s (%s bytes), in %.3f s: %s\n",
 		grouped(r->packets_received, a), r->device, grouped(r->packets_written, b), r->file,
 		grouped(r->bytes_written, c), (double)r->elapsed_ns / 1e9, r->end);
+	if (r->files > 1)
+		fprintf(out, "files     %s\n", grouped(r->files, a));
 	if (r->packets_filtered)
 		fprintf(out, "filtered  %s packet%s left out by the filter\n", grouped(r->packets_filtered, a),
 			r->packets_filtered == 1 ? "" : "s");

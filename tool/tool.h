@@ -24,6 +24,12 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* options.c */
 
+/* What an option that may be given several times was given. */
+struct option_list {
+	const char *value[16];
+	unsigned n;
+};
+
 /* One option of a command: "--hold N". An entry without a name ends a list. */
 struct option_def {
 	const char *name;  /* long, without the dashes */
@@ -34,6 +40,7 @@ struct option_def {
 		OPTION_STRING, OPTION_TEXT, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG,
 		OPTION_ARGUMENT, /* a string without a dash; name is what the help calls it */
 		OPTION_WORDS,    /* all that there are, with blanks between them */
+		OPTION_LIST,     /* a string each time that it is given: struct option_list */
 	} kind;
 	void *out; /* const char ** (TEXT: need not be there), uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
 };
@@ -104,6 +111,7 @@ FILE *report_stream(void);
 	X(packets_written)                                                               \
 	X(packets_written_at_most)                                                       \
 	X(bytes_written)                                                                 \
+	X(files)                                                                         \
 	X(in_flight_at_unbind)                                                           \
 	X(unbind_ns)                                                                     \
 	X(mappings_left)                                                                 \

@@ -6,6 +6,9 @@
  * and begins and ends between packets. So, whatever fails, the file can be cut where the last packet
  * before the failure ends, and is valid.
  *
+ * A capture may be in several files (rotate.h). One is whole before the next begins: what is under way is
+ * waited for, which is what a write that waits would cost each time.
+ *
  * What isn't a regular file (a pipe), or is one to be appended to, is written one batch after the
  * other.
  *
@@ -15,6 +18,7 @@
 
 #include "aio.h"
 #include "format.h"
+#include "loop.h"
 
 #include <capfile.h>
 #include <errno.h>
@@ -58,6 +62,10 @@ struct batch {
 struct writer {
 	struct aio *aio;
 	struct output out;
+	struct rotate *rotate;
+	struct writer_params params;
+	uint64_t begun, in_file, before; /* this file: since when, packets; bytes of those before it */
+	uint64_t files;
 	bool serial; /* one batch at a time, wherever the file's position is */
 	char error[ERROR_BYTES];
 	bool failed, complained;
@@ -415,13 +423,62 @@ static uint32_t make_frame(struct writer *w, struct packet *p)
 	return p->frame->head_len + p->len + p->frame->tail_len;
 }
 
+/* ---- several files ------------------------------------------------------------------------- */
+
+static int begin_file(struct writer *w);
+
+static bool is_old(const struct writer *w)
+{
+	return !w->failed && w->rotate->seconds && w->in_file && loop_now() >= writer_due(w);
+}
+
+/* The file is as full, or as old, as one may be: no more goes there. */
+static bool is_over(const struct writer *w)
+{
+	const struct rotate *r = w->rotate;
+	bool full = (r->bytes && w->end >= r->bytes) || (r->packets && w->in_file >= r->packets);
+
+	return (full && w->in_file && !w->failed) || is_old(w);
+}
+
+static void next_file(struct writer *w)
+{
+	const char *name;
+
+	do
+		step(w, true);
+	while (w->n);
+	if (w->failed)
+		return;
+	w->before += w->valid;
+	w->valid = 0;
+	if (!output_close(&w->out) && (name = rotate_name(w->rotate)) && !output_open(&w->out, name) &&
+	    !begin_file(w))
+		return;
+	w->failed = true;
+	snprintf(w->error, sizeof w->error, "can't begin the next file");
+}
+
+uint64_t writer_due(const struct writer *w)
+{
+	uint64_t seconds = w->rotate->seconds;
+
+	if (!seconds || !w->in_file || seconds > (LOOP_NEVER - w->begun) / 1000000000u)
+		return LOOP_NEVER;
+	return w->begun + seconds * 1000000000u;
+}
+
 static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned n)
 {
-	struct batch *b = open_batch(w, n);
 	struct packet p;
 	struct frame here; /* of one that is copied */
+	struct batch *b;
 	uint32_t size;
 
+	if (is_over(w))
+		next_file(w);
+	b = open_batch(w, n);
+	w->in_file++;
 	p.first = *seg;
 	p.seg = seg;
 	p.n = n;
@@ -482,6 +539,8 @@ void writer_soon(const struct pp_net_seg *seg)
 
 void writer_poll(struct writer *w)
 {
+	if (is_old(w))
+		next_file(w);
 	step(w, false);
 }
 
@@ -514,7 +573,12 @@ uint64_t writer_packets(const struct writer *w)
 
 uint64_t writer_bytes(const struct writer *w)
 {
-	return w->valid;
+	return w->before + w->valid;
+}
+
+uint64_t writer_files(const struct writer *w)
+{
+	return w->files;
 }
 
 static int write_header(struct writer *w, const struct writer_params *p)
@@ -546,7 +610,7 @@ static void writer_free(struct writer *w)
 	free(w);
 }
 
-int writer_open(struct writer **out, const char *path)
+int writer_open(struct writer **out, const char *path, struct rotate *rotate)
 {
 	struct writer *w = calloc(1, sizeof *w);
 	int ret = -ENOMEM;
@@ -565,21 +629,36 @@ int writer_open(struct writer **out, const char *path)
 	}
 	for (unsigned i = 0; i < BATCHES; i++)
 		w->turn[i] = &w->batch[i];
-	if (output_open(&w->out, path)) {
+	w->rotate = rotate;
+	if (rotate->path)
+		path = rotate_name(rotate);
+	if (!path || output_open(&w->out, path)) {
 		writer_free(w);
 		return -1;
 	}
-	w->serial = !w->out.regular || w->out.append;
 	*out = w;
+	return 0;
+}
+
+static int begin_file(struct writer *w)
+{
+	w->serial = !w->out.regular || w->out.append;
+	w->begun = loop_now();
+	w->in_file = 0;
+	if (output_begin(&w->out) || write_header(w, &w->params))
+		return -1;
+	w->files++;
+	rotate_begun(w->rotate);
 	return 0;
 }
 
 int writer_begin(struct writer *w, const struct writer_params *params)
 {
+	w->params = *params;
 	w->ng = params->pcapng;
 	w->cut_at = params->cut_at;
 	w->begun_ns = now_ns();
-	return output_begin(&w->out) ? -1 : write_header(w, params);
+	return begin_file(w);
 }
 
 void writer_abandon(struct writer *w)
@@ -612,7 +691,8 @@ int writer_close(struct writer *w)
 	while (w->n);
 	cut(w);
 	if (w->failed)
-		say("%s; it holds the first %llu packets", w->error, (unsigned long long)w->packets);
+		say("%s; %s the first %llu packets", w->error, w->files > 1 ? "the files hold" : "it holds",
+		    (unsigned long long)w->packets);
 	if (w->late)
 		say("%llu packets have a time after 7 February 2106, which pcap can't tell: they are stamped with "
 		    "the last that it can; a file that ends in .pcapng keeps them", (unsigned long long)w->late);

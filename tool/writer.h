@@ -10,11 +10,15 @@
 #define TOOL_WRITER_H
 
 #include "output.h"
+#include "rotate.h"
 
 struct writer;
 
-/* Open the file, and leave it as it is. 0, or -1: said what is wrong. */
-int writer_open(struct writer **out, const char *path);
+/*
+ * Open the file, or, if `rotate` wants several, which is then the writer's to call, the first of them;
+ * and leave it as it is. 0, or -1: said what is wrong.
+ */
+int writer_open(struct writer **out, const char *path, struct rotate *rotate);
 struct writer_params {
 	uint32_t link_type;    /* as capfile_link_type() gives it */
 	bool pcapng;
@@ -45,10 +49,13 @@ void writer_wait(struct writer *w);
 /* Readable when there is something to poll. */
 int writer_event_fd(struct writer *w);
 bool writer_busy(const struct writer *w);
+/* When writer_poll has to begin the next file, by loop_now; LOOP_NEVER. */
+uint64_t writer_due(const struct writer *w);
 /* What went wrong first, or NULL. After that pages are put unwritten. */
 const char *writer_error(const struct writer *w);
 uint64_t writer_packets(const struct writer *w); /* written, all before them too */
-uint64_t writer_bytes(const struct writer *w);   /* of the file */
+uint64_t writer_bytes(const struct writer *w);   /* of the file, of all files */
+uint64_t writer_files(const struct writer *w);
 /*
  * Wait for all that is under way, leave a file that is valid, close it. 0, or -1: there
  * was an error, which has been said.

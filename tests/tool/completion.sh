@@ -34,6 +34,8 @@ if "$tool" --help | grep -q '^  kernel '; then
 	is "bash: an interface" "$(by_bash pagepool kernel holders l)" "$(cd /sys/class/net && printf '%s\n' l*)"
 fi
 is "bash: an option" "$(by_bash pagepool capture --unb)" --unbind-after
+is "bash: when a file is over" "$(by_bash pagepool capture -b fi | tr '\n' ' ')" "files: filesize: "
+is "bash: a user" "$(by_bash pagepool capture -Z nobod)" nobody
 is "bash: a device" "$(by_bash pagepool capture -d so)" soft:
 is "bash: ... of the two of forward" "$(by_bash pagepool forward -a soft: --device-b x)" xdp:
 # a colon ends a word, so what comes after it is all that is to be offered
@@ -66,6 +68,11 @@ else
 	mux send-keys C-u
 	mux send-keys "pagepool forward -a xd" Tab
 	check "zsh: a device" until_true shows '^> pagepool forward -a xdp:'
+	mux send-keys C-u
+	mux send-keys "pagepool capture -b pac" Tab
+	check "zsh: when a file is over" until_true shows '^> pagepool capture -b packets:'
+	mux send-keys C-u
+	mux send-keys "pagepool forward -a xdp:"
 	mux send-keys "l" Tab
 	check "zsh: an interface" until_true shows '^> pagepool forward -a xdp:lo'
 	mux kill-server

@@ -1,0 +1,30 @@
+/*
+ * rotate.h - a capture in several files: when the next one begins, what it is called, and which of the
+ * old ones go. The words and the names are dumpcap's (-b).
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_ROTATE_H
+#define TOOL_ROTATE_H
+
+#include "tool.h"
+
+struct rotate {
+	uint64_t bytes, seconds, packets; /* after which the next file begins; 0: not for that */
+	uint64_t files;                   /* that are kept; 0: all */
+	/* the rest is rotate.c's */
+	const char *path; /* as -w has it; NULL: there is one file, of that name */
+	uint64_t number;  /* of the last file that was named */
+	char **name;      /* of the files that are kept: a ring */
+	char *oldest;     /* that made room for the last one, or NULL */
+};
+
+/* Take the words of -b. 0, or -1: said what is wrong. None: everything goes to one file. */
+int rotate_open(struct rotate *r, const char *path, const struct option_list *words);
+void rotate_close(struct rotate *r);
+/* The next file's path, or `path` if there is one only; until the next call. NULL: no memory. */
+const char *rotate_name(struct rotate *r);
+/* The next file is open: the oldest one goes if there are too many. */
+void rotate_begun(struct rotate *r);
+
+#endif
