@@ -37,7 +37,9 @@ judged "$dir/kinds"
 check "every kind: identical, or refused with a sentence" says 0 ' 0 different; 1 other files passed over' \
 	"two-links can't be read on after 10 packets: .* of link type RAW" 'cut-short is broken after 199 packets' \
 	"link-220-be can't be read on after 0 packets: .* byte order of the machine" \
-	'too-large: .*512 pages' ' 5 refused '
+	'too-large: .*512 pages' ' 13 refused ' \
+	"last-time-be: .* 7 February 2106" 'after-last-le can.t be read on after 1 packets: .* after 2554' \
+	'before-first-be can.t be read on after 1 packets: .* before 1970' 'largest-ticks-le: .* after 2554'
 "$python" "$make" mutants "$dir/mutants" 45
 judged "$dir/mutants"
 check "files with a few bytes changed: no packet that isn't in the file" says 0 ' 0 different'

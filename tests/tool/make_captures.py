@@ -379,6 +379,16 @@ def kinds(out):
         # the longest packets that 512 pages take
         write(f"{out}/large-{end}", pcap(order, True, [(t, bytes(n), n) for t, n in (
             (1, 2 << 20), (2, (2 << 20) - 1), (3, 4096), (4, 262145))], DBUS, 128 << 20))
+        # the last time that there is for us, by two clocks; one second more, and less than none
+        last = 2**64 - 1
+        end_of = section(order) + interface(order, 9) + interface(order, 9, 18 * 10**9) + interface(order, 0, -1)
+        write(f"{out}/last-time-{end}", end_of + enhanced(order, 0, b"first", 5) + enhanced(order, last, b"last", 4)
+              + enhanced(order, last - 18 * 10**18, b"the same", 8, 1))
+        write(f"{out}/after-last-{end}", end_of + enhanced(order, 0, b"first", 5) + enhanced(
+            order, last - 18 * 10**18 + 1, b"x", 1, 1))
+        write(f"{out}/before-first-{end}", end_of + enhanced(order, 0, b"first", 5) + enhanced(order, 0, b"x", 1, 2))
+        write(f"{out}/largest-ticks-{end}", section(order) + interface(order, 0, 2**63 - 1) + enhanced(
+            order, last, b"x", 1))
     write(f"{out}/cut-short", pcap("<", True, ns)[:-1])
     write(f"{out}/no-packet", pcap("<", True, []))
     write(f"{out}/no-packet-ng", section("<") + interface("<"))

@@ -44,6 +44,32 @@ waits() {
 }
 check "a long wait is told, and can be interrupted" waits
 
+# As far apart as times can be: 584 years. Nothing wraps, on no pass.
+"$python" -IS - "$here" "$dir/far.pcapng" <<'P'
+import sys
+sys.path.insert(0, sys.argv[1])
+from make_captures import *
+write(sys.argv[2], section("<") + interface("<", 9) + enhanced("<", 2**64 - 1, b"late", 4) + enhanced("<", 0, b"early", 5)
+      + enhanced("<", 2**64 - 1, b"late", 4) + enhanced("<", 0, b"early", 5))
+P
+run replay -d "soft:wire=$dir/wire" -r "$dir/far.pcapng" --topspeed
+check "a far stamp on the wire: it is told" eval 'exited 1 && grep -q "7 February 2106" "$dir/err"'
+run replay -d soft -r "$dir/far.pcapng" --recorded --loop 3 --json
+check "the first is the farthest: nothing is waited for" eval 'exited 0 && report && [ "${r[packets_written]}" = 12 ]'
+"$python" -IS - "$here" "$dir/far.pcapng" <<'P'
+import sys
+sys.path.insert(0, sys.argv[1])
+from make_captures import *
+write(sys.argv[2], section("<") + interface("<", 9) + enhanced("<", 0, b"early", 5) + enhanced("<", 2**64 - 1, b"late", 4))
+P
+run replay -d soft -r "$dir/far.pcapng" --recorded --json --duration 1
+check "584 years to wait" eval '[ "$status" = 0 ] && grep -q "due in 1844674[0-9]* s; --topspeed" "$dir/err" && report && [ "${r[packets_written]} ${r[end]}" = "1 as long as asked for" ]'
+for pace in "--pps 18446744073709551615" "--rate 18446744073709551615" "--rate 1 -c 1"; do
+	# shellcheck disable=SC2086 # words
+	run replay -d soft -r "$dir/far.pcapng" $pace
+	check "$pace" exited 0
+done
+
 refused() { # ARGUMENT...
 	run replay -d soft -r "$dir/in" "$@"
 	exited 2 && grep -q "exclude each other" "$dir/err"
