@@ -115,6 +115,8 @@ struct values {
 	const char *string[STRINGS];
 	uint64_t number[NUMBERS];
 	bool flag[FLAGS];
+	const char *words;
+	struct option_list list;
 };
 
 static struct values got;
@@ -124,6 +126,8 @@ static const struct option_def defs[] = {
 	{ "report", 0, "FILE", "a string", OPTION_TEXT, &got.string[2] },
 	{ "FIRST", 0, "FIRST", "an argument", OPTION_ARGUMENT, &got.string[3] },
 	{ "SECOND", 0, "[SECOND]", "an argument", OPTION_ARGUMENT, &got.string[4] },
+	{ "WORDS", 0, "[WORDS]", "what is left", OPTION_WORDS, &got.words },
+	{ "again", 'a', "WHAT", "a string, many times", OPTION_LIST, &got.list },
 	{ "count", 'c', "COUNT", "from 1", OPTION_COUNT, &got.number[0] },
 	{ "hold", 0, "N", "from 0", OPTION_SIZE, &got.number[1] },
 	{ "unbind-after", 0, "N", "from 1", OPTION_COUNT, &got.number[2] },
@@ -148,26 +152,48 @@ static bool digits(const char *s, uint64_t *out)
 	return true;
 }
 
+/* A word without a dash. */
+static void argument(struct values *v, const char *arg)
+{
+	static char words[1 << 20];
+
+	if (!v->string[3]) {
+		v->string[3] = arg;
+	} else if (!v->string[4]) {
+		v->string[4] = arg;
+	} else {
+		if (v->words)
+			strcat(words, " ");
+		else
+			*words = 0;
+		v->words = strcat(words, arg);
+	}
+}
+
 /* The same words, read by the simplest means. False: refused. */
 static bool expected(int argc, char **argv, struct values *v, bool *help)
 {
+	bool over = false;
+
 	for (int i = 1; i < argc; i++) {
 		const struct option_def *d = defs;
 		const char *arg = argv[i], *value = NULL;
 
-		*help = !strcmp(arg, "-h") || !strcmp(arg, "--help");
+		if (!over && !strcmp(arg, "--")) {
+			over = true;
+			continue;
+		}
+		*help = !over && (!strcmp(arg, "-h") || !strcmp(arg, "--help"));
 		if (*help)
 			return true;
-		if (arg[0] != '-' || !arg[1]) { /* an argument: two at most */
-			if (v->string[4])
-				return false;
-			v->string[v->string[3] ? 4 : 3] = arg;
+		if (over || arg[0] != '-' || !arg[1]) {
+			argument(v, arg);
 			continue;
 		}
 		for (; d->name; d++) {
 			size_t n = strlen(d->name);
 
-			if (d->kind == OPTION_ARGUMENT)
+			if (d->kind == OPTION_ARGUMENT || d->kind == OPTION_WORDS)
 				continue;
 
 			if (arg[0] == '-' && d->letter && arg[1] == d->letter) {
@@ -194,6 +220,12 @@ static bool expected(int argc, char **argv, struct values *v, bool *help)
 			return false;
 		if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {
 			*(const char **)((char *)v + ((char *)d->out - (char *)&got)) = value;
+			continue;
+		}
+		if (d->kind == OPTION_LIST) {
+			if (v->list.n == sizeof v->list.value / sizeof v->list.value[0])
+				return false;
+			v->list.value[v->list.n++] = value;
 			continue;
 		}
 		uint64_t n;
@@ -236,7 +268,9 @@ static void command(int argc, char **argv)
 	if (good)
 		must(!memcmp(got.number, want.number, sizeof got.number) &&
 			     !memcmp(got.flag, want.flag, sizeof got.flag) &&
-			     !memcmp(got.string, want.string, sizeof got.string),
+			     !memcmp(got.string, want.string, sizeof got.string) &&
+			     !got.words == !want.words && (!got.words || !strcmp(got.words, want.words)) &&
+			     !memcmp(&got.list, &want.list, sizeof got.list),
 		     "other values were taken");
 }
 
