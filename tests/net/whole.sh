@@ -50,6 +50,17 @@ tags() { # TPID TCI
 }
 check "a tag that is beside the packet is put in, and the sum is finished" tags 0x8100 0x6005
 check "... a provider's" tags 0x88a8 7
+filtered() { # as many as asked for, and each is tagged; it ends when it has them
+	start m "$tool" capture -d xdp:mid-a -w "$dir/vlan.pcap" -c 250 --json vlan 7 and not vlan 5
+	while kill -0 "$child" 2>/dev/null; do # its sockets come when they come
+		in_a "$python" -IS "$here/packets.py" send left 10.77.0.1 10.77.0.2 >/dev/null
+	done
+	finish
+	exited 0 && [ "$(tcpdump -r "$dir/vlan.pcap" vlan 7 2>/dev/null | wc -l)" = 250 ]
+}
+in_a "$tamper" tag left 0x8100 7
+check "a filter sees a tag that was beside the packet" filtered
+in_a "$tamper" tag left 0x88a8 7
 tags_in_the_stack() {
 	in_a ethtool -K left tx-udp-segmentation off
 	receives generic
