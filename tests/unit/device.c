@@ -572,6 +572,21 @@ static struct pp_device *device_of(struct strange *s, pp_iova_t first, pp_iova_t
 	return dev;
 }
 
+/* True, and skipped: what a device can use of IOVA space is not for a test to say. */
+static bool kernel_has_the_ranges(void)
+{
+	struct soft_device sd;
+	bool pins;
+
+	soft_device_init(&sd, NULL);
+	pins = sd.iommu->pins;
+	soft_device_exit(&sd);
+	told[0] = 0;
+	if (pins)
+		tap_skip("windows", "the kernel has the ranges of this IOMMU");
+	return pins;
+}
+
 /* How many blocks of 16 MiB a device of 32 bits can map. */
 static unsigned room_in_32_bits(void)
 {
@@ -593,11 +608,14 @@ static unsigned room_in_32_bits(void)
 
 static void a_device_takes_nothing_that_it_cannot_use_from_others_for_good(void)
 {
-	const unsigned all = room_in_32_bits();
+	unsigned all;
 	struct strange s;
 	struct pp_device *dev;
 	struct fail f;
 
+	if (kernel_has_the_ranges())
+		return;
+	all = room_in_32_bits();
 	check_eq(all, 255, "255 blocks of 16 MiB are in 32 bits");
 	dev = device_of(&s, 1ull << 32, (1ull << 47) - 1);
 	check_eq(room_in_32_bits(), all, "beside a device that begins at 4 GiB as well");
@@ -642,6 +660,8 @@ static void a_window_in_use_is_not_given_to_who_cannot_use_it(void)
 	pp_iova_t used, iova;
 	bool ok = true;
 
+	if (kernel_has_the_ranges())
+		return;
 	soft_device_init(&sd[0], NULL);
 	soft_device_bind(&sd[0]);
 	require(!pp_dma_map(pp_device_binding(sd[0].dev), memory, PAGE, PP_DMA_TO_DEVICE, &used),

@@ -8,6 +8,7 @@
 #include "soft_device.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -616,23 +617,41 @@ static void a_mask_can_t_leave_a_mapping_out(void)
 	soft_device_exit(&sd);
 }
 
-/* Memory that is only named, never touched: on a 32-bit machine there isn't as much. */
-static char *const named = (char *)0x10000000;
+/*
+ * Memory that is only named, never touched: on a 32-bit machine there isn't as much. An IOMMU that pins
+ * what it maps takes none but what is there.
+ */
+static char *named(const struct soft_device *sd, size_t len)
+{
+	void *p = (void *)0x10000000;
+
+	if (sd->iommu->pins)
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	require(p != MAP_FAILED, "memory of %zu bytes", len);
+	return p;
+}
+
+static void unname(const struct soft_device *sd, char *memory, size_t len)
+{
+	if (sd->iommu->pins)
+		munmap(memory, len);
+}
 
 static void a_full_mask_is_enospc(void)
 {
 	const size_t len = (2ull << 30) + 1;
 	struct soft_device sd;
 	pp_binding_t b = bound(&sd);
+	char *large = named(&sd, len);
 	pp_iova_t first, iova;
 	void *cpu;
 
 	/* more than half of what 32 bits have */
 	pp_dma_set_mask(b, 32);
-	check_eq(pp_dma_map(b, named, len, PP_DMA_TO_DEVICE, &first), 0,
+	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &first), 0,
 		 "2 GiB and a byte fit into 32 bits");
 	check(!((first + len - 1) >> 32), "to the last byte");
-	check_eq(pp_dma_map(b, named, len, PP_DMA_TO_DEVICE, &iova), -ENOSPC, "once");
+	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &iova), -ENOSPC, "once");
 	check(iova == PP_IOVA_NONE, "no address is given");
 	if (sizeof(size_t) > 4) { /* else it is no length of memory */
 		check_eq(pp_dma_alloc_coherent(b, len, &cpu, &iova), -ENOSPC, "coherent or not");
@@ -644,6 +663,7 @@ static void a_full_mask_is_enospc(void)
 		 "its middle can be synced");
 	check_eq(pp_dma_unmap(b, first, len, PP_DMA_TO_DEVICE), 0, "it is unmapped");
 	check(all_is_undone(&sd), "nothing is left");
+	unname(&sd, large, len);
 	soft_device_exit(&sd);
 }
 
@@ -654,15 +674,17 @@ static void large_ranges_are_found(void)
 	struct soft_device sd;
 	pp_iova_t iova[3], none;
 	pp_binding_t b;
+	char *large;
 	bool ok = true;
 
 	pp_debug_set(PP_DEBUG_DMA); /* so that syncs look for their mapping */
 	b = bound(&sd);
 	pp_debug_set(0);
+	large = named(&sd, len);
 	pp_dma_set_mask(b, 32);
 	for (unsigned i = 0; i < 3; i++)
-		check_eq(pp_dma_map(b, named, len, PP_DMA_TO_DEVICE, &iova[i]), 0, "mapping %u", i);
-	check_eq(pp_dma_map(b, named, len, PP_DMA_TO_DEVICE, &none), -ENOSPC, "a fourth has no room");
+		check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &iova[i]), 0, "mapping %u", i);
+	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &none), -ENOSPC, "a fourth has no room");
 	pp_debug_set(PP_DEBUG_DMA);
 	for (unsigned i = 0; i < 3; i++)
 		for (uint64_t at = 0; at < len; at += 1 << 27)
@@ -674,6 +696,7 @@ static void large_ranges_are_found(void)
 	for (unsigned i = 0; i < 3; i++)
 		check_eq(pp_dma_unmap(b, iova[i], len, PP_DMA_TO_DEVICE), 0, "mapping %u goes", i);
 	check(all_is_undone(&sd), "nothing is left");
+	unname(&sd, large, len);
 	soft_device_exit(&sd);
 }
 
