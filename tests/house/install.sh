@@ -37,7 +37,7 @@ versions() { # of all that is exported; the rest is the linker's
 }
 check "every symbol has a version" versions
 export PKG_CONFIG_SYSROOT_DIR=$dir/root PKG_CONFIG_LIBDIR=$library/pkgconfig
-example=$(dirname "$0")/../../examples/consumer.c
+example=$(dirname "$0")/../../examples/4-unbind.c
 build_with() { # OUTPUT FLAG...
 	read -ra flags < <(pkg-config --cflags --libs "${@:2}" pagepool)
 	"${cc[@]}" "$example" -o "$dir/$1" "${flags[@]}" -pthread
