@@ -46,8 +46,9 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
  * @param out   the DMA address; PP_IOVA_NONE on failure.
  * @return 0; -EINVAL: no address, length or out, a length that wraps, a bad direction;
  *         -ENODEV: the binding has ended or is ending; -ENOSPC: no IOVA within the
- *         mask (all devices of 32 bits share 4 GiB of it, see iommu.h); -ENOMEM; -EIO: the
- *         back end broke its contract; or what its map returned.
+ *         mask (all devices of 32 bits share 4 GiB of it, see iommu.h); -ERANGE: the domain
+ *         can't map the IOVA that was found; -ENOMEM; -EIO: the back end broke its contract;
+ *         or what its map returned.
  */
 #define pp_dma_map(binding, addr, len, dir, out) \
 	pp_dma_map_at((binding), (addr), (len), (dir), (out), PP_PLACE)
@@ -77,7 +78,10 @@ PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enu
  */
 #define pp_dma_sync_for_cpu(binding, iova, len, dir) \
 	pp_dma_sync_at((binding), (iova), (len), (dir), true, PP_PLACE)
-/** Before the device reads what the CPU wrote, or writes where the CPU did. As above. */
+/**
+ * Before the device reads what the CPU wrote, or writes where the CPU did.
+ * @return as pp_dma_sync_for_cpu.
+ */
 #define pp_dma_sync_for_device(binding, iova, len, dir) \
 	pp_dma_sync_at((binding), (iova), (len), (dir), false, PP_PLACE)
 PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
@@ -88,7 +92,7 @@ PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum
  * It belongs to the binding: what is not freed by then is unmapped when the
  * binding ends and goes back to the system after the driver's remove.
  * @param len  bytes; rounded up to pages of the IOMMU, aligned to one.
- * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; others as for map.
+ * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; else as pp_dma_map.
  */
 #define pp_dma_alloc_coherent(binding, len, cpu, out) \
 	pp_dma_alloc_coherent_at((binding), (len), (cpu), (out), PP_PLACE)

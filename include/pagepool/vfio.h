@@ -219,7 +219,10 @@ PP_API int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsig
 			      const int *eventfd);
 /** Off. Also when nothing was enabled. */
 PP_API void pp_vfio_irq_disable(struct pp_vfio *vfio, enum pp_vfio_irq kind);
-/** After PP_VFIO_INTX has fired and the device's cause is cleared. @return as enable. */
+/**
+ * After PP_VFIO_INTX has fired and the device's cause is cleared.
+ * @return 0; -EINVAL: no device; or what the kernel returned.
+ */
 PP_API int pp_vfio_irq_unmask(struct pp_vfio *vfio);
 
 /* ---- letting go --------------------------------------------------------------------------- */

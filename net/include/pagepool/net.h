@@ -161,8 +161,9 @@ struct pp_net_params {
  *         -ENODEV: there is no such device; -ENETDOWN: the interface is down; -ENXIO: it has
  *         no such queue; -EBUSY: somebody else has it; -EPERM, -EACCES: a right is missing;
  *         -EMSGSIZE: its MTU is too large; -EOPNOTSUPP: it can't do what was asked, or this
- *         build has no such kind of device; -EIO: a file can't be read or written; -ENOMEM;
- *         or what else the system says. *out is NULL then.
+ *         build has no such kind of device; -EIO: a file can't be read or written; -EEXIST: one
+ *         file would be both read and written, or written twice; -ENOMEM; or another error of
+ *         the system. *out is NULL then.
  */
 PP_API int pp_net_open(struct pp_net **out, const struct pp_net_params *params, char *error);
 
@@ -216,7 +217,7 @@ PP_API int pp_net_use_pool(struct pp_net *net, unsigned queue, struct pp_pool *p
  * Make a pool that suits the queue of all n devices and have them use it. Bind the device that
  * can address least first. NULL entries are passed over.
  * @return 0; -EINVAL: no device, or no such queue; -EXDEV: they need pages of different sizes;
- *         or as pp_pool_create.
+ *         -EBUSY: one is bound; -ENOSYS: no membarrier(2); -ENOMEM.
  */
 PP_API int pp_net_share_pool(struct pp_pool **out, struct pp_net *const *nets, unsigned n,
 			     unsigned queue);
@@ -239,7 +240,7 @@ PP_API int pp_net_bind(struct pp_net *net);
  * home and is counted. @return 0; -ENODEV: not bound, or gone.
  */
 PP_API int pp_net_unbind(struct pp_net *net);
-/** The device has gone, or is to be treated so: see PP_REMOVAL_SURPRISE. @return as unbind. */
+/** The device has gone, or is to be treated so: see PP_REMOVAL_SURPRISE. @return as pp_net_unbind. */
 PP_API int pp_net_remove(struct pp_net *net);
 /**
  * Not bound any more: see that the device is quiet, for final counts. Waits for a card's

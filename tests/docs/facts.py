@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""facts.py ROOT [TOOL] - what is written in two places is the same in both: the errors of a function
+in its header and on its manual page; the table of what a caller must
+serialise; counters, totals and limits; the commands that the tool, its manual, README.md and
+architecture.md list.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+root = os.path.abspath(sys.argv[1])
+tool = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
+os.chdir(root)
+headers = glob.glob("include/pagepool/*.h") + ["net/include/pagepool/net.h", "telemetry/include/pagepool/telemetry.h"]
+n, failed = 0, False
+
+
+def none(what, bad):
+    global n, failed
+    n += 1
+    failed |= bool(bad)
+    print(f"{'not ok' if bad else 'ok'} {n} - {what}")
+    for line in bad:
+        print(f"# {line}")
+
+
+def read(name):
+    with open(name, encoding="utf-8") as f:
+        return f.read()
+
+
+def documented():
+    """Each function of the headers with the errors after @return in the comment above it; "as
+    pp_other" stands for those of that function."""
+    errors, same_as = {}, {}
+    comment = r"/\*\*((?:(?!\*/).)*)\*/\s*?\n((?:(?:PP_API|static inline|#define pp_)[^\n]*\n(?:[ \t]+[^\n]*\n)*)+)"
+    for header in headers:
+        for text, code in re.findall(comment, read(header), re.S):
+            names = re.findall(r"\b(pp_[a-z0-9_]+)\(", re.sub(r"\(\*\w+\)\([^)]*\)", "", code))
+            _, _, returned = text.partition("@return")
+            for name in names:
+                if name == "pp_params_zero" or name.endswith("_at"):  # a macro stands for it
+                    continue
+                errors[name] = set(re.findall(r"-(E[A-Z0-9]+)\b", returned))
+                same_as[name] = re.findall(r"\bas (pp_[a-z0-9_]+)", returned)
+    for _ in range(3):
+        for name, others in same_as.items():
+            for other in others:
+                errors[name] |= errors[other]
+    return errors
+
+
+def on_pages():
+    """Each function of the manual with the errors of the lists that its name introduces."""
+    errors = {}
+    for page in glob.glob("docs/man/pp_*.3"):
+        text = read(page)
+        functions = re.findall(r"^\.F[no] (pp_[a-z0-9_]+)", text.partition(".Sh DESCRIPTION")[0], re.M)
+        for name in functions:
+            errors.setdefault(name, set())
+        section = re.search(r"^\.Sh ERRORS\n(.*?)(?=^\.Sh )", text, re.S | re.M)
+        for intro, body in re.findall(r"(.*?)^\.Bl (.*?)^\.El", section[1] if section else "", re.S | re.M):
+            intro = intro.split(".Pp\n")[-1]
+            named = re.findall(r"^\.Fn (pp_[a-z0-9_]+)", intro, re.M)
+            for name in functions if "All of them" in intro else named:
+                errors[name] |= set(re.findall(r"^\.It Bq Er (E[A-Z0-9]+)", body, re.M))
+                for more in re.findall(r"^\.It Bq Er (E[A-Z0-9]+(?: , E\w+)*)", body, re.M):
+                    errors[name] |= set(re.findall(r"E[A-Z0-9]+", more))
+    return errors
+
+
+def differing_errors():
+    code, manual = documented(), on_pages()
+    for name in sorted(code):
+        if name in manual and code[name] != manual[name]:
+            yield (f"{name}: the header has {' '.join(sorted(code[name] - manual[name])) or 'no other'}, "
+                   f"the page {' '.join(sorted(manual[name] - code[name])) or 'no other'}")
+
+
+def serialised(text, prefix):
+    """The table of what a caller must serialise, without what stands before each line."""
+    lines = text.splitlines()
+    first = next(i for i, line in enumerate(lines) if re.search(r"get +put/ref +attach", line))
+    return [line[prefix:].rstrip() for line in lines[first:first + 7]]
+
+
+def list_of(macro):
+    """The names of an X-macro list in stats.h."""
+    body = re.search(rf"#define {macro}\(X\)((?:.*\\\n)*.*)", read("include/pagepool/stats.h"))[1]
+    return re.findall(r"X\((\w+),", body)
+
+
+def members_of(header, struct):
+    body = re.search(rf"^struct {struct} \{{\n(.*?)^\}};", read(header), re.S | re.M)[1]
+    body = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+    return [name for line in re.findall(r"\buint64_t ([^;]+);", body) for name in re.split(r"\s*,\s*", line)]
+
+
+def unknown_counters():
+    """Counters that a page names and no header has, and totals without a line."""
+    counters = {c for m in ("PP_POOL_STATS", "PP_DEVICE_STATS", "PP_DOMAIN_STATS") for c in list_of(m)}
+    totals = members_of("include/pagepool/pool.h", "pp_totals")
+    page = read("docs/man/pp_pool_create.3")
+    for name in totals:
+        if f".It Va {name}\n" not in page:
+            yield f"pp_pool_create(3) lacks {name} of struct pp_totals"
+    words = set(re.findall(r"\w+", "".join(map(read, headers)))) | {"errno"}
+    for name in glob.glob("docs/man/*.3"):
+        for word in re.findall(r"^\.(?:It |Pq )?Va ([a-z_0-9]+)", read(name), re.M):
+            if word not in words:
+                yield f"{name}: {word} is in no header"
+    table = re.search(r"^### Statistics\n(.*?)^### ", read("docs/coming-from-linux.md"), re.S | re.M)[1]
+    for row in re.findall(r"^\| `.*?\| (.*?) \|", table, re.M):
+        for word in re.findall(r"`([a-z_]+)`", row):
+            if word not in counters:
+                yield f"docs/coming-from-linux.md: {word} is no counter"
+
+
+def unknown_diagnostics():
+    """Reports in pp_debug_set(3) that the source doesn't make."""
+    source = "".join(read(f) for f in glob.glob("src/**/*.c", recursive=True))
+    source = re.sub(r'"\s*"', "", source)
+    for message in re.findall(r"^\.It (\w+ %.*)", read("docs/man/pp_debug_set.3"), re.M):
+        if f'"{message}"' not in source:
+            yield message
+
+
+def commands(*words):
+    said = subprocess.run([tool, *words, "--help"], text=True, capture_output=True, check=True).stdout
+    return re.findall(r"^  ([a-z]+) ", said, re.M)
+
+
+def wrong_commands():
+    """Where a list of the tool's commands isn't what the tool says."""
+    ours = commands()
+    text = re.search(r"^\.Ss capture\n.*?(?=^\.S[hs] General)", read("docs/man/pagepool.1"), re.S | re.M)[0]
+    manual = re.findall(r"^\.Ss ([a-z]+)$", text, re.M)
+    lists = {"docs/man/pagepool.1": manual}
+    for name in ("README.md", "docs/architecture.md"):
+        text = re.search(r"^ *tool/ +the pagepool command: (.*?)(?:;|\n +[a-z]+/ )", read(name), re.S | re.M)[1]
+        lists[name] = re.findall(r"[a-z]+", text)
+    for name, found in lists.items():
+        if sorted(set(found) | {"kernel", "top"}) != sorted(set(ours) | {"kernel", "top"}):
+            yield f"{name} lists {' '.join(found)}; the command has {' '.join(ours)}"
+
+
+def wrong_limits():
+    """Numbers that pages give and headers define."""
+    everything = "".join(read(f) for f in glob.glob("include/**/*.h", recursive=True))
+
+    def constant(name):
+        return re.search(rf"#define {name} (\d+)", everything)[1]
+
+    cache = constant(r"PP_\w+_PAGES")
+    for page, text in (("docs/man/pp_pool_create.3", f"for one more device, up to {constant('PP_POOL_DEVICES')}."),
+                       ("docs/man/pp_page_get.3", f"takes up to {cache} pages that other threads have put"),
+                       ("docs/coming-from-linux.md", f"the cache has {cache} entries")):
+        if text not in read(page).replace("\n", " "):
+            yield f"{page} doesn't say: {text}"
+
+
+code = documented()
+none("errors were found", [] if sum(map(len, code.values())) > 150 else [str(code)])
+none("a function's errors are the same in its header and on its page", list(differing_errors()))
+none("... and so is the table of what a caller must serialise",
+     [] if serialised(read("include/pagepool/pool.h"), 5) == serialised(read("docs/man/pp_pool_create.3"), 0)
+     else ["include/pagepool/pool.h and docs/man/pp_pool_create.3 differ"])
+none("every counter that a page names is counted, every total has its line", list(unknown_counters()))
+none("the source makes the reports of pp_debug_set(3)", list(unknown_diagnostics()))
+none("limits are those of the headers", list(wrong_limits()))
+if tool:
+    none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
+print(f"1..{n}")
+sys.exit(failed)
