@@ -111,6 +111,15 @@ def unknown_counters():
         for word in re.findall(r"^\.(?:It |Pq )?Va ([a-z_0-9]+)", read(name), re.M):
             if word not in words:
                 yield f"{name}: {word} is in no header"
+    page = read("docs/debugging.md")
+    for macro, heading in (("PP_POOL_STATS", "pp_pool_stats"), ("PP_DEVICE_STATS", "pp_device_stats"),
+                           ("PP_DOMAIN_STATS", "pp_domain_stats")):
+        section = re.search(rf"^### `{heading}`\n(.*?)^### ", page, re.S | re.M)[1]
+        rows = [row.split(" | ") for row in re.findall(r"^\| `.*", section, re.M)]
+        # a row may give the counter that limits another one beside it
+        listed = {w for row in rows for w in re.findall(r"`([a-z_]+)`", row[0] + row[1]) if w in counters or w in row[0]}
+        for name in sorted(set(list_of(macro)) ^ listed):
+            yield f"docs/debugging.md, {heading}: {name}"
     table = re.search(r"^### Statistics\n(.*?)^### ", read("docs/coming-from-linux.md"), re.S | re.M)[1]
     for row in re.findall(r"^\| `.*?\| (.*?) \|", table, re.M):
         for word in re.findall(r"`([a-z_]+)`", row):

@@ -21,7 +21,7 @@ OTHERS = {"cc", "apt-get", "ninja", "ldconfig", "perf", "bpftrace", "dpdk-testpm
           "addr2line", "sudo", "cmp", "ls", "gdb", "git", "echo", "cd", "./program", "./pagepool", "modprobe"}
 # where our sources are; other paths in the pages are Linux's
 OURS = r"(?:src|include/pagepool|net/(?!core|ipv4)|tool|telemetry|integrations|examples|bench|scripts|docs|linux/(?!vfio|iommufd)|" \
-    r"tests|completion|debian|\.github|share)/"
+    r"tests|completion|debian|\.github)/"
 
 
 def none(what, bad):
