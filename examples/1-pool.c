@@ -53,8 +53,9 @@ static int batch(struct pp_pool *pool)
 	if (n < 1)
 		return -1;
 	pp_pool_stats(pool, &stats, sizeof stats);
-	printf("a batch: %llu pages in flight, of %llu in %llu chunk\n", (unsigned long long)stats.in_flight,
-	       (unsigned long long)stats.pages, (unsigned long long)stats.chunks);
+	printf("a batch: %llu pages in flight, of %llu in %llu chunk\n",
+	       (unsigned long long)stats.in_flight, (unsigned long long)stats.pages,
+	       (unsigned long long)stats.chunks);
 	pp_page_put_batch(page, (unsigned)n);
 	return n == BATCH && stats.in_flight == BATCH ? 0 : -1;
 }
@@ -75,7 +76,7 @@ int main(void)
 	ret = one_page(pool) || batch(pool) || fragments(pool);
 	pp_pool_destroy(pool);
 	pp_totals(&totals, sizeof totals);
-	printf("destroyed: %llu pools and %llu bytes of chunks are left\n", (unsigned long long)totals.pools,
-	       (unsigned long long)totals.chunk_bytes);
+	printf("destroyed: %llu pools and %llu bytes of chunks are left\n",
+	       (unsigned long long)totals.pools, (unsigned long long)totals.chunk_bytes);
 	return ret || totals.pools || totals.chunk_bytes;
 }

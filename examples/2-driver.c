@@ -32,31 +32,31 @@ static void device_loop_back(struct nic *nic, pp_iova_t from, uint64_t len)
 }
 
 /* Linux: .probe. What is mapped when it fails, the library unmaps. */
-static int nic_probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
+static int nic_probe(struct pp_device *dev, pp_binding_t b, void *ctx)
 {
 	struct pp_pool_params params = pp_pool_defaults();
 	struct nic *nic = ctx;
-	int ret = pp_dma_set_mask(binding, 64); /* Linux: dma_set_mask_and_coherent() */
+	int ret = pp_dma_set_mask(b, 64); /* Linux: dma_set_mask_and_coherent() */
 
 	(void)dev;
-	nic->binding = binding;
+	nic->binding = b;
 	params.dir = PP_DMA_FROM_DEVICE;
 	if (!ret)
-		ret = pp_dma_alloc_coherent(binding, sizeof(struct desc), &nic->ring, &nic->ring_iova);
+		ret = pp_dma_alloc_coherent(b, sizeof(struct desc), &nic->ring, &nic->ring_iova);
 	if (!ret)
-		ret = pp_pool_create(&nic->pool, binding, &params); /* Linux: page_pool_create() */
+		ret = pp_pool_create(&nic->pool, b, &params); /* Linux: page_pool_create() */
 	return ret;
 }
 
 /* Linux: .remove, but nobody waits for the pages that others hold. */
-static void nic_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why, void *ctx)
+static void nic_remove(struct pp_device *dev, pp_binding_t b, enum pp_remove_why why, void *ctx)
 {
 	struct nic *nic = ctx;
 
 	(void)dev;
 	pp_pool_destroy(nic->pool);
 	if (why == PP_REMOVE_UNBIND) /* the device answers */
-		pp_dma_free_coherent(binding, sizeof(struct desc), nic->ring, nic->ring_iova);
+		pp_dma_free_coherent(b, sizeof(struct desc), nic->ring, nic->ring_iova);
 }
 
 /* Send what is in buf, and return the page with what comes back, for the caller to put. */

@@ -1,6 +1,6 @@
 /*
  * 3-remote-put.c - pages put by another thread while the pool goes on giving them out: the
- * owner gets a page and fills it, a worker reads it and puts it, a hundred thousand times.
+ * owner gets a page and fills it, a worker reads it and puts it, ten thousand times.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <stdio.h>
 
-#define MESSAGES 100000u
+#define MESSAGES 10000u
 #define PAGES 64u /* of the one chunk that the pool has */
 
 /* Pages on their way to the worker. It never overflows: there are no more pages than slots. */
@@ -84,14 +84,15 @@ int main(void)
 	params.name = "messages";
 	params.max_pages = PAGES;
 	params.chunk_size = PAGES * 4096;
-	if (pp_pool_create(&pool, pp_binding_none(), &params) || pthread_create(&worker, NULL, work, &q) ||
-	    produce(&q, pool))
+	if (pp_pool_create(&pool, pp_binding_none(), &params) ||
+	    pthread_create(&worker, NULL, work, &q) || produce(&q, pool))
 		return 1;
 	pthread_join(worker, NULL);
 	pp_pool_stats(pool, &s, sizeof s);
 	printf("%u messages in %llu pages: %u wrong, %llu pages in flight\n", MESSAGES,
 	       (unsigned long long)s.pages, q.wrong, (unsigned long long)s.in_flight);
-	printf("put by the worker: %llu pages\n", (unsigned long long)(s.recycle_ring + s.recycle_ring_full));
+	printf("put by the worker: %llu pages\n",
+	       (unsigned long long)(s.recycle_ring + s.recycle_ring_full));
 	pp_pool_destroy(pool);
 	return q.wrong || s.in_flight || s.pages != PAGES;
 }

@@ -53,14 +53,13 @@ static void tiny_block(struct pp_iommu *iommu, bool on)
 	((struct tiny *)iommu)->blocked = on;
 }
 
-static const struct pp_iommu_ops tiny_ops = { "tiny", tiny_destroy, tiny_map, tiny_unmap,
-					      tiny_invalidate, tiny_block, NULL, NULL };
+static const struct pp_iommu_ops tiny_ops = { "tiny",          tiny_destroy, tiny_map, tiny_unmap,
+					      tiny_invalidate, tiny_block,   NULL,     NULL };
 
-/* The device's side. False: a fault. */
 static bool device_write(struct tiny *t, pp_iova_t iova, const void *bytes, size_t len)
 {
 	if (t->blocked || iova - t->iova >= t->len)
-		return false;
+		return false; /* a fault */
 	memcpy(t->addr + (iova - t->iova), bytes, len);
 	return true;
 }
@@ -79,7 +78,7 @@ static void unprobe(struct pp_device *dev, pp_binding_t binding, enum pp_remove_
 
 int main(void)
 {
-	struct tiny t = { .iommu = { &tiny_ops, { { 1 << 20, UINT32_MAX } }, 1, .page_sizes = 4096 } };
+	struct tiny t = { .iommu = { &tiny_ops, { { 0, UINT32_MAX } }, 1, .page_sizes = 4096 } };
 	struct pp_device_params params = { sizeof params, "tiny0", &t.iommu, 0, NULL };
 	struct pp_pool *pool;
 	struct pp_driver drv = { "example", NULL, probe, unprobe, &pool };

@@ -1,0 +1,20 @@
+#!/bin/bash
+# format.sh ROOT - the C sources are laid out as .clang-format says: those in the folders below,
+# all of which `make format` has been through. The judge is Debian 12's clang-format 14.
+set -u
+. "$(dirname "$0")/../tap.sh"
+cd "$1" || exit 1
+folders="examples tests/gdb"
+
+clang-format --version 2>/dev/null | grep -q 'version 14\.' || { echo "1..0 # SKIP there is no clang-format 14"; exit 0; }
+# shellcheck disable=SC2086 # a list of words
+sources=$(find $folders -name '*.[ch]' | sort)
+[ -n "$sources" ]
+ok $? "there are sources in $folders"
+# shellcheck disable=SC2086
+said=$(clang-format --dry-run -Werror $sources 2>&1)
+status=$?
+ok $status "they are laid out as .clang-format says; if not: make format"
+[ $status = 0 ] || printf '%s\n' "$said" | grep error: | sed 's/^/# /'
+echo "1..$n"
+exit $failed
