@@ -1,5 +1,5 @@
 /*
- * debug.h - the checker: what it watches, and where its reports go.
+ * debug.h - the checker: what it checks, and where its reports go.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -13,52 +13,49 @@ extern "C" {
 #endif
 
 enum pp_debug {
-	PP_DEBUG_DMA = 1,   /**< mappings: what is forgotten, where it was made */
+	PP_DEBUG_DMA = 1,   /**< DMA calls, and mappings left behind, with their call sites */
 	PP_DEBUG_PAGES = 2, /**< pages: who holds each, since when */
 	PP_DEBUG_FATAL = 4, /**< abort after the first report */
 };
 
 /**
- * Choose what is watched: an OR of enum pp_debug. `fatal` counts from now on, `dma` from
- * the next mapping and, for sync, the next binding on, `pages` for pools created from now on.
- * Until the first call it is what the environment variable PAGEPOOL_DEBUG says: a list such as
- * "dma,pages".
- * Control.
+ * Choose the checks: an OR of enum pp_debug. `fatal` takes effect at once, `dma` with the next
+ * mapping (for sync, the next binding), `pages` for pools created from now on. Until the first call
+ * the environment variable PAGEPOOL_DEBUG applies, a list such as "dma,pages". Control.
  */
 PP_API void pp_debug_set(unsigned what);
 PP_API unsigned pp_debug_get(void);
 /**
- * Read such a list. @return 0, and the flags in *what; -EINVAL: an unknown word, or NULL;
- *         the flags are as they were.
+ * Parse such a list into *what. @return 0; -EINVAL: an unknown word, or NULL; *what is unchanged.
  */
 PP_API int pp_debug_parse(const char *list, unsigned *what);
 
 /**
- * Send reports elsewhere than to standard error: one call a report, one or more
- * lines without the last newline. It runs without a lock of the library's, on a thread that can't
- * be cancelled meanwhile; calls of it never overlap: what other threads have to report while one
- * is at it, this one reports. It may call the library, on the understanding that it may come from
- * inside any call. NULL: standard error again. Either way what was named before is called no more
- * when this returns, but for a call that this comes from, and what was printed before may be
- * printed again. Control.
+ * Pass reports to a function instead of standard error: one call for each report, which is one or
+ * more lines without a final newline. It is called with no lock of the library held and with
+ * cancellation disabled. Calls never overlap: while one is in progress, its thread also delivers
+ * what other threads report. The function may call the library, but must expect to be called from
+ * within any call. NULL: standard error again. On return the previous function is not called any
+ * more, except for a call that this was made from; reports that were printed before may be printed
+ * again. Control.
  */
 PP_API void pp_debug_set_report(void (*report)(void *ctx, const char *text), void *ctx);
 /**
- * Reports made since the start of the process, the repeated ones included, which are not
- * printed: of what is said of one place only the first is. Any thread.
+ * The number of reports since the start of the process, including repeated ones: only the first
+ * of each kind at a call site is printed. Any thread.
  */
 PP_API uint64_t pp_debug_reports(void);
 
 /**
- * Print every page in flight of pools made with `pages` on, grouped by holder:
- * pool, where it was got, tag, how many, age of the oldest. Zombies too.
- * Any thread. @return the number of pages in flight that were found.
+ * Print all pages in flight of pools created with `pages` on, zombies included, grouped by holder:
+ * pool, call site of the get, tag, number of pages, age of the oldest. Any thread.
+ * @return the number of pages in flight found.
  */
 PP_API uint64_t pp_debug_dump_pages(int fd);
 /**
- * The same from a signal handler, or where the process hangs: it waits for no lock. A pool
- * that is being worked on at this moment is named instead of dumped, and so is one that a put
- * waits for, which only a zombie's put does, for a chunk's pages to be looked at.
+ * The same for a signal handler or a hung process: it waits for no lock. A pool whose lock is taken
+ * is named but not dumped; so is a zombie one of whose puts is waiting for this dump to leave a
+ * chunk.
  */
 PP_API uint64_t pp_debug_dump_pages_signal(int fd);
 

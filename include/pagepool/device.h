@@ -5,11 +5,10 @@
  *                  |                |
  *                  +---- remove ----+--> GONE   (surprise removal: without notice)
  *
- * Thread rule: every call here is *control*: it may be made from any thread,
- * calls on one device are serialised, and none may be made from inside a
- * callback for the same device (-EDEADLK). Callbacks run without a lock of the
- * library's, and the thread that a bind, unbind or removal runs on can't be
- * cancelled before it is over.
+ * Thread rule: every call here is *control*: it may be made from any thread, the library
+ * serialises calls on one device, and none may be made from a callback for the same device
+ * (-EDEADLK). Callbacks run with no lock of the library held. A thread can't be cancelled during a
+ * bind, unbind or removal.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -29,120 +28,120 @@ struct pp_iommu;
 /** Why a driver's remove is called. */
 enum pp_remove_why {
 	/**
-	 * The device answers. Stop its queues, free the rings: DMA calls work, unless the
-	 * device goes by surprise meanwhile; from then on they are refused with -ENODEV.
+	 * The device still responds. Stop its queues and free the rings: DMA calls work, unless
+	 * the device disappears meanwhile; from then on they fail with -ENODEV.
 	 */
 	PP_REMOVE_UNBIND,
 	/**
-	 * The device is gone and everything of the binding has been taken back
-	 * before this call: DMA calls are refused with -ENODEV. Coherent memory
-	 * stays readable for the CPU until remove returns.
+	 * The device is gone, and everything that was mapped through the binding was unmapped
+	 * before this call: DMA calls fail with -ENODEV. Coherent memory stays readable for the
+	 * CPU until remove returns.
 	 */
 	PP_REMOVE_GONE,
 };
 
 /**
- * A driver. The structure belongs to the caller and must live, unchanged, from
- * pp_driver_register to the return of pp_driver_unregister.
+ * A driver. The caller owns the structure and must keep it unchanged from pp_driver_register
+ * until pp_driver_unregister returns.
  */
 struct pp_driver {
 	const char *name;
 	/**
-	 * True if the driver can drive the device. Called from pp_device_bind, for the driver
-	 * to look. NULL: only bound when asked for by name.
+	 * True if the driver supports the device. Called by pp_device_bind. NULL: the driver is
+	 * bound only if pp_device_bind names it.
 	 */
 	bool (*match)(struct pp_device *dev, void *ctx);
 	/**
-	 * Take the device. 0, or a negative errno: the binding then ends as by
-	 * unbind, without remove being called.
+	 * Take over the device. 0, or a negative errno: the binding then ends as in an unbind,
+	 * but without a call of remove.
 	 */
 	int (*probe)(struct pp_device *dev, pp_binding_t binding, void *ctx);
-	/** Give the device back. Cannot fail. See enum pp_remove_why. */
+	/** Release the device. Cannot fail. See enum pp_remove_why. */
 	void (*remove)(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
 		       void *ctx);
 	void *ctx;
 };
 
 /**
- * Make a driver known, for pp_device_bind to find. Binds nothing by itself.
- * @return 0; -EINVAL: no name, probe or remove; -EEXIST: known already; -ENOMEM: there
- *         are 64 drivers.
+ * Register a driver for pp_device_bind to find. Binds nothing by itself.
+ * @return 0; -EINVAL: no name, probe or remove; -EEXIST: already registered; -ENOMEM: 64 drivers
+ *         are registered.
  */
 PP_API int pp_driver_register(struct pp_driver *drv);
 
 /**
- * Unbind every device that the driver is bound to, then forget the driver.
- * @return 0; -EINVAL: NULL; -ENOENT: not registered; -EDEADLK: called from a callback of one
- *         of its devices; nothing is changed then.
+ * Unbind the driver from all its devices and unregister it.
+ * @return 0; -EINVAL: NULL; -ENOENT: not registered; -EDEADLK: called from a callback of one of
+ *         its devices; nothing is changed then.
  */
 PP_API int pp_driver_unregister(struct pp_driver *drv);
 
 struct pp_device_params {
 	size_t size; /**< of this structure; see PP_PARAMS */
-	/** For messages: at most 31 bytes are kept. Required. */
+	/** For messages; truncated to 31 bytes. Required. */
 	const char *name;
 	/**
-	 * The device's IOMMU domain, from a back end's constructor. Required, and no other
-	 * device's. The device owns it from a successful registration on, and destroys it.
+	 * The device's IOMMU domain, from a back end's constructor; not shared with another
+	 * device. Required. Successful registration passes ownership to the device, which
+	 * destroys it.
 	 */
 	struct pp_iommu *iommu;
-	/** What the device really can address, in bits: 32 to 64. 0 is 64. */
+	/** The device's address width in bits, 32 to 64. 0: 64. */
 	unsigned address_bits;
-	/** For the driver: registers, a file descriptor ... Not touched here. */
+	/** For the driver's use: registers, a file descriptor. Not interpreted. */
 	void *resource;
 };
 
 /**
- * Register a device: it is PRESENT, has a domain that translates nothing, and
- * may be bound. IOVA that its domain can't use and others could is out of use for all of
- * them until it is unregistered: see struct pp_iommu.
- * @param out  the device, for pp_device_unregister.
- * @return 0; -EINVAL: no place for the device, no parameters, name or domain, bits out of range, or a domain that
- *         breaks its contract as far as can be seen: a function or a page size up to
- *         the kernel's missing, ranges that are empty, overlap, don't ascend or have parts of pages (in
- *         debug mode a sentence says which); -EBUSY: another device has the domain;
- *         -E2BIG: see PP_PARAMS; -ENOMEM.
+ * Register a device. It is then PRESENT, its domain is blocked, and it may be bound. IOVA ranges
+ * that its domain can't use are withheld from other devices until it is unregistered: see struct
+ * pp_iommu.
+ * @param out  the device, to be passed to pp_device_unregister.
+ * @return 0; -EINVAL: out is NULL, no parameters, name or domain, the width is out of range, or the
+ *         domain visibly breaks its contract: a function is missing, it has no page size up to the
+ *         kernel's, or its ranges are empty, overlap, don't ascend or contain partial pages (in
+ *         debug mode a message says which); -EBUSY: another device has the domain; -E2BIG: see
+ *         PP_PARAMS; -ENOMEM.
  */
 PP_API int pp_device_register(struct pp_device **out, const struct pp_device_params *params);
 
 /**
- * Remove the device if that was not done before, and free it. NULL is allowed.
- * Pages of its pools stay valid for their holders. From one of the device's own callbacks
- * it ends the process: the callback's device would be freed under it.
+ * Remove the device unless that was done before, and free it. NULL is allowed. Pages of its pools
+ * stay valid for their holders. Aborts the process when called from one of the device's own
+ * callbacks, whose device it would free.
  */
 PP_API void pp_device_unregister(struct pp_device *dev);
 
 /**
- * Bind a driver: a new binding begins, and probe is called with it.
+ * Bind a driver: begin a new binding and call probe with it.
  * @param drv  NULL: the first registered driver whose match accepts the device.
- * @return 0; -EINVAL: no device; -ENOENT: no driver matches, or drv is not registered;
- *         -EBUSY: bound already; -ENODEV: the device is gone, or goes before probe is called;
+ * @return 0; -EINVAL: no device; -ENOENT: no driver matches, or drv is not registered; -EBUSY:
+ *         already bound; -ENODEV: the device is gone, or disappeared before probe was called;
  *         -EIO: its back end broke its contract, and it stays blocked (iommu.h);
  *         -EDEADLK: called from a callback of this device; or what probe returned.
  */
 PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);
 
 /**
- * End the binding. In this order: it refuses new pools, growth and mappings;
- * the driver's remove stops the queues; every other call through it is late from
- * now on (-ENODEV); every pool is revoked; what the driver mapped and forgot is
- * unmapped, counted, and reported in debug mode; the domain is left blocked; the
- * binding ends. Never waits for pages in flight.
+ * End the binding, in this order: it refuses new pools, growth and mappings; the driver's remove
+ * stops the queues; from here on any call through it is late and fails with -ENODEV; all pools are
+ * revoked; mappings that the driver left behind are unmapped, counted and, in debug mode,
+ * reported; the domain is blocked; the binding has ended. Never waits for pages in flight.
  * @return 0; -EINVAL: no device; -ENODEV: not bound, or gone; -EDEADLK as above.
  */
 PP_API int pp_device_unbind(struct pp_device *dev);
 
 enum pp_removal {
-	PP_REMOVAL_ORDERLY,  /**< unbind first, with the driver's help */
-	PP_REMOVAL_SURPRISE, /**< the device has gone: revoke and block, then tell the driver */
+	PP_REMOVAL_ORDERLY,  /**< unbind first: the driver stops the device */
+	PP_REMOVAL_SURPRISE, /**< the device has gone: block and revoke, then call the driver */
 };
 
 /**
- * The device goes, for good. A bound driver's remove is called: before the
- * revocation when orderly, after it when surprised. A surprise blocks the device at
- * once, whatever another thread's bind, unbind or removal of it is doing; then it waits
- * until that is over, as every other call here does, and does the rest.
- * @return 0; -EINVAL: no device, or no such removal; -ENODEV: gone already; -EDEADLK as above.
+ * Remove the device for good. A bound driver's remove is called: before the revocation in an
+ * orderly removal, after it in a surprise removal. A surprise removal blocks the device at once,
+ * even during a bind, unbind or removal on another thread; then, like every other call here, it
+ * waits for that to finish and does the rest.
+ * @return 0; -EINVAL: no device, or no such removal; -ENODEV: already gone; -EDEADLK as above.
  */
 PP_API int pp_device_remove(struct pp_device *dev, enum pp_removal how);
 
@@ -152,7 +151,7 @@ enum pp_device_state {
 	PP_DEVICE_GONE,
 };
 
-/** The device's state at this moment. Any thread. */
+/** The device's current state. Any thread. */
 PP_API enum pp_device_state pp_device_state(const struct pp_device *dev);
 /** The current binding, or pp_binding_none(). Any thread. */
 PP_API pp_binding_t pp_device_binding(const struct pp_device *dev);
@@ -160,13 +159,13 @@ PP_API pp_binding_t pp_device_binding(const struct pp_device *dev);
 PP_API const char *pp_device_name(const struct pp_device *dev);
 /** The resource given at registration. Any thread. */
 PP_API void *pp_device_resource(const struct pp_device *dev);
-/** What the device can address, in bits, as given at registration. Any thread. */
+/** The address width given at registration, in bits. Any thread. */
 PP_API unsigned pp_device_address_bits(const struct pp_device *dev);
-/** A pointer of the driver's own, NULL when a binding begins. Probe and remove only. */
+/** The driver's private pointer, NULL when a binding begins. Probe and remove only. */
 PP_API void pp_device_set_data(struct pp_device *dev, void *data);
 PP_API void *pp_device_data(const struct pp_device *dev);
 
-/** True while the binding has not ended: what the next call would meet. Any thread. */
+/** True while the binding hasn't ended. A snapshot: only the next call is certain. Any thread. */
 PP_API bool pp_binding_alive(pp_binding_t binding);
 
 /**
@@ -179,12 +178,12 @@ PP_API void pp_device_stats(const struct pp_device *dev, struct pp_device_stats 
 PP_API void pp_domain_stats(const struct pp_device *dev, struct pp_domain_stats *stats,
 			    size_t size);
 
-/** A number that no other device of the process ever has. Any thread. */
+/** The device's number, unique within the process and never reused. Any thread. */
 PP_API uint64_t pp_device_id(const struct pp_device *dev);
 /**
- * Call fn for every registered device, in the order of registration. No lock of the library
- * is held; the device stays for the time of the call, though it may be unregistered
- * meanwhile: its statistics are 0 then, and it has no binding. fn may make any-thread calls on it and no others.
+ * Call fn for every registered device, in order of registration. No lock of the library is held.
+ * The device exists for the duration of the call; if it is unregistered meanwhile, its statistics
+ * are 0 and it has no binding. fn may make only those calls on it that are marked "any thread".
  * Any thread.
  */
 PP_API void pp_device_each(void (*fn)(struct pp_device *dev, void *ctx), void *ctx);
@@ -205,19 +204,19 @@ enum pp_event {
 /** A listener. Owned by the caller; lives from register to unregister. */
 struct pp_notifier {
 	void (*notify)(struct pp_notifier *self, enum pp_event event, struct pp_device *dev);
-	struct pp_notifier *next; /**< the library's */
+	struct pp_notifier *next; /**< private to the library */
 };
 
 /**
- * Hear of every device. The callback runs on the thread that causes the event, which can't be
- * cancelled meanwhile; it may make no lifecycle call on that device. It may register others, and
- * unregister itself; two callbacks that unregister one another at the same time wait for ever.
- * @return 0; -EINVAL: no callback; -EEXIST: registered already.
+ * Subscribe to the events of all devices. The callback runs on the thread that causes the event,
+ * with cancellation disabled; it must not make lifecycle calls on that device. It may register
+ * others and unregister itself; two callbacks that unregister each other at the same time deadlock.
+ * @return 0; -EINVAL: no callback; -EEXIST: already registered.
  */
 PP_API int pp_notifier_register(struct pp_notifier *notifier);
 /**
- * @return 0; -EINVAL: NULL; -ENOENT: not registered. After it no callback of it runs, but for the
- *         one that this is called from.
+ * Unsubscribe. On return no callback of it is running, except one that this was called from.
+ * @return 0; -EINVAL: NULL; -ENOENT: not registered.
  */
 PP_API int pp_notifier_unregister(struct pp_notifier *notifier);
 

@@ -1,11 +1,12 @@
 /*
- * fast.h - get and put, inline: what a page and a pool look like to them. Included by
- * pool.h, which says what the functions promise. The layouts are part of the soname's
- * promise; programs use the functions, not the members.
+ * fast.h - get and put, inline, and the parts of a page and a pool that they use. Included by
+ * pool.h, which documents the functions. The layouts are part of the ABI; programs use the
+ * functions, not the members.
  *
- * Why inline: get and put are some twenty instructions each, and calls to them take up to a third
- * more time (`pagepool` beside `pagepool-shared` in docs/performance.md). Where the compiler does
- * not inline them, or their address is taken, the library's own are used: they are the same code.
+ * Why inline: get and put are some twenty instructions each, and calling them out of line takes up
+ * to a third more time (`pagepool` beside `pagepool-shared` in docs/performance.md). Where the
+ * compiler does not inline them, or their address is taken, the library's copies of the same code
+ * are used.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -60,8 +61,8 @@ struct pp_gate {
 	void *of_thread[2]; /**< link among its thread's; under the library's lock */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
-	 * it; the difference is what it holds. Two counts and not one: a get need not wait for
-	 * what the put before it stored, and the statistics are had for nothing.
+	 * it; the difference is what it holds. Two counts instead of one, so that a get needn't wait
+	 * for the store of the put before it, and statistics cost no extra instruction.
 	 */
 	uint64_t pushed __attribute__((aligned(64))), popped;
 	uint64_t left; /**< popped, as it was when another thread became the owner */
@@ -92,8 +93,8 @@ PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-
 #endif
 
 /*
- * What the two do when it isn't as usual; for them only. get_slow and get_raced: owner, and
- * what pp_page_get returns. put_slow and put_raced: any thread; they never fail.
+ * Slow paths, called by the inlines only. get_slow and get_raced: the owner; they return what
+ * pp_page_get does. put_slow and put_raced: any thread; they never fail.
  */
 PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
 PP_API void pp_page_get_raced(struct pp_pool *pool);
@@ -143,7 +144,7 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 	PP_PROBE2(put, page->pool, 1);
 	pp_store_relaxed(&gate->slot[n], page);
 	pp_store_release(&gate->pushed, pushed + 1);
-	/* page and pool may be gone from here on; the gate is there */
+	/* from here on only `gate` may be dereferenced */
 	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
 	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0))
 		pp_page_put_raced(gate);

@@ -1,12 +1,11 @@
 /*
  * pagepool.h - all of the public API.
  *
- * NULL where something must be: a call that returns an errno returns -EINVAL, and any other does
- * nothing and returns 0, NULL, an empty string, false, or what it returns of an object that is no
- * use any more (a device that is gone, a pool that is revoked). In debug mode, of whichever kind,
- * each parameter that is refused with -EINVAL has a sentence that says what is allowed. The calls
- * that are made for every page don't look, so as to take no instruction for it: get, put, ref and
- * frag, one by one or in batches, and what a page says of itself.
+ * NULL for a required argument: calls that return an errno return -EINVAL; all others do nothing
+ * and return 0, NULL, an empty string, false, or what they return for a dead object (a device that
+ * is gone, a revoked pool). In any debug mode, each -EINVAL for a parameter comes with a message
+ * that says what is allowed. The per-page calls save the instructions and do not check: get, put,
+ * ref and frag, batched or not, and the accessors of a page.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,11 +1,10 @@
 /*
  * pool.h - pools of recycled, DMA-mapped pages.
  *
- * A pool carves pages from chunks and maps whole chunks, so that nothing need be
- * recorded per page and revocation is a few ranged unmaps.
+ * A pool carves pages from chunks and maps whole chunks. It keeps no record per page, and
+ * revoking it takes a few ranged unmaps.
  *
- * Who may call what, and against what it must be serialised by the caller
- * (X = not at the same time; blank = safe):
+ * Which calls the caller must serialise (X: not at the same time; blank: safe):
  *
  *                         get  put/ref  attach  unbind  destroy  stats
  *   get, frag, trim        X                               X
@@ -15,42 +14,46 @@
  *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
- * get, frag and trim are the *owner's*: one thread. The creator owns the pool
- * until another thread calls pp_pool_own. put and ref are any thread's, at any
- * time, also after the pool has been destroyed or the device has gone.
+ * get, frag and trim belong to the *owner*, a single thread: the one that created the pool,
+ * until another calls pp_pool_own. put and ref may be called from any thread at any time, even
+ * after the pool was destroyed or the device has gone.
  *
- * Signals: a handler may not get, put, ref or take over: it would do so in the middle of its own
- * thread's. Of all calls it may make pp_debug_dump_pages_signal, and ask a page for its address,
- * size and references. To make it safe would cost each get and put instructions. Debug mode `pages`
- * tells of a handler that has interrupted a call with a lock; a get there is -EDEADLK.
+ * Signals: a handler must not get, put, ref or take over ownership, because it may have
+ * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, and read a
+ * page's address, size and reference count. Making it safe would cost each get and put
+ * instructions. Debug mode `pages` reports a handler that has interrupted a call with a lock; a get
+ * there is -EDEADLK.
  *
- * Fork: a child has a copy of each pool, and both go on, unless a back end pins its memory: such a
- * pool is the parent's. In the child it gives no page (-ENODEV) and can't be attached; a page of it
- * reads as zero, or can't be read; put and destroy are harmless. A child of a process of several
- * threads, as POSIX has it, may only put, and end threads, if another one was in a call at that time.
+ * Fork: the child gets a copy of each pool and both continue, unless a back end pins the memory:
+ * then the pool stays the parent's. In the child such a pool hands out no pages (-ENODEV) and
+ * can't be attached; its pages read as zero or can't be read; put and destroy are harmless. As
+ * POSIX has it, if another thread was inside a call at the time of the fork, the child of a
+ * multithreaded process may only put pages and end threads.
  *
- * Cancellation: no call of the library is a cancellation point; callbacks run with cancellation
- * held off. (Asynchronous cancellation is for no thread that calls it.)
+ * Cancellation: no call of the library is a cancellation point, and callbacks run with
+ * cancellation disabled. A thread that calls the library must not enable asynchronous cancellation.
  *
- * What a call may have to do, at most:
+ * Upper bounds on the work of a call:
  *
- *   get    Pages in the cache: nothing. Else it takes up to 512 pages from the returns, or up to
- *          256 from the chunks, or adds up to 4 chunks: their memory, records and mapping. One
- *          that fails tries no more, and after the first no more than one chunk. It may wait for
- *          the pool's lock and those of its devices, which are held for so much by others, for
- *          the chunks of an attach, a trim or the revocation, and for a map or unmap call.
- *   put    Waits for nothing but a revocation of its pool that it runs into, which goes with
- *          the pool's chunks. A page that finds no room in cache and returns goes to its chunk; the
- *          owner's cache, being full, gives up 256 pages, 32 at a time, and no more than it must once
- *          that has chunks trimmed. For each chunk that so becomes idle at most two are: unmapped
- *          and invalidated for each device, and given back; and up to 256 others, that pages have
- *          come home to, are listed for the next get. Chunks that other threads' puts make
- *          idle at the same time may be among them. Of a zombie: a page gives back its memory, and
- *          the last of a chunk the chunk's.
- *   trim   As much for each chunk that goes, and 64 deferred invalidations of each device.
+ *   get    Nothing but a pop while the cache has pages. Otherwise it takes up to 512 pages that
+ *          other threads put, or up to 256 from the chunks, or adds up to 4 chunks: their memory,
+ *          metadata and mapping. A get that fails does no more than that, and after the first
+ *          failure tries a single chunk. It may wait for the pool's lock and those of its devices,
+ *          which others hold for as long as they take to do the same, to attach, trim or revoke
+ *          the pool's chunks, or to make one map or unmap call.
+ *   put    Waits only for a revocation of its own pool, which takes time proportional to the
+ *          pool's chunks. A page that finds no room elsewhere returns to its chunk; a full owner
+ *          cache gives up 256 pages, 32 at a time, and no more than it must once that has trimmed
+ *          chunks. For each chunk that this makes idle, at most two chunks are trimmed: unmapped
+ *          and invalidated on each device, and freed; and up to 256 chunks that pages returned to
+ *          are listed for the next get. Chunks made idle by puts of other threads at the same
+ *          time may be among them. In a zombie, each page frees its own memory, and the last page
+ *          of a chunk frees the chunk.
+ *   trim   The same for each chunk freed, plus up to 64 deferred invalidations per device.
  *
- * None depends on how many pages or chunks a pool has, or others have, but trim, attach and the end
- * of a pool, which go with its chunks, and statistics, which look at all of them.
+ * None of these depends on how many pages or chunks this pool or any other has. Only trim, attach
+ * and the end of a pool, which are proportional to its chunks, and the statistics, which visit
+ * every chunk, do.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -67,96 +70,96 @@ extern "C" {
 struct pp_pool;
 struct pp_page;
 
-/** Devices that one pool may be attached to. */
+/** Maximum number of devices that a pool can be attached to. */
 #define PP_POOL_DEVICES 16
 
 struct pp_pool_params {
 	size_t size;          /**< of this structure; see PP_PARAMS */
-	const char *name;     /**< for messages; at most 31 bytes are kept; may be NULL */
-	uint32_t page_size;   /**< bytes: a power of two, 2048 to chunk_size. 0 is 4096 */
+	const char *name;     /**< for messages; truncated to 31 bytes; may be NULL */
+	uint32_t page_size;   /**< in bytes: a power of two, 2048 to chunk_size. 0: 4096 */
 	/**
-	 * Bytes: a power of two, 4 KiB to 1 GiB. 0 is 2 MiB. A smaller one than the kernel's
-	 * page is made as large as that. Hugetlb pages are tried for chunks of 2 MiB only,
-	 * transparent huge pages from 2 MiB up.
+	 * In bytes: a power of two, 4 KiB to 1 GiB. 0: 2 MiB. Rounded up to the kernel's page
+	 * size. Hugetlb pages are tried only for chunks of exactly 2 MiB, transparent huge pages
+	 * for chunks of 2 MiB or more.
 	 */
 	uint32_t chunk_size;
-	uint64_t max_pages;   /**< 0: no limit but memory */
+	uint64_t max_pages;   /**< limit on pages, in flight or free; 0: none */
 	enum pp_dma_dir dir;  /**< what devices may do with the pages */
-	enum pp_memory memory; /**< the first kind to try */
-	int numa_node;        /**< the node to prefer, from 1 up: node + 1. 0 is PP_NUMA_ANY */
+	enum pp_memory memory; /**< the kind of memory to try first */
+	int numa_node;        /**< preferred node, as PP_NUMA_NODE(node); 0: PP_NUMA_ANY */
 	/**
-	 * Idle chunks (every page home, or never used) that a live pool keeps, at most. When
-	 * there are more they are trimmed, down to half of it, by two for each that becomes
-	 * idle; a 256th of its chunks may stay beyond that until the next get. 0: an eighth of
-	 * its chunks, at least 8.
+	 * How many idle chunks (no page in use) a live pool keeps. Above this limit it is
+	 * trimmed to half of it, two chunks for each that becomes idle; one 256th of the pool's
+	 * chunks may exceed it until the next get. 0: an eighth of the chunks, at least 8.
 	 */
 	uint32_t idle_chunks;
 };
 
-/** Parameters with every default: 4 KiB pages, 2 MiB chunks, both directions, any node. */
+/** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */
 PP_API struct pp_pool_params pp_pool_defaults(void);
 
 /**
- * Make a pool (page_pool_create). It has no memory until the first get.
- * @param binding  the device's, or pp_binding_none() for a pool that is not mapped.
+ * Create a pool (page_pool_create). It has no memory until the first get.
+ * @param binding  the device's, or pp_binding_none() for an unmapped pool.
  * @param params   NULL: the defaults.
- * @return 0; -EINVAL: no place for it, or a size, direction or kind of memory that is not
- *         allowed; -E2BIG: see PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the
- *         kernel has no expedited membarrier(2), which revocation needs; -ENOMEM.
+ * @return 0; -EINVAL: out is NULL, or a size, direction or kind of memory is invalid; -E2BIG:
+ *         see PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the kernel lacks
+ *         expedited membarrier(2), which revocation needs; -ENOMEM.
  */
 PP_API int pp_pool_create(struct pp_pool **out, pp_binding_t binding,
 			  const struct pp_pool_params *params);
 
 /**
- * Give the pool up (page_pool_destroy): it is revoked, and goes away with its last
- * page. Returns at once. NULL is allowed. Owner, or control with the owner quiet.
+ * Revoke the pool and release the handle (page_pool_destroy). Returns at once; the pool is freed
+ * with its last page. NULL is allowed. The owner, or any thread while the owner makes no call.
  */
 PP_API void pp_pool_destroy(struct pp_pool *pool);
 
 /**
- * Map the pool for one more device; its pages have the same DMA address there.
- * A pool is revoked when it loses its last device.
- * @return 0; -EINVAL: no pool; -EEXIST: attached already; -ENODEV: the binding has ended or is
- *         ending, or the pool is revoked; -ERANGE: the device can't address the
- *         pool's IOVAs; -ENOSPC: it has 16 devices; -ENOMEM; or what the back end's map
- *         returned.
+ * Map the pool for another device; its pages have the same DMA addresses there. A pool is
+ * revoked when it loses its last device.
+ * @return 0; -EINVAL: no pool; -EEXIST: already attached; -ENODEV: the binding has ended or is
+ *         ending, or the pool is revoked; -ERANGE: the device can't address the pool's IOVAs;
+ *         -ENOSPC: attached to 16 devices already; -ENOMEM; or an error of the back end's map.
  */
 PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
-/** Unmap it there again. @return 0; -EINVAL: no pool; -ENOENT: not attached. Control. */
+/** Unmap it from a device. Control. @return 0; -EINVAL: no pool; -ENOENT: not attached. */
 PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
 
 /**
- * Make the calling thread the owner. The caller sees to it that no other call of the owner's
- * (get, frag, trim, destroy, own) is under way, and that the last one happened before (a join,
- * a lock). The last owner may go on putting, at any time. What is in its cache is the
- * new one's; a pool has some 4 KiB for each living thread that has owned it.
- * @return 0; -ENOMEM: the owner is as before.
+ * Make the calling thread the owner. The caller must ensure that no owner's call (get, frag, trim,
+ * destroy, own) is in progress and that the last one happened before this (a join, a lock). The
+ * previous owner may put pages at any time. The pages in its cache move to the new owner's; a
+ * pool keeps about 4 KiB for each living thread that has owned it.
+ * @return 0; -ENOMEM: the owner is unchanged.
  */
 PP_API int pp_pool_own(struct pp_pool *pool);
 
 /**
- * Get a page with one reference (page_pool_alloc_pages). Its contents are whatever
- * they were. Owner.
- * @return 0; -ENODEV: for good: revoked, or the bindings of all its devices are ending (if
- *         others stay, it grows for those); and for now: -ENOBUFS: max_pages are out; -ENOMEM:
- *         no memory; -ENOSPC: no IOVA, or the IOMMU is full; or what else the back end's map
- *         returned. *out is NULL then.
+ * Get a page with one reference (page_pool_alloc_pages). Its contents are undefined. Owner.
+ * @return 0; -ENODEV, permanent: the pool is revoked, or the bindings of all its devices are ending
+ *         (while one remains, the pool grows for that one); temporary: -ENOBUFS: max_pages are
+ *         out; -ENOMEM; -ENOSPC: no IOVA, or a limit of the IOMMU; or another error of the back
+ *         end's map. *out is NULL then.
  */
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**
- * Get up to n pages, n from 1 up. Owner.
- * @return how many, 1 to n; or an errno as pp_page_get when it is none.
+ * Get up to n pages, n >= 1. Owner.
+ * @return how many, 1 to n; if none, an error as pp_page_get.
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
 
-/** Drop a reference; the last one sends the page home. Any thread, no signal handler; never fails. */
+/**
+ * Drop a reference; with the last one the page returns to its pool. Never fails. Any thread, but
+ * not a signal handler.
+ */
 PP_API void pp_page_put(struct pp_page *page);
-/** Drop a reference of each, of any mixture of pools. Cheaper than one by one. */
+/** Drop a reference to each of n pages, of any mix of pools. Cheaper than one by one. */
 PP_API void pp_page_put_batch(struct pp_page *const *pages, unsigned n);
-/** Take n more references on a page that the caller holds (get_page). Any thread. */
+/** Take n more references to a page that the caller holds (get_page). Any thread. */
 PP_API void pp_page_ref(struct pp_page *page, unsigned n);
 
-/** A piece of a page, with a reference of its own: put the page to give it back. */
+/** A piece of a page, with its own reference: put the page to release it. */
 struct pp_frag {
 	struct pp_page *page;
 	void *addr;
@@ -169,62 +172,64 @@ struct pp_frag {
  * Get a fragment (page_pool_alloc_frag). Owner.
  * @param len    bytes, 1 to the page size.
  * @param align  a power of two up to the page size, bytes; 0 is 1.
- * @return 0; -EINVAL: len or align out of range; else as pp_page_get: then a smaller one that
- *         fits into the open page can still be had.
+ * @return 0; -EINVAL: len or align is out of range; else as pp_page_get: a smaller fragment that
+ *         still fits into the current page can be had even so.
  */
 PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align);
 
 /**
- * Give idle chunks back to the system until at most keep are left; the page that fragments are
- * cut from is closed. Completes deferred invalidations, so the memory is gone when it returns. Owner.
- * Of a revoked pool: give back the memory of every page that is free. (A revocation does so
- * for the longest run of a chunk only, so that it takes no longer than its chunks; the rest
- * goes with a call of this, or when a page next to it comes home.)
- * @return how many chunks went.
+ * Free idle chunks until at most keep are left, and close the page that fragments are cut from.
+ * Deferred invalidations are completed, so the memory has been freed on return. Owner.
+ * On a revoked pool: free the memory of every free page. (Revocation itself frees only the longest
+ * free run of each chunk, so that its cost is proportional to the chunks; the rest is freed by
+ * this call, or when a neighbouring page is put.)
+ * @return the number of chunks freed.
  */
 PP_API uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep);
 
 /**
- * A holder that can give pages back before it is done with them, when asked to: a cache, a
- * queue. Owned by the holder; lives from register to unregister.
+ * A holder that can return pages early when asked to: a cache, a queue. Owned by the holder; must
+ * live from register to unregister.
  */
 struct pp_recall {
 	/**
-	 * The pool has been revoked, or pp_pool_recall was called: put what can be put. Runs
-	 * on that thread, which can't be cancelled meanwhile, and without a lock of the
-	 * library's: it may put, register others, and unregister itself. Two callbacks that
-	 * unregister one another at the same time wait for one another for ever.
+	 * The pool was revoked, or pp_pool_recall was called: put what can be put. Called on the
+	 * thread that did so, with cancellation disabled and no lock of the library held: it may
+	 * put, register others and unregister itself. Two callbacks that unregister each other at
+	 * the same time deadlock.
 	 */
 	void (*recall)(struct pp_recall *self, const char *pool);
-	struct pp_recall *next; /**< the library's */
-	uint64_t pool_id;       /**< the library's */
+	struct pp_recall *next; /**< private to the library */
+	uint64_t pool_id;       /**< private to the library */
 };
 /**
- * Begin to be asked for a pool's pages. Any thread with a handle.
- * @return 0; -EINVAL: no pool or no callback; -EEXIST: registered already, for whichever
- *         pool; -ENODEV: the pool is revoked, and nobody is asked any more: put what can be put.
+ * Ask to be called when a pool wants its pages back. Any thread with a handle.
+ * @return 0; -EINVAL: no pool or no callback; -EEXIST: already registered, for this pool or
+ *         another; -ENODEV: the pool is revoked, so the callback would never run: put what can
+ *         be put.
  */
 PP_API int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall);
 /**
- * Not any more; the pool may have gone. @return 0; -EINVAL: NULL; -ENOENT: not registered.
- * After it no callback runs, but for the one that this is called from. Any thread.
+ * Unregister. Valid also after the pool was freed. On return no callback is running, except one
+ * that this was called from. Any thread.
+ * @return 0; -EINVAL: NULL; -ENOENT: not registered.
  */
 PP_API int pp_recall_unregister(struct pp_recall *recall);
-/** Ask all who are registered for the pool. Any thread with a handle. */
+/** Call every recall callback of the pool. Any thread with a handle. */
 PP_API void pp_pool_recall(struct pp_pool *pool);
 
-/** Where the page is. Any thread that holds it; as are all of these. */
+/** The address of the page. This and the following: any thread that holds the page. */
 PP_API void *pp_page_addr(const struct pp_page *page);
-/** Its DMA address, on every device of its pool; it stays, unmapped, after a revoke. */
+/** Its DMA address on every device of its pool. A revoke unmaps it but does not change it. */
 PP_API pp_iova_t pp_page_iova(const struct pp_page *page);
 /** Its size in bytes. */
 PP_API uint32_t pp_page_size(const struct pp_page *page);
-/** References held now: only 1 is certain, to the one who holds it. */
+/** The reference count. A snapshot: only a result of 1 is stable, and only for the holder. */
 PP_API uint32_t pp_page_refs(const struct pp_page *page);
-/** Debug mode `pages`: note who holds the page now. The string must outlive it. */
+/** Debug mode `pages`: record who holds the page now. The string must outlive that. */
 PP_API void pp_page_tag(struct pp_page *page, const char *tag);
 
-/** True once the pool is revoked: gets fail with -ENODEV. Any thread with a handle. */
+/** True once the pool is revoked and gets fail with -ENODEV. Any thread with a handle. */
 PP_API bool pp_pool_revoked(const struct pp_pool *pool);
 
 /** Fill in the statistics. Any thread with a handle. @param size  sizeof(*stats). */
@@ -233,38 +238,38 @@ PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, siz
 /** What a pool is; its counters are in struct pp_pool_stats. New members at the end only. */
 struct pp_pool_info {
 	char name[32];
-	char label[80]; /**< as reports have it: the name and the first device */
-	uint64_t id;    /**< no other pool of the process ever has it */
+	char label[80]; /**< as in reports: the name and the first device */
+	uint64_t id;    /**< unique within the process, never reused */
 	uint32_t page_size, chunk_size; /**< bytes */
 	uint32_t dir;       /**< enum pp_dma_dir */
-	uint32_t destroyed; /**< 1: the handle is gone, the pool waits for its pages */
-	uint64_t revoked_ago_ns; /**< 0: it is not revoked */
-	uint32_t n_bindings;     /**< devices that it is attached to, */
+	uint32_t destroyed; /**< 1: the handle was released, the pool waits for its pages */
+	uint64_t revoked_ago_ns; /**< time since it was revoked; 0: it isn't */
+	uint32_t n_bindings;     /**< number of entries in binding */
 	uint32_t reserved;
-	pp_binding_t binding[PP_POOL_DEVICES]; /**< and their bindings */
+	pp_binding_t binding[PP_POOL_DEVICES]; /**< the devices that it is attached to */
 };
 /** Fill it in. Any thread with a handle, or in pp_pool_each. @param size  sizeof(*info). */
 PP_API void pp_pool_info(struct pp_pool *pool, struct pp_pool_info *info, size_t size);
 
 /**
- * Call fn for every pool of the process, zombies too, in the order of their making. No lock
- * of the library is held; pools that are made or go meanwhile may be seen or not. The pool
- * stays for the time of the call: fn may ask for its info, statistics and recall, and make
- * no other call on it. Any thread.
+ * Call fn for every pool of the process, zombies included, in order of creation. No lock of the
+ * library is held; pools that are created or freed meanwhile may or may not be seen. The pool
+ * exists for the duration of the call: fn may call pp_pool_info, pp_pool_stats and pp_pool_recall
+ * on it and nothing else. Any thread.
  */
 PP_API void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 
-/** Of the process: pools alive (zombies too), zombies, and their pages in flight. */
+/** Totals of the process: pools (zombies included), zombies, and the latter's pages in flight. */
 struct pp_totals {
 	uint64_t pools;
 	uint64_t zombies;
 	uint64_t zombie_pages;
-	uint64_t chunk_bytes; /**< memory of chunks not yet given back to the system */
+	uint64_t chunk_bytes; /**< memory of chunks not yet returned to the system */
 	uint64_t iova_bytes;  /**< IOVA space in use, all domains */
-	uint64_t oldest_zombie_ns;    /**< how long ago the oldest zombie was revoked */
-	uint64_t oldest_zombie_pages; /**< and its pages in flight */
+	uint64_t oldest_zombie_ns;    /**< time since the oldest zombie was revoked */
+	uint64_t oldest_zombie_pages; /**< its pages in flight */
 };
-/** Any thread. @param size  sizeof(*totals). */
+/** Fill in the totals. Any thread. @param size  sizeof(*totals). */
 PP_API void pp_totals(struct pp_totals *totals, size_t size);
 
 #ifdef __cplusplus

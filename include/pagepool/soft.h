@@ -1,6 +1,6 @@
 /*
- * soft.h - the software IOMMU: a back end that runs anywhere, and the window
- * through which a software device does its DMA.
+ * soft.h - the software IOMMU: a back end that runs anywhere, and the calls with which a software
+ * device does its DMA.
  *
  * A faithful model: four levels of page tables as VT-d's second stage has them
  * (48 bits; VT-d specification 3.7), leaves of 4 KiB, 2 MiB and 1 GiB, an IOTLB
@@ -19,30 +19,30 @@ extern "C" {
 
 struct pp_soft_params {
 	size_t size; /**< of this structure; see PP_PARAMS */
-	/** The device's width: an access beyond it faults. 32 to 64 bits; 0 is 64. */
+	/** The device's address width, 32 to 64 bits: an access beyond it faults. 0: 64. */
 	unsigned address_bits;
-	/** Devices see memory as it was at the last sync, and the CPU likewise. */
+	/** Device and CPU each see memory as of the last sync. */
 	bool incoherent;
 	/** Batch the invalidations of trimming. */
 	bool deferred;
 };
 
 /**
- * Make a domain of the software IOMMU.
+ * Create a domain of the software IOMMU.
  * @param params  NULL: the defaults, a coherent and strict domain.
- * @return 0; -EINVAL: bits out of range, parameters without a size, or out is NULL; -E2BIG: see PP_PARAMS; -ENOMEM.
+ * @return 0; -EINVAL: the width is out of range, the parameters have no size, or out is NULL;
+ *         -E2BIG: see PP_PARAMS; -ENOMEM.
  */
 PP_API int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params);
 
-/** Destroy one that no device was registered with. NULL is allowed. */
+/** Destroy a domain that no device was registered with. NULL is allowed. */
 PP_API void pp_soft_destroy(struct pp_iommu *iommu);
 
 /**
- * The device reads or writes memory. Any thread: as many device engines as wanted.
- * The domain must live.
- * @param iova,len  bytes, any alignment and length; done page by page, up to the
- *                  first fault.
- * @return 0; -EFAULT: refused and logged; -EINVAL: no domain, or no buffer.
+ * A DMA access of the device. Any thread, any number of them. The domain must exist.
+ * @param iova,len  any alignment and length, in bytes; performed page by page, up to the first
+ *                  fault.
+ * @return 0; -EFAULT: a fault, which is logged; -EINVAL: no domain, or no buffer.
  */
 PP_API int pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len);
 PP_API int pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len);
@@ -66,9 +66,9 @@ struct pp_soft_fault {
 /** What the log keeps: the newest ones. All are counted (statistic `faults`). */
 #define PP_SOFT_FAULT_LOG 256
 
-/** Read the log, newest first. Any thread. @return how many were filled in. */
+/** Read the fault log, newest first. Any thread. @return the number of entries filled in. */
 PP_API unsigned pp_soft_faults(struct pp_iommu *iommu, struct pp_soft_fault *out, unsigned n);
-/** A reason in words. */
+/** The reason as text. */
 PP_API const char *pp_soft_fault_name(enum pp_soft_fault_reason reason);
 
 #ifdef __cplusplus

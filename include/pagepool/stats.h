@@ -1,6 +1,6 @@
 /*
- * stats.h - what can be counted: one list per structure, for the structure itself,
- * for printing and for JSON. Kernel names where the meaning is the kernel's
+ * stats.h - statistics: one list for each structure, which also generates the printed and JSON
+ * output. Names are the kernel's where the meaning is
  * (Documentation/networking/page_pool.rst).
  *
  * New counters are added at the end only.

@@ -1,5 +1,5 @@
 /*
- * types.h - the words that every other public header uses.
+ * types.h - types that all other public headers use.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -14,24 +14,23 @@
 extern "C" {
 #endif
 
-/* What the shared library exports; everything else is hidden. */
+/* Exported from the shared library; everything else is hidden. */
 #define PP_API __attribute__((visibility("default")))
 
-/** An address as a device uses it (IOVA, DMA address), in bytes. */
+/** An address as seen by a device (IOVA, DMA address). */
 typedef uint64_t pp_iova_t;
 
-/** Never a valid DMA address: what a failed map leaves in its out-parameter. */
+/** Never a valid DMA address: a failed map stores it in its out-parameter. */
 #define PP_IOVA_NONE (~(pp_iova_t)0)
 
 /**
- * The base page: mappings, IOVAs and IOMMU leaves are multiples of it (bytes). The kernel's own
- * pages may be larger.
+ * The base page in bytes: mappings, IOVAs and IOMMU leaves are multiples of it. The kernel's pages
+ * may be larger.
  */
 #define PP_BASE_PAGE 4096u
 
 /**
- * Who writes and who reads a mapping. The values are those of Linux's
- * enum dma_data_direction.
+ * The direction of a mapping. The values are those of Linux's enum dma_data_direction.
  */
 enum pp_dma_dir {
 	PP_DMA_BIDIRECTIONAL = 0, /**< the device reads and writes */
@@ -40,15 +39,15 @@ enum pp_dma_dir {
 };
 
 /**
- * One stretch of time in which a driver owns a device: a name, not a pointer.
- * It is never reused; a call through one that has ended is refused with
- * -ENODEV and counted, also after the device is bound again.
+ * A period during which a driver owns a device: a number, not a pointer. It is never reused; a call
+ * through one that has ended fails with -ENODEV and is counted, even after the device was bound
+ * again.
  */
 typedef struct pp_binding {
 	uint64_t id;
 } pp_binding_t;
 
-/** The binding that is none: a pool made for it is not mapped for any device. */
+/** No binding: a pool created with it is not mapped for any device. */
 static inline pp_binding_t pp_binding_none(void)
 {
 	pp_binding_t none = { 0 };
@@ -56,10 +55,10 @@ static inline pp_binding_t pp_binding_none(void)
 }
 
 /**
- * Parameter structures begin with their size, so that they can grow: a program
- * built against an older header passes the shorter one, and what it doesn't
- * know is taken as zero. A longer one than the library knows is refused with
- * -E2BIG unless the rest is zero. `struct x p = PP_PARAMS(struct x)` sets it.
+ * Parameter structures begin with their size, so that they can grow: a program built against an
+ * older header passes a shorter structure, and members that it lacks are taken as zero. A structure
+ * longer than the library knows is refused with -E2BIG unless the rest is zero.
+ * `struct x p = PP_PARAMS(struct x)` sets the size and zeroes the rest.
  */
 #ifdef __cplusplus
 #define PP_PARAMS(type) pp_params_zero<type>()
