@@ -74,7 +74,7 @@ extern "C" {
 #define PP_PARAMS(type) ((type){ .size = sizeof(type) })
 #endif
 
-/** Kinds of memory. A kind that can't be had falls back to the next. */
+/** Kinds of memory. If one isn't available, the next is tried. */
 enum pp_memory {
 	PP_MEMORY_HUGETLB, /**< 2 MiB pages of the hugetlb pool (the default) */
 	PP_MEMORY_THP,     /**< advised for transparent huge pages */
