@@ -136,6 +136,18 @@ def unknown_diagnostics():
             yield message
 
 
+def wrong_words():
+    """Words that the glossary has twice, or that pagepool(7) explains and it doesn't."""
+    rows = re.findall(r"^\| ([a-zA-Z][^|]*?) \|", read("docs/glossary.md"), re.M)
+    words = [word for row in rows if row != "word" for word in row.split(", ")]
+    for word in sorted({word for word in words if words.count(word) > 1}):
+        yield f"docs/glossary.md has {word} twice"
+    section = re.search(r"^\.Ss Words\n(.*?)^\.El", read("docs/man/pagepool.7"), re.S | re.M)[1]
+    for word in re.findall(r"^\.It (.*)", section, re.M):
+        if word not in words:
+            yield f"docs/glossary.md lacks {word} of pagepool(7)"
+
+
 def commands(*words):
     said = subprocess.run([tool, *words, "--help"], text=True, capture_output=True, check=True).stdout
     return re.findall(r"^  ([a-z]+) ", said, re.M)
@@ -178,6 +190,7 @@ none("... and so is the table of what a caller must serialise",
      else ["include/pagepool/pool.h and docs/man/pp_pool_create.3 differ"])
 none("every counter that a page names is counted, every total has its line", list(unknown_counters()))
 none("the source makes the reports of pp_debug_set(3)", list(unknown_diagnostics()))
+none("the glossary has each word once, and those of pagepool(7)", list(wrong_words()))
 none("limits are those of the headers", list(wrong_limits()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
