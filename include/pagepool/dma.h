@@ -70,7 +70,8 @@ PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enu
  * (iova = pp_page_iova(page) + offset).
  * @param len  bytes, within one mapping.
  * @return 0; -ENODEV: the binding has ended; -EINVAL: not within a mapping, or mapped in another
- *         direction (detected only for incoherent devices and in debug mode).
+ *         direction (detected only for incoherent devices and in debug mode); -EIO: the back end
+ *         returned something that is no errno.
  */
 #define pp_dma_sync_for_cpu(binding, iova, len, dir) \
 	pp_dma_sync_at((binding), (iova), (len), (dir), true, PP_PLACE)

@@ -15,7 +15,7 @@ import collections
 
 import gdb
 
-POOLS = "'gate.c'::gates.registry"  # the list of all pools
+POOLS = "'owner.c'::gates.registry"  # the list of all pools
 
 
 def number(value):
@@ -94,9 +94,8 @@ def in_returns(pool):
 
 
 def state_of(pool):
-    if number(pool["destroyed"]):
-        return "destroyed"
-    return "revoked" if number(pool["revoked"]) else "alive"
+    state = str(pool["state"]).removeprefix("POOL_").lower()
+    return {"live": "alive", "revoking": "revoked", "zombie": "revoked"}.get(state, state)
 
 
 class Contents:
