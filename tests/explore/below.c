@@ -400,7 +400,7 @@ bool device_is_calling(const struct pp_device *dev)
 	return false;
 }
 
-/* ---- debug mode: watch.c and recall.c have no part in this ----------------------------------- */
+/* ---- debug mode: holders.c and recall.c have no part in this ----------------------------------- */
 
 unsigned below_debug STATE = 0;
 
