@@ -39,24 +39,24 @@ struct pp_page {
 
 /* Pages that a pool's owner may have in its cache. Part of the layout: only the library's own test
  * of all schedules, which compiles it anew, has another. */
-#ifndef PP_GATE_PAGES
-#define PP_GATE_PAGES 512u
+#ifndef PP_CACHE_PAGES
+#define PP_CACHE_PAGES 512u
 #endif
 
 /**
- * A pool's owner-side cache of free pages, and the flag that its users look at last. Gates
+ * A pool's owner-side cache of free pages, and the flag that its users look at last. Anchors
  * outlive their pools: they are only used again, and freed with the library. A pool has one for
  * each thread that has owned it, with the same number: one that no other pool of the process
  * has, whichever copy of the library made that.
  */
-struct pp_gate {
+struct pp_anchor {
 	/* read by all, written hardly ever; relaxed */
 	uint64_t owner;         /**< the owning thread's number, or no thread's */
-	uint32_t place;         /**< of this gate; constant, not 0 */
+	uint32_t id;            /**< of this anchor; constant, not 0 */
 	uint32_t revoked;       /**< 0 while the cache is open; else why it isn't: the library's */
 	uint32_t number;        /**< the pool's; constant while it is there */
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
-	struct pp_gate *next;   /**< of the pool's, or of the free ones */
+	struct pp_anchor *next;   /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< of the library, that made it; constant */
 	void *of_thread[2]; /**< link among its thread's; under the library's lock */
 	/**
@@ -68,18 +68,18 @@ struct pp_gate {
 	uint64_t left; /**< popped, as it was when another thread became the owner */
 	uint64_t user; /**< who owns it or did, and may still put into it; or no thread's number */
 	/** The cache. The owner's, last in, first out; whoever drains takes pages by exchange. */
-	struct pp_page *slot[PP_GATE_PAGES] __attribute__((aligned(64)));
+	struct pp_page *slot[PP_CACHE_PAGES] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
 /**
- * What a thread knows of itself. A page whose state is `key` has one reference and is of
- * the pool behind `gate`: one comparison, after which nothing need be loaded through the
+ * What a thread knows of itself. A page whose state is `owned` has one reference and is of
+ * the pool behind `anchor`: one comparison, after which nothing need be loaded through the
  * page; the processor would have to wait for that.
  */
 struct pp_self {
-	uint64_t key; /**< 1 << 32 | the pool's number; 0: no gate yet */
-	struct pp_gate *gate;
-	uint64_t number; /**< this thread's, if there is a gate */
+	uint64_t owned; /**< 1 << 32 | the pool's number; 0: no anchor yet */
+	struct pp_anchor *anchor;
+	uint64_t thread_id; /**< this thread's, if there is an anchor */
 };
 PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
 
@@ -99,7 +99,7 @@ PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-
 PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
 PP_API void pp_page_get_raced(struct pp_pool *pool);
 PP_API void pp_page_put_slow(struct pp_page *page);
-PP_API void pp_page_put_raced(struct pp_gate *gate);
+PP_API void pp_page_put_raced(struct pp_anchor *anchor);
 
 /* gnu_inline: inlined, or else the library's is called; no copy is made. */
 #define PP_INLINE extern inline __attribute__((gnu_inline))
@@ -107,15 +107,15 @@ PP_API void pp_page_put_raced(struct pp_gate *gate);
 /* Pop from the cache. False: it is empty, or the pool revoked. Model: revoke.pml, cache_pop. */
 PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, struct pp_pool *pool)
 {
-	struct pp_gate *gate = *(struct pp_gate *const *)pool; /* its first member */
-	uint64_t pushed = pp_load_relaxed(&gate->pushed), popped = pp_load_relaxed(&gate->popped);
+	struct pp_anchor *anchor = *(struct pp_anchor *const *)pool; /* its first member */
+	uint64_t pushed = pp_load_relaxed(&anchor->pushed), popped = pp_load_relaxed(&anchor->popped);
 
 	if (__builtin_expect(pushed == popped, 0))
 		return false;
-	*out = pp_load_relaxed(&gate->slot[pushed - popped - 1]);
-	pp_store_release(&gate->popped, popped + 1);
+	*out = pp_load_relaxed(&anchor->slot[pushed - popped - 1]);
+	pp_store_release(&anchor->popped, popped + 1);
 	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (__builtin_expect(!pp_load_relaxed(&gate->revoked), 1)) {
+	if (__builtin_expect(!pp_load_relaxed(&anchor->revoked), 1)) {
 		PP_PROBE2(get, pool, 1);
 		return true;
 	}
@@ -129,25 +129,25 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, 
  */
 PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 {
-	struct pp_gate *gate = pp_self.gate;
+	struct pp_anchor *anchor = pp_self.anchor;
 	uint64_t pushed, n;
 
 	/* acquire: what other holders did came before */
-	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.key, 0) ||
-	    __builtin_expect(pp_load_relaxed(&gate->owner) != pp_self.number, 0))
+	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.owned, 0) ||
+	    __builtin_expect(pp_load_relaxed(&anchor->owner) != pp_self.thread_id, 0))
 		return false;
-	pushed = pp_load_relaxed(&gate->pushed);
-	n = pushed - pp_load_relaxed(&gate->popped);
+	pushed = pp_load_relaxed(&anchor->pushed);
+	n = pushed - pp_load_relaxed(&anchor->popped);
 	/* whether the cache is closed need not be asked: the flag tells, below */
-	if (__builtin_expect(n >= PP_GATE_PAGES, 0))
+	if (__builtin_expect(n >= PP_CACHE_PAGES, 0))
 		return false;
 	PP_PROBE2(put, page->pool, 1);
-	pp_store_relaxed(&gate->slot[n], page);
-	pp_store_release(&gate->pushed, pushed + 1);
-	/* from here on only `gate` may be dereferenced */
+	pp_store_relaxed(&anchor->slot[n], page);
+	pp_store_release(&anchor->pushed, pushed + 1);
+	/* from here on only `anchor` may be dereferenced */
 	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (__builtin_expect(pp_load_relaxed(&gate->revoked), 0))
-		pp_page_put_raced(gate);
+	if (__builtin_expect(pp_load_relaxed(&anchor->revoked), 0))
+		pp_page_put_raced(anchor);
 	return true;
 }
 

@@ -15,7 +15,7 @@ import collections
 
 import gdb
 
-POOLS = "'owner.c'::gates.registry"  # the list of all pools
+POOLS = "'owner.c'::anchors.registry"  # the list of all pools
 
 
 def number(value):
@@ -73,22 +73,22 @@ def chunks(pool):
 def in_chunk(chunk):
     """A bit for each page whose free bit is set."""
     n = (number(chunk["n_pages"]) + 63) // 64
-    return sum(word << 64 * i for i, word in enumerate(words(number(chunk["home"]), n)))
+    return sum(word << 64 * i for i, word in enumerate(words(number(chunk["free_bits"]), n)))
 
 
 def in_cache(pool):
-    gate = pool["gates"]
-    while gate:
-        n = number(gate["pushed"]) - number(gate["popped"])
-        yield from words(number(gate["slot"].address), n) if n > 0 else []
-        gate = gate["next"]
+    anchor = pool["anchors"]
+    while anchor:
+        n = number(anchor["pushed"]) - number(anchor["popped"])
+        yield from words(number(anchor["slot"].address), n) if n > 0 else []
+        anchor = anchor["next"]
 
 
 def in_returns(pool):
     """What other threads have put, and the owner not taken yet."""
-    made = number(pool["lanes"])
-    lanes = [pool["lane"][i].dereference() for i in range(made.bit_length()) if made >> i & 1]
-    for ring in [*lanes, pool["ring"]]:
+    made = number(pool["spsc_made"])
+    own = [pool["spsc"][i].dereference() for i in range(made.bit_length()) if made >> i & 1]
+    for ring in [*own, pool["mpsc"]]:
         slots = ring["slot"]
         yield from words(number(slots.address), slots.type.sizeof // 8)
 
@@ -144,7 +144,7 @@ def holder(page, chunk):
     if not chunk["holder"]:
         return "not known: the pool was made without PAGEPOOL_DEBUG=pages"
     note = chunk["holder"][number(page["index"])]
-    said = f"got at {caller(number(note['place']))} by thread {number(note['thread'])}"
+    said = f"got at {caller(number(note['caller']))} by thread {number(note['thread'])}"
     return said + (f", tagged {text(note['tag'])}" if note["tag"] else "")
 
 

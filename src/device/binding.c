@@ -285,7 +285,7 @@ void binding_gone(struct binding *b)
 	env_unlock(&b->lock);
 }
 
-void binding_forget(struct binding *b, uint64_t ns)
+void binding_finish(struct binding *b, uint64_t ns)
 {
 	env_lock(&b->lock);
 	b->stats.unbind_ns = ns;

@@ -95,7 +95,7 @@ void binding_end(struct binding *b);
 void binding_gone(struct binding *b);
 bool binding_is_gone(struct binding *b);
 /* The last of the dma floor's record goes; the end took so long. */
-void binding_forget(struct binding *b, uint64_t ns);
+void binding_finish(struct binding *b, uint64_t ns);
 
 /*
  * Lock the slot that a name leads to. 0; -ENODEV: the binding has ended (counted).

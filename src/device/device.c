@@ -354,7 +354,7 @@ static void end_binding(struct pp_device *dev, bool call_remove)
 	ns = env_now_ns() - begun;
 	if (call_remove && gone)
 		drv->remove(dev, binding, PP_REMOVE_GONE, drv->ctx);
-	binding_forget(b, ns);
+	binding_finish(b, ns);
 	driver_drop(dev);
 	dev->data = NULL;
 	set_state(dev, PP_DEVICE_PRESENT);

@@ -23,7 +23,7 @@ static void found(struct finding *f, const char *what, const struct mapping *m)
 /* Nothing is mapped at an address: what may be said about it. */
 static void found_nothing(struct finding *f, struct binding *b, pp_iova_t iova)
 {
-	const struct ended *e = space_find_ended(b, iova);
+	const struct ended *e = mappings_find_ended(b, iova);
 
 	if (iova == PP_IOVA_NONE) {
 		f->what = "the address is the error value of a map that failed and wasn't checked";
@@ -38,7 +38,7 @@ static void found_nothing(struct finding *f, struct binding *b, pp_iova_t iova)
 
 void check_unmap(struct finding *f, struct binding *b, const struct call *c, enum mapping_kind kind)
 {
-	const struct mapping *m = space_find(b, c->iova);
+	const struct mapping *m = mappings_find(b, c->iova);
 
 	*f = (struct finding){ 0 };
 	if (!m)
@@ -60,7 +60,7 @@ void check_unmap(struct finding *f, struct binding *b, const struct call *c, enu
 
 void check_sync(struct finding *f, struct binding *b, const struct call *c, bool for_cpu)
 {
-	const struct mapping *m = space_find(b, c->iova);
+	const struct mapping *m = mappings_find(b, c->iova);
 
 	*f = (struct finding){ 0 };
 	if (!m || c->iova < m->iova || c->iova - m->iova >= m->len) {
@@ -101,7 +101,7 @@ bool check_memory(struct finding *f, const struct call *c)
 
 void check_overlap(struct finding *f, struct binding *b, const struct call *c)
 {
-	const struct mapping *m = space_find_overlap(b, c->cpu, c->len);
+	const struct mapping *m = mappings_find_overlap(b, c->cpu, c->len);
 
 	if (m && (m->dir != PP_DMA_TO_DEVICE || c->dir != PP_DMA_TO_DEVICE))
 		found(f, "the memory is mapped already, and one of the two lets the device write", m);
@@ -118,7 +118,7 @@ struct search {
 static void look_in(struct binding *b, void *ctx)
 {
 	struct search *s = ctx;
-	const struct mapping *m = b->id == s->not_in.id ? NULL : space_find(b, s->iova);
+	const struct mapping *m = b->id == s->not_in.id ? NULL : mappings_find(b, s->iova);
 
 	if (m)
 		strncpy(s->name, pp_device_name(b->dev), sizeof s->name - 1);
@@ -128,7 +128,7 @@ static void note_mapping(struct report *r, const struct mapping *m)
 {
 	debug_note(r, "  mapped: DMA address 0x%llx, %zu bytes at %p, %s, %s, at %s",
 		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
-		   mapping_kind_name(m->kind), m->place);
+		   mapping_kind_name(m->kind), m->caller);
 }
 
 /* What the call was made with, as far as it has it: address, length, memory, direction. */
@@ -157,10 +157,10 @@ void check_report(const struct finding *f, const struct call *c)
 	if (c->iova != PP_IOVA_NONE && !f->have_mapping && !f->have_ended)
 		binding_each(look_in, &other);
 	binding_device_name(c->binding, device, sizeof device);
-	snprintf(key, sizeof key, "%s %s", c->place, f->what);
+	snprintf(key, sizeof key, "%s %s", c->caller, f->what);
 	r = debug_report(PP_DEBUG_DMA, key,
 			     "device %s: %s: %s: %s, at %s", device, c->name, f->what,
-			     call_words(c, words, sizeof words), c->place);
+			     call_words(c, words, sizeof words), c->caller);
 	if (f->have_mapping)
 		note_mapping(r, &f->mapping);
 	if (f->have_ended)

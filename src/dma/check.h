@@ -8,7 +8,7 @@
 #ifndef DMA_CHECK_H
 #define DMA_CHECK_H
 
-#include "dma/space.h"
+#include "dma/mappings.h"
 
 /* A call as the driver made it. */
 struct call {
@@ -18,7 +18,7 @@ struct call {
 	pp_iova_t iova;
 	size_t len;
 	enum pp_dma_dir dir;
-	const char *place;
+	const char *caller;
 };
 
 /* What was found wrong: copies, so that it can be told without the binding's lock. */

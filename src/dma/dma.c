@@ -1,13 +1,13 @@
 /*
  * dma.c - the public calls of dma.h: arguments, the binding, the checks. What they do is
- * space.c's, what can be wrong with them check.c's. Uses device, iommu and env.
+ * mappings.c's, what can be wrong with them check.c's. Uses device, iommu and env.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <pagepool/dma.h>
 
 #include "dma/check.h"
-#include "dma/space.h"
+#include "dma/mappings.h"
 #include "env/debug.h"
 
 static bool dir_valid(enum pp_dma_dir dir)
@@ -44,7 +44,7 @@ int pp_dma_set_mask(pp_binding_t binding, unsigned bits)
 	ret = binding_enter(&b, binding, false);
 	if (ret)
 		return ret;
-	if (space_exceeds(b, bits))
+	if (mappings_exceeds(b, bits))
 		ret = -EBUSY;
 	else
 		b->mask_bits = bits;
@@ -60,12 +60,12 @@ static int refuse(const struct call *c, const char *what)
 		return -EINVAL;
 	}
 	return debug_invalid("%s: %s: %zu bytes, direction %d, at %s", c->name, what, c->len,
-			     (int)c->dir, c->place);
+			     (int)c->dir, c->caller);
 }
 
-static const char *place_of(const char *place)
+static const char *caller_of(const char *caller)
 {
-	return place ? place : "a place that isn't known";
+	return caller ? caller : "a caller that isn't known";
 }
 
 /* What is wrong with the arguments of a map, or NULL. */
@@ -73,7 +73,7 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 				 const pp_iova_t *out)
 {
 	if (!out)
-		return "there is no place for the DMA address";
+		return "there is no caller for the DMA address";
 	if (!addr)
 		return "the memory is NULL";
 	if (!len)
@@ -88,9 +88,9 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 }
 
 int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
-		  pp_iova_t *out, const char *place)
+		  pp_iova_t *out, const char *caller)
 {
-	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, place_of(place) };
+	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, caller_of(caller) };
 	const char *wrong = map_arguments(addr, len, dir, out);
 	bool watched = debug_on(PP_DEBUG_DMA), forbidden;
 	struct finding f = { 0 };
@@ -110,7 +110,7 @@ int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir 
 		return leave(b, &f, &c, -EFAULT);
 	if (watched)
 		check_overlap(&f, b, &c);
-	ret = space_map(b, &m, MAPPING_STREAMING, addr, len, dir, c.place);
+	ret = mappings_map(b, &m, MAPPING_STREAMING, addr, len, dir, c.caller);
 	if (!ret)
 		*out = m->iova;
 	if (ret == -ENOSPC)
@@ -130,14 +130,14 @@ static int end_mapping(struct call *c, enum mapping_kind kind)
 	if (kind == MAPPING_COHERENT) /* whole pages were given */
 		c->len = (c->len + b->domain.page - 1) & ~(b->domain.page - 1);
 	check_unmap(&f, b, c, kind);
-	ret = f.what ? -EINVAL : space_unmap(b, space_find(b, c->iova), c->place);
+	ret = f.what ? -EINVAL : mappings_unmap(b, mappings_find(b, c->iova), c->caller);
 	return leave(b, &f, c, ret);
 }
 
 int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
-		    const char *place)
+		    const char *caller)
 {
-	struct call c = { "unmap", binding, NULL, iova, len, dir, place_of(place) };
+	struct call c = { "unmap", binding, NULL, iova, len, dir, caller_of(caller) };
 
 	return end_mapping(&c, MAPPING_STREAMING);
 }
@@ -145,10 +145,10 @@ int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dm
 /* What an incoherent domain, the checker, or a name that is dead asks for. */
 static __attribute__((noinline)) int sync_slow(pp_binding_t binding, pp_iova_t iova, size_t len,
 					       enum pp_dma_dir dir, bool for_cpu,
-					       const char *place)
+					       const char *caller)
 {
 	struct call c = { for_cpu ? "sync for CPU" : "sync for device", binding, NULL, iova, len, dir,
-			  place_of(place) };
+			  caller_of(caller) };
 	struct finding f;
 	struct binding *b;
 	int ret = enter(&b, &c, false);
@@ -164,20 +164,20 @@ static __attribute__((noinline)) int sync_slow(pp_binding_t binding, pp_iova_t i
 }
 
 int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
-		   bool for_cpu, const char *place)
+		   bool for_cpu, const char *caller)
 {
 	struct binding *b = binding_peek(binding);
 
 	if (env_likely(b && !env_load_relaxed(&b->slow_sync)))
 		return 0;
-	return sync_slow(binding, iova, len, dir, for_cpu, place);
+	return sync_slow(binding, iova, len, dir, for_cpu, caller);
 }
 
 int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
-			     const char *place)
+			     const char *caller)
 {
 	struct call c = { "allocation of coherent memory", binding, NULL, PP_IOVA_NONE, len,
-			  PP_DMA_BIDIRECTIONAL, place_of(place) };
+			  PP_DMA_BIDIRECTIONAL, caller_of(caller) };
 	struct binding *b;
 	struct mapping *m;
 	int ret;
@@ -187,13 +187,13 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 	if (out)
 		*out = PP_IOVA_NONE;
 	if (!cpu || !out)
-		return refuse(&c, "there is no place for the CPU's address or the DMA address");
+		return refuse(&c, "there is no caller for the CPU's address or the DMA address");
 	if (!len || len > SIZE_MAX / 2)
 		return refuse(&c, "the length is 0 or wraps around");
 	ret = enter(&b, &c, true);
 	if (ret)
 		return ret;
-	ret = space_map(b, &m, MAPPING_COHERENT, NULL, len, PP_DMA_BIDIRECTIONAL, c.place);
+	ret = mappings_map(b, &m, MAPPING_COHERENT, NULL, len, PP_DMA_BIDIRECTIONAL, c.caller);
 	if (!ret) {
 		*cpu = m->addr;
 		*out = m->iova;
@@ -203,10 +203,10 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 }
 
 int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,
-			    const char *place)
+			    const char *caller)
 {
 	struct call c = { "free of coherent memory", binding, cpu, iova, len, PP_DMA_BIDIRECTIONAL,
-			  place_of(place) };
+			  caller_of(caller) };
 
 	if (!cpu)
 		return refuse(&c, "its CPU address is NULL");

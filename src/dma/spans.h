@@ -1,13 +1,13 @@
 /*
  * spans.h - what a pool maps in a binding: the one way from there to its domain. The record of it is
- * space.h's. Uses device and iommu. Every call is with the binding's lock held.
+ * mappings.h's. Uses device and iommu. Every call is with the binding's lock held.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #ifndef DMA_SPANS_H
 #define DMA_SPANS_H
 
-#include "dma/space.h"
+#include "dma/mappings.h"
 
 /* A part of what one call mapped may be unmapped. */
 static inline bool spans_can_split(const struct binding *b)

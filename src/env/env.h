@@ -187,11 +187,11 @@ uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
  * Zeroed memory, and a number that it alone has in the process, whichever copy of the library asks:
- * for both stand for a stretch of address space. Up to ENV_PLACE bytes. 0; -ENOMEM.
+ * for both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0; -ENOMEM.
  */
-#define ENV_PLACE 5120u
-int env_place(void **out, uint32_t *number, size_t bytes);
-void env_unplace(void *p);
+#define ENV_NUMBERED 5120u
+int env_alloc_numbered(void **out, uint32_t *number, size_t bytes);
+void env_free_numbered(void *p);
 
 /* The calling thread, as a number that no other thread ever has, of any copy; it is never 0. */
 uint64_t env_self(void);
@@ -206,7 +206,7 @@ extern __thread uint64_t env_tls_self
  */
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
-	struct hlist_node *lanes, *gates; /* the pool floor's: heads, see env/list.h */
+	struct hlist_node *spsc_rings, *anchors; /* the pool floor's: heads, see env/list.h */
 	void *text;  /* a back end's last word to it; freed with the record */
 };
 struct env_thread *env_thread(void);

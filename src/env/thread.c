@@ -120,18 +120,18 @@ static uint64_t number_of(uintptr_t addr)
 /* Of memory that is used alike, not all at the same distance: caches have few lines for that. */
 static size_t stagger(uintptr_t stretch)
 {
-	_Static_assert(15 * 192 + ENV_PLACE <= 8192, "what is asked for fits into a stretch");
+	_Static_assert(15 * 192 + ENV_NUMBERED <= 8192, "what is asked for fits into a stretch");
 	return number_of(stretch) % 16 * 192;
 }
 
-int env_place(void **out, uint32_t *number, size_t bytes)
+int env_alloc_numbered(void **out, uint32_t *number, size_t bytes)
 {
 	const size_t own = place_bytes();
 	char *p = MAP_FAILED;
 	size_t head;
 
 	*out = NULL;
-	if (!env_fault("alloc") && bytes <= ENV_PLACE)
+	if (!env_fault("alloc") && bytes <= ENV_NUMBERED)
 		p = mmap(NULL, 2 * own, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
@@ -149,7 +149,7 @@ int env_place(void **out, uint32_t *number, size_t bytes)
 	return 0;
 }
 
-void env_unplace(void *p)
+void env_free_numbered(void *p)
 {
 	const size_t own = place_bytes();
 

@@ -16,17 +16,17 @@
 __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
 
 /*
- * Pop n of the `count` entries of a gate of the pool into out. False: the flag is up, and nothing
+ * Pop n of the `count` entries of an anchor of the pool into out. False: the flag is up, and nothing
  * was popped. Model: revoke.pml, cache_pop.
  */
-static inline bool cache_pop(struct pp_pool *pool, struct pp_gate *gate, uint32_t count,
+static inline bool cache_pop(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t count,
 			     struct pp_page **out, uint32_t n)
 {
-	env_copy_relaxed(out, gate->slot + count - n, n);
-	owner_add(&gate->popped, n);
-	if (!revoke_seen(gate))
+	env_copy_relaxed(out, anchor->slot + count - n, n);
+	owner_add(&anchor->popped, n);
+	if (!revoke_seen(anchor))
 		return true;
-	pop_raced(pool, gate, n);
+	pop_raced(pool, anchor, n);
 	return false;
 }
 
@@ -39,17 +39,17 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_gate *gate, uint32_
  */
 static uint32_t take_remote(struct pp_pool *pool)
 {
-	struct pp_gate *gate = pool->gate;
+	struct pp_anchor *anchor = pool->anchor;
 	uint32_t n = 0;
 
 	env_store_release(&pool->refilling, 1);
-	if (!revoke_seen(gate)) {
-		n = remote_take(pool, gate->slot, POOL_CACHE);
+	if (!revoke_seen(anchor)) {
+		n = remote_take(pool, anchor->slot, POOL_CACHE);
 		env_count(&pool->filled, n);
-		owner_add(&gate->pushed, n);
+		owner_add(&anchor->pushed, n);
 	}
 	env_store_release(&pool->refilling, 0);
-	if (!revoke_seen(gate))
+	if (!revoke_seen(anchor))
 		return n;
 	take_raced(pool);
 	return 0;
@@ -59,7 +59,7 @@ static uint32_t take_remote(struct pp_pool *pool)
  * Fill the empty cache from the chunks, or from new ones if `grow`. Returns how many pages
  * are in it now, or an errno. Model: home.pml, refill.
  */
-static int refill_home(struct pp_pool *pool, bool grow)
+static int refill_from_chunks(struct pp_pool *pool, bool grow)
 {
 	struct pp_page *pages[POOL_REFILL];
 	unsigned n = 0;
@@ -69,16 +69,16 @@ static int refill_home(struct pp_pool *pool, bool grow)
 	if (pool_is_over(pool))
 		ret = -ENODEV;
 	else
-		n = pool_take_home(pool, pages, POOL_REFILL);
+		n = pool_take_free(pool, pages, POOL_REFILL);
 	if (!ret && !n && grow) {
 		ret = pool_grow(pool);
-		n = ret ? 0 : pool_take_home(pool, pages, POOL_REFILL);
+		n = ret ? 0 : pool_take_free(pool, pages, POOL_REFILL);
 	}
 	/* under the lock, which the revoker needs: no race for these */
 	for (unsigned i = 0; i < n; i++) /* lowest address first out */
-		env_store_relaxed(&pool->gate->slot[i], pages[n - 1 - i]);
+		env_store_relaxed(&pool->anchor->slot[i], pages[n - 1 - i]);
 	env_count(&pool->filled, n);
-	owner_add(&pool->gate->pushed, n);
+	owner_add(&pool->anchor->pushed, n);
 	pool_unlock(pool);
 	env_count(&pool->alloc_slow, n);
 	return ret ? ret : (int)n;
@@ -87,8 +87,8 @@ static int refill_home(struct pp_pool *pool, bool grow)
 /*
  * Fill the empty cache: from the remote frees, from the chunks, from new chunks. 0, or an errno.
  *
- * Each page that is taken from a lane as soon as it is there costs both threads the
- * moving of its cache line and of the lane's ends. So a few are left there, to become more,
+ * Each page that is taken from an SPSC ring as soon as it is there costs both threads the
+ * moving of its cache line and of the SPSC ring's ends. So a few are left there, to become more,
  * as long as there are others. Model: revoke.pml, owner_get.
  */
 static int refill(struct pp_pool *pool)
@@ -97,53 +97,53 @@ static int refill(struct pp_pool *pool)
 
 	env_count(&pool->alloc_empty, 1);
 	if (remote_is_low(pool))
-		n = refill_home(pool, false);
+		n = refill_from_chunks(pool, false);
 	if (n)
 		return n < 0 ? n : 0;
 	if (take_remote(pool)) {
 		env_count(&pool->alloc_refill, 1);
 		return 0;
 	}
-	n = refill_home(pool, true);
+	n = refill_from_chunks(pool, true);
 	return n < 0 ? n : 0;
 }
 
 /* ---- get ------------------------------------------------------------------------------- */
 
 /* Debug mode `pages`: one page, straight from its chunk, noting who has it. */
-static int watched_get(struct pp_page **out, struct pp_pool *pool, const void *place)
+static int tracked_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
 	int ret;
 
 	*out = NULL;
-	if (watch_handler(pool, "asked for", place))
+	if (misuse_handler(pool, "asked for", caller))
 		return -EDEADLK; /* whose lock it may be */
 	pool_lock(pool);
-	ret = watch_caller(pool, place);
+	ret = misuse_get(pool, caller);
 	if (!ret)
-		pool_process_inbox(pool);
+		pool_reclaim_complete(pool);
 	if (!ret && pool_is_over(pool))
 		ret = -ENODEV;
-	else if (!ret && !pool_take_home(pool, out, 1))
+	else if (!ret && !pool_take_free(pool, out, 1))
 		ret = pool_grow(pool);
 	if (!ret && !*out)
-		pool_take_home(pool, out, 1);
+		pool_take_free(pool, out, 1);
 	if (*out)
-		watch_get(*out, place);
+		holders_got(*out, caller);
 	pool_unlock(pool);
 	env_count(&pool->alloc_slow, *out != NULL);
 	return ret;
 }
 
-int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *place)
+int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
 	int ret;
 
-	if (gate_is_foreign(pool->gate))
-		return pool->gate->copy->get(out, pool, place);
-	ret = pool->watch ? watched_get(out, pool, place) : refill(pool);
-	if (!ret && !pool->watch) {
-		if (cache_pop(pool, pool->gate, cache_count(pool->gate), out, 1))
+	if (anchor_is_foreign(pool->anchor))
+		return pool->anchor->copy->get(out, pool, caller);
+	ret = pool->tracked ? tracked_get(out, pool, caller) : refill(pool);
+	if (!ret && !pool->tracked) {
+		if (cache_pop(pool, pool->anchor, cache_count(pool->anchor), out, 1))
 			env_add_relaxed(&pool->popped_otherwise, 1);
 		else
 			ret = -ENODEV;
@@ -162,9 +162,9 @@ int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 	return page_get_slow(out, pool, __builtin_return_address(0));
 }
 
-int page_get(struct pp_page **out, struct pp_pool *pool, const void *place)
+int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
-	return pp_fast_get(out, pool) ? 0 : page_get_slow(out, pool, place);
+	return pp_fast_get(out, pool) ? 0 : page_get_slow(out, pool, caller);
 }
 
 /* For whoever doesn't inline it; so is pp_page_put in remote.c. */
@@ -178,10 +178,10 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 	unsigned got = 0;
 
 	while (got < n) {
-		struct pp_gate *gate = pool->gate;
-		unsigned count = cache_count(gate), k = n - got < count ? n - got : count;
+		struct pp_anchor *anchor = pool->anchor;
+		unsigned count = cache_count(anchor), k = n - got < count ? n - got : count;
 
-		if (!k || !cache_pop(pool, gate, count, out + got, k)) {
+		if (!k || !cache_pop(pool, anchor, count, out + got, k)) {
 			int ret = page_get_slow(out + got, pool, __builtin_return_address(0));
 
 			if (ret)
@@ -201,7 +201,7 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
  * The cache is full: the newer half goes home, a few at a time; no more than there has to be room for,
  * once that has chunks trimmed. What the caller puts isn't home, so the pool is there.
  */
-static void cache_spill(struct pp_pool *pool, struct pp_gate *gate, uint32_t room)
+static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t room)
 {
 	uint64_t trimmed = env_load_relaxed(&pool->n_released);
 	struct pp_page *pages[POOL_SPILL];
@@ -209,43 +209,43 @@ static void cache_spill(struct pp_pool *pool, struct pp_gate *gate, uint32_t roo
 
 	do {
 		env_add_relaxed(&pool->recycle_cache_full, POOL_SPILL);
-		if (!cache_pop(pool, gate, cache_count(gate), pages, POOL_SPILL))
+		if (!cache_pop(pool, anchor, cache_count(anchor), pages, POOL_SPILL))
 			return;
 		env_add_relaxed(&pool->popped_otherwise, POOL_SPILL);
-		pool_bring_home(pages, POOL_SPILL);
+		pool_free_pages(pages, POOL_SPILL);
 		n += POOL_SPILL;
 	} while (n < POOL_REFILL && (n < room || env_load_relaxed(&pool->n_released) == trimmed));
 }
 
 /* Model: revoke.pml and own.pml, cache_put. */
-void cache_put_full(struct pp_pool *pool, struct pp_gate *gate, struct pp_page *const *pages,
-		    uint32_t n, const void *place)
+void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_page *const *pages,
+		    uint32_t n, const void *caller)
 {
 	PP_PROBE2(put, pool, n);
-	if (gate_is_open(gate)) { /* then it was found full */
-		own_inline(gate);
-		cache_spill(pool, gate, n);
+	if (anchor_is_open(anchor)) { /* then it was found full */
+		own_inline(anchor);
+		cache_spill(pool, anchor, n);
 	}
 	/* It may be closed by now; the pages aren't home, so the pool is still there. */
-	if (gate_is_open(gate) && cache_has_room(gate, n)) {
-		cache_push(gate, pages, n);
+	if (anchor_is_open(anchor) && cache_has_room(anchor, n)) {
+		cache_push(anchor, pages, n);
 		return;
 	}
 	env_add_relaxed(&pool->recycle_ring_full, n);
-	chunk_put_home(pool, pages, n, place);
+	chunk_put_pages(pool, pages, n, caller);
 }
 
 void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 {
-	struct pp_gate *gate = pp_self.gate;
+	struct pp_anchor *anchor = pp_self.anchor;
 	unsigned done = 0;
 
 	/* as many as go straight into this thread's cache: see pp_page_put */
-	if (gate && env_load_relaxed(&gate->owner) == pp_self.number && cache_has_room(gate, n)) {
-		done = put_run(gate->slot + cache_count(gate), pages, n, pp_self.key);
+	if (anchor && env_load_relaxed(&anchor->owner) == pp_self.thread_id && cache_has_room(anchor, n)) {
+		done = put_run(anchor->slot + cache_count(anchor), pages, n, pp_self.owned);
 		if (done) {
 			PP_PROBE2(put, pages[0]->pool, done);
-			cache_pushed(gate, done);
+			cache_pushed(anchor, done);
 		}
 	}
 	if (env_unlikely(done < n))
@@ -259,19 +259,19 @@ void cache_empty(struct pp_pool *pool)
 	struct pp_page *pages[POOL_REFILL];
 
 	do {
-		uint32_t count = cache_count(pool->gate);
+		uint32_t count = cache_count(pool->anchor);
 		uint32_t n = count < POOL_REFILL ? count : POOL_REFILL;
 
-		if (n && cache_pop(pool, pool->gate, count, pages, n)) {
+		if (n && cache_pop(pool, pool->anchor, count, pages, n)) {
 			env_add_relaxed(&pool->popped_otherwise, n);
-			pool_bring_home(pages, n);
+			pool_free_pages(pages, n);
 		}
-	} while (cache_count(pool->gate) || (!pool->watch && take_remote(pool)));
+	} while (cache_count(pool->anchor) || (!pool->tracked && take_remote(pool)));
 }
 
 uint64_t cache_total(struct pp_pool *pool)
 {
-	return cache_count(pool->gate) + remote_count(pool);
+	return cache_count(pool->anchor) + remote_count(pool);
 }
 
 /* Not below 0: the two are not read at the same moment. */
@@ -282,9 +282,9 @@ static uint64_t less(uint64_t a, uint64_t b)
 
 void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 {
-	const struct pp_gate *gate = pool->gate;
+	const struct pp_anchor *anchor = pool->anchor;
 
-	s->recycle_cached = less(env_load_relaxed(&gate->pushed), env_load_relaxed(&pool->filled));
-	s->alloc_fast = less(env_load_relaxed(&gate->popped), env_load_relaxed(&pool->popped_otherwise));
+	s->recycle_cached = less(env_load_relaxed(&anchor->pushed), env_load_relaxed(&pool->filled));
+	s->alloc_fast = less(env_load_relaxed(&anchor->popped), env_load_relaxed(&pool->popped_otherwise));
 	s->recycle_ring = remote_total(pool);
 }

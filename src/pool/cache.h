@@ -12,14 +12,14 @@
 #include "pool/revoke.h"
 
 /* Pages in it. Not the owner: about. */
-static inline uint32_t cache_count(const struct pp_gate *gate)
+static inline uint32_t cache_count(const struct pp_anchor *anchor)
 {
-	return (uint32_t)(env_load_relaxed(&gate->pushed) - env_load_relaxed(&gate->popped));
+	return (uint32_t)(env_load_relaxed(&anchor->pushed) - env_load_relaxed(&anchor->popped));
 }
 
-static inline bool cache_has_room(const struct pp_gate *gate, uint32_t n)
+static inline bool cache_has_room(const struct pp_anchor *anchor, uint32_t n)
 {
-	return cache_count(gate) + n <= POOL_CACHE;
+	return cache_count(anchor) + n <= POOL_CACHE;
 }
 
 /* A count of the owner's goes up by n. Release: for whoever drains. */
@@ -29,58 +29,58 @@ static inline void owner_add(uint64_t *count, uint32_t n)
 }
 
 /* The end of a push of n entries above the count. They, and the pool, may be gone after it. */
-static inline void cache_pushed(struct pp_gate *gate, uint32_t n)
+static inline void cache_pushed(struct pp_anchor *anchor, uint32_t n)
 {
-	owner_add(&gate->pushed, n);
-	if (revoke_seen(gate))
-		pp_page_put_raced(gate);
+	owner_add(&anchor->pushed, n);
+	if (revoke_seen(anchor))
+		pp_page_put_raced(anchor);
 }
 
 /* Push pages for which there is room. Model: revoke.pml, cache_push. */
-static inline void cache_push(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
+static inline void cache_push(struct pp_anchor *anchor, struct pp_page *const *pages, uint32_t n)
 {
-	env_copy_relaxed(gate->slot + cache_count(gate), pages, n);
-	cache_pushed(gate, n);
+	env_copy_relaxed(anchor->slot + cache_count(anchor), pages, n);
+	cache_pushed(anchor, n);
 }
 
 /* From now on the owner's puts to this pool, whose cache is open, are the inline ones. */
-static inline void own_inline(struct pp_gate *gate)
+static inline void own_inline(struct pp_anchor *anchor)
 {
-	pp_self = (struct pp_self){ PAGE_REFS(1) | gate->number, gate, env_load_relaxed(&gate->owner) };
+	pp_self = (struct pp_self){ PAGE_REFS(1) | anchor->number, anchor, env_load_relaxed(&anchor->owner) };
 }
 
 /* The owner's put, if the cache is open and has room. */
-static inline bool cache_put(struct pp_gate *gate, struct pp_page *const *pages, uint32_t n)
+static inline bool cache_put(struct pp_anchor *anchor, struct pp_page *const *pages, uint32_t n)
 {
-	if (!cache_has_room(gate, n) || !gate_is_open(gate))
+	if (!cache_has_room(anchor, n) || !anchor_is_open(anchor))
 		return false;
-	own_inline(gate);
+	own_inline(anchor);
 	PP_PROBE2(put, pages[0]->pool, n); /* before: pages and pool may be gone after it */
-	cache_push(gate, pages, n);
+	cache_push(anchor, pages, n);
 	return true;
 }
 
-static inline bool cache_put_one(struct pp_gate *gate, struct pp_page *page)
+static inline bool cache_put_one(struct pp_anchor *anchor, struct pp_page *page)
 {
-	uint32_t count = cache_count(gate);
+	uint32_t count = cache_count(anchor);
 
-	if (count >= POOL_CACHE || !gate_is_open(gate))
+	if (count >= POOL_CACHE || !anchor_is_open(anchor))
 		return false;
-	own_inline(gate);
+	own_inline(anchor);
 	PP_PROBE2(put, page->pool, 1);
-	env_store_relaxed(&gate->slot[count], page);
-	cache_pushed(gate, 1);
+	env_store_relaxed(&anchor->slot[count], page);
+	cache_pushed(anchor, 1);
 	return true;
 }
 
 /* The same if not: POOL_REFILL pages at most, by the owner or who was it a moment ago. */
-void cache_put_full(struct pp_pool *pool, struct pp_gate *gate, struct pp_page *const *pages,
-		    uint32_t n, const void *place);
+void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_page *const *pages,
+		    uint32_t n, const void *caller);
 
-/* pp_page_get for a caller of our own; place: its caller. */
-int page_get(struct pp_page **out, struct pp_pool *pool, const void *place);
+/* pp_page_get for a caller of our own; caller: its caller. */
+int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller);
 /* The same without a look at the cache, also for another copy of the library. */
-int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *place);
+int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *caller);
 
 /* All that is in cache and remote frees of a live pool goes home. Owner, lock not held. */
 void cache_empty(struct pp_pool *pool);

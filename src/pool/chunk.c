@@ -2,7 +2,7 @@
  * chunk.c - chunks and the pages' home: coming home, and going out.
  *
  * Invariant, under the pool's lock and with no call under way:
- *   for each chunk: n_home (less the hold, in a zombie) == bits set in home == n_pages
+ *   for each chunk: n_free (less the hold, in a zombie) == bits set in home == n_pages
  *   less what is in flight or in cache and ring.
  *
  * What becomes of a chunk that is complete is reclaim.c's.
@@ -19,7 +19,7 @@
 
 uint32_t chunk_in_flight(const struct pp_chunk *c)
 {
-	return pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)) - pool_is_zombie(c->pool));
+	return pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_free)) - pool_is_zombie(c->pool));
 }
 
 /* ---- walking --------------------------------------------------------------------------- */
@@ -33,7 +33,7 @@ static void prefetch_records(const struct list *at, const struct list *end)
 		const struct pp_chunk *c = span->chunk[__builtin_ctzll(left)];
 
 		env_prefetch(c);
-		env_prefetch(&c->n_home);
+		env_prefetch(&c->n_free);
 	}
 }
 
@@ -43,10 +43,10 @@ static void prefetch_bits(const struct span *span)
 	for (uint64_t left = span->live; left; left &= left - 1) {
 		const struct pp_chunk *c = span->chunk[__builtin_ctzll(left)];
 
-		if (CHUNK_COUNT(env_load_relaxed(&c->n_home)) <= 0)
+		if (CHUNK_COUNT(env_load_relaxed(&c->n_free)) <= 0)
 			continue;
-		env_prefetch(c->home);
-		env_prefetch(c->given);
+		env_prefetch(c->free_bits);
+		env_prefetch(c->discarded);
 	}
 }
 
@@ -82,13 +82,13 @@ struct pp_chunk *chunk_walk_next(struct chunk_walk *walk)
 static size_t record_bytes(const struct pp_pool *pool, uint32_t n_pages)
 {
 	return sizeof(struct pp_chunk) + n_pages * sizeof(struct pp_page) +
-	       2 * home_words(n_pages) * sizeof(uint64_t) +
-	       (pool->watch ? n_pages * sizeof(struct holder) : 0);
+	       2 * free_words(n_pages) * sizeof(uint64_t) +
+	       (pool->tracked ? n_pages * sizeof(struct holder) : 0);
 }
 
 struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 {
-	size_t bits = 2 * home_words(n_pages) * sizeof(uint64_t);
+	size_t bits = 2 * free_words(n_pages) * sizeof(uint64_t);
 	size_t pages = sizeof(struct pp_chunk) + n_pages * sizeof(struct pp_page);
 	struct pp_chunk *c = env_zalloc(pages + bits);
 
@@ -96,13 +96,13 @@ struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 		return NULL;
 	c->pool = pool;
 	c->n_pages = n_pages;
-	c->n_home = CHUNK_PAGES(n_pages);
+	c->n_free = CHUNK_PAGES(n_pages);
 	c->queued = 1; /* it will be in one of the lists */
-	c->home = (uint64_t *)((char *)c + pages);
-	c->given = c->home + home_words(n_pages);
+	c->free_bits = (uint64_t *)((char *)c + pages);
+	c->discarded = c->free_bits + free_words(n_pages);
 	list_init(&c->where);
 	c->on = CHUNK_NONE;
-	if (pool->watch) {
+	if (pool->tracked) {
 		c->holder = env_zalloc(n_pages * sizeof *c->holder);
 		if (!c->holder) {
 			env_free(c);
@@ -112,17 +112,17 @@ struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 	pool->record_bytes += record_bytes(pool, n_pages);
 	pool->n_on[CHUNK_NONE]++;
 	for (uint32_t i = 0; i < n_pages; i++) {
-		c->home[i / 64] |= 1ull << i % 64;
+		c->free_bits[i / 64] |= 1ull << i % 64;
 		c->page[i].pool = pool;
 		c->page[i].chunk = c;
-		c->page[i].state = PAGE_REFS(1) | pool->gate->number;
+		c->page[i].state = PAGE_REFS(1) | pool->anchor->number;
 		c->page[i].index = i;
 	}
 	return c;
 }
 
 /* Give it its memory. */
-static void chunk_place(struct pp_chunk *c, struct span *span, uint32_t slot)
+static void chunk_locate(struct pp_chunk *c, struct span *span, uint32_t slot)
 {
 	struct pp_pool *pool = c->pool;
 	size_t offset = slot * chunk_size(pool);
@@ -164,7 +164,7 @@ void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
 {
 	struct pp_pool *pool = c->pool;
 
-	chunk_place(c, span, slot);
+	chunk_locate(c, span, slot);
 	pool_ref(pool);
 	span->chunk[slot] = c;
 	chunk_move(c, CHUNK_FRESH);
@@ -187,7 +187,7 @@ void chunk_remove(struct pp_pool *pool, struct pp_chunk *c)
 	pool->n_memory[span_memory(c->span, c->slot)]--;
 }
 
-/* Model: home.pml, inbox_push. */
+/* Model: home.pml, complete_push. */
 void stack_push(struct pp_chunk **head, struct pp_chunk *c, struct pp_chunk **link)
 {
 	struct pp_chunk *old = env_load_relaxed(head);
@@ -224,55 +224,55 @@ void collect_returned(struct pp_pool *pool, uint32_t most)
 
 /* ---- coming home ----------------------------------------------------------------------- */
 
-bool chunk_count_home(struct pp_chunk *c, uint32_t n, struct pp_pool *hold)
+bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold)
 {
 	struct pp_pool *pool = c->pool;
-	uint32_t old = env_load_relaxed(&c->n_home);
+	uint32_t old = env_load_relaxed(&c->n_free);
 	bool complete = false;
 	uint32_t now;
 
 	do {
 		now = old + CHUNK_PAGES(n);
 		if (CHUNK_COUNT(now) >= (int32_t)c->n_pages) {
-			now |= CHUNK_INBOX;
+			now |= CHUNK_COMPLETE;
 			if (hold && !complete)
 				pool_ref(hold);
 			complete = true;
 		}
-	} while (!env_cas_acq_rel(&c->n_home, &old, now));
-	if (now & ~old & CHUNK_INBOX)
-		stack_push(&pool->inbox, c, &c->inbox);
+	} while (!env_cas_acq_rel(&c->n_free, &old, now));
+	if (now & ~old & CHUNK_COMPLETE)
+		stack_push(&pool->complete, c, &c->next_complete);
 	return complete;
 }
 
 /*
  * Without the lock. The pool is there: what is added isn't counted yet. Model: home.pml,
- * chunk_account, chunk_count_home included.
+ * chunk_account, chunk_count_free included.
  */
 static void chunk_account(struct pp_chunk *c, uint32_t n)
 {
 	struct pp_pool *pool = c->pool;
 
-	if (!chunk_count_home(c, n, pool))
+	if (!chunk_count_free(c, n, pool))
 		return;
-	pool_kick(pool);
+	pool_try_reclaim(pool);
 	pool_unref(pool);
 }
 
-/* Model: home.pml, chunk_bring_home. */
-static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
+/* Model: home.pml, chunk_free_bits. */
+static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
 	struct pp_pool *pool = c->pool;
 	enum pool_state state;
 	uint64_t twice;
 
-	twice = env_or_seq_cst(&c->home[word], bits) & bits;
+	twice = env_or_seq_cst(&c->free_bits[word], bits) & bits;
 	if (env_unlikely(twice)) {
-		watch_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
+		misuse_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
 		bits &= ~twice;
 	}
 	state = env_load_relaxed(&pool->state);
-	/* while it is being drained pool_let_go will do that, for many at once */
+	/* while it is being drained pool_drop_holds will do that, for many at once */
 	if (state >= POOL_ZOMBIE && bits)
 		discard_coming(c, word, bits);
 	/* so that the owner finds it; pairs with scan_chunk */
@@ -282,8 +282,8 @@ static void chunk_bring_home(struct pp_chunk *c, unsigned word, uint64_t bits)
 		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
 }
 
-/* Model: revoke.pml, bring_home. */
-void pool_bring_home(struct pp_page *const *pages, unsigned n)
+/* Model: revoke.pml, free_page. */
+void pool_free_pages(struct pp_page *const *pages, unsigned n)
 {
 	/* neighbours that come together are counted together */
 	for (unsigned i = 0; i < n;) {
@@ -298,21 +298,21 @@ void pool_bring_home(struct pp_page *const *pages, unsigned n)
 				break; /* put twice: found out by the next round */
 			bits |= bit;
 		}
-		chunk_bring_home(c, word, bits);
+		chunk_free_bits(c, word, bits);
 	}
 }
 
-void chunk_put_home(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
-		    const void *place)
+void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
+		    const void *caller)
 {
-	if (!pool->watch) {
-		pool_bring_home(pages, n);
+	if (!pool->tracked) {
+		pool_free_pages(pages, n);
 		return;
 	}
-	watch_handler(pool, "put", place);
+	misuse_handler(pool, "put", caller);
 	for (uint32_t i = 0; i < n; i++) /* the pool is there until the last of them is home */
-		if (watch_put(pages[i], place))
-			pool_bring_home(pages + i, 1);
+		if (holders_put(pages[i], caller))
+			pool_free_pages(pages + i, 1);
 }
 
 /* ---- going out ------------------------------------------------------------------------- */
@@ -322,8 +322,8 @@ static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
 	unsigned got = 0;
 
-	for (unsigned w = 0; w < home_words(c->n_pages) && got < n; w++) {
-		uint64_t bits = env_load_seq_cst(&c->home[w]), taken = 0;
+	for (unsigned w = 0; w < free_words(c->n_pages) && got < n; w++) {
+		uint64_t bits = env_load_seq_cst(&c->free_bits[w]), taken = 0;
 
 		for (; bits && got < n; bits &= bits - 1, got++) {
 			unsigned bit = (unsigned)__builtin_ctzll(bits);
@@ -332,10 +332,10 @@ static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 			out[got] = &c->page[w * 64 + bit];
 		}
 		if (taken)
-			env_and_acq_rel(&c->home[w], ~taken); /* pairs with chunk_bring_home */
+			env_and_acq_rel(&c->free_bits[w], ~taken); /* pairs with chunk_free_bits */
 	}
 	if (got)
-		env_sub_acq_rel(&c->n_home, CHUNK_PAGES(got));
+		env_sub_acq_rel(&c->n_free, CHUNK_PAGES(got));
 	return got;
 }
 
@@ -352,16 +352,16 @@ static unsigned scan_chunk(struct pp_chunk *c, struct pp_page **out, unsigned n)
 	chunk_move(c, CHUNK_NONE);
 	env_xchg_seq_cst(&c->queued, 0);
 	/* A page that came home just now saw `queued` up, or we see its bit. */
-	for (unsigned w = 0; w < home_words(c->n_pages); w++)
-		if (env_load_seq_cst(&c->home[w]) && !env_xchg_seq_cst(&c->queued, 1)) {
+	for (unsigned w = 0; w < free_words(c->n_pages); w++)
+		if (env_load_seq_cst(&c->free_bits[w]) && !env_xchg_seq_cst(&c->queued, 1)) {
 			chunk_move(c, CHUNK_AVAIL);
 			break;
 		}
 	return got;
 }
 
-/* Model: home.pml, pool_take_home. */
-unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n)
+/* Model: home.pml, pool_take_free. */
+unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
 	unsigned got = 0;
 

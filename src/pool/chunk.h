@@ -9,7 +9,7 @@
 
 #include "pool/pool.h"
 
-static inline unsigned home_words(uint32_t n_pages)
+static inline unsigned free_words(uint32_t n_pages)
 {
 	return (n_pages + 63) / 64;
 }
@@ -19,7 +19,7 @@ static inline void *page_addr(const struct pp_chunk *c, uint32_t index)
 	return c->addr + (size_t)index * c->pool->page_size;
 }
 
-/* How many pages of a chunk aren't home if its n_home stands for so many. */
+/* How many pages of a chunk aren't home if its n_free stands for so many. */
 static inline uint32_t pages_out(const struct pp_chunk *c, int32_t home)
 {
 	return home < 0 ? c->n_pages : c->n_pages - (uint32_t)home;
@@ -61,16 +61,16 @@ void collect_returned(struct pp_pool *pool, uint32_t most);
 
 /*
  * n more are home, or the hold has ended. Who adds the one that makes the chunk complete puts it
- * into the inbox; all others touch it no more. True: it was complete, at least for a moment, and
+ * into the stack of complete chunks; all others touch it no more. True: it was complete, at least for a moment, and
  * `hold`, if any, was referenced before anyone could see that. Any thread, no lock needed.
  */
-bool chunk_count_home(struct pp_chunk *c, uint32_t n, struct pp_pool *hold);
+bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold);
 /* Bring pages of one pool home, in any place's stead. Any thread, no lock needed. */
-void pool_bring_home(struct pp_page *const *pages, unsigned n);
-/* The same of pages that are put, and have no other place; place: the caller of the put. */
-void chunk_put_home(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
-		    const void *place);
+void pool_free_pages(struct pp_page *const *pages, unsigned n);
+/* The same of pages that are put, and have no other place; caller: the caller of the put. */
+void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
+		    const void *caller);
 /* Take up to n pages from the chunks. */
-unsigned pool_take_home(struct pp_pool *pool, struct pp_page **out, unsigned n);
+unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n);
 
 #endif

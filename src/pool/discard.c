@@ -55,7 +55,7 @@ static size_t bytes_of(const struct pp_chunk *c, uint32_t n)
  */
 void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
-	uint64_t kept = env_load_acquire(&c->home[word]) & ~env_load_relaxed(&c->given[word]);
+	uint64_t kept = env_load_acquire(&c->free_bits[word]) & ~env_load_relaxed(&c->discarded[word]);
 	unsigned lo, n;
 
 	if (!can_discard(c))
@@ -65,25 +65,25 @@ void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 		bits |= (bits << 1 | bits >> 1) & kept;
 	}
 	bits = whole_pages(c, word, bits);
-	env_or_relaxed(&c->given[word], bits);
+	env_or_relaxed(&c->discarded[word], bits);
 	while (next_run(&bits, &lo, &n))
 		if (env_discard(page_addr(c, word * 64 + lo), bytes_of(c, n)))
 			env_store_relaxed(&c->pool->some_kept, true);
 }
 
 /* The next run of pages that are home, from `from` on. False: there is none. */
-static bool next_home(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint32_t *n)
+static bool next_free(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint32_t *n)
 {
 	uint32_t i = from;
 
-	while (i < c->n_pages && !(env_load_acquire(&c->home[i / 64]) >> i % 64)) /* none in it */
+	while (i < c->n_pages && !(env_load_acquire(&c->free_bits[i / 64]) >> i % 64)) /* none in it */
 		i = i / 64 * 64 + 64;
 	if (i >= c->n_pages)
 		return false;
-	i += (uint32_t)__builtin_ctzll(env_load_acquire(&c->home[i / 64]) >> i % 64);
+	i += (uint32_t)__builtin_ctzll(env_load_acquire(&c->free_bits[i / 64]) >> i % 64);
 	*lo = i;
 	while (i < c->n_pages) {
-		uint64_t gap = ~(env_load_acquire(&c->home[i / 64]) >> i % 64);
+		uint64_t gap = ~(env_load_acquire(&c->free_bits[i / 64]) >> i % 64);
 		uint32_t ones = gap ? (uint32_t)__builtin_ctzll(gap) : 64;
 
 		if (ones < 64 - i % 64) {
@@ -103,9 +103,9 @@ static void discard_run(struct env_discards *many, struct pp_chunk *c, uint32_t 
 		uint64_t bits = bits_of_word(i, first + n);
 
 		if (bits == ~0ull)
-			env_store_relaxed(&c->given[i / 64], bits); /* cheaper */
+			env_store_relaxed(&c->discarded[i / 64], bits); /* cheaper */
 		else
-			env_or_relaxed(&c->given[i / 64], bits);
+			env_or_relaxed(&c->discarded[i / 64], bits);
 	}
 }
 
@@ -121,7 +121,7 @@ void discard_longest(struct env_discards *many, struct pp_chunk *c)
 	for (uint32_t i = 0; i < c->n_pages; i += 64) {
 		uint64_t all = bits_of_word(i, c->n_pages);
 
-		if (env_load_acquire(&c->home[i / 64]) != all) {
+		if (env_load_acquire(&c->free_bits[i / 64]) != all) {
 			n = 0;
 			continue;
 		}
@@ -153,7 +153,7 @@ void pool_discard(struct pp_pool *pool)
 	struct env_discards many = { 0 };
 
 	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
-		for (uint32_t lo = 0, n = 0; can_discard(c) && next_home(c, lo + n, &lo, &n);)
+		for (uint32_t lo = 0, n = 0; can_discard(c) && next_free(c, lo + n, &lo, &n);)
 			discard_whole(&many, c, lo, n);
 	if (env_discards_end(&many))
 		env_store_relaxed(&pool->some_kept, true);

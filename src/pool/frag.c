@@ -22,7 +22,7 @@ void frag_close_page(struct pp_page *page, uint32_t users)
 /* The flag, also in a watched pool, whose cache is never open. */
 static inline bool frag_revoked(const struct pp_pool *pool)
 {
-	return env_unlikely(revoke_look(pool->gate) == GATE_REVOKED);
+	return env_unlikely(revoke_look(pool->anchor) == ANCHOR_REVOKED);
 }
 
 /* The owner takes the open page out of its place, if there is one and the revoker hasn't. */
@@ -51,7 +51,7 @@ static void put_back(struct pp_pool *pool, struct pp_page *page)
  * A page to cut from its start: the open one, if all of its fragments have come back, or another.
  * That one is got before the open page is closed, so that a failure leaves all as it was.
  */
-static int next_page(struct pp_page **out, struct pp_pool *pool, const void *place)
+static int next_page(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
 	struct pp_page *old = take_out(pool);
 	uint32_t users = env_load_relaxed(&pool->frag_users);
@@ -61,7 +61,7 @@ static int next_page(struct pp_page **out, struct pp_pool *pool, const void *pla
 	/* acquire: what the fragments' holders did came before */
 	if (old && env_load_acquire(&old->state) >> 32 == FRAG_STOCK - users)
 		return 0;
-	ret = page_get(out, pool, place);
+	ret = page_get(out, pool, caller);
 	if (old && ret)
 		put_back(pool, old);
 	else if (old)
@@ -69,14 +69,14 @@ static int next_page(struct pp_page **out, struct pp_pool *pool, const void *pla
 	return ret;
 }
 
-static int open_page(struct pp_pool *pool, const void *place)
+static int open_page(struct pp_pool *pool, const void *caller)
 {
 	struct pp_page *page;
-	int ret = next_page(&page, pool, place);
+	int ret = next_page(&page, pool, caller);
 
 	if (ret)
 		return ret;
-	env_store_relaxed(&page->state, PAGE_REFS(FRAG_STOCK) | pool->gate->number);
+	env_store_relaxed(&page->state, PAGE_REFS(FRAG_STOCK) | pool->anchor->number);
 	env_store_release(&pool->frag_users, 0);
 	pool->frag_off = 0;
 	env_store_release(&pool->frag_page, page);
@@ -93,7 +93,7 @@ int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_
 
 	align = align ? align : 1;
 	if (!len || len > pool->page_size || align > pool->page_size || (align & (align - 1))) {
-		watch_bad_frag(pool, len, align, __builtin_return_address(0));
+		misuse_frag(pool, len, align, __builtin_return_address(0));
 		return -EINVAL;
 	}
 	off = (pool->frag_off + align - 1) & ~(align - 1);

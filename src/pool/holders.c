@@ -47,39 +47,39 @@ static void check_poison(struct pp_page *page, struct holder *h)
 		return;
 	while (word[hi - 1] == POISON)
 		hi--;
-	snprintf(key, sizeof key, "freed %p", h->put_place);
+	snprintf(key, sizeof key, "freed %p", h->put_caller);
 	r = debug_report(PP_DEBUG_PAGES, key,
 			     "pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
 			     "or a device: bytes %u to %u of %u", page->pool->label, (void *)page->addr,
 			     (unsigned long long)page->iova, 8 * lo, 8 * hi - 1, 8 * n);
-	debug_note(r, "  put at %s by thread %d", env_symbol(h->put_place, where, sizeof where),
+	debug_note(r, "  put at %s by thread %d", env_symbol(h->put_caller, where, sizeof where),
 		   h->put_thread);
 	debug_done(r);
 }
 
-void watch_chunk(struct pp_chunk *c)
+void holders_check(struct pp_chunk *c)
 {
 	for (uint32_t i = 0; c->holder && i < c->n_pages; i++)
-		if (env_load_acquire(&c->home[i / 64]) >> i % 64 & 1)
+		if (env_load_acquire(&c->free_bits[i / 64]) >> i % 64 & 1)
 			check_poison(&c->page[i], &c->holder[i]);
 }
 
-void watch_revoked(struct pp_pool *pool)
+void holders_check_all(struct pp_pool *pool)
 {
 	struct chunk_walk walk = chunk_walk(pool);
 
-	for (struct pp_chunk *c; pool->watch && (c = chunk_walk_next(&walk));)
-		watch_chunk(c);
+	for (struct pp_chunk *c; pool->tracked && (c = chunk_walk_next(&walk));)
+		holders_check(c);
 }
 
 /* ---- get and put ------------------------------------------------------------------------- */
 
-void watch_get(struct pp_page *page, const void *place)
+void holders_got(struct pp_page *page, const void *caller)
 {
 	struct holder *h = holder_of(page);
 
 	check_poison(page, h);
-	h->place = place;
+	h->caller = caller;
 	h->time_ns = env_now_ns();
 	h->thread = env_thread_id();
 	env_store_relaxed(&h->tag, NULL);
@@ -93,75 +93,75 @@ void pp_page_tag(struct pp_page *page, const char *tag)
 		env_store_relaxed(&h->tag, tag);
 }
 
-bool watch_put(struct pp_page *page, const void *place)
+bool holders_put(struct pp_page *page, const void *caller)
 {
 	struct holder *h = holder_of(page);
 
-	if (env_load_acquire(&page->chunk->home[page->index / 64]) >> page->index % 64 & 1) {
-		watch_double_put(page, place);
+	if (env_load_acquire(&page->chunk->free_bits[page->index / 64]) >> page->index % 64 & 1) {
+		misuse_double_put(page, caller);
 		return false;
 	}
 	if (!pp_pool_revoked(page->pool)) /* a zombie's memory goes back instead */
 		poison(page, h);
-	env_store_relaxed(&h->put_place, place);
+	env_store_relaxed(&h->put_caller, caller);
 	env_store_relaxed(&h->put_thread, env_thread_id());
 	return true;
 }
 
-void watch_double_put(const struct pp_page *page, const void *place)
+void misuse_double_put(const struct pp_page *page, const void *caller)
 {
 	const struct holder *h = holder_of(page);
 	char where[256], key[64];
 	struct report *r;
 
-	snprintf(key, sizeof key, "twice %p", place);
+	snprintf(key, sizeof key, "twice %p", caller);
 	r = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
 			     "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
 			     "reference was gone", page->pool->label, (void *)page->addr,
 			     (unsigned long long)page->iova, page->pool->page_size);
-	if (h && place)
-		debug_note(r, "  now at %s by thread %d", env_symbol(place, where, sizeof where),
+	if (h && caller)
+		debug_note(r, "  now at %s by thread %d", env_symbol(caller, where, sizeof where),
 			   env_thread_id());
 	if (h)
 		debug_note(r, "  put before at %s by thread %d",
-			   env_symbol(env_load_relaxed(&h->put_place), where, sizeof where),
+			   env_symbol(env_load_relaxed(&h->put_caller), where, sizeof where),
 			   env_load_relaxed(&h->put_thread));
 	if (h)
-		debug_note(r, "  got at %s by thread %d", env_symbol(h->place, where, sizeof where),
+		debug_note(r, "  got at %s by thread %d", env_symbol(h->caller, where, sizeof where),
 			   h->thread);
 	debug_done(r);
 }
 
-void watch_bad_refs(const struct pp_page *page, const char *what)
+void misuse_refs(const struct pp_page *page, const char *what)
 {
 	debug_done(debug_report(PP_DEBUG_PAGES, what, "pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
 				page->pool->label, (void *)page->addr,
 				(unsigned long long)page->iova, page->pool->page_size, what));
 }
 
-void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
+void misuse_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *caller)
 {
 	char where[256], key[64];
 
-	snprintf(key, sizeof key, "frag %p", place);
+	snprintf(key, sizeof key, "frag %p", caller);
 	debug_done(debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
 				"pool %s: a fragment of %u bytes aligned to %u was asked for, of pages of "
 				"%u bytes, at %s", pool->label, len, align, pool->page_size,
-				env_symbol(place, where, sizeof where)));
+				env_symbol(caller, where, sizeof where)));
 }
 
 /* ---- who may get ---------------------------------------------------------------------------- */
 
-static void bad_use(const struct pp_pool *pool, const char *what, const void *place)
+static void bad_use(const struct pp_pool *pool, const char *what, const void *caller)
 {
 	char where[256], key[160];
 
-	snprintf(key, sizeof key, "%s %p", what, place);
+	snprintf(key, sizeof key, "%s %p", what, caller);
 	debug_done(debug_report(PP_DEBUG_PAGES, key, "pool %s: %s, at %s by thread %d", pool->label,
-				what, env_symbol(place, where, sizeof where), env_thread_id()));
+				what, env_symbol(caller, where, sizeof where), env_thread_id()));
 }
 
-bool watch_handler(struct pp_pool *pool, const char *what, const void *place)
+bool misuse_handler(struct pp_pool *pool, const char *what, const void *caller)
 {
 	char text[120];
 
@@ -169,33 +169,33 @@ bool watch_handler(struct pp_pool *pool, const char *what, const void *place)
 		return false;
 	snprintf(text, sizeof text, "a page was %s by a signal's handler, in the middle of its thread's "
 		 "call of the library", what);
-	bad_use(pool, text, place);
+	bad_use(pool, text, caller);
 	return true;
 }
 
-int watch_caller(struct pp_pool *pool, const void *place)
+int misuse_get(struct pp_pool *pool, const void *caller)
 {
-	if (watch_destroyed(pool, "a page was asked for", place))
+	if (misuse_destroyed(pool, "a page was asked for", caller))
 		return -ENODEV;
-	if (!env_is_self(env_load_relaxed(&pool->gate->owner)))
-		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner", place);
+	if (!env_is_self(env_load_relaxed(&pool->anchor->owner)))
+		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner", caller);
 	return 0;
 }
 
 /* What pp_pool_each may call on a zombie is no misuse before the zombie has gone too. */
-bool watch_gone(const struct pp_pool *pool, const char *what, const void *place)
+bool misuse_gone(const struct pp_pool *pool, const char *what, const void *caller)
 {
-	return !env_load_relaxed(&pool->refs) && watch_destroyed(pool, what, place);
+	return !env_load_relaxed(&pool->refs) && misuse_destroyed(pool, what, caller);
 }
 
-bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place)
+bool misuse_destroyed(const struct pp_pool *pool, const char *what, const void *caller)
 {
 	char text[80];
 
-	if (!pool->watch || env_load_relaxed(&pool->state) != POOL_DESTROYED)
+	if (!pool->tracked || env_load_relaxed(&pool->state) != POOL_DESTROYED)
 		return false;
 	snprintf(text, sizeof text, "%s after the pool was destroyed", what);
-	bad_use(pool, text, place);
+	bad_use(pool, text, caller);
 	return true;
 }
 
@@ -208,7 +208,7 @@ static struct {
 	unsigned n;
 } graveyard = { .lock = ENV_LOCK_INIT };
 
-void watch_bury(struct pp_pool *pool)
+void holders_bury(struct pp_pool *pool)
 {
 	struct pp_pool *old;
 
@@ -232,7 +232,7 @@ static __attribute__((destructor)) void clear_graveyard(void)
 /* ---- the dump: pages in flight by holder ------------------------------------------------ */
 
 struct group {
-	const void *place;
+	const void *caller;
 	const char *tag;
 	uint64_t n, oldest;
 	int thread; /* of the oldest */
@@ -250,10 +250,10 @@ static void group_add(struct group *group, unsigned *n, const struct holder *h)
 	const char *tag = env_load_relaxed(&h->tag);
 	unsigned i = 0;
 
-	while (i < *n && i < GROUPS - 1 && (group[i].place != h->place || group[i].tag != tag))
+	while (i < *n && i < GROUPS - 1 && (group[i].caller != h->caller || group[i].tag != tag))
 		i++;
 	if (i == *n)
-		group[(*n)++] = (struct group){ h->place, tag, 0, h->time_ns, h->thread };
+		group[(*n)++] = (struct group){ h->caller, tag, 0, h->time_ns, h->thread };
 	group[i].n++;
 	if (h->time_ns < group[i].oldest) {
 		group[i].oldest = h->time_ns;
@@ -270,7 +270,7 @@ static bool group_pages(struct pp_pool *pool, struct group *group, unsigned *n, 
 		if (handler && pool_look_is_waited_for(pool))
 			return false;
 		for (uint32_t i = 0; i < c->n_pages; i++)
-			if (!(env_load_acquire(&c->home[i / 64]) >> i % 64 & 1))
+			if (!(env_load_acquire(&c->free_bits[i / 64]) >> i % 64 & 1))
 				group_add(group, n, &c->holder[i]);
 	}
 	return true;
@@ -333,7 +333,7 @@ static void write_group(int fd, const struct dumped *d, const struct group *g, u
 	}
 	text_add(&t, "; got at ");
 	env_write(fd, t.buf, t.n);
-	env_write_symbol(fd, g->place);
+	env_write_symbol(fd, g->caller);
 }
 
 static void write_busy(int fd, const char *what)
@@ -368,7 +368,7 @@ static void dump_pool(struct pp_pool *pool, void *ctx)
 {
 	struct dumped d;
 
-	if (!pool->watch)
+	if (!pool->tracked)
 		return;
 	d.n = 0;
 	pool_lock(pool);
@@ -382,7 +382,7 @@ static void try_dump_pool(struct pp_pool *pool, void *ctx)
 	struct dumped *d = ctx;
 
 	*d = (struct dumped){ .n = 0 };
-	if (!pool->watch)
+	if (!pool->tracked)
 		return;
 	memcpy(d->label, pool->label, sizeof d->label);
 	d->busy = !pool_look_begin(pool);

@@ -1,13 +1,13 @@
 /*
- * owner.c - whose a pool is: the gates, which outlive it, so that a put may look at one last; another
+ * owner.c - whose a pool is: the anchors, which outlive it, so that a put may look at one last; another
  * owner; and the list of all pools.
  *
- * The owner's cache is in its gate, so that neither get nor put need look for that: some 4 KiB for each
+ * The owner's cache is in its anchor, so that neither get nor put need look for that: some 4 KiB for each
  * pool that ever lived at the same time; used again, and freed when the library is unloaded.
  *
- * A gate's number is in its pool's pages, and tells a thread that a page is of its own pool. There
+ * An anchor's number is in its pool's pages, and tells a thread that a page is of its own pool. There
  * may be other copies of the library in the process, with pages of their own: so no number is
- * given by two of them (env_place).
+ * given by two of them (env_alloc_numbered).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -27,160 +27,160 @@ const struct pp_copy pool_copy = {
 };
 
 static struct {
-	struct env_lock lock; /* protects everything here, the gates' pool and thread, and the registry */
-	struct pp_gate *free;
+	struct env_lock lock; /* protects everything here, the anchors' pool and thread, and the registry */
+	struct pp_anchor *free;
 	struct list registry;
-} gates = { .lock = ENV_LOCK_INIT, .registry = { &gates.registry, &gates.registry } };
+} anchors = { .lock = ENV_LOCK_INIT, .registry = { &anchors.registry, &anchors.registry } };
 
-static struct pp_gate *gate_new(void)
+static struct pp_anchor *anchor_new(void)
 {
-	struct pp_gate *g;
+	struct pp_anchor *g;
 	uint32_t number;
 
-	_Static_assert(sizeof *g <= ENV_PLACE, "a gate has a place");
-	if (env_place((void **)&g, &number, sizeof *g))
+	_Static_assert(sizeof *g <= ENV_NUMBERED, "an anchor fits");
+	if (env_alloc_numbered((void **)&g, &number, sizeof *g))
 		return NULL;
-	g->place = number;
+	g->id = number;
 	g->copy = &pool_copy;
 	return g;
 }
 
-/* While the process ends threads may still put, and look at gates. */
+/* While the process ends threads may still put, and look at anchors. */
 static __attribute__((destructor)) void free_gates(void)
 {
-	while (env_unloads() && gates.free) {
-		struct pp_gate *g = gates.free;
+	while (env_unloads() && anchors.free) {
+		struct pp_anchor *g = anchors.free;
 
-		gates.free = g->next;
-		env_unplace(g);
+		anchors.free = g->next;
+		env_free_numbered(g);
 	}
 }
 
-int gate_get(struct pp_gate **out, struct pp_pool *pool)
+int anchor_get(struct pp_anchor **out, struct pp_pool *pool)
 {
-	struct pp_gate *g;
+	struct pp_anchor *g;
 
-	env_lock(&gates.lock);
-	g = gates.free;
+	env_lock(&anchors.lock);
+	g = anchors.free;
 	if (g)
-		gates.free = g->next;
+		anchors.free = g->next;
 	else
-		g = gate_new();
+		g = anchor_new();
 	if (g) {
-		g->number = pool->gate ? pool->gate->number : g->place;
+		g->number = pool->anchor ? pool->anchor->number : g->id;
 		g->pool = pool;
-		g->next = pool->gates;
-		pool->gates = g;
+		g->next = pool->anchors;
+		pool->anchors = g;
 	}
 	*out = g; /* before anyone can find the pool by it */
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 	return g ? 0 : -ENOMEM;
 }
 
-/* ---- a thread and its gates ------------------------------------------------------------ */
+/* ---- a thread and its anchors ------------------------------------------------------------ */
 
-static struct hlist_node *thread_link(struct pp_gate *g)
+static struct hlist_node *thread_link(struct pp_anchor *g)
 {
 	_Static_assert(sizeof g->of_thread == sizeof(struct hlist_node), "it is one");
 	return (struct hlist_node *)g->of_thread;
 }
 
-/* The gate is the calling thread's. */
-static void gate_own(struct pp_gate *g)
+/* The anchor is the calling thread's. */
+static void anchor_own(struct pp_anchor *g)
 {
 	struct env_thread *thread = env_thread(); /* NULL: nobody will hear of its end */
 
-	env_lock(&gates.lock);
+	env_lock(&anchors.lock);
 	hlist_del(thread_link(g));
 	if (thread) {
-		hlist_add(thread_link(g), &thread->gates);
+		hlist_add(thread_link(g), &thread->anchors);
 		thread->at_end = pool_thread_ends;
 	}
 	env_store_relaxed(&g->owner, env_self());
 	env_store_relaxed(&g->user, env_self());
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 }
 
 /* The cache of a pool that is watched or revoked stays closed. */
-void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped)
+void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped)
 {
-	gate_own(gate);
-	env_store_relaxed(&gate->pushed, popped);
-	env_store_relaxed(&gate->popped, popped);
-	env_store_relaxed(&gate->revoked, pool_is_over(pool) ? GATE_REVOKED :
-					  pool->watch	     ? GATE_WATCHED :
-							       GATE_OPEN);
+	anchor_own(anchor);
+	env_store_relaxed(&anchor->pushed, popped);
+	env_store_relaxed(&anchor->popped, popped);
+	env_store_relaxed(&anchor->revoked, pool_is_over(pool) ? ANCHOR_REVOKED :
+					  pool->tracked	     ? ANCHOR_TRACKED :
+							       ANCHOR_OPEN);
 }
 
-/* It is in no put any more, so its gates may be another thread's. */
-void gates_thread_ends(struct env_thread *thread)
+/* It is in no put any more, so its anchors may be another thread's. */
+void anchors_thread_ends(struct env_thread *thread)
 {
-	struct pp_gate *g;
+	struct pp_anchor *g;
 
-	env_lock(&gates.lock);
-	while (thread->gates) {
-		g = env_container_of((void **)thread->gates, struct pp_gate, of_thread[0]);
-		hlist_del(thread->gates);
-		env_store_relaxed(&g->owner, GATE_NOBODY);
-		env_store_release(&g->user, GATE_NOBODY); /* its puts came before */
+	env_lock(&anchors.lock);
+	while (thread->anchors) {
+		g = env_container_of((void **)thread->anchors, struct pp_anchor, of_thread[0]);
+		hlist_del(thread->anchors);
+		env_store_relaxed(&g->owner, ANCHOR_NOBODY);
+		env_store_release(&g->user, ANCHOR_NOBODY); /* its puts came before */
 	}
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 }
 
 /* ---- owners ---------------------------------------------------------------------------- */
 
 /*
- * What the thread knows of itself may be of an earlier pool with this gate, while this one's cache
+ * What the thread knows of itself may be of an earlier pool with this anchor, while this one's cache
  * may be closed.
  */
-static void forget_self(void)
+static void reset_self(void)
 {
 	pp_self = (struct pp_self){ 0 };
-	remote_forget();
+	remote_reset();
 }
 
 void owner_first(struct pp_pool *pool)
 {
-	gate_open(pool, pool->gate, 0);
-	forget_self();
+	anchor_open(pool, pool->anchor, 0);
+	reset_self();
 }
 
 /* No other thread is or will be in a put to its cache. */
-static bool is_free_for(const struct pp_gate *gate, uint64_t self)
+static bool is_free_for(const struct pp_anchor *anchor, uint64_t self)
 {
-	uint64_t user = env_load_acquire(&gate->user); /* pairs with gates_thread_ends */
+	uint64_t user = env_load_acquire(&anchor->user); /* pairs with anchors_thread_ends */
 
-	return user == GATE_NOBODY || user == self;
+	return user == ANCHOR_NOBODY || user == self;
 }
 
 /* For a thread that is to be the owner, and isn't. NULL: no memory. Lock held. */
-static struct pp_gate *gate_for(struct pp_pool *pool, uint64_t self)
+static struct pp_anchor *anchor_for(struct pp_pool *pool, uint64_t self)
 {
-	struct pp_gate *g = pool->gates;
+	struct pp_anchor *g = pool->anchors;
 
 	while (g && !is_free_for(g, self))
 		g = g->next;
 	if (!g)
-		gate_get(&g, pool);
+		anchor_get(&g, pool);
 	return g;
 }
 
 static int own_locked(struct pp_pool *pool)
 {
-	struct pp_gate *gate = pool->gate, *new;
+	struct pp_anchor *anchor = pool->anchor, *new;
 	uint64_t self = env_self();
 
-	if (env_load_relaxed(&gate->owner) == self)
+	if (env_load_relaxed(&anchor->owner) == self)
 		return 0;
 	/* without a page, or a cache, there can't be a put to it */
-	if (is_free_for(gate, self) || !(pool->n_chunks + pool->n_released) || pool->watch) {
-		gate_own(gate);
+	if (is_free_for(anchor, self) || !(pool->n_chunks + pool->n_released) || pool->tracked) {
+		anchor_own(anchor);
 		return 0;
 	}
-	new = gate_for(pool, self);
+	new = anchor_for(pool, self);
 	if (!new)
 		return -ENOMEM;
-	revoke_left(pool, gate, new);
+	revoke_left(pool, anchor, new);
 	return 0;
 }
 
@@ -191,7 +191,7 @@ int owner_change(struct pp_pool *pool)
 	pool_lock(pool);
 	ret = own_locked(pool);
 	pool_unlock(pool);
-	forget_self();
+	reset_self();
 	return ret;
 }
 
@@ -199,65 +199,65 @@ int owner_change(struct pp_pool *pool)
 
 void pool_publish(struct pp_pool *pool)
 {
-	env_lock(&gates.lock);
-	list_add_tail(&pool->registry, &gates.registry);
-	env_unlock(&gates.lock);
+	env_lock(&anchors.lock);
+	list_add_tail(&pool->registry, &anchors.registry);
+	env_unlock(&anchors.lock);
 }
 
 /*
- * The flags stay up: a put that comes late finds no pool behind its gate. Nobody owns them: who did
+ * The flags stay up: a put that comes late finds no pool behind its anchor. Nobody owns them: who did
  * may take a page of the next pool with such a number for one of the last.
  */
-void gates_put(struct pp_pool *pool)
+void anchors_put(struct pp_pool *pool)
 {
-	struct pp_gate *g;
+	struct pp_anchor *g;
 
-	env_lock(&gates.lock);
+	env_lock(&anchors.lock);
 	list_del(&pool->registry);
-	while ((g = pool->gates)) {
-		pool->gates = g->next;
+	while ((g = pool->anchors)) {
+		pool->anchors = g->next;
 		hlist_del(thread_link(g));
-		env_store_relaxed(&g->owner, GATE_NOBODY);
+		env_store_relaxed(&g->owner, ANCHOR_NOBODY);
 		g->pool = NULL;
-		g->next = gates.free;
-		gates.free = g;
+		g->next = anchors.free;
+		anchors.free = g;
 	}
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 }
 
-struct pp_pool *gate_pool(struct pp_gate *g)
+struct pp_pool *anchor_pool(struct pp_anchor *g)
 {
 	struct pp_pool *pool;
 
-	env_lock(&gates.lock);
+	env_lock(&anchors.lock);
 	pool = g->pool;
 	if (pool && !pool_ref_unless_gone(pool))
 		pool = NULL;
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 	return pool;
 }
 
 /* For a fork: the lock, and in between what the caller has to do to the pools. */
-void gates_hold(void)
+void anchors_hold(void)
 {
-	env_lock(&gates.lock);
+	env_lock(&anchors.lock);
 }
 
-void gates_release(void)
+void anchors_release(void)
 {
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 }
 
-void gates_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
+void anchors_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 {
-	list_for_each(pos, &gates.registry)
+	list_for_each(pos, &anchors.registry)
 		fn(list_entry(pos, struct pp_pool, registry), ctx);
 }
 
 /* The first pool behind pos that isn't going, with a reference, or NULL. The lock is held. */
 static struct pp_pool *next_pool(struct list *pos)
 {
-	while ((pos = pos->next) != &gates.registry) {
+	while ((pos = pos->next) != &anchors.registry) {
 		struct pp_pool *pool = list_entry(pos, struct pp_pool, registry);
 
 		if (pool_ref_unless_gone(pool))
@@ -271,15 +271,15 @@ void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 	struct pp_pool *pool, *next;
 
 	env_cancel_off(); /* or a reference would be left */
-	env_lock(&gates.lock);
-	pool = next_pool(&gates.registry);
-	env_unlock(&gates.lock);
+	env_lock(&anchors.lock);
+	pool = next_pool(&anchors.registry);
+	env_unlock(&anchors.lock);
 	for (; pool; pool = next) {
 		fn(pool, ctx);
 		/* its reference keeps it in the list, until the next one has one of its own */
-		env_lock(&gates.lock);
+		env_lock(&anchors.lock);
 		next = next_pool(&pool->registry);
-		env_unlock(&gates.lock);
+		env_unlock(&anchors.lock);
 		pool_unref(pool);
 	}
 	env_cancel_on();
@@ -289,9 +289,9 @@ int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), vo
 {
 	struct pp_pool *next = NULL;
 
-	if (!env_trylock(&gates.lock))
+	if (!env_trylock(&anchors.lock))
 		return -EBUSY;
-	list_for_each(pos, &gates.registry) {
+	list_for_each(pos, &anchors.registry) {
 		struct pp_pool *pool = list_entry(pos, struct pp_pool, registry);
 
 		if (pool->id > *id && (!next || pool->id < next->id))
@@ -301,6 +301,6 @@ int pools_try_next(uint64_t *id, void (*fn)(struct pp_pool *pool, void *ctx), vo
 		*id = next->id;
 		fn(next, ctx);
 	}
-	env_unlock(&gates.lock);
+	env_unlock(&anchors.lock);
 	return next ? 1 : 0;
 }

@@ -1,8 +1,8 @@
 /*
  * owner.h - whose a pool is, and the list of all pools. Uses pool.h.
  *
- * A pool's owner has a gate (pagepool/fast.h): the cache, and the flag that its users look at last.
- * Gates outlive pools.
+ * A pool's owner has an anchor (pagepool/fast.h): the cache, and the flag that its users look at last.
+ * Anchors outlive pools.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -15,28 +15,28 @@
 
 /*
  * Pages travel, also to where another copy of the library is called (one in the program, one in a
- * plug-in). Whoever meets a pool of another one lets that do what isn't done by page, gate and
- * pool alone. No number of a gate or thread is given by two copies (env.h), so the fast paths need
+ * plug-in). Whoever meets a pool of another one lets that do what isn't done by page, anchor and
+ * pool alone. No number of an anchor or thread is given by two copies (env.h), so the fast paths need
  * not ask: to them it is a page of a pool that isn't theirs.
  */
 struct pp_copy {
-	void (*put)(struct pp_page *const *pages, unsigned n, const void *place); /* as put_pages */
-	int (*get)(struct pp_page **out, struct pp_pool *pool, const void *place); /* as page_get_slow */
+	void (*put)(struct pp_page *const *pages, unsigned n, const void *caller); /* as put_pages */
+	int (*get)(struct pp_page **out, struct pp_pool *pool, const void *caller); /* as page_get_slow */
 	void (*get_raced)(struct pp_pool *pool); /* as pp_page_get_raced */
-	void (*put_raced)(struct pp_gate *gate);             /* as push_raced */
+	void (*put_raced)(struct pp_anchor *anchor);             /* as push_raced */
 	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users);
 };
 extern const struct pp_copy pool_copy; /* this one */
 
-static inline bool gate_is_foreign(const struct pp_gate *gate)
+static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
 {
-	return env_unlikely(gate->copy != &pool_copy);
+	return env_unlikely(anchor->copy != &pool_copy);
 }
 
-/* ---- gates ----------------------------------------------------------------------------- */
+/* ---- anchors ----------------------------------------------------------------------------- */
 
 /*
- * gate->revoked: is the cache open? Changed under the pool's lock, relaxed; every use of cache and
+ * anchor->revoked: is the cache open? Changed under the pool's lock, relaxed; every use of cache and
  * remote frees looks at it last (revoke.h).
  *
  *   OPEN ---------> LEFT       another thread owns the pool: what is put here nobody would take
@@ -44,47 +44,47 @@ static inline bool gate_is_foreign(const struct pp_gate *gate)
  *     |              v
  *     +---------> REVOKED <--- WATCHED    debug mode `pages`: open never
  *
- * When the gate is used again, gate_open() begins anew. Not OPEN is closed: gets and puts go the
+ * When the anchor is used again, anchor_open() begins anew. Not OPEN is closed: gets and puts go the
  * way of the chunk, and who sees it after a push or a pop is one of revoke.h's *_raced.
  */
-enum { GATE_OPEN, GATE_REVOKED, GATE_LEFT, GATE_WATCHED };
+enum { ANCHOR_OPEN, ANCHOR_REVOKED, ANCHOR_LEFT, ANCHOR_TRACKED };
 
-static inline bool gate_is_open(const struct pp_gate *gate)
+static inline bool anchor_is_open(const struct pp_anchor *anchor)
 {
-	return env_likely(env_load_relaxed(&gate->revoked) == GATE_OPEN);
+	return env_likely(env_load_relaxed(&anchor->revoked) == ANCHOR_OPEN);
 }
 
-#define GATE_NOBODY UINT64_MAX /* no thread's number */
+#define ANCHOR_NOBODY UINT64_MAX /* no thread's number */
 
 /* Is the calling thread the owner? */
-static inline bool gate_is_own(const struct pp_gate *gate)
+static inline bool anchor_is_own(const struct pp_anchor *anchor)
 {
-	return env_is_self(env_load_relaxed(&gate->owner));
+	return env_is_self(env_load_relaxed(&anchor->owner));
 }
 
 /* One more for the pool, as it was left. */
-int gate_get(struct pp_gate **out, struct pp_pool *pool);
-void gates_put(struct pp_pool *pool); /* all of the pool's: it goes */
+int anchor_get(struct pp_anchor **out, struct pp_pool *pool);
+void anchors_put(struct pp_pool *pool); /* all of the pool's: it goes */
 /* The calling thread's, who isn't in a put to it, open from now on, with so many pages popped. */
-void gate_open(struct pp_pool *pool, struct pp_gate *gate, uint64_t popped);
+void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped);
 /* The pool behind it, with a reference; NULL: it has gone. */
-struct pp_pool *gate_pool(struct pp_gate *gate);
-void gates_thread_ends(struct env_thread *thread);
+struct pp_pool *anchor_pool(struct pp_anchor *anchor);
+void anchors_thread_ends(struct env_thread *thread);
 /* Over a fork. In between: fn for every pool. */
-void gates_hold(void);
-void gates_release(void);
-void gates_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
+void anchors_hold(void);
+void anchors_release(void);
+void anchors_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 
 /* ---- owners ---------------------------------------------------------------------------- */
 
 /* The calling thread owns the pool, which is known to nobody else yet. */
 void owner_first(struct pp_pool *pool);
-/* The caller is the owner from now on. 0; -ENOMEM: there is no gate for it. */
+/* The caller is the owner from now on. 0; -ENOMEM: there is no anchor for it. */
 int owner_change(struct pp_pool *pool);
 
 /* ---- all pools ------------------------------------------------------------------------- */
 
-/* From now on others find the pool: it has its gate, and all is as in an empty one. */
+/* From now on others find the pool: it has its anchor, and all is as in an empty one. */
 void pool_publish(struct pp_pool *pool);
 /* Call fn for every pool that is published, with a reference. */
 void pools_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);

@@ -38,10 +38,10 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 {
 	if (env_sub_acq_rel(&pool->refs, n) != n)
 		return;
-	gates_put(pool);
+	anchors_put(pool);
 	remote_end(pool);
-	if (pool->watch) {
-		watch_bury(pool);
+	if (pool->tracked) {
+		holders_bury(pool);
 		return;
 	}
 	env_lock_destroy(&pool->lock);
@@ -67,28 +67,28 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 		return;
 	if (!pool_is_over(pool))
 		env_store_relaxed(&pool->state, POOL_INHERITED);
-	for (struct pp_gate *g = pool->gates; g; g = g->next)
-		env_store_relaxed(&g->revoked, GATE_REVOKED);
+	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
+		env_store_relaxed(&g->revoked, ANCHOR_REVOKED);
 }
 
 static void fork_before(void)
 {
 	remote_hold();
-	gates_hold();
+	anchors_hold();
 }
 
 static void fork_after(bool child)
 {
 	if (child)
-		gates_each_pool(is_parents, NULL);
-	gates_release();
+		anchors_each_pool(is_parents, NULL);
+	anchors_release();
 	remote_release();
 }
 
 void pool_thread_ends(struct env_thread *thread)
 {
 	remote_thread_ends(thread);
-	gates_thread_ends(thread);
+	anchors_thread_ends(thread);
 }
 
 /* ---- detach ---------------------------------------------------------------------------- */
@@ -154,7 +154,7 @@ static int find_attachment(const struct pp_pool *pool, pp_binding_t binding)
 	return -ENOENT;
 }
 
-#define PLACE __builtin_return_address(0)
+#define CALLER __builtin_return_address(0)
 
 int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 {
@@ -163,7 +163,7 @@ int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 
 	if (!pool)
 		return debug_invalid("pp_pool_detach: there is no pool");
-	if (watch_destroyed(pool, "detach", PLACE))
+	if (misuse_destroyed(pool, "detach", CALLER))
 		return -ENOENT;
 	pool_lock(pool);
 	at = find_attachment(pool, binding);
@@ -224,7 +224,7 @@ int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding)
 
 	if (!pool)
 		return debug_invalid("pp_pool_attach: there is no pool");
-	if (watch_destroyed(pool, "attach", PLACE))
+	if (misuse_destroyed(pool, "attach", CALLER))
 		return -ENODEV;
 	pool_lock(pool);
 	ret = attach_locked(pool, binding);
@@ -331,7 +331,7 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 		pool->at[i].client.ops = &client_ops;
 		pool->at[i].pool = pool;
 	}
-	pool->watch = debug_on(PP_DEBUG_PAGES);
+	pool->tracked = debug_on(PP_DEBUG_PAGES);
 }
 
 int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_pool_params *params)
@@ -341,7 +341,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 	int ret;
 
 	if (!out)
-		return debug_invalid("pp_pool_create: there is no place for the pool");
+		return debug_invalid("pp_pool_create: there is no caller for the pool");
 	*out = NULL;
 	ret = check_params(&p, params);
 	if (!ret)
@@ -354,7 +354,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 		return -ENOMEM;
 	pool_init(pool, &p);
 	env_at_fork(fork_before, fork_after);
-	ret = gate_get(&pool->gate, pool);
+	ret = anchor_get(&pool->anchor, pool);
 	if (ret) {
 		env_lock_destroy(&pool->lock);
 		env_free(pool);
@@ -377,7 +377,7 @@ void pp_pool_destroy(struct pp_pool *pool)
 {
 	bool ask;
 
-	if (!pool || watch_destroyed(pool, "destroy", PLACE))
+	if (!pool || misuse_destroyed(pool, "destroy", CALLER))
 		return;
 	pool_lock(pool);
 	ask = !pool_is_revoked(pool);
@@ -396,7 +396,7 @@ int pp_pool_own(struct pp_pool *pool)
 {
 	if (!pool)
 		return -EINVAL;
-	return watch_destroyed(pool, "own", PLACE) ? 0 : owner_change(pool);
+	return misuse_destroyed(pool, "own", CALLER) ? 0 : owner_change(pool);
 }
 
 bool pp_pool_revoked(const struct pp_pool *pool)
@@ -440,7 +440,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool_bytes_mapped(pool);
 	s->record_bytes = sizeof *pool + remote_bytes(pool) + pool->record_bytes;
-	for (const struct pp_gate *g = pool->gates; g; g = g->next)
+	for (const struct pp_anchor *g = pool->anchors; g; g = g->next)
 		s->record_bytes += sizeof *g;
 	s->attachments = pool->n_at;
 	s->revoked = pool_is_over(pool);
@@ -451,9 +451,9 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 {
 	struct pp_pool_stats s = { 0 };
 
-	if (pool && !watch_gone(pool, "statistics", PLACE)) {
+	if (pool && !misuse_gone(pool, "statistics", CALLER)) {
 		pool_lock(pool);
-		pool_process_inbox(pool);
+		pool_reclaim_complete(pool);
 		pool_free_spent(pool, UINT32_MAX);
 		stats_locked(pool, &s);
 		pool_unlock(pool);

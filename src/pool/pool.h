@@ -6,16 +6,16 @@
  *
  *   cache         the owner's private array: the owner alone, no atomic read-modify-write
  *                 (cache.h)
- *   remote frees  a lane for each putter and a shared ring: any thread puts, the owner takes
+ *   remote frees  an SPSC ring for each putter and a shared MPSC ring: any thread puts, the owner takes
  *                 (remote.h)
- *   chunk         its bit in the chunk's `home` words: any thread puts, the lock's holder takes
+ *   chunk         its bit in the chunk's `free_bits` words: any thread puts, the lock's holder takes
  *                 (chunk.h)
  *
  * Cache and remote frees are there for speed; the chunk is where a page is at home and where it
  * is counted. A chunk all of whose pages are home is idle, and in a zombie pool it goes (reclaim.h).
  * A revocation brings all of them home: revoke.h has the protocol.
  *
- * Coming home has a model, tests/model/home.pml. "Model: home.pml, pool_kick." above a function
+ * Coming home has a model, tests/model/home.pml. "Model: home.pml, pool_try_reclaim." above a function
  * names the label or inline that models it. The code itself is run through every schedule by
  * tests/explore/.
  *
@@ -29,15 +29,15 @@
 #include "dma/spans.h"
 #include "env/list.h"
 
-#define POOL_CACHE PP_GATE_PAGES /* pages in the owner's cache */
-#ifndef POOL_REFILL /* tests/explore has smaller ones, as of PP_GATE_PAGES */
+#define POOL_CACHE PP_CACHE_PAGES /* pages in the owner's cache */
+#ifndef POOL_REFILL /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
 #define POOL_REFILL 256u  /* taken from the chunks, or put, at a time, at most */
 #define POOL_SPILL 32u    /* of these, that a full cache gives up at a time: divides it */
 #define POOL_FEW 64u      /* pages in the remote frees that aren't worth taking if there are others */
-#define POOL_TELL 32u     /* a lane's owner is told of so many at a time */
-#define POOL_LANES 63u    /* threads at a time that put through a lane of their own, at most */
-#define POOL_LANE 1024u   /* pages in a lane; a power of two */
-#define POOL_RING 2048u   /* pages in the ring that all others share; a power of two */
+#define POOL_HINT 32u     /* an SPSC ring's owner is told of so many at a time */
+#define POOL_SPSC_RINGS 63u    /* threads at a time that put through an SPSC ring of their own, at most */
+#define POOL_SPSC_SLOTS 1024u   /* pages in an SPSC ring; a power of two */
+#define POOL_MPSC_SLOTS 2048u   /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES PP_POOL_DEVICES
 #define POOL_SPAN 64u     /* chunks in a span, at most */
 #define POOL_GROW 4u      /* chunks that one get adds, at most */
@@ -50,24 +50,24 @@
 /* Who got a page last, and who put it (debug mode `pages`). */
 struct holder {
 	/* written by get, under the pool's lock */
-	const void *place; /* the caller's code address */
+	const void *caller; /* the caller's code address */
 	uint64_t time_ns;
 	int thread;
 	/* relaxed */
 	const char *tag;
-	const void *put_place;
+	const void *put_caller;
 	int put_thread;
 	uint32_t poisoned; /* the page is free and holds the poison */
 };
 
 /*
- * chunk->n_home: a signed count in the upper 31 bits, a flag in the lowest. The owner may
+ * chunk->n_free: a signed count in the upper 31 bits, a flag in the lowest. The owner may
  * take a page whose putter hasn't counted it yet: the count is below the truth for a moment,
  * even negative, never above it, and no borrow reaches the flag.
  */
-#define CHUNK_INBOX 1u
+#define CHUNK_COMPLETE 1u
 #define CHUNK_PAGES(n) ((uint32_t)(n) << 1)
-#define CHUNK_COUNT(n_home) ((int32_t)(n_home) >> 1)
+#define CHUNK_COUNT(n_free) ((int32_t)(n_free) >> 1)
 
 /*
  * Which list of the pool a chunk is on. Under its lock; chunk_move() is the one way from one to
@@ -100,23 +100,23 @@ struct pp_chunk {
 	char *addr;
 	uint32_t n_pages;
 	uint32_t slot; /* in the span */
-	uint64_t *home; /* a bit for each page that is home; the words are any thread's */
-	uint64_t *given; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
-	struct holder *holder; /* an entry for each page, or NULL: pool->watch */
+	uint64_t *free_bits; /* a bit for each page that is home; the words are any thread's */
+	uint64_t *discarded; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
+	struct holder *holder; /* an entry for each page, or NULL: pool->tracked */
 	/* under the pool's lock */
 	enum chunk_on on;
 	struct list where; /* link of pool->list[on]; alone if there is none of that */
 	struct domain_pending pending;
 	/*
-	 * Any thread's. n_home counts the pages whose coming home is complete, and in a
+	 * Any thread's. n_free counts the pages whose coming home is complete, and in a
 	 * zombie pool one more, the pool's own hold. Who adds to it touches the chunk no
-	 * more: it may be gone. With CHUNK_INBOX set, the chunk is in pool->inbox, or about
+	 * more: it may be gone. With CHUNK_COMPLETE set, the chunk is in pool->complete, or about
 	 * to be put there by the one who set it, and only who takes it out may free it.
 	 */
-	uint32_t n_home __attribute__((aligned(ENV_LINE)));
+	uint32_t n_free __attribute__((aligned(ENV_LINE)));
 	uint32_t queued;          /* in pool->returned, or found in one of the lists */
 	struct pp_chunk *returned;   /* link of pool->returned */
-	struct pp_chunk *inbox;      /* link of pool->inbox, spent, leaving */
+	struct pp_chunk *next_complete; /* link of pool->complete, spent, leaving */
 	struct pp_page page[];
 };
 
@@ -164,23 +164,23 @@ struct attachment {
 };
 
 /* A ring with one putter. Pages in it: from head up to tail. */
-struct lane {
+struct spsc_ring {
 	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
-	uint64_t seen; /* head as the putter last saw it */
-	uint64_t *thread; /* pool->lane_thread's of it; constant */
-	struct hlist_node link; /* among its thread's lanes: under lanes_lock */
-	/* The tail when it last passed a multiple of POOL_TELL: a hint, on a line that the owner
+	uint64_t cached_head; /* head as the putter last saw it */
+	uint64_t *thread; /* pool->spsc_thread's of it; constant */
+	struct hlist_node link; /* among its thread's SPSC rings: under spsc_lock */
+	/* The tail when it last passed a multiple of POOL_HINT: a hint, on a line that the owner
 	 * may look at without taking tail's away from the putter. Relaxed. */
-	uint64_t told __attribute__((aligned(ENV_LINE)));
+	uint64_t tail_hint __attribute__((aligned(ENV_LINE)));
 	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
-	struct pp_page *slot[POOL_LANE] __attribute__((aligned(ENV_LINE)));
+	struct pp_page *slot[POOL_SPSC_SLOTS] __attribute__((aligned(ENV_LINE)));
 };
 
 /* A ring with many. Pages in it: the slots that aren't NULL. */
-struct ring {
+struct mpsc_ring {
 	uint64_t tail __attribute__((aligned(ENV_LINE)));
 	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
-	struct pp_page *slot[POOL_RING] __attribute__((aligned(ENV_LINE)));
+	struct pp_page *slot[POOL_MPSC_SLOTS] __attribute__((aligned(ENV_LINE)));
 };
 
 /*
@@ -194,8 +194,8 @@ struct ring {
  *     |  memory            |
  *     +----> INHERITED ----+  the last device is detached or unbound, or the pool destroyed
  *
- * What else is said of a pool is no state: `watch` and `pinned` are what it is made of. Of the words
- * of the revocation protocol, which their owners load and store without the lock, gate->revoked is
+ * What else is said of a pool is no state: `tracked` and `pinned` are what it is made of. Of the words
+ * of the revocation protocol, which their owners load and store without the lock, anchor->revoked is
  * where a put may look when the pool is gone, with a state of its own (owner.h); `refilling` says
  * whose the remote frees are at the moment; and `frag_closed` is a count.
  */
@@ -203,37 +203,37 @@ enum pool_state {
 	POOL_LIVE,
 	POOL_INHERITED, /* the memory is the parent's: no page is got any more, what is out comes home */
 	POOL_REVOKING,  /* the flags are up; everything comes home. The lock is held all the time */
-	POOL_ZOMBIE,    /* n_home of each chunk has one more; it goes as it becomes complete */
+	POOL_ZOMBIE,    /* n_free of each chunk has one more; it goes as it becomes complete */
 	POOL_DESTROYED, /* the same; debug mode `pages` keeps it for a while, to tell who comes late */
 };
 
 struct pp_pool {
 	/* Read by all, written hardly ever. */
 	/* First: pp_page_get. The owner's; changed under the lock, release. */
-	struct pp_gate *gate;
+	struct pp_anchor *anchor;
 	uint32_t page_size;
 	uint32_t together; /* pages that share a page of the kernel's; 0: more than a word has bits */
-	bool watch; /* debug mode `pages`: cache and remote frees are closed, so that every get and
+	bool tracked; /* debug mode `pages`: cache and remote frees are closed, so that every get and
 		       put takes the way through the chunk, where the watching is */
 
 	/* The owner's. Others read it to drain and for statistics. */
 	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the remote frees; release */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
-	/* Of what the gate counts: pushed by a refill, popped not by a fast get. The last owner may
+	/* Of what the anchor counts: pushed by a refill, popped not by a fast get. The last owner may
 	 * add to the latter and to recycle_cache_full, too. */
 	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
-	uint32_t turn;       /* which lane to take from next, or the ring */
+	uint32_t turn;       /* which SPSC ring to take from next, or the ring */
 
 	/* The putters'. */
-	uint64_t lanes __attribute__((aligned(ENV_LINE))); /* bit: there is such a lane; release */
-	uint64_t lane_thread[POOL_LANES]; /* 0: nobody's; changed under lanes_lock */
-	struct lane *lane[POOL_LANES];    /* made when a thread needs it, freed with the pool */
-	struct ring ring;
+	uint64_t spsc_made __attribute__((aligned(ENV_LINE))); /* bit: there is such an SPSC ring; release */
+	uint64_t spsc_thread[POOL_SPSC_RINGS]; /* 0: nobody's; changed under spsc_lock */
+	struct spsc_ring *spsc[POOL_SPSC_RINGS];    /* made when a thread needs it, freed with the pool */
+	struct mpsc_ring mpsc;
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
-	struct pp_chunk *inbox; /* are complete: to be looked at under the lock */
+	struct pp_chunk *complete; /* are complete: to be looked at under the lock */
 	struct pp_chunk *spent; /* are trimmed and invalidated: to be freed under the lock */
 	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
@@ -252,7 +252,7 @@ struct pp_pool {
 	char label[80]; /* for reports: the name and the first device; constant once attached */
 	uint64_t id; /* never used again; constant */
 	uint64_t revoked_ns; /* when */
-	struct pp_gate *gates; /* all that it ever had; under gates.lock too */
+	struct pp_anchor *anchors; /* all that it ever had; under anchors.lock too */
 	enum pool_state state; /* loaded by anyone, relaxed */
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
@@ -276,13 +276,13 @@ struct pp_pool {
 	struct attachment at[POOL_DEVICES];
 	uint32_t n_at;
 
-	struct list registry; /* among all pools: under gates.lock */
+	struct list registry; /* among all pools: under anchors.lock */
 };
 
-/* The owner's gate, for who isn't the owner: it may change. */
-static inline struct pp_gate *pool_gate(struct pp_pool *pool)
+/* The owner's anchor, for who isn't the owner: it may change. */
+static inline struct pp_anchor *pool_anchor(struct pp_pool *pool)
 {
-	return env_load_acquire(&pool->gate);
+	return env_load_acquire(&pool->anchor);
 }
 
 /* Without the lock: it may be so by now, and never ceases to be. */

@@ -61,7 +61,7 @@ int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall)
 
 	if (!pool || !recall || !recall->recall)
 		return debug_invalid("pp_recall_register: there is no pool, no holder or no callback");
-	if (watch_destroyed(pool, "register for recall", __builtin_return_address(0)))
+	if (misuse_destroyed(pool, "register for recall", __builtin_return_address(0)))
 		return -ENODEV;
 	env_lock(&recalls.lock);
 	ret = register_locked(pool, recall);
@@ -104,6 +104,6 @@ void recall_ask(uint64_t pool_id, const char *name)
 
 void pp_pool_recall(struct pp_pool *pool)
 {
-	if (pool && !watch_gone(pool, "recall", __builtin_return_address(0)))
+	if (pool && !misuse_gone(pool, "recall", __builtin_return_address(0)))
 		recall_ask(pool->id, pool->name);
 }

@@ -19,10 +19,10 @@
 /* ---- freeing --------------------------------------------------------------------------- */
 
 /* All of its pages are home: has the memory of all gone back? */
-static bool chunk_is_given(const struct pp_chunk *c)
+static bool chunk_is_discarded(const struct pp_chunk *c)
 {
 	return !env_load_relaxed(&c->pool->some_kept) &&
-	       !memcmp(c->given, c->home, home_words(c->n_pages) * sizeof *c->home);
+	       !memcmp(c->discarded, c->free_bits, free_words(c->n_pages) * sizeof *c->free_bits);
 }
 
 /* Its record goes, and its memory with the next give_back, for many at once. Nobody has a page of it and no device can reach it. Model:
@@ -34,7 +34,7 @@ static void chunk_free(struct pp_chunk *c, struct leaving *leaving)
 	leaving->span = c->span;
 	leaving->n++;
 	leaving->slots |= 1ull << c->slot;
-	if (!chunk_is_given(c))
+	if (!chunk_is_discarded(c))
 		leaving->full |= 1ull << c->slot;
 	chunk_delete(c);
 }
@@ -50,7 +50,7 @@ void pool_free_spent(struct pp_pool *pool, uint32_t most)
 			c = env_xchg_acq_rel(&pool->spent, NULL);
 		if (!c)
 			break;
-		pool->leaving = c->inbox;
+		pool->leaving = c->next_complete;
 		chunk_free(c, &leaving);
 	}
 	if (leaving.span)
@@ -67,7 +67,7 @@ static void chunk_invalidated(struct domain_pending *pending)
 {
 	struct pp_chunk *c = env_container_of(pending, struct pp_chunk, pending);
 
-	stack_push(&c->pool->spent, c, &c->inbox);
+	stack_push(&c->pool->spent, c, &c->next_complete);
 }
 
 /*
@@ -80,7 +80,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 	pp_iova_t iova = span->iova->addr + c->slot * (pp_iova_t)pool->params.chunk_size;
 	struct binding *deferred = NULL;
 
-	watch_chunk(c);
+	holders_check(c);
 	chunk_remove(pool, c);
 	for (unsigned i = 0; i < POOL_DEVICES; i++) {
 		struct binding *b = pool->at[i].binding;
@@ -93,7 +93,7 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 		else
 			deferred = b;
 		if (!span->live) {
-			space_del_span(b, span->map[i]);
+			mappings_del_span(b, span->map[i]);
 			span->map[i] = NULL;
 		}
 	}
@@ -171,8 +171,8 @@ static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, where);
 
 		before = pos->prev;
-		/* in the inbox: whoever takes it out decides */
-		if (env_load_acquire(&c->n_home) & CHUNK_INBOX)
+		/* in the stack of complete chunks: whoever takes it out decides */
+		if (env_load_acquire(&c->n_free) & CHUNK_COMPLETE)
 			continue;
 		trim(pool, c);
 		n++;
@@ -226,7 +226,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 {
 	uint64_t before, n = 0;
 
-	if (!pool || watch_destroyed(pool, "trim", __builtin_return_address(0)))
+	if (!pool || misuse_destroyed(pool, "trim", __builtin_return_address(0)))
 		return 0;
 	pool_lock(pool);
 	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
@@ -234,7 +234,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	frag_close(pool);
 	cache_empty(pool);
 	pool_lock(pool);
-	pool_process_inbox(pool);
+	pool_reclaim_complete(pool);
 	if (pool_is_revoked(pool)) {
 		pool_discard(pool);
 	} else {
@@ -262,15 +262,15 @@ static void became_idle(struct pp_pool *pool, struct pp_chunk *c)
 	keep_to_limit(pool);
 }
 
-/* Model: home.pml, pool_process_inbox. */
-void pool_process_inbox(struct pp_pool *pool)
+/* Model: home.pml, pool_reclaim_complete. */
+void pool_reclaim_complete(struct pp_pool *pool)
 {
-	struct pp_chunk *c = env_xchg_acq_rel(&pool->inbox, NULL);
+	struct pp_chunk *c = env_xchg_acq_rel(&pool->complete, NULL);
 	struct leaving leaving = { 0 };
 
 	while (c) {
-		struct pp_chunk *next = c->inbox;
-		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_home, ~CHUNK_INBOX));
+		struct pp_chunk *next = c->next_complete;
+		uint32_t home = (uint32_t)CHUNK_COUNT(env_and_acq_rel(&c->n_free, ~CHUNK_COMPLETE));
 
 		if (pool_is_revoked(pool) && home == c->n_pages + 1) {
 			chunk_remove(pool, c);
@@ -296,7 +296,7 @@ bool pool_look_begin(struct pp_pool *pool)
 	uint32_t dumps = env_load_relaxed(&pool->dumps);
 
 	env_store_relaxed(&pool->dumps, dumps + 1);
-	env_fence_seq_cst(); /* before the trylock; pairs with lock_to_kick */
+	env_fence_seq_cst(); /* before the trylock; pairs with lock_to_reclaim */
 	if (env_trylock(&pool->lock))
 		return true;
 	env_store_release(&pool->dumps, dumps + 2);
@@ -311,14 +311,14 @@ void pool_look_end(struct pp_pool *pool)
 
 bool pool_look_is_waited_for(const struct pp_pool *pool)
 {
-	return env_load_relaxed(&pool->inbox);
+	return env_load_relaxed(&pool->complete);
 }
 
 /*
  * Whoever has the lock kicks after its unlock, but for a signal's handler: if it may have been one
  * that was in the way, wait for it. Not so who has a lock already, which may be this one.
  */
-static bool lock_to_kick(struct pp_pool *pool)
+static bool lock_to_reclaim(struct pp_pool *pool)
 {
 	uint32_t dumps = env_load_seq_cst(&pool->dumps);
 
@@ -335,13 +335,13 @@ static bool lock_to_kick(struct pp_pool *pool)
 
 /*
  * Under another pool's lock or none.
- * Model: home.pml, pool_kick.
+ * Model: home.pml, pool_try_reclaim.
  */
-void pool_kick(struct pp_pool *pool)
+void pool_try_reclaim(struct pp_pool *pool)
 {
 	env_fence_seq_cst(); /* the push before the trylock; pairs with pool_unlock */
-	while (env_load_seq_cst(&pool->inbox) && lock_to_kick(pool)) {
-		pool_process_inbox(pool);
+	while (env_load_seq_cst(&pool->complete) && lock_to_reclaim(pool)) {
+		pool_reclaim_complete(pool);
 		env_unlock(&pool->lock);
 		env_fence_seq_cst();
 	}
@@ -351,5 +351,5 @@ void pool_kick(struct pp_pool *pool)
 void pool_unlock(struct pp_pool *pool)
 {
 	env_unlock(&pool->lock);
-	pool_kick(pool);
+	pool_try_reclaim(pool);
 }

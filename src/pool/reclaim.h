@@ -12,11 +12,11 @@
 
 void pool_lock(struct pp_pool *pool);
 void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the handle */
-/* Look at the inbox as long as there is one and nobody else does. No lock needed. */
-void pool_kick(struct pp_pool *pool);
+/* Look at the stack of complete chunks as long as there is one and nobody else does. No lock needed. */
+void pool_try_reclaim(struct pp_pool *pool);
 /*
  * For one signal's handler at a time: it neither waits for the lock, nor can it free what a put
- * leaves in the inbox meanwhile. So a zombie's put waits for the lock then, and the handler ends
+ * leaves in the stack of complete chunks meanwhile. So a zombie's put waits for the lock then, and the handler ends
  * when pool_look_is_waited_for.
  */
 bool pool_look_begin(struct pp_pool *pool); /* false: somebody has the lock */
@@ -25,8 +25,8 @@ bool pool_look_is_waited_for(const struct pp_pool *pool);
 
 /* ---- lock held ------------------------------------------------------------------------- */
 
-/* Look at the chunks in the inbox: free, or list as idle and trim towards the limit. */
-void pool_process_inbox(struct pp_pool *pool);
+/* Look at the chunks in the stack of complete chunks: free, or list as idle and trim towards the limit. */
+void pool_reclaim_complete(struct pp_pool *pool);
 /* Free chunks that are trimmed and invalidated, so many at most. */
 void pool_free_spent(struct pp_pool *pool, uint32_t most);
 /* Chunks that no page is out of, and how many of them there may be. */

@@ -19,7 +19,7 @@ void pp_page_ref(struct pp_page *page, unsigned n)
 void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken)
 {
 	env_add_relaxed(&page->state, PAGE_REFS(dropped) - PAGE_REFS(taken));
-	watch_bad_refs(page, dropped ? "was put more often than it had references" :
+	misuse_refs(page, dropped ? "was put more often than it had references" :
 				       "was to have more references than can be counted");
 }
 

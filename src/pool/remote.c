@@ -1,17 +1,17 @@
 /*
  * remote.c - what other threads give back, and how the owner gets it.
  *
- * Each thread that puts has a *lane* of its own, a ring with one writer and one reader, so that
+ * Each thread that puts has an *SPSC ring* of its own, with one writer and one reader, so that
  * its puts need no atomic read-modify-write: that would wait for every store before it, and the
- * one before it is as a rule to a line that another thread reads. Who finds no lane, because POOL_LANES
+ * one before it is as a rule to a line that another thread reads. Who finds no SPSC ring, because POOL_SPSC_RINGS
  * have one, or without memory, shares a ring with its like, where a place is taken by a
- * compare-and-swap. The owner takes from lanes and ring in turn.
+ * compare-and-swap. The owner takes from SPSC rings and the MPSC ring in turn.
  *
- * A thread has one lane of a pool. It is the thread's until it ends, for nobody else can know that it
+ * A thread has one SPSC ring of a pool. It is the thread's until it ends, for nobody else can know that it
  * isn't in the middle of a put; then another one gets it, with what is in it. An idle thread's costs the
  * others nothing, but for its memory.
  *
- * From top to bottom: whose lane is whose; put, by lane or ring; the owner's end. A push ends with a
+ * From top to bottom: whose SPSC ring is whose; put, by SPSC or MPSC ring; the owner's end. A push ends with a
  * look at the flag: revoke.h, where draining is, too.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -21,215 +21,215 @@
 #include "pool/cache.h"
 #include "pool/chunk.h"
 
-/* ---- a thread's own lane --------------------------------------------------------------- */
+/* ---- a thread's own SPSC ring --------------------------------------------------------------- */
 
 /*
- * The lane that this thread put to last. Right as long as there is a pool at that address and it
+ * The SPSC ring that this thread put to last. Right as long as there is a pool at that address and it
  * says so: no thread ever has another's number. It is no owner's, nor of another copy of the library.
  */
 static __thread struct {
 	const struct pp_pool *pool;
-	const uint64_t *thread; /* &pool->lane_thread[...] */
-	struct lane *lane;
-} lane_mine __attribute__((tls_model("initial-exec")));
+	const uint64_t *thread; /* &pool->spsc_thread[...] */
+	struct spsc_ring *spsc;
+} spsc_mine __attribute__((tls_model("initial-exec")));
 
-static inline bool lane_is_at_hand(const struct pp_pool *pool)
+static inline bool spsc_is_at_hand(const struct pp_pool *pool)
 {
-	return lane_mine.pool == pool && env_is_self(env_load_relaxed(lane_mine.thread));
+	return spsc_mine.pool == pool && env_is_self(env_load_relaxed(spsc_mine.thread));
 }
 
-/* Protects whose lanes are whose: the threads' lists, and changes of pool->lane_thread. A leaf. */
-static struct env_lock lanes_lock = ENV_LOCK_INIT;
+/* Protects whose SPSC rings are whose: the threads' lists, and changes of pool->spsc_thread. A leaf. */
+static struct env_lock spsc_lock = ENV_LOCK_INIT;
 
-static char ended; /* lane_mine.lane of a thread that has come to its end: it takes no lane any more */
-#define LANE_NEVER ((struct lane *)&ended)
+static char ended; /* spsc_mine.spsc of a thread that has come to its end: it takes no SPSC ring any more */
+#define SPSC_NEVER ((struct spsc_ring *)&ended)
 
-void remote_forget(void)
+void remote_reset(void)
 {
-	lane_mine.pool = NULL;
+	spsc_mine.pool = NULL;
 }
 
 void remote_hold(void)
 {
-	env_lock(&lanes_lock);
+	env_lock(&spsc_lock);
 }
 
 void remote_release(void)
 {
-	env_unlock(&lanes_lock);
+	env_unlock(&spsc_lock);
 }
 
 /* Release: with what it did to them. */
 void remote_thread_ends(struct env_thread *thread)
 {
-	struct lane *lane;
+	struct spsc_ring *spsc;
 
-	lane_mine.pool = NULL;
-	lane_mine.lane = LANE_NEVER;
-	env_lock(&lanes_lock);
-	while (thread->lanes) {
-		lane = list_entry(thread->lanes, struct lane, link);
-		hlist_del(&lane->link);
-		env_store_release(lane->thread, 0);
+	spsc_mine.pool = NULL;
+	spsc_mine.spsc = SPSC_NEVER;
+	env_lock(&spsc_lock);
+	while (thread->spsc_rings) {
+		spsc = list_entry(thread->spsc_rings, struct spsc_ring, link);
+		hlist_del(&spsc->link);
+		env_store_release(spsc->thread, 0);
 	}
-	env_unlock(&lanes_lock);
+	env_unlock(&spsc_lock);
 }
 
-/* The pool's, i-th: a lane that is nobody's, or a new one; NULL: there is no memory. Lock held. */
-static struct lane *lane_at(struct pp_pool *pool, unsigned i)
+/* The pool's, i-th: an SPSC ring that is nobody's, or a new one; NULL: there is no memory. Lock held. */
+static struct spsc_ring *spsc_at(struct pp_pool *pool, unsigned i)
 {
-	struct lane *lane = pool->lane[i];
+	struct spsc_ring *spsc = pool->spsc[i];
 
-	if (lane)
-		return lane;
-	lane = env_zalloc(sizeof *lane);
-	if (!lane)
+	if (spsc)
+		return spsc;
+	spsc = env_zalloc(sizeof *spsc);
+	if (!spsc)
 		return NULL;
-	lane->thread = &pool->lane_thread[i];
-	env_store_release(&pool->lane[i], lane);
-	env_or_seq_cst(&pool->lanes, 1ull << i); /* release: pairs with the loads of `lanes` */
-	return lane;
+	spsc->thread = &pool->spsc_thread[i];
+	env_store_release(&pool->spsc[i], spsc);
+	env_or_seq_cst(&pool->spsc_made, 1ull << i); /* release: pairs with the loads of `spsc_made` */
+	return spsc;
 }
 
 /*
- * Acquire: what the thread before did to the lane came before. A put doesn't wait: while somebody
- * else is at the lists it goes without a lane.
+ * Acquire: what the thread before did to the SPSC ring came before. A put doesn't wait: while somebody
+ * else is at the lists it goes without an SPSC ring.
  */
-static struct lane *take_lane(struct pp_pool *pool, uint64_t self, struct env_thread *thread)
+static struct spsc_ring *take_spsc(struct pp_pool *pool, uint64_t self, struct env_thread *thread)
 {
-	struct lane *lane = NULL;
+	struct spsc_ring *spsc = NULL;
 	unsigned i = 0;
 
-	if (!env_trylock(&lanes_lock))
+	if (!env_trylock(&spsc_lock))
 		return NULL;
-	while (i < POOL_LANES && env_load_acquire(&pool->lane_thread[i]))
+	while (i < POOL_SPSC_RINGS && env_load_acquire(&pool->spsc_thread[i]))
 		i++;
-	if (i < POOL_LANES)
-		lane = lane_at(pool, i);
-	if (lane) {
+	if (i < POOL_SPSC_RINGS)
+		spsc = spsc_at(pool, i);
+	if (spsc) {
 		thread->at_end = pool_thread_ends;
-		hlist_add(&lane->link, &thread->lanes);
-		env_store_relaxed(&pool->lane_thread[i], self);
+		hlist_add(&spsc->link, &thread->spsc_rings);
+		env_store_relaxed(&pool->spsc_thread[i], self);
 	}
-	env_unlock(&lanes_lock);
-	return lane;
+	env_unlock(&spsc_lock);
+	return spsc;
 }
 
 /* The calling thread's, or NULL. */
-static struct lane *find_lane(struct pp_pool *pool)
+static struct spsc_ring *find_spsc(struct pp_pool *pool)
 {
-	uint64_t self = env_self(), all = env_load_acquire(&pool->lanes);
+	uint64_t self = env_self(), all = env_load_acquire(&pool->spsc_made);
 	struct env_thread *thread;
-	struct lane *lane = NULL;
+	struct spsc_ring *spsc = NULL;
 
-	if (lane_mine.lane == LANE_NEVER)
+	if (spsc_mine.spsc == SPSC_NEVER)
 		return NULL;
-	for (uint64_t left = all; left && !lane; left &= left - 1) { /* it may have one already */
+	for (uint64_t left = all; left && !spsc; left &= left - 1) { /* it may have one already */
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
-		if (env_load_relaxed(&pool->lane_thread[i]) == self)
-			lane = env_load_relaxed(&pool->lane[i]);
+		if (env_load_relaxed(&pool->spsc_thread[i]) == self)
+			spsc = env_load_relaxed(&pool->spsc[i]);
 	}
-	if (!lane) {
+	if (!spsc) {
 		thread = env_thread();
-		lane = thread ? take_lane(pool, self, thread) : NULL;
+		spsc = thread ? take_spsc(pool, self, thread) : NULL;
 	}
-	if (lane) {
-		lane_mine.pool = pool;
-		lane_mine.thread = lane->thread;
-		lane_mine.lane = lane;
+	if (spsc) {
+		spsc_mine.pool = pool;
+		spsc_mine.thread = spsc->thread;
+		spsc_mine.spsc = spsc;
 	}
-	return lane;
+	return spsc;
 }
 
-/* The pool goes, and its lanes with it. */
+/* The pool goes, and its SPSC rings with it. */
 void remote_end(struct pp_pool *pool)
 {
-	for (uint64_t left = pool->lanes; left; left &= left - 1) {
+	for (uint64_t left = pool->spsc_made; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
-		env_lock(&lanes_lock);
-		hlist_del(&pool->lane[i]->link); /* if somebody has it */
-		pool->lane_thread[i] = 0;
-		env_unlock(&lanes_lock);
-		env_free(pool->lane[i]);
+		env_lock(&spsc_lock);
+		hlist_del(&pool->spsc[i]->link); /* if somebody has it */
+		pool->spsc_thread[i] = 0;
+		env_unlock(&spsc_lock);
+		env_free(pool->spsc[i]);
 	}
-	pool->lanes = 0;
+	pool->spsc_made = 0;
 }
 
-/* ---- put: into a lane ------------------------------------------------------------------ */
+/* ---- put: into an SPSC ring ------------------------------------------------------------------ */
 
 /* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
-static inline void lane_pushed(struct lane *lane, struct pp_gate *gate, uint64_t tail, unsigned k)
+static inline void spsc_pushed(struct spsc_ring *spsc, struct pp_anchor *anchor, uint64_t tail, unsigned k)
 {
-	bool tell = (tail ^ (tail + k)) / POOL_TELL;
+	bool tell = (tail ^ (tail + k)) / POOL_HINT;
 
 	if (tell) /* before: the pool may be gone once the tail says that they are there */
-		env_store_relaxed(&lane->told, tail + k);
-	env_store_release(&lane->tail, tail + k);
-	if (revoke_seen(gate))
-		remote_raced(gate);
+		env_store_relaxed(&spsc->tail_hint, tail + k);
+	env_store_release(&spsc->tail, tail + k);
+	if (revoke_seen(anchor))
+		remote_raced(anchor);
 }
 
 /* Of n slots from one on, how many lie before the end of the array. */
 static unsigned to_end(uint64_t from, unsigned n)
 {
-	unsigned left = POOL_LANE - (unsigned)(from % POOL_LANE);
+	unsigned left = POOL_SPSC_SLOTS - (unsigned)(from % POOL_SPSC_SLOTS);
 
 	return n < left ? n : left;
 }
 
 /*
- * Push up to n pages into the calling thread's lane; returns for how many there was room. Of these
- * none may be touched any more, nor, if it was all, the pool. Model: revoke.pml, lane_push.
+ * Push up to n pages into the calling thread's SPSC ring; returns for how many there was room. Of these
+ * none may be touched any more, nor, if it was all, the pool. Model: revoke.pml, spsc_push.
  */
-static unsigned lane_push(struct lane *lane, struct pp_gate *gate, struct pp_page *const *pages,
+static unsigned spsc_push(struct spsc_ring *spsc, struct pp_anchor *anchor, struct pp_page *const *pages,
 			  unsigned n)
 {
-	uint64_t tail = env_load_relaxed(&lane->tail);
-	unsigned room = (unsigned)(POOL_LANE - (tail - lane->seen));
+	uint64_t tail = env_load_relaxed(&spsc->tail);
+	unsigned room = (unsigned)(POOL_SPSC_SLOTS - (tail - spsc->cached_head));
 	unsigned k, first;
 
 	if (room < n) {
-		/* acquire: the slots up to it have been read (lane_take) */
-		lane->seen = env_load_acquire(&lane->head);
-		room = (unsigned)(POOL_LANE - (tail - lane->seen));
+		/* acquire: the slots up to it have been read (spsc_take) */
+		spsc->cached_head = env_load_acquire(&spsc->head);
+		room = (unsigned)(POOL_SPSC_SLOTS - (tail - spsc->cached_head));
 	}
 	k = n < room ? n : room;
 	if (!k)
 		return 0;
 	first = to_end(tail, k);
-	env_copy_relaxed(lane->slot + tail % POOL_LANE, pages, first);
-	env_copy_relaxed(lane->slot, pages + first, k - first);
-	lane_pushed(lane, gate, tail, k);
+	env_copy_relaxed(spsc->slot + tail % POOL_SPSC_SLOTS, pages, first);
+	env_copy_relaxed(spsc->slot, pages + first, k - first);
+	spsc_pushed(spsc, anchor, tail, k);
 	return k;
 }
 
-/* ---- put: into the shared ring --------------------------------------------------------- */
+/* ---- put: into the shared MPSC ring --------------------------------------------------------- */
 
 /*
- * As lane_push. A putter first takes its slots, by moving the tail, then fills them. The owner stops
+ * As spsc_push. A putter first takes its slots, by moving the tail, then fills them. The owner stops
  * at a slot that isn't filled yet: it never waits for a putter, nor the other way round.
- * Model: revoke.pml, ring_push.
+ * Model: revoke.pml, mpsc_push.
  */
-static unsigned ring_push(struct ring *ring, struct pp_gate *gate, struct pp_page *const *pages,
+static unsigned mpsc_push(struct mpsc_ring *mpsc, struct pp_anchor *anchor, struct pp_page *const *pages,
 			  unsigned n)
 {
-	uint64_t tail = env_load_relaxed(&ring->tail);
+	uint64_t tail = env_load_relaxed(&mpsc->tail);
 	uint64_t room;
 	unsigned k;
 
 	do {
-		/* acquire: the slots up to it have been emptied (ring_take) */
-		room = POOL_RING - (tail - env_load_acquire(&ring->head));
+		/* acquire: the slots up to it have been emptied (mpsc_take) */
+		room = POOL_MPSC_SLOTS - (tail - env_load_acquire(&mpsc->head));
 		k = n < room ? n : (unsigned)room;
-		if (!k || room > POOL_RING) /* a tail that is stale: as good as full */
+		if (!k || room > POOL_MPSC_SLOTS) /* a tail that is stale: as good as full */
 			return 0;
-	} while (!env_cas_acq_rel(&ring->tail, &tail, tail + k));
+	} while (!env_cas_acq_rel(&mpsc->tail, &tail, tail + k));
 	for (unsigned i = 0; i < k; i++)
-		env_store_release(&ring->slot[(tail + i) % POOL_RING], pages[i]);
-	if (revoke_seen(gate))
-		remote_raced(gate);
+		env_store_release(&mpsc->slot[(tail + i) % POOL_MPSC_SLOTS], pages[i]);
+	if (revoke_seen(anchor))
+		remote_raced(anchor);
 	return k;
 }
 
@@ -237,110 +237,110 @@ static unsigned ring_push(struct ring *ring, struct pp_gate *gate, struct pp_pag
 
 /* For which there is no room. */
 static void put_beyond(struct pp_pool *pool, struct pp_page *const *pages, unsigned n,
-		       const void *place)
+		       const void *caller)
 {
 	if (!n)
 		return;
 	env_add_relaxed(&pool->recycle_ring_full, n);
-	chunk_put_home(pool, pages, n, place);
+	chunk_put_pages(pool, pages, n, caller);
 }
 
 /*
- * Pages of another thread's pool, whose lane isn't at hand. Whether they are closed is asked here only:
- * a closed pool gives no lane to anyone, or it is revoked, which is seen after the push. Model: revoke.pml, remote_put.
+ * Pages of another thread's pool, whose SPSC ring isn't at hand. Whether they are closed is asked here only:
+ * a closed pool gives no SPSC ring to anyone, or it is revoked, which is seen after the push. Model: revoke.pml, remote_put.
  */
-static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp_gate *gate,
+static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp_anchor *anchor,
 						 struct pp_page *const *pages, unsigned n,
-						 const void *place)
+						 const void *caller)
 {
-	struct lane *lane;
+	struct spsc_ring *spsc;
 	unsigned k = 0;
 
-	if (gate_is_foreign(gate)) {
-		gate->copy->put(pages, n, place);
+	if (anchor_is_foreign(anchor)) {
+		anchor->copy->put(pages, n, caller);
 		return;
 	}
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
-	if (gate_is_open(gate)) {
-		lane = find_lane(pool);
-		k = lane ? lane_push(lane, gate, pages, n) : ring_push(&pool->ring, gate, pages, n);
+	if (anchor_is_open(anchor)) {
+		spsc = find_spsc(pool);
+		k = spsc ? spsc_push(spsc, anchor, pages, n) : mpsc_push(&pool->mpsc, anchor, pages, n);
 	}
-	put_beyond(pool, pages + k, n - k, place);
+	put_beyond(pool, pages + k, n - k, caller);
 }
 
-/* Last references to pages of one pool, of which this thread has no lane at hand. */
-static void put_last(struct pp_page *const *pages, unsigned n, const void *place)
+/* Last references to pages of one pool, of which this thread has no SPSC ring at hand. */
+static void put_last(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = pages[0]->pool;
-	struct pp_gate *gate = pool_gate(pool);
+	struct pp_anchor *anchor = pool_anchor(pool);
 
-	if (!gate_is_own(gate)) {
-		remote_put(pool, gate, pages, n, place);
+	if (!anchor_is_own(anchor)) {
+		remote_put(pool, anchor, pages, n, caller);
 		return;
 	}
-	if (!cache_put(gate, pages, n))
-		cache_put_full(pool, gate, pages, n, place);
+	if (!cache_put(anchor, pages, n))
+		cache_put_full(pool, anchor, pages, n, caller);
 }
 
 /* The same of one that is at hand, and was found full. */
-static __attribute__((noinline)) void put_into(struct lane *lane, struct pp_page *const *pages,
-					       unsigned n, const void *place)
+static __attribute__((noinline)) void put_into(struct spsc_ring *spsc, struct pp_page *const *pages,
+					       unsigned n, const void *caller)
 {
 	struct pp_pool *pool = pages[0]->pool;
 	unsigned k;
 
 	PP_PROBE2(put, pool, n);
-	k = lane_push(lane, pool_gate(pool), pages, n);
-	put_beyond(pool, pages + k, n - k, place);
+	k = spsc_push(spsc, pool_anchor(pool), pages, n);
+	put_beyond(pool, pages + k, n - k, caller);
 }
 
-void put_pages(struct pp_page *const *pages, unsigned n, const void *place)
+void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 {
-	if (lane_is_at_hand(pages[0]->pool))
-		put_into(lane_mine.lane, pages, n, place);
+	if (spsc_is_at_hand(pages[0]->pool))
+		put_into(spsc_mine.spsc, pages, n, caller);
 	else
-		put_last(pages, n, place);
+		put_last(pages, n, caller);
 }
 
 /* ---- put: one page --------------------------------------------------------------------- */
 
 /* As put_last. */
-static __attribute__((noinline)) void put_one(struct pp_page *page, const void *place)
+static __attribute__((noinline)) void put_one(struct pp_page *page, const void *caller)
 {
 	struct pp_pool *pool = page->pool;
-	struct pp_gate *gate = pool_gate(pool);
+	struct pp_anchor *anchor = pool_anchor(pool);
 
-	if (!gate_is_own(gate))
-		remote_put(pool, gate, &page, 1, place);
-	else if (!cache_put_one(gate, page))
-		cache_put_full(pool, gate, &page, 1, place);
+	if (!anchor_is_own(anchor))
+		remote_put(pool, anchor, &page, 1, caller);
+	else if (!cache_put_one(anchor, page))
+		cache_put_full(pool, anchor, &page, 1, caller);
 }
 
-/* What the inline put did not take. Model: revoke.pml, lane_push. */
-static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *place)
+/* What the inline put did not take. Model: revoke.pml, spsc_push. */
+static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *caller)
 {
 	struct pp_pool *pool;
-	struct pp_gate *gate;
-	struct lane *lane;
+	struct pp_anchor *anchor;
+	struct spsc_ring *spsc;
 	uint64_t tail;
 
 	if (!page_drop(page, 1))
 		return;
 	pool = page->pool;
-	if (env_unlikely(!lane_is_at_hand(pool))) {
-		put_one(page, place);
+	if (env_unlikely(!spsc_is_at_hand(pool))) {
+		put_one(page, caller);
 		return;
 	}
-	gate = pool_gate(pool);
-	lane = lane_mine.lane;
-	tail = env_load_relaxed(&lane->tail);
-	if (env_unlikely(tail - lane->seen == POOL_LANE)) {
-		put_into(lane, &page, 1, place);
+	anchor = pool_anchor(pool);
+	spsc = spsc_mine.spsc;
+	tail = env_load_relaxed(&spsc->tail);
+	if (env_unlikely(tail - spsc->cached_head == POOL_SPSC_SLOTS)) {
+		put_into(spsc, &page, 1, caller);
 		return;
 	}
 	PP_PROBE2(put, pool, 1); /* before: page and pool may be gone after it */
-	env_store_relaxed(&lane->slot[tail % POOL_LANE], page);
-	lane_pushed(lane, gate, tail, 1);
+	env_store_relaxed(&spsc->slot[tail % POOL_SPSC_SLOTS], page);
+	spsc_pushed(spsc, anchor, tail, 1);
 }
 
 void pp_page_put_slow(struct pp_page *page)
@@ -365,63 +365,63 @@ static unsigned drop_run(struct pp_page *const *pages, unsigned n)
 
 	if (!page_drop(pages[0], 1))
 		return 0;
-	key = PAGE_REFS(1) | pool_gate(pages[0]->pool)->number;
+	key = PAGE_REFS(1) | pool_anchor(pages[0]->pool)->number;
 	while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
 		k++;
 	return k;
 }
 
-/* The first page, and those that go with it, if no lane is at hand. Returns how many. */
-static unsigned put_last_run(struct pp_page *const *pages, unsigned n, const void *place)
+/* The first page, and those that go with it, if no SPSC ring is at hand. Returns how many. */
+static unsigned put_last_run(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	unsigned k = drop_run(pages, n);
 
 	if (!k)
 		return 1;
-	put_last(pages, k, place);
+	put_last(pages, k, caller);
 	return k;
 }
 
 /* The same if there is one, but it is full, or the page has more references. */
 static __attribute__((noinline)) unsigned put_into_run(struct pp_page *const *pages, unsigned n,
-						       const void *place)
+						       const void *caller)
 {
 	unsigned k = drop_run(pages, n);
 
 	if (!k)
 		return 1;
-	put_into(lane_mine.lane, pages, k, place);
+	put_into(spsc_mine.spsc, pages, k, caller);
 	return k;
 }
 
 /*
- * As many as go straight into this thread's lane, which is at hand: see put_slow. Model: revoke.pml,
- * lane_push.
+ * As many as go straight into this thread's SPSC ring, which is at hand: see put_slow. Model: revoke.pml,
+ * spsc_push.
  */
-static inline unsigned lane_put_run(struct pp_page *const *pages, unsigned n, const void *place)
+static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = pages[0]->pool;
-	struct lane *lane = lane_mine.lane;
-	struct pp_gate *gate = pool_gate(pool);
-	uint64_t tail = env_load_relaxed(&lane->tail), used;
+	struct spsc_ring *spsc = spsc_mine.spsc;
+	struct pp_anchor *anchor = pool_anchor(pool);
+	uint64_t tail = env_load_relaxed(&spsc->tail), used;
 	unsigned k;
 
-	used = tail - lane->seen > tail % POOL_LANE ? tail - lane->seen : tail % POOL_LANE;
-	k = n < POOL_LANE - used ? n : (unsigned)(POOL_LANE - used); /* of what is in one piece */
-	k = put_run(lane->slot + tail % POOL_LANE, pages, k, PAGE_REFS(1) | gate->number);
+	used = tail - spsc->cached_head > tail % POOL_SPSC_SLOTS ? tail - spsc->cached_head : tail % POOL_SPSC_SLOTS;
+	k = n < POOL_SPSC_SLOTS - used ? n : (unsigned)(POOL_SPSC_SLOTS - used); /* of what is in one piece */
+	k = put_run(spsc->slot + tail % POOL_SPSC_SLOTS, pages, k, PAGE_REFS(1) | anchor->number);
 	if (!k)
-		return put_into_run(pages, n, place);
+		return put_into_run(pages, n, caller);
 	PP_PROBE2(put, pool, k);
-	lane_pushed(lane, gate, tail, k);
+	spsc_pushed(spsc, anchor, tail, k);
 	return k;
 }
 
 /* By runs of last references to pages of one pool. */
-void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *place)
+void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	while (n) {
-		unsigned k = lane_is_at_hand(pages[0]->pool) ? lane_put_run(pages, n, place) :
-							       put_last_run(pages, n, place);
+		unsigned k = spsc_is_at_hand(pages[0]->pool) ? spsc_put_run(pages, n, caller) :
+							       put_last_run(pages, n, caller);
 
 		pages += k;
 		n -= k;
@@ -430,49 +430,49 @@ void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *plac
 
 /* ---- the owner's end ------------------------------------------------------------------- */
 
-static unsigned lane_take(struct lane *lane, struct pp_page **out, unsigned n)
+static unsigned spsc_take(struct spsc_ring *spsc, struct pp_page **out, unsigned n)
 {
-	uint64_t head = lane->head, there = env_load_acquire(&lane->tail) - head;
+	uint64_t head = spsc->head, there = env_load_acquire(&spsc->tail) - head;
 	unsigned k = there < n ? (unsigned)there : n, first = to_end(head, k);
 
-	env_copy_relaxed(out, lane->slot + head % POOL_LANE, first);
-	env_copy_relaxed(out + first, lane->slot, k - first);
+	env_copy_relaxed(out, spsc->slot + head % POOL_SPSC_SLOTS, first);
+	env_copy_relaxed(out + first, spsc->slot, k - first);
 	if (k)
-		env_store_release(&lane->head, head + k);
+		env_store_release(&spsc->head, head + k);
 	return k;
 }
 
-static unsigned ring_take(struct ring *ring, struct pp_page **out, unsigned n)
+static unsigned mpsc_take(struct mpsc_ring *mpsc, struct pp_page **out, unsigned n)
 {
-	uint64_t head = ring->head;
+	uint64_t head = mpsc->head;
 	unsigned k = 0;
 
 	while (k < n) {
-		struct pp_page *page = env_load_acquire(&ring->slot[head % POOL_RING]);
+		struct pp_page *page = env_load_acquire(&mpsc->slot[head % POOL_MPSC_SLOTS]);
 
 		if (!page)
 			break;
-		env_store_relaxed(&ring->slot[head % POOL_RING], NULL);
+		env_store_relaxed(&mpsc->slot[head % POOL_MPSC_SLOTS], NULL);
 		out[k++] = page;
 		head++;
 	}
 	if (k)
-		env_store_release(&ring->head, head);
+		env_store_release(&mpsc->head, head);
 	return k;
 }
 
 /*
- * What the owner takes from, as bits: the lanes that there are, those that nobody has, too, and the
+ * What the owner takes from, as bits: the SPSC rings that there are, those that nobody has, too, and the
  * ring.
  */
-#define RING_BIT POOL_LANES
+#define RING_BIT POOL_SPSC_RINGS
 
 static uint64_t sources(struct pp_pool *pool)
 {
-	return env_load_acquire(&pool->lanes) | 1ull << RING_BIT;
+	return env_load_acquire(&pool->spsc_made) | 1ull << RING_BIT;
 }
 
-/* In turn: what comes behind the last one first, so that a full lane starves nobody. */
+/* In turn: what comes behind the last one first, so that a full SPSC ring starves nobody. */
 unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
 	uint64_t all = sources(pool), behind = all & (~0ull << pool->turn);
@@ -481,8 +481,8 @@ unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 	for (unsigned half = 0; half < 2; half++, behind = all & ~behind)
 		for (uint64_t left = behind; left && k < n; left &= left - 1) {
 			i = (unsigned)__builtin_ctzll(left);
-			k += i == RING_BIT ? ring_take(&pool->ring, out + k, n - k)
-					   : lane_take(pool->lane[i], out + k, n - k);
+			k += i == RING_BIT ? mpsc_take(&pool->mpsc, out + k, n - k)
+					   : spsc_take(pool->spsc[i], out + k, n - k);
 			pool->turn = (i + 1) % (RING_BIT + 1);
 		}
 	return k;
@@ -492,36 +492,36 @@ bool remote_is_low(struct pp_pool *pool)
 {
 	uint64_t n = 0;
 
-	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1) {
-		const struct lane *lane = pool->lane[__builtin_ctzll(left)];
+	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1) {
+		const struct spsc_ring *spsc = pool->spsc[__builtin_ctzll(left)];
 
-		n += env_load_relaxed(&lane->told) - lane->head;
+		n += env_load_relaxed(&spsc->tail_hint) - spsc->head;
 	}
-	/* a lane of which more was taken than was told of counts below 0 */
-	return (int64_t)(n + env_load_relaxed(&pool->ring.tail) - pool->ring.head) < (int64_t)POOL_FEW;
+	/* an SPSC ring of which more was taken than was told of counts below 0 */
+	return (int64_t)(n + env_load_relaxed(&pool->mpsc.tail) - pool->mpsc.head) < (int64_t)POOL_FEW;
 }
 
 uint64_t remote_total(struct pp_pool *pool)
 {
-	uint64_t n = env_load_relaxed(&pool->ring.tail);
+	uint64_t n = env_load_relaxed(&pool->mpsc.tail);
 
-	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
-		n += env_load_relaxed(&pool->lane[__builtin_ctzll(left)]->tail);
+	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1)
+		n += env_load_relaxed(&pool->spsc[__builtin_ctzll(left)]->tail);
 	return n;
 }
 
 uint64_t remote_count(struct pp_pool *pool)
 {
-	uint64_t taken = env_load_relaxed(&pool->ring.head);
+	uint64_t taken = env_load_relaxed(&pool->mpsc.head);
 	uint64_t total;
 
-	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
-		taken += env_load_relaxed(&pool->lane[__builtin_ctzll(left)]->head);
+	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1)
+		taken += env_load_relaxed(&pool->spsc[__builtin_ctzll(left)]->head);
 	total = remote_total(pool); /* looked at second: not behind what was taken */
 	return total > taken ? total - taken : 0;
 }
 
 uint64_t remote_bytes(const struct pp_pool *pool)
 {
-	return (uint64_t)__builtin_popcountll(env_load_relaxed(&pool->lanes)) * sizeof(struct lane);
+	return (uint64_t)__builtin_popcountll(env_load_relaxed(&pool->spsc_made)) * sizeof(struct spsc_ring);
 }

@@ -17,46 +17,46 @@
 /* ---- draining: everything goes home. After the heavy barrier only; lock held ----------- */
 
 /* Bring home what is in a cache whose flag is up. Returns how many pages it was. */
-static uint64_t cache_drain(struct pp_gate *gate)
+static uint64_t cache_drain(struct pp_anchor *anchor)
 {
 	/*
 	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
 	 * before it sees the flag and waits for our lock, so they belong together.
 	 */
-	uint64_t pushed = env_load_acquire(&gate->pushed);
-	uint64_t count = pushed - env_load_acquire(&gate->popped), n = 0;
+	uint64_t pushed = env_load_acquire(&anchor->pushed);
+	uint64_t count = pushed - env_load_acquire(&anchor->popped), n = 0;
 
 	for (uint64_t i = 0; i < count; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
+		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
 
 		if (page)
-			pool_bring_home(&page, 1);
+			pool_free_pages(&page, 1);
 		n += page != NULL;
 	}
 	return n;
 }
 
-static void lane_drain(struct lane *lane)
+static void spsc_drain(struct spsc_ring *spsc)
 {
-	uint64_t tail = env_load_acquire(&lane->tail);
+	uint64_t tail = env_load_acquire(&spsc->tail);
 
-	for (uint64_t i = env_load_acquire(&lane->head); i != tail; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&lane->slot[i % POOL_LANE], NULL);
+	for (uint64_t i = env_load_acquire(&spsc->head); i != tail; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&spsc->slot[i % POOL_SPSC_SLOTS], NULL);
 
 		if (page)
-			pool_bring_home(&page, 1);
+			pool_free_pages(&page, 1);
 	}
 }
 
-static void ring_drain(struct ring *ring)
+static void mpsc_drain(struct mpsc_ring *mpsc)
 {
-	for (unsigned i = 0; i < POOL_RING; i++) {
-		struct pp_page *page = env_load_relaxed(&ring->slot[i]);
+	for (unsigned i = 0; i < POOL_MPSC_SLOTS; i++) {
+		struct pp_page *page = env_load_relaxed(&mpsc->slot[i]);
 
 		if (page)
-			page = env_xchg_acq_rel(&ring->slot[i], NULL);
+			page = env_xchg_acq_rel(&mpsc->slot[i], NULL);
 		if (page)
-			pool_bring_home(&page, 1);
+			pool_free_pages(&page, 1);
 	}
 }
 
@@ -73,20 +73,20 @@ static void frag_drain(struct pp_pool *pool)
 		return;
 	pool->frag_closed = users;
 	if (page_drop(page, FRAG_STOCK - users))
-		pool_bring_home(&page, 1);
+		pool_free_pages(&page, 1);
 }
 
 static void remote_drain(struct pp_pool *pool)
 {
-	for (uint64_t left = env_load_acquire(&pool->lanes); left; left &= left - 1)
-		lane_drain(pool->lane[__builtin_ctzll(left)]);
-	ring_drain(&pool->ring);
+	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1)
+		spsc_drain(pool->spsc[__builtin_ctzll(left)]);
+	mpsc_drain(&pool->mpsc);
 }
 
 /* Take everything out of its place and bring it home. Model: revoke.pml, drain. */
 static void drain(struct pp_pool *pool)
 {
-	for (struct pp_gate *g = pool->gates; g; g = g->next)
+	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
 		cache_drain(g);
 	/* else the owner is at the remote frees, and will see the flag when it is done */
 	if (!env_load_acquire(&pool->refilling))
@@ -98,9 +98,9 @@ static void drain(struct pp_pool *pool)
 
 /*
  * The pool's own hold on its chunks ends: it is drained. How many pages are out? Model: revoke.pml
- * and home.pml, pool_let_go.
+ * and home.pml, pool_drop_holds.
  */
-static uint64_t pool_let_go(struct pp_pool *pool)
+static uint64_t pool_drop_holds(struct pp_pool *pool)
 {
 	struct chunk_walk walk = chunk_walk(pool);
 	struct env_discards many = { 0 };
@@ -116,12 +116,12 @@ static uint64_t pool_let_go(struct pp_pool *pool)
 		span->iova = NULL;
 	}
 	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));) {
-		uint32_t out = pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_home)));
+		uint32_t out = pages_out(c, CHUNK_COUNT(env_load_acquire(&c->n_free)));
 
 		if (out < c->n_pages && can_discard(c))
 			discard_longest(&many, c);
 		in_flight += out;
-		chunk_count_home(c, 1, NULL); /* whoever unlocks looks at the inbox */
+		chunk_count_free(c, 1, NULL); /* whoever unlocks looks at the stack of complete chunks */
 	}
 	if (env_discards_end(&many))
 		env_store_relaxed(&pool->some_kept, true);
@@ -141,37 +141,37 @@ void pool_revoke(struct pp_pool *pool)
 		return;
 	env_store_relaxed(&pool->state, POOL_REVOKING);
 	pool->revoked_ns = env_now_ns();
-	for (struct pp_gate *g = pool->gates; g; g = g->next)
-		env_store_relaxed(&g->revoked, GATE_REVOKED);
+	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
+		env_store_relaxed(&g->revoked, ANCHOR_REVOKED);
 	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	drain(pool);
 	if (!inherited) /* else the memory may not be there */
-		watch_revoked(pool);
+		holders_check_all(pool);
 	pool_free_spent(pool, UINT32_MAX);
-	pool->in_flight_at_revoke = pool_let_go(pool);
+	pool->in_flight_at_revoke = pool_drop_holds(pool);
 	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
 }
 
 /* ---- another owner --------------------------------------------------------------------- */
 
 /*
- * The revocation of a cache: see revoke.h. What is in it goes to the new gate, which goes on with
+ * The revocation of a cache: see revoke.h. What is in it goes to the new anchor, which goes on with
  * the counts. Lock held. Model: own.pml, revoke_left.
  */
-void revoke_left(struct pp_pool *pool, struct pp_gate *old, struct pp_gate *new)
+void revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
 {
 	uint64_t popped, count;
 	uint32_t n = 0;
 
-	env_store_relaxed(&old->owner, GATE_NOBODY);
+	env_store_relaxed(&old->owner, ANCHOR_NOBODY);
 	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
-		env_store_relaxed(&old->revoked, GATE_LEFT);
+		env_store_relaxed(&old->revoked, ANCHOR_LEFT);
 		env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	}
 	popped = env_load_acquire(&old->popped);
 	old->left = popped;
 	count = pool_is_over(pool) ? 0 : env_load_acquire(&old->pushed) - popped;
-	gate_open(pool, new, popped);
+	anchor_open(pool, new, popped);
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
 
@@ -179,13 +179,13 @@ void revoke_left(struct pp_pool *pool, struct pp_gate *old, struct pp_gate *new)
 			env_store_relaxed(&new->slot[n++], page);
 	}
 	owner_add(&new->pushed, n);
-	env_store_release(&pool->gate, new);
+	env_store_release(&pool->anchor, new);
 }
 
 /* What a late put of the last owner has pushed. Model: own.pml, left_drain. */
-static void left_drain(struct pp_pool *pool, struct pp_gate *gate)
+static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
-	uint64_t n = cache_drain(gate);
+	uint64_t n = cache_drain(anchor);
 
 	if (n) /* as others who found it closed */
 		env_add_relaxed(&pool->recycle_ring_full, n);
@@ -193,14 +193,14 @@ static void left_drain(struct pp_pool *pool, struct pp_gate *gate)
 
 /* ---- who saw the flag ------------------------------------------------------------------ */
 
-/* The flag of a gate of it was seen: drain it if it is revoked, or a cache that isn't its owner's
+/* The flag of an anchor of it was seen: drain it if it is revoked, or a cache that isn't its owner's
  * any more. Lock held. */
-static void settle(struct pp_pool *pool, struct pp_gate *gate)
+static void settle(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	if (pool_is_revoked(pool))
 		drain(pool);
-	else if (gate != pool->gate)
-		left_drain(pool, gate);
+	else if (anchor != pool->anchor)
+		left_drain(pool, anchor);
 }
 
 /*
@@ -208,63 +208,63 @@ static void settle(struct pp_pool *pool, struct pp_gate *gate)
  * took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
  * Model: revoke.pml, cache_pop.
  */
-void pop_raced(struct pp_pool *pool, struct pp_gate *gate, uint32_t n)
+void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 {
-	uint32_t lo = cache_count(gate);
+	uint32_t lo = cache_count(anchor);
 
 	pool_lock(pool);
-	/* if the gate is left: the new one goes on with the counts as they were then */
-	if (gate == pool->gate || gate->left == env_load_relaxed(&gate->popped))
+	/* if the anchor is left: the new one goes on with the counts as they were then */
+	if (anchor == pool->anchor || anchor->left == env_load_relaxed(&anchor->popped))
 		env_add_relaxed(&pool->popped_otherwise, n);
 	for (uint32_t i = lo; i < lo + n; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&gate->slot[i], NULL);
+		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
 
 		if (page)
-			pool_bring_home(&page, 1);
+			pool_free_pages(&page, 1);
 	}
-	settle(pool, gate);
+	settle(pool, anchor);
 	pool_unlock(pool);
 }
 
 /* The flag was seen after a pop. */
 void pp_page_get_raced(struct pp_pool *pool)
 {
-	if (gate_is_foreign(pool->gate))
-		pool->gate->copy->get_raced(pool);
+	if (anchor_is_foreign(pool->anchor))
+		pool->anchor->copy->get_raced(pool);
 	else
-		pop_raced(pool, pool->gate, 1);
+		pop_raced(pool, pool->anchor, 1);
 }
 
 /* Model: revoke.pml, push_raced. */
-void push_raced(struct pp_gate *gate)
+void push_raced(struct pp_anchor *anchor)
 {
-	struct pp_pool *pool = gate_pool(gate);
+	struct pp_pool *pool = anchor_pool(anchor);
 
 	if (!pool)
 		return; /* the revoker drained our page, and the pool went with its last one */
 	/*
-	 * If the gate has been used again this is another pool. Then our page came home
+	 * If the anchor has been used again this is another pool. Then our page came home
 	 * long ago, and to drain a revoked pool once more does no harm.
 	 */
 	pool_lock(pool);
-	settle(pool, gate);
+	settle(pool, anchor);
 	pool_unlock(pool);
 	pool_unref(pool);
 }
 
-/* The flag was seen after a push, and is there to stay: no more inline puts to this gate. */
-void pp_page_put_raced(struct pp_gate *gate)
+/* The flag was seen after a push, and is there to stay: no more inline puts to this anchor. */
+void pp_page_put_raced(struct pp_anchor *anchor)
 {
 	pp_self = (struct pp_self){ 0 };
-	gate->copy->put_raced(gate);
+	anchor->copy->put_raced(anchor);
 }
 
-void remote_raced(struct pp_gate *gate)
+void remote_raced(struct pp_anchor *anchor)
 {
-	if (env_load_relaxed(&gate->revoked) == GATE_LEFT)
+	if (env_load_relaxed(&anchor->revoked) == ANCHOR_LEFT)
 		return;
-	remote_forget();
-	push_raced(gate);
+	remote_reset();
+	push_raced(anchor);
 }
 
 /* What the revoker left to the owner. */
@@ -283,8 +283,8 @@ int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
 {
 	bool ours, counted;
 
-	if (gate_is_foreign(pool->gate))
-		return pool->gate->copy->frag_raced(pool, page, users);
+	if (anchor_is_foreign(pool->anchor))
+		return pool->anchor->copy->frag_raced(pool, page, users);
 	pool_lock(pool);
 	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
 	counted = !ours && users && pool->frag_closed >= users;

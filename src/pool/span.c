@@ -133,12 +133,12 @@ static int span_map(struct pp_pool *pool, struct span *span, unsigned at, struct
 	int ret = 0;
 
 	if (!known)
-		ret = space_add_span(b, &span->map[at], span->iova, span->addr,
+		ret = mappings_add_span(b, &span->map[at], span->iova, span->addr,
 				     span->n * chunk_size(pool), pool->params.dir);
 	if (!ret)
 		ret = map_slots(pool, span, b, slots);
 	if (ret && !known && span->map[at]) {
-		space_del_span(b, span->map[at]);
+		mappings_del_span(b, span->map[at]);
 		span->map[at] = NULL;
 	}
 	return ret;
@@ -153,7 +153,7 @@ static void span_unmap_at(struct pp_pool *pool, struct span *span, unsigned at, 
 	span_unmap_slots(pool, span, b, slots);
 	spans_flush(b);
 	if (!span->live) {
-		space_del_span(b, span->map[at]);
+		mappings_del_span(b, span->map[at]);
 		span->map[at] = NULL;
 	}
 	env_unlock(&b->lock);
@@ -215,7 +215,7 @@ void pool_unmap_all(struct pp_pool *pool, unsigned at)
 		struct span *span = list_entry(pos, struct span, link);
 
 		if (span->map[at])
-			space_del_span(b, span->map[at]);
+			mappings_del_span(b, span->map[at]);
 		span->map[at] = NULL;
 	}
 	env_unlock(&b->lock);

@@ -6,7 +6,7 @@
 #include "below.h"
 
 #include "device/binding.h"
-#include "dma/space.h"
+#include "dma/mappings.h"
 #include "env/debug.h"
 #include "pool/chunk.h"
 #include "pool/holders.h"
@@ -118,7 +118,7 @@ struct env_thread *env_thread(void)
 }
 
 /* Numbers as different as what they are of. */
-int env_place(void **out, uint32_t *number, size_t bytes)
+int env_alloc_numbered(void **out, uint32_t *number, size_t bytes)
 {
 	*out = heap_zalloc(bytes);
 	*number = (uint32_t)(uintptr_t)*out;
@@ -365,7 +365,7 @@ uint64_t windows_octaves(const struct pp_iommu *iommu)
 	return UINT64_MAX;
 }
 
-int space_add_span(struct binding *b, struct mapping **to, const struct iova *block, void *addr,
+int mappings_add_span(struct binding *b, struct mapping **to, const struct iova *block, void *addr,
 		   size_t len, enum pp_dma_dir dir)
 {
 	(void)b;
@@ -377,7 +377,7 @@ int space_add_span(struct binding *b, struct mapping **to, const struct iova *bl
 	return 0;
 }
 
-void space_del_span(struct binding *b, struct mapping *m)
+void mappings_del_span(struct binding *b, struct mapping *m)
 {
 	(void)b;
 	env_free(m);
@@ -428,27 +428,27 @@ int debug_invalid(const char *format, ...)
 	return -EINVAL;
 }
 
-void watch_get(struct pp_page *page, const void *place)
+void holders_got(struct pp_page *page, const void *place)
 {
 	(void)page;
 	(void)place;
 }
 
-bool watch_put(struct pp_page *page, const void *place)
+bool holders_put(struct pp_page *page, const void *place)
 {
 	(void)page;
 	(void)place;
 	return true;
 }
 
-int watch_caller(struct pp_pool *pool, const void *place)
+int misuse_get(struct pp_pool *pool, const void *place)
 {
 	(void)pool;
 	(void)place;
 	return 0;
 }
 
-bool watch_handler(struct pp_pool *pool, const char *what, const void *place)
+bool misuse_handler(struct pp_pool *pool, const char *what, const void *place)
 {
 	(void)pool;
 	(void)what;
@@ -456,7 +456,7 @@ bool watch_handler(struct pp_pool *pool, const char *what, const void *place)
 	return false;
 }
 
-bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *place)
+bool misuse_destroyed(const struct pp_pool *pool, const char *what, const void *place)
 {
 	(void)pool;
 	(void)what;
@@ -464,7 +464,7 @@ bool watch_destroyed(const struct pp_pool *pool, const char *what, const void *p
 	return false;
 }
 
-bool watch_gone(const struct pp_pool *pool, const char *what, const void *place)
+bool misuse_gone(const struct pp_pool *pool, const char *what, const void *place)
 {
 	(void)pool;
 	(void)what;
@@ -472,36 +472,36 @@ bool watch_gone(const struct pp_pool *pool, const char *what, const void *place)
 	return false;
 }
 
-void watch_chunk(struct pp_chunk *c)
+void holders_check(struct pp_chunk *c)
 {
 	(void)c;
 }
 
-void watch_revoked(struct pp_pool *pool)
+void holders_check_all(struct pp_pool *pool)
 {
 	(void)pool;
 }
 
-void watch_bury(struct pp_pool *pool)
+void holders_bury(struct pp_pool *pool)
 {
 	env_lock_destroy(&pool->lock);
 	env_free(pool);
 }
 
-void watch_double_put(const struct pp_page *page, const void *place)
+void misuse_double_put(const struct pp_page *page, const void *place)
 {
 	(void)page;
 	(void)place;
 	fail("a page comes home twice");
 }
 
-void watch_bad_refs(const struct pp_page *page, const char *what)
+void misuse_refs(const struct pp_page *page, const char *what)
 {
 	(void)page;
 	fail("a page %s", what);
 }
 
-void watch_bad_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
+void misuse_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *place)
 {
 	(void)pool;
 	(void)place;

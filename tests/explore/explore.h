@@ -87,7 +87,7 @@ struct scenario {
 	void (*setup)(void);  /* before the threads */
 	void (*finish)(void); /* after them; then nothing may be left */
 	uint64_t as;          /* the thread that does both; 0: the first */
-	unsigned left;        /* blocks of memory that stay: gates, bindings' slots */
+	unsigned left;        /* blocks of memory that stay: anchors, bindings' slots */
 	bool exact;           /* what each thread knows is part of the state: no race is missed */
 	unsigned late;        /* late loads: NOT_QUICK or ALWAYS; else if there are two threads */
 };

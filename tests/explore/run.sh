@@ -72,57 +72,57 @@ breaks() {
 # ---- what each of the subtle steps is for ------------------------------------------------
 breaks no_heavy_barrier get-unbind 'data race: (free|a page)' -DBROKEN_HEAVY
 breaks look_before_push put-destroy 'leak' \
-	pp_fast_put '/pp_store_relaxed(&gate->slot\[/i uint32_t seen = pp_load_relaxed(&gate->revoked);
-		/pushed + 1)/,/raced/s/pp_load_relaxed(&gate->revoked)/seen/'
+	pp_fast_put '/pp_store_relaxed(&anchor->slot\[/i uint32_t seen = pp_load_relaxed(&anchor->revoked);
+		/pushed + 1)/,/raced/s/pp_load_relaxed(&anchor->revoked)/seen/'
 breaks drain_leaves_it get-unbind 'touches freed memory' \
-	cache_drain 's/env_xchg_acq_rel(\(&gate->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
+	cache_drain 's/env_xchg_acq_rel(\(&anchor->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
 [ -z "$quick" ] || { echo "1..$n"; exit $failed; }
 breaks refilling_ignored refill-unbind 'comes home twice' drain 's/env_load_acquire(&pool->refilling)/0/'
 breaks look_before_lane batch-unbind '2 pages in flight, not 0' \
-	lane_pushed '/env_store_release/i uint32_t seen = env_load_relaxed(\&gate->revoked);
-		s/revoke_seen(gate)/seen/'
+	spsc_pushed '/env_store_release/i uint32_t seen = env_load_relaxed(\&anchor->revoked);
+		s/revoke_seen(anchor)/seen/'
 breaks drain_leaves_lane batch-unbind 'touches freed memory' \
-	lane_drain 's/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
-breaks tail_overtakes_page refill 'signal 11|data race: a page' lane_pushed 's/env_store_release(&lane->tail/env_store_relaxed(\&lane->tail/'
-breaks left_lane_skipped lane-handed-on 'a page is lost' \
-	remote_take 's/: lane_take(/: !env_load_relaxed(\&pool->lane_thread[i]) ? 0 &/'
+	spsc_drain 's/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
+breaks tail_overtakes_page refill 'signal 11|data race: a page' spsc_pushed 's/env_store_release(&spsc->tail/env_store_relaxed(\&spsc->tail/'
+breaks left_lane_skipped spsc-handed-on 'a page is lost' \
+	remote_take 's/: spsc_take(/: !env_load_relaxed(\&pool->spsc_thread[i]) ? 0 &/'
 breaks told_after_publishing remote-destroy 'data race: free|touches freed memory' \
-	lane_pushed '/if (tell)/d; /&lane->told/d
-		/env_store_release(&lane->tail/a if (tell) env_store_relaxed(\&lane->told, tail + k);'
-breaks slot_not_emptied ring-full 'twice' ring_take 's/env_store_relaxed(&ring->slot.*;//'
+	spsc_pushed '/if (tell)/d; /&spsc->tail_hint/d
+		/env_store_release(&spsc->tail/a if (tell) env_store_relaxed(\&spsc->tail_hint, tail + k);'
+breaks slot_not_emptied ring-full 'twice' mpsc_take 's/env_store_relaxed(&mpsc->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: (free|a page)' \
-	pp_fast_put 's/pp_store_release(&gate->pushed/pp_store_relaxed(\&gate->pushed/'
+	pp_fast_put 's/pp_store_release(&anchor->pushed/pp_store_relaxed(\&anchor->pushed/'
 breaks published_early come-look 'signal 11|plain access' \
-	pp_pool_create '/^\tpool_publish(pool);$/d; /ret = gate_get/i pool_publish(pool);'
+	pp_pool_create '/^\tpool_publish(pool);$/d; /ret = anchor_get/i pool_publish(pool);'
 breaks next_pool_not_held come-look 'touches freed memory|data race' \
 	pools_each '/^\t\tpool_unref(pool);$/d; /fn(pool, ctx);/a pool_unref(pool);'
-breaks gate_freed remote-destroy 'data race: (free|a page)' gates_put 's/^\t\tgates.free = g;/\t\tenv_free(g);/'
+breaks anchor_freed remote-destroy 'data race: (free|a page)' anchors_put 's/^\t\tanchors.free = g;/\t\tenv_free(g);/'
 breaks listed_on_the_stack relay-trim 'touches freed memory' \
 	became_idle '/collect_returned/d;s/c->on == CHUNK_NONE/0/' \
 	pool_shrink '/collect_returned/d'
 breaks inbox_above_count relay 'without an end' \
-	src/pool/pool.h 's/\(#define CHUNK_INBOX\) .*/\1 (1u << 31)/
+	src/pool/pool.h 's/\(#define CHUNK_COMPLETE\) .*/\1 (1u << 31)/
 		s/\(#define CHUNK_PAGES(n)\) .*/\1 ((uint32_t)(n))/
-		s/\(#define CHUNK_COUNT(n_home)\) .*/\1 ((int32_t)((n_home) \& ~CHUNK_INBOX))/'
+		s/\(#define CHUNK_COUNT(n_free)\) .*/\1 ((int32_t)((n_free) \& ~CHUNK_COMPLETE))/'
 breaks chunk_not_looked_at_again home-one 'a page is lost' \
-	scan_chunk 's/if (env_load_seq_cst(&c->home\[w\])/if (0/'
-breaks unlock_without_kick put-destroy 'leak' pool_unlock 's/pool_kick(pool);//'
-breaks no_fence_before_kick put-destroy 'leak' pool_kick 's/env_fence_seq_cst();.*the push.*//'
-breaks handler_not_waited_for zombie-dump 'leak' lock_to_kick 's/!pool_is_zombie(pool)/1/'
+	scan_chunk 's/if (env_load_seq_cst(&c->free_bits\[w\])/if (0/'
+breaks unlock_without_kick put-destroy 'leak' pool_unlock 's/pool_try_reclaim(pool);//'
+breaks no_fence_before_kick put-destroy 'leak' pool_try_reclaim 's/env_fence_seq_cst();.*the push.*//'
+breaks handler_not_waited_for zombie-dump 'leak' lock_to_reclaim 's/!pool_is_zombie(pool)/1/'
 breaks look_not_told zombie-dump 'leak' pool_look_begin 's/env_store_relaxed(&pool->dumps, dumps + 1);//'
 breaks count_without_reference zombie 'destroyed while it is held' \
-	chunk_count_home 's/pool_ref(hold);/;/' chunk_account 's/pool_unref(pool);/;/'
+	chunk_count_free 's/pool_ref(hold);/;/' chunk_account 's/pool_unref(pool);/;/'
 breaks put_waits home 'must not wait|deadlock' \
-	lock_to_kick 's/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
+	lock_to_reclaim 's/env_trylock(&pool->lock)/(env_lock(\&pool->lock), 1)/'
 breaks unmap_without_flush get-unbind 'device can' pool_unmap_all 's/spans_flush.*;//'
 breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' trim 's/spans_retire(.*/chunk_invalidated(\&c->pending);/'
 breaks slot_free_too_soon regrow 'device can use already' chunk_remove 's/chunk_move(c, CHUNK_NONE);/& c->span->dead |= 1ull << c->slot; if (c->span->live != 1ull << c->slot) list_add(\&c->span->hole, \&pool->holes);/'
-breaks owned_in_place own 'handed out twice|data race: a page' own_locked 's/is_free_for(gate, self)/1/'
-breaks left_without_flag own '1 pages in flight, not 0' revoke_left 's/.*old->revoked, GATE_LEFT.*//'
+breaks owned_in_place own 'handed out twice|data race: a page' own_locked 's/is_free_for(anchor, self)/1/'
+breaks left_without_flag own '1 pages in flight, not 0' revoke_left 's/.*old->revoked, ANCHOR_LEFT.*//'
 breaks left_without_barrier own '2 pages in flight, not 0' revoke_left 's/env_barrier_heavy();/;/'
-breaks left_cache_not_drained_again own '1 pages in flight, not 0' settle 's/left_drain(pool, gate)/(void)0/'
+breaks left_cache_not_drained_again own '1 pages in flight, not 0' settle 's/left_drain(pool, anchor)/(void)0/'
 breaks left_gate_not_revoked own-away '2 pages in flight, not 0' \
-	pool_revoke 's/g = pool->gates; g; g = g->next/g = pool->gate; g; g = NULL/'
+	pool_revoke 's/g = pool->anchors; g; g = g->next/g = pool->anchor; g; g = NULL/'
 breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' frag_raced 's/pool->frag_closed >= users/pool->frag_closed > users/'
 breaks pool_freed_twice put-destroy 'destroyed while it is held|data race' pool_ref_unless_gone 's/while (refs)/for (;;)/'
 echo "1..$n"

@@ -149,7 +149,7 @@ static void own(void)
 	op_yield();
 	may_wait |= 1; /* the last owner, once */
 	if (pp_pool_own(g.pool))
-		fail("no gate");
+		fail("no anchor");
 	g.owner = thread_self();
 }
 
@@ -519,7 +519,7 @@ static void own_get_put(void)
 	put(get());
 }
 
-/* A putter may have found the last owner's gate. */
+/* A putter may have found the last owner's anchor. */
 static void own_and_unbind(void)
 {
 	own();
@@ -674,7 +674,7 @@ static void nothing(void)
 {
 }
 
-/* The pool goes; another comes, which may well have its gate; and goes. */
+/* The pool goes; another comes, which may well have its anchor; and goes. */
 static void destroy_and_again(void)
 {
 	struct pp_page *page;
@@ -698,10 +698,10 @@ static void destroy_and_again(void)
 #define Q "putter2"
 #define C "control"
 #define D "control2"
-#define FREE .finish = finish, .left = 1      /* a gate stays */
-#define TWO_GATES .finish = finish, .left = 2 /* two, if the first was still in use */
+#define FREE .finish = finish, .left = 1      /* an anchor stays */
+#define TWO_ANCHORS .finish = finish, .left = 2 /* two, if the first was still in use */
 #define TWO_GATES_MAPPED .finish = finish, .left = 3
-#define MAPPED .finish = finish, .left = 2    /* a gate, and a slot for bindings */
+#define MAPPED .finish = finish, .left = 2    /* an anchor, and a slot for bindings */
 #define AWAY .as = THREADS + 1                /* the owner, who is the first thread otherwise */
 
 static const struct scenario scenarios[] = {
@@ -717,7 +717,7 @@ static const struct scenario scenarios[] = {
 	/* other threads' puts against it */
 	{ "remote-destroy", { P, C }, { put_0, destroy }, one_of_one, FREE, AWAY },
 	{ "batch-unbind", { P, C }, { batch_0_1, unbind }, two_held_mapped, MAPPED, AWAY, .exact = true },
-	{ "gate-again", { P, C }, { put_0, destroy_and_again }, one_of_one, TWO_GATES, AWAY, .late = NOT_QUICK },
+	{ "anchor-again", { P, C }, { put_0, destroy_and_again }, one_of_one, TWO_ANCHORS, AWAY, .late = NOT_QUICK },
 	{ "zombie", { P, Q }, { put_0, put_1 }, zombie, FREE, AWAY },
 	{ "zombie-dump", { P, C }, { put_0_1, look_in_handler }, zombie, FREE, AWAY, .exact = true },
 	{ "trim-zombie", { O, P }, { trim, put_0_1 }, unbound, MAPPED },
@@ -737,7 +737,7 @@ static const struct scenario scenarios[] = {
 	{ "regrow-unbind", { O, C }, { trim_get_get_put_0, unbind }, watched_with_hole, MAPPED, .late = NOT_QUICK },
 	{ "stats", { C, P }, { look_at_stats, put_0_1 }, two_held_mapped, MAPPED, AWAY, .exact = true },
 	/* the last owner against the next */
-	{ "own", { O, P }, { put_0_1, own_get_get_put }, two_held, TWO_GATES },
+	{ "own", { O, P }, { put_0_1, own_get_get_put }, two_held, TWO_ANCHORS },
 	{ "own-away", { P, Q }, { batch_0_1, own_and_unbind }, two_held_mapped, TWO_GATES_MAPPED, AWAY },
 	{ "own-ended", { O, P }, { put_0_end, own_get_put }, one_held_one_cached, TWO_GATES_MAPPED, .exact = true },
 	{ "own-cached", { O, P }, { put_0, own_get_put }, one_held_one_cached, TWO_GATES_MAPPED, .exact = true },
@@ -750,7 +750,7 @@ static const struct scenario scenarios[] = {
 	{ "two-ends", { P, C, D }, { put_0, unbind, destroy }, one_held, MAPPED, AWAY },
 	{ "references-three", { O, P, Q }, { get_put, put_0, put_0 }, two_references_1_kept, MAPPED,
 	  .late = ALWAYS, .exact = true },
-	{ "references-lane", { O, P, Q }, { get_put_twice, put_0, batch_0_1 }, two_references, MAPPED,
+	{ "references-spsc", { O, P, Q }, { get_put_twice, put_0, batch_0_1 }, two_references, MAPPED,
 	  .late = ALWAYS },
 	{ "stats-all",
 	  { O, P, C },
@@ -758,8 +758,8 @@ static const struct scenario scenarios[] = {
 	  one_held_one_cached,
 	  MAPPED },
 	{ "ring-full", { O, P, Q }, { get_put, put_0, batch_1_2 }, three_held, MAPPED, .late = ALWAYS },
-	{ "lane-handed", { P, Q, C }, { put_0_end, put_1, destroy }, two_held, FREE, AWAY },
-	{ "lane-handed-on", { O, P, Q }, { get_put, put_0_end, batch_1_2 }, three_held, MAPPED, .late = ALWAYS },
+	{ "spsc-handed", { P, Q, C }, { put_0_end, put_1, destroy }, two_held, FREE, AWAY },
+	{ "spsc-handed-on", { O, P, Q }, { get_put, put_0_end, batch_1_2 }, three_held, MAPPED, .late = ALWAYS },
 	{ "home-three", { O, P, Q }, { get_put, put_0, put_1 }, watched_one_chunk, MAPPED, .late = ALWAYS },
 	{ "relay", { O, P, Q }, { get_pass_3, take_put_2, take_put }, watched_none_held, MAPPED },
 	{ "relay-trim",
@@ -768,7 +768,7 @@ static const struct scenario scenarios[] = {
 	  watched_one_page,
 	  MAPPED },
 	{ "home-two-chunks", { O, P, Q }, { get_put, put_0, put_1 }, watched_two_chunks, MAPPED },
-	{ "own-three", { O, P, Q }, { put_0, own_get_put, put_1 }, two_held, TWO_GATES },
+	{ "own-three", { O, P, Q }, { put_0, own_get_put, put_1 }, two_held, TWO_ANCHORS },
 	{ "own-unbind",
 	  { O, P, C },
 	  { put_0, own_get_put, unbind },

@@ -38,7 +38,7 @@ extern struct real real;
 /* The thread of control that is calling: 0, or one of the crowd's. */
 extern __thread int thread;
 /*
- * The crowd: real threads, numbered from 1 on, more than a pool has lanes. They make calls by
+ * The crowd: real threads, numbered from 1 on, more than a pool has SPSC rings. They make calls by
  * turns, so that an input does the same each time.
  */
 #define CROWD 70

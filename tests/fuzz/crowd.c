@@ -1,6 +1,6 @@
 /*
  * crowd.c - the stateful fuzzer's other threads, see calls.h, and the calls that need many of
- * them: puts from more threads than a pool has lanes, threads that end and others that come
+ * them: puts from more threads than a pool has SPSC rings, threads that end and others that come
  * after them.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

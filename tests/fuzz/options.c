@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static unsigned said; /* sentences */
 static jmp_buf asked_for_help;
 
-/* In place of say.c: count, and see that the arguments of each format are readable. */
+/* In place of errors.c: count, and see that the arguments of each format are readable. */
 void say(const char *format, ...)
 {
 	static char text[1 << 16];

@@ -83,14 +83,14 @@ try 'one span stays mapped at a revocation' pool \
 try 'the domain is not blocked when a binding ends' device '/^static void end\(/,/^}/{/domain_block/d}'
 try 'draining loses a page of the cache' pool \
 	'/^static uint64_t cache_drain/,/^}/s/for \(uint64_t i = 0; i </for (uint64_t i = 1; i </'
-try 'draining forgets a page that another thread put' pool '/^static void lane_drain/,/^}/s/i != tail; i/i + 1 < tail; i/'
-try 'a full cache loses a page' pool '/^static void cache_spill/,/^}/s/pool_bring_home\(pages, POOL_SPILL\)/pool_bring_home(pages, POOL_SPILL - 1)/'
+try 'draining forgets a page that another thread put' pool '/^static void spsc_drain/,/^}/s/i != tail; i/i + 1 < tail; i/'
+try 'a full cache loses a page' pool '/^static void cache_spill/,/^}/s/pool_free_pages\(pages, POOL_SPILL\)/pool_free_pages(pages, POOL_SPILL - 1)/'
 try 'another errno for a binding that has ended' device \
 	'/^int binding_enter/,/^}/{/env_unlock/,/return/s/-ENODEV/-EINVAL/}'
 try 'late calls are not counted' device 's/env_add_relaxed\(&b->late, 1\)/(void)0/'
 try 'mappings of a device that has gone count as forgotten' dma 's/bool forgot = s->hash.n && !b->surprised/bool forgot = s->hash.n/'
 try 'a page put twice is not told (debug mode)' pool \
-	'/^bool watch_put/,/^}/s/if \(env_load_acquire/if (0 \&\& env_load_acquire/' \
+	'/^bool holders_put/,/^}/s/if \(env_load_acquire/if (0 \&\& env_load_acquire/' \
 	pool 's/^\t\twatch_double_put\(.*NULL\);/\t\t;/'
 try 'the owner'"'"'s puts are miscounted' pool 's/^(\tenv_count\(&pool->filled, n\);)/\1 env_count(\&pool->filled, n == 256);/'
 try 'a trim leaves invalidations pending' pool '/^static void pool_shrink/,/^}/{/if \(pool->at\[i\].binding\)/d;/spans_flush/d}'
@@ -104,11 +104,11 @@ try 'holders are not asked at a detach' pool '/^int pp_pool_detach/,/^}/s/ask = 
 try 'a binding'"'"'s name is used again' device 's/^\tb->generation\+\+;/\tb->generation |= 1;/'
 try 'no notice before an unbind' device 's/^\t\tnotify\(dev, PP_EVENT_UNBIND_DRIVER\);/\t\t;/'
 try 'a driver may map in its remove' device '/^bool binding_close/,/^}/s/b->open = false/b->open = true/'
-# more threads than lanes
-try 'the shared ring loses a page of a batch' pool '/^static unsigned ring_push/,/^}/s/i < k; i\+\+/i + 1 < k || !i; i++/'
-try 'draining forgets the shared ring' pool '/^static void remote_drain/,/^}/{/ring_drain/d}'
-try 'a full shared ring takes one more' pool '/^static unsigned ring_push/,/^}/s/room = POOL_RING - /room = POOL_RING + 1 - /; /^static unsigned ring_push/,/^}/s/room > POOL_RING\)/room > POOL_RING + 1)/'
-try 'the lane of a thread that has ended is not drained' pool '/^static void lane_drain/,/^}/s/i != tail; i/i != tail \&\& env_load_acquire(lane->thread); i/'
+# more threads than SPSC rings
+try 'the shared ring loses a page of a batch' pool '/^static unsigned mpsc_push/,/^}/s/i < k; i\+\+/i + 1 < k || !i; i++/'
+try 'draining forgets the shared ring' pool '/^static void remote_drain/,/^}/{/mpsc_drain/d}'
+try 'a full shared ring takes one more' pool '/^static unsigned mpsc_push/,/^}/s/room = POOL_MPSC_SLOTS - /room = POOL_MPSC_SLOTS + 1 - /; /^static unsigned mpsc_push/,/^}/s/room > POOL_MPSC_SLOTS\)/room > POOL_MPSC_SLOTS + 1)/'
+try 'the spsc of a thread that has ended is not drained' pool '/^static void spsc_drain/,/^}/s/i != tail; i/i != tail \&\& env_load_acquire(spsc->thread); i/'
 # windows
 try 'a window is out of use but for its last page' iommu 's/\{ first, last \};/{ first, last - 4096 };/'
 try 'a window that was in use is handed out again' iommu 's/iova->marked \|\| !keep/!keep/'

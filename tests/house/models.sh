@@ -1,6 +1,6 @@
 #!/bin/bash
-# models.sh ROOT - the code names the models' labels ("Model: home.pml, pool_kick."), the models the
-# code's functions ("reclaim.c: pool_kick"), and each of these is there. TAP.
+# models.sh ROOT - the code names the models' labels ("Model: home.pml, pool_try_reclaim."), the models the
+# code's functions ("reclaim.c: pool_try_reclaim"), and each of these is there. TAP.
 set -u
 cd "$1" || exit 1
 

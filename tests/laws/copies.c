@@ -128,9 +128,9 @@ static void put_elsewhere(struct putting *p)
 		abort();
 }
 
-static const struct pp_gate *gate_of(const struct copy *c)
+static const struct pp_anchor *anchor_of(const struct copy *c)
 {
-	return *(struct pp_gate *const *)c->pool;
+	return *(struct pp_anchor *const *)c->pool;
 }
 
 /* One thread owns both pools, and uses each by way of its own copy and of the other's in turn. */
@@ -140,8 +140,8 @@ static void pages_are_put_by_the_other_copy(struct copy *there)
 
 	for (unsigned i = 0; i < 2; i++)
 		make(both[i]);
-	check(gate_of(&here)->number != gate_of(there)->number, "their gates differ in number");
-	check(gate_of(&here)->owner != gate_of(there)->owner, "as does what they call the thread");
+	check(anchor_of(&here)->number != anchor_of(there)->number, "their anchors differ in number");
+	check(anchor_of(&here)->owner != anchor_of(there)->owner, "as does what they call the thread");
 	for (unsigned round = 0; round < 16; round++) {
 		for (unsigned i = 0; i < 2; i++)
 			get_all(both[i], both[round >> 3 ^ i]);

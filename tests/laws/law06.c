@@ -88,7 +88,7 @@ static void nothing_is_lost(void)
 		b = everything(pool, round % 2 ? "after threads of mixed pages" : "after threads");
 	}
 	ring_full = pool_stats(pool).recycle_ring_full;
-	/* a lane of 1024 pages for each putter that runs at the same time; the next has it, full */
+	/* an SPSC ring of 1024 pages for each putter that runs at the same time; the next has it, full */
 	check(ring_full >= 20 * (PAGES - PUTTERS * 1024), "there was no room for most (%llu)",
 	      (unsigned long long)ring_full);
 	put_all(&b); /* the owner: cache, and past it */
@@ -100,10 +100,10 @@ static void nothing_is_lost(void)
 
 /* ---- the owner gets while others put ---------------------------------------------------- */
 
-#define LANES 3
+#define PUTTERS 3
 #define LANE_DEPTH 1024u
 
-struct lane { /* from the owner to one holder; one writer, one reader */
+struct spsc_ring { /* from the owner to one holder; one writer, one reader */
 	struct pp_page *slot[LANE_DEPTH];
 	unsigned head, tail;
 	int closed;
@@ -112,16 +112,16 @@ struct lane { /* from the owner to one holder; one writer, one reader */
 
 static void *puts_what_comes(void *arg)
 {
-	struct lane *lane = arg;
+	struct spsc_ring *spsc = arg;
 
 	for (;;) {
-		bool closed = flag_up(&lane->closed);
-		unsigned head = __atomic_load_n(&lane->head, __ATOMIC_ACQUIRE);
+		bool closed = flag_up(&spsc->closed);
+		unsigned head = __atomic_load_n(&spsc->head, __ATOMIC_ACQUIRE);
 
-		while (lane->tail != head) {
-			pp_page_put(lane->slot[lane->tail % LANE_DEPTH]);
-			__atomic_store_n(&lane->tail, lane->tail + 1, __ATOMIC_RELEASE);
-			lane->put++;
+		while (spsc->tail != head) {
+			pp_page_put(spsc->slot[spsc->tail % LANE_DEPTH]);
+			__atomic_store_n(&spsc->tail, spsc->tail + 1, __ATOMIC_RELEASE);
+			spsc->put++;
 		}
 		if (closed)
 			return NULL;
@@ -129,16 +129,16 @@ static void *puts_what_comes(void *arg)
 	}
 }
 
-static bool send(struct lane *lane, struct pp_page *page)
+static bool send(struct spsc_ring *spsc, struct pp_page *page)
 {
-	if (lane->head - __atomic_load_n(&lane->tail, __ATOMIC_ACQUIRE) == LANE_DEPTH)
+	if (spsc->head - __atomic_load_n(&spsc->tail, __ATOMIC_ACQUIRE) == LANE_DEPTH)
 		return false;
-	lane->slot[lane->head % LANE_DEPTH] = page;
-	__atomic_store_n(&lane->head, lane->head + 1, __ATOMIC_RELEASE);
+	spsc->slot[spsc->head % LANE_DEPTH] = page;
+	__atomic_store_n(&spsc->head, spsc->head + 1, __ATOMIC_RELEASE);
 	return true;
 }
 
-static unsigned share_out(struct pp_pool *pool, struct lane *lane, unsigned n)
+static unsigned share_out(struct pp_pool *pool, struct spsc_ring *spsc, unsigned n)
 {
 	unsigned sent = 0;
 
@@ -149,7 +149,7 @@ static unsigned share_out(struct pp_pool *pool, struct lane *lane, unsigned n)
 			sched_yield();
 			continue;
 		}
-		if (send(&lane[i % LANES], page))
+		if (send(&spsc[i % PUTTERS], page))
 			sent++;
 		else
 			pp_page_put(page); /* the owner's own */
@@ -165,10 +165,10 @@ static void puts_against_gets(uint32_t chunk_size, uint64_t max_pages, uint32_t 
 			      bool watched)
 {
 	struct pp_pool_params p = small_chunks(chunk_size);
-	struct lane *lane = calloc(LANES, sizeof *lane);
+	struct spsc_ring *spsc = calloc(PUTTERS, sizeof *spsc);
 	unsigned sent = 0, put = 0, too_many = 0;
 	struct pp_pool *pool;
-	pthread_t t[LANES];
+	pthread_t t[PUTTERS];
 	struct bunch b;
 
 	p.max_pages = max_pages;
@@ -176,21 +176,21 @@ static void puts_against_gets(uint32_t chunk_size, uint64_t max_pages, uint32_t 
 	pp_debug_set(watched ? PP_DEBUG_PAGES : 0);
 	pool = new_pool(pp_binding_none(), &p);
 	pp_debug_set(0);
-	for (unsigned k = 0; k < LANES; k++)
-		t[k] = start(puts_what_comes, &lane[k]);
+	for (unsigned k = 0; k < PUTTERS; k++)
+		t[k] = start(puts_what_comes, &spsc[k]);
 	for (unsigned i = 0; i < 100; i++) {
-		sent += share_out(pool, lane, 2000);
+		sent += share_out(pool, spsc, 2000);
 		/* a page that is coming home may count as in flight, not more */
-		too_many += pool_stats(pool).in_flight > max_pages + LANES;
+		too_many += pool_stats(pool).in_flight > max_pages + PUTTERS;
 	}
 	check_eq(too_many, 0, "in flight was never more than there are pages");
-	for (unsigned k = 0; k < LANES; k++)
-		raise_flag(&lane[k].closed);
-	for (unsigned k = 0; k < LANES; k++) {
+	for (unsigned k = 0; k < PUTTERS; k++)
+		raise_flag(&spsc[k].closed);
+	for (unsigned k = 0; k < PUTTERS; k++) {
 		join(t[k]);
-		put += lane[k].put;
+		put += spsc[k].put;
 	}
-	free(lane);
+	free(spsc);
 	check_eq(put, sent, "%u KiB chunks: holders put what they were sent", chunk_size / KIB);
 	check_eq(pool_stats(pool).in_flight, 0, "nothing is in flight");
 	b = take(pool, (unsigned)max_pages);
@@ -402,18 +402,18 @@ static void destroy_against_putters(void)
 	for (unsigned round = 0; round < 100; round++) {
 		struct pp_pool_params p = all_pages();
 		struct pp_pool *pool = new_pool(pp_binding_none(), &p);
-		struct lane *lane = calloc(LANES, sizeof *lane);
-		pthread_t t[LANES];
+		struct spsc_ring *spsc = calloc(PUTTERS, sizeof *spsc);
+		pthread_t t[PUTTERS];
 
-		for (unsigned k = 0; k < LANES; k++)
-			t[k] = start(puts_what_comes, &lane[k]);
-		share_out(pool, lane, 50 * round);
+		for (unsigned k = 0; k < PUTTERS; k++)
+			t[k] = start(puts_what_comes, &spsc[k]);
+		share_out(pool, spsc, 50 * round);
 		pp_pool_destroy(pool);
-		for (unsigned k = 0; k < LANES; k++)
-			raise_flag(&lane[k].closed);
-		for (unsigned k = 0; k < LANES; k++)
+		for (unsigned k = 0; k < PUTTERS; k++)
+			raise_flag(&spsc[k].closed);
+		for (unsigned k = 0; k < PUTTERS; k++)
 			join(t[k]);
-		free(lane);
+		free(spsc);
 		if (!nothing_left())
 			check_nothing_left("a round");
 	}

@@ -91,11 +91,11 @@ static void last_owner_puts_while_the_next_gets(void)
 
 static pthread_barrier_t meet;
 
-static unsigned gates(const struct pp_pool *pool)
+static unsigned anchors(const struct pp_pool *pool)
 {
 	unsigned n = 0;
 
-	for (const struct pp_gate *g = pool->gates; g; g = g->next)
+	for (const struct pp_anchor *g = pool->anchors; g; g = g->next)
 		n++;
 	return n;
 }
@@ -133,7 +133,7 @@ static void handed_around(void)
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	pthread_barrier_destroy(&meet);
-	check(gates(pool) <= THREADS, "%u threads in 30 turns: %u caches", THREADS, gates(pool));
+	check(anchors(pool) <= THREADS, "%u threads in 30 turns: %u caches", THREADS, anchors(pool));
 	if (pp_pool_own(pool))
 		abort();
 	check(all_there(pool), "and all pages are there");
@@ -151,7 +151,7 @@ static void owned_by_many_that_end(void)
 		if (pthread_create(&t, NULL, last_owner, &o) || pthread_join(t, NULL))
 			abort();
 	}
-	check_eq(gates(pool), 1, "one after the other they have one cache");
+	check_eq(anchors(pool), 1, "one after the other they have one cache");
 	if (pp_pool_own(pool))
 		abort();
 	check(all_there(pool), "and all pages are there");
@@ -179,7 +179,7 @@ static void without_memory(void)
 
 	if (pthread_create(&t, NULL, tries_without_memory, &o) || pthread_join(t, NULL))
 		abort();
-	check_eq(o.phase, -ENOMEM, "without memory for a gate nobody else becomes the owner");
+	check_eq(o.phase, -ENOMEM, "without memory for an anchor nobody else becomes the owner");
 	put_all(&b);
 	check_eq(pool_stats(o.pool).recycle_cached, 10, "the last one still is");
 	check(all_there(o.pool), "and all pages are there");
@@ -212,7 +212,7 @@ static void a_revoked_pool_changes_hands(void)
 
 int main(void)
 {
-	run(without_memory); /* first: gates that other pools have left would do */
+	run(without_memory); /* first: anchors that other pools have left would do */
 	run(last_owner_puts_while_the_next_gets);
 	run(handed_around);
 	run(owned_by_many_that_end);

@@ -381,7 +381,7 @@ static void keys_of_others_at_exit(void)
 		pthread_t t;
 
 		memcpy(last.page, b.page, sizeof last.page);
-		/* a thread that has a lane, so that there is a key */
+		/* a thread that has an SPSC ring, so that there is a key */
 		if (pthread_create(&t, NULL, puts_one, b.page[3]) || pthread_join(t, NULL))
 			_exit(3);
 		last.on = true;

@@ -28,23 +28,23 @@
 #define NIL 255
 
 /*
- * Broken variants: INBOX_HIGH has CHUNK_INBOX above the count, so that a borrow eats it;
- * COLLECT_EARLY calls collect_returned before it clears CHUNK_INBOX.
+ * Broken variants: INBOX_HIGH has CHUNK_COMPLETE above the count, so that a borrow eats it;
+ * COLLECT_EARLY calls collect_returned before it clears CHUNK_COMPLETE.
  */
 
-/* n_home: 8 bits for the C code's 32, so that a borrow is what it is there. */
+/* n_free: 8 bits for the C code's 32, so that a borrow is what it is there. */
 #ifdef INBOX_HIGH /* the flag above the count */
-#define INBOX 128
+#define COMPLETE 128
 #define ONE 1
 #define COUNT(x) ((x) & 127)
 #define WHOLE(x) (COUNT(x) >= NP)
 #else /* the flag below the count, which is signed */
-#define INBOX 1
+#define COMPLETE 1
 #define ONE 2
 #define COUNT(x) ((x) >> 1)
 #define WHOLE(x) (COUNT(x) >= NP && COUNT(x) < 64)
 #endif
-#define FLAG_OUT (255 - INBOX)
+#define FLAG_OUT (255 - COMPLETE)
 
 #define NONE 0
 #define AVAIL 1
@@ -54,14 +54,14 @@
 #define CHUNK(p) ((p) / NP)
 
 /* The chunk. */
-byte n_home[NC], c_inbox[NC], c_returned[NC], where[NC];
+byte n_free[NC], c_next_complete[NC], c_returned[NC], where[NC];
 bit home[NPAGES], queued[NC];
 /* The pool. */
-byte inbox = NIL, returned = NIL, refs;
+byte complete = NIL, returned = NIL, refs;
 bit lock, revoked; /* pool->state: POOL_REVOKING or later */
 /* What the checks need. */
 bit held[NPAGES];    /* in flight: nobody is putting it yet */
-bit freed[NC], pool_freed, on_inbox[NC];
+bit freed[NC], pool_freed, on_complete[NC];
 byte gets_left = GETS;
 bit owner_done;
 
@@ -103,9 +103,9 @@ inline collect_returned() {
 	r = NIL
 }
 
-/* reclaim.c: pool_process_inbox; lock held */
-inline pool_process_inbox() {
-	atomic { c1 = inbox; inbox = NIL };
+/* reclaim.c: pool_reclaim_complete; lock held */
+inline pool_reclaim_complete() {
+	atomic { c1 = complete; complete = NIL };
 #ifdef COLLECT_EARLY
 	atomic {
 		if
@@ -115,8 +115,8 @@ inline pool_process_inbox() {
 #endif
 	do
 	:: atomic { c1 == NIL -> break }
-	:: atomic { c1 != NIL -> touch(c1); nx = c_inbox[c1]; on_inbox[c1] = 0;
-		h = n_home[c1]; n_home[c1] = n_home[c1] & FLAG_OUT; h = h & FLAG_OUT };
+	:: atomic { c1 != NIL -> touch(c1); nx = c_next_complete[c1]; on_complete[c1] = 0;
+		h = n_free[c1]; n_free[c1] = n_free[c1] & FLAG_OUT; h = h & FLAG_OUT };
 		atomic {
 			if
 			:: revoked && COUNT(h) == NP + 1 -> chunk_free(c1)
@@ -138,34 +138,34 @@ inline pool_process_inbox() {
 	od
 }
 
-/* reclaim.c: pool_kick */
-inline pool_kick() {
+/* reclaim.c: pool_try_reclaim */
+inline pool_try_reclaim() {
 	do
-	:: atomic { inbox == NIL -> touch_pool(); break }
-	:: atomic { inbox != NIL && lock -> touch_pool(); break } /* the trylock fails */
-	:: atomic { inbox != NIL && !lock -> touch_pool(); lock = 1 };
-		pool_process_inbox();
+	:: atomic { complete == NIL -> touch_pool(); break }
+	:: atomic { complete != NIL && lock -> touch_pool(); break } /* the trylock fails */
+	:: atomic { complete != NIL && !lock -> touch_pool(); lock = 1 };
+		pool_reclaim_complete();
 		atomic { touch_pool(); lock = 0 }
 	od
 }
 
 /* reclaim.c: pool_lock, pool_unlock */
 inline pool_lock() { atomic { !lock -> touch_pool(); lock = 1 } }
-inline pool_unlock() { atomic { touch_pool(); assert(lock); lock = 0 }; pool_kick() }
+inline pool_unlock() { atomic { touch_pool(); assert(lock); lock = 0 }; pool_try_reclaim() }
 
-/* chunk.c: stack_push of the inbox. The link is the pusher's until the exchange. */
-inline inbox_push(c) {
-	atomic { touch(c); assert(!on_inbox[c]); c_inbox[c] = inbox; inbox = c; on_inbox[c] = 1 }
+/* chunk.c: stack_push of the stack of complete chunks. The link is the pusher's until the exchange. */
+inline complete_push(c) {
+	atomic { touch(c); assert(!on_complete[c]); c_next_complete[c] = complete; complete = c; on_complete[c] = 1 }
 }
 
-/* chunk.c: chunk_account, chunk_count_home. The reference and the exchange are two steps. */
+/* chunk.c: chunk_account, chunk_count_free. The reference and the exchange are two steps. */
 inline chunk_account(c, n) {
 	hold = 0;
-	atomic { touch(c); old = n_home[c] };
+	atomic { touch(c); old = n_free[c] };
 	do
 	:: atomic { now = (old + (n) * ONE) & 255;
 		if
-		:: WHOLE(now) -> now = now | INBOX;
+		:: WHOLE(now) -> now = now | COMPLETE;
 			if
 			:: !hold -> touch_pool(); assert(refs > 0); refs++; hold = 1
 			:: else
@@ -174,22 +174,22 @@ inline chunk_account(c, n) {
 		fi };
 		atomic { touch(c);
 			if
-			:: n_home[c] == old -> n_home[c] = now; break
-			:: else -> old = n_home[c]
+			:: n_free[c] == old -> n_free[c] = now; break
+			:: else -> old = n_free[c]
 			fi }
 	od;
 	if
-	:: atomic { (now & INBOX) && !(old & INBOX) -> old = 0; now = 0 }; inbox_push(c)
+	:: atomic { (now & COMPLETE) && !(old & COMPLETE) -> old = 0; now = 0 }; complete_push(c)
 	:: atomic { else -> old = 0; now = 0 }
 	fi;
 	if
-	:: hold -> pool_kick(); atomic { hold = 0; pool_unref() }
+	:: hold -> pool_try_reclaim(); atomic { hold = 0; pool_unref() }
 	:: else
 	fi
 }
 
-/* chunk.c: chunk_bring_home */
-inline chunk_bring_home(p) {
+/* chunk.c: chunk_free_bits */
+inline chunk_free_bits(p) {
 	atomic { touch(CHUNK(p)); assert(!home[p]); home[p] = 1 };
 	atomic { touch(CHUNK(p)); rv = revoked };
 	if
@@ -238,13 +238,13 @@ proctype putter() {
 	do
 	:: atomic { some_held() -> pick() };
 pp_page_put:
-		chunk_bring_home(p);
+		chunk_free_bits(p);
 		p = 0
 	:: atomic { owner_done && !some_held() -> break }
 	od
 }
 
-/* chunk.c: pool_take_home, take_from, scan_chunk: one page or as many as there are */
+/* chunk.c: pool_take_free, take_from, scan_chunk: one page or as many as there are */
 inline scan_chunk(c) {
 	p = c * NP;
 	do
@@ -254,7 +254,7 @@ inline scan_chunk(c) {
 	:: atomic { (p == (c + 1) * NP || got == want) -> p = 0; break }
 	od;
 	/* one read-modify-write for all of them; the bits' loads above are apart */
-	atomic { touch(c); n_home[c] = (n_home[c] + 256 - ((got - before) * ONE)) & 255 };
+	atomic { touch(c); n_free[c] = (n_free[c] + 256 - ((got - before) * ONE)) & 255 };
 	if
 	:: got == want
 	:: else ->
@@ -275,7 +275,7 @@ inline scan_chunk(c) {
 	before = got
 }
 
-/* cache.c: refill, watched_get; then the pages are in flight */
+/* cache.c: refill, tracked_get; then the pages are in flight */
 proctype owner() {
 	LOCALS;
 	byte got, want, before, c;
@@ -285,13 +285,13 @@ proctype owner() {
 refill:
 		pool_lock();
 		if
-		:: pool_process_inbox() /* watched_get */
+		:: pool_reclaim_complete() /* tracked_get */
 		:: skip            /* refill */
 		fi;
 		if
 		:: revoked
 		:: else ->
-pool_take_home:
+pool_take_free:
 			atomic { collect_returned(); got = 0; before = 0;
 				if
 				:: want = 1
@@ -342,13 +342,13 @@ pool_take_home:
 	owner_done = 1
 }
 
-/* pool.c: pp_pool_destroy; revoke.c: pool_revoke, pool_let_go. And the handle is dropped */
+/* pool.c: pp_pool_destroy; revoke.c: pool_revoke, pool_drop_holds. And the handle is dropped */
 proctype controller() {
 	LOCALS;
 	pool_lock();
 pool_revoke:
 	revoked = 1;
-pool_let_go:
+pool_drop_holds:
 	p = 0;
 	do
 	:: p < NC ->
@@ -370,8 +370,8 @@ init {
 		byte i;
 		refs = 1 + NC;
 		for (i : 0 .. NC - 1) {
-			n_home[i] = NP * ONE; where[i] = FRESH; queued[i] = 1;
-			c_inbox[i] = NIL; c_returned[i] = NIL
+			n_free[i] = NP * ONE; where[i] = FRESH; queued[i] = 1;
+			c_next_complete[i] = NIL; c_returned[i] = NIL
 		}
 		for (i : 0 .. NPAGES - 1) { home[i] = 1 }
 		i = 0;

@@ -3,7 +3,7 @@
  * next one takes the pool over and gets. Checked exhaustively by run.sh.
  *
  * Memory is as in revoke.pml: x86-TSO, a buffer for each; the light barrier is nothing, the heavy
- * one empties everybody's buffer. Each cache is a gate's: OLD's, which the last owner writes to, and
+ * one empties everybody's buffer. Each cache is an anchor's: OLD's, which the last owner writes to, and
  * NEW's. What goes home is one step, and comes out again by the new owner's gets.
  *
  * What must hold: no page is got twice or lost; at the end the new owner gets all of them.
@@ -21,8 +21,8 @@
 #define A_NEW 3
 #define A_OLD_COUNT 6
 #define A_NEW_COUNT 7
-#define A_FLAG 8 /* of the old gate */
-#define A_GATE 9 /* the pool's: 0 old, 1 new */
+#define A_FLAG 8 /* of the old anchor */
+#define A_ANCHOR 9 /* the pool's: 0 old, 1 new */
 #define WORDS 10
 byte mem[WORDS];
 
@@ -86,7 +86,7 @@ inline xchg(p, addr, new, old)
 inline take_lock(p) { d_step { lock == 0 && sb[p].n == 0 -> lock = 1 } }
 inline drop_lock(p) { d_step { sb[p].n == 0 -> lock = 0 } }
 
-inline bring_home(page)
+inline free_page(page)
 {
 	d_step { assert(!home[page] && !got[page]); home[page] = 1 }
 }
@@ -104,7 +104,7 @@ inline left_drain(p)
 		xchg(p, A_OLD + k, 0, x);
 #endif
 		if
-		:: x != 0 -> bring_home(x)
+		:: x != 0 -> free_page(x)
 		:: else
 		fi;
 		k++
@@ -113,13 +113,13 @@ inline left_drain(p)
 	k = 0; n = 0; x = 0
 }
 
-/* cache.h: cache_put, cache_push; revoke.c: push_raced. He found the old gate, or finds it isn't his */
+/* cache.h: cache_put, cache_push; revoke.c: push_raced. He found the old anchor, or finds it isn't his */
 inline cache_put(page)
 {
-	ld(LAST, A_GATE, x);
+	ld(LAST, A_ANCHOR, x);
 	ld(LAST, A_FLAG, c);
 	if
-	:: x == 1 || c -> bring_home(page) /* or into the remote frees, which are all the same */
+	:: x == 1 || c -> free_page(page) /* or into the remote frees, which are all the same */
 	:: else ->
 		ld(LAST, A_OLD_COUNT, c);
 		st(LAST, A_OLD + c, page);
@@ -218,7 +218,7 @@ revoke_left:
 	:: else -> break
 	od;
 	st(NEXT, A_NEW_COUNT, m);
-	st(NEXT, A_GATE, 1);
+	st(NEXT, A_ANCHOR, 1);
 #endif
 	drop_lock(NEXT);
 	k = 0; m = 0; n = 0; x = 0;

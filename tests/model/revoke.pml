@@ -9,13 +9,13 @@
  * program's. The heavy one empties everybody's buffer, one after the other.
  *
  * Each label is a function of the C code, and does its atomic operations one by one. How
- * a page comes home and a chunk becomes complete is one step here (bring_home): that is
+ * a page comes home and a chunk becomes complete is one step here (free_page): that is
  * done by read-modify-writes alone, and is no part of this protocol.
  *
  * What must hold, as assertions:
  *   a page comes home once and not while somebody holds it;  (none lost, none twice)
  *   no page is handed out after the revocation has returned;
- *   the pool is freed once, and touched by nobody then: only the gate is.
+ *   the pool is freed once, and touched by nobody then: only the anchor is.
  * And no process is left waiting (Spin's invalid end states).
  *
  * Variants that must fail: NO_HEAVY, CHECK_BEFORE_PUSH, NO_EXCHANGE, IGNORE_REFILLING,
@@ -36,15 +36,15 @@
 #define A_SLOT 3 /* RING of them */
 #define A_HEAD 5
 #define A_REFILLING 6
-#define A_FLAG 7 /* gate->revoked */
-#define A_LSLOT 8 /* a lane of one entry, for each of the first LANES putters */
+#define A_FLAG 7 /* anchor->revoked */
+#define A_LSLOT 8 /* an SPSC ring of one entry, for each of the first OWN_RINGS putters */
 #define A_LTAIL 9
 #define A_LHEAD 10
 #define WORDS 11
 byte mem[WORDS];
 
-#ifndef LANES
-#define LANES 1 /* 0: both putters use the ring */
+#ifndef OWN_RINGS
+#define OWN_RINGS 1 /* 0: both putters use the ring */
 #endif
 
 #define OWNER 0
@@ -62,7 +62,7 @@ byte tail;        /* changed by read-modify-writes only */
 bit lock;         /* pool->lock; with all that is read and written under it alone: */
 bit revoked;
 bit home[NP + 1]; /* by read-modify-writes */
-byte n_home, refs; /* refs: the handle, the chunk, and who needs the pool for a moment */
+byte n_free, refs; /* refs: the handle, the chunk, and who needs the pool for a moment */
 bit freed;
 /* for the assertions */
 bit held[NP + 1]; /* somebody has it */
@@ -129,16 +129,16 @@ inline unref()
 	}
 }
 
-/* chunk.c: pool_bring_home, chunk_account; and the chunk's end in a zombie pool */
-inline bring_home(page)
+/* chunk.c: pool_free_pages, chunk_account; and the chunk's end in a zombie pool */
+inline free_page(page)
 {
 	d_step {
 		ALIVE;
 		assert(!home[page] && !held[page]);
 		home[page] = 1;
-		n_home++;
+		n_free++;
 		if
-		:: n_home == NP + 1 -> /* with the hold: complete */
+		:: n_free == NP + 1 -> /* with the hold: complete */
 			refs--;
 			if
 			:: refs == 0 -> assert(!freed); freed = 1
@@ -163,7 +163,7 @@ inline drain(p)
 		xchg(p, A_CACHE + k, 0, x);
 #endif
 		if
-		:: x != 0 -> bring_home(x)
+		:: x != 0 -> free_page(x)
 		:: else
 		fi;
 		k++
@@ -174,15 +174,15 @@ inline drain(p)
 	x = 0;
 #endif
 	if
-	:: x == 0 -> /* revoke.c: remote_drain, lane_drain, ring_drain */
-#if LANES
+	:: x == 0 -> /* revoke.c: remote_drain, spsc_drain, mpsc_drain */
+#if OWN_RINGS
 		ld(p, A_LTAIL, n);
 		ld(p, A_LHEAD, k);
 		if
 		:: k != n ->
 			xchg(p, A_LSLOT, 0, x);
 			if
-			:: x != 0 -> bring_home(x)
+			:: x != 0 -> free_page(x)
 			:: else
 			fi
 		:: else
@@ -193,7 +193,7 @@ inline drain(p)
 		:: k < RING ->
 			xchg(p, A_SLOT + k, 0, x);
 			if
-			:: x != 0 -> bring_home(x)
+			:: x != 0 -> free_page(x)
 			:: else
 			fi;
 			k++
@@ -204,7 +204,7 @@ inline drain(p)
 	k = 0; n = 0; x = 0
 }
 
-/* revoke.c: push_raced; owner.c: gate_pool. The pool behind the gate, if it is still there */
+/* revoke.c: push_raced; owner.c: anchor_pool. The pool behind the anchor, if it is still there */
 inline push_raced(p)
 {
 	d_step {
@@ -258,13 +258,13 @@ cache_push:
 		:: f -> push_raced(OWNER)
 		:: else
 		fi
-	:: c >= CACHE || x -> bring_home(page)
+	:: c >= CACHE || x -> free_page(page)
 	fi;
 	x = 0; c = 0; f = 0
 }
 
 /*
- * cache.c: pp_page_get, cache_pop, refill, take_remote; remote.c: lane_take, ring_take. Leaves
+ * cache.c: pp_page_get, cache_pop, refill, take_remote; remote.c: spsc_take, mpsc_take. Leaves
  * the page in g, 0: failed.
  */
 inline owner_get()
@@ -280,14 +280,14 @@ take_remote:
 		ld(OWNER, A_FLAG, f);
 		if
 		:: !f ->
-#if LANES
+#if OWN_RINGS
 			ld(OWNER, A_LTAIL, x);
 			if
-			:: x != lane ->
+			:: x != spsc ->
 				ld(OWNER, A_LSLOT, x);
 				st(OWNER, A_CACHE, x);
 				c = 1;
-				lane = 1;
+				spsc = 1;
 				st(OWNER, A_LHEAD, 1)
 			:: else
 			fi;
@@ -319,7 +319,7 @@ take_remote:
 		:: c == 0 -> /* refill: from the chunks */
 			take_lock(OWNER);
 			if
-			:: !revoked && n_home > 0 ->
+			:: !revoked && n_free > 0 ->
 				d_step {
 					x = 1;
 					do
@@ -327,7 +327,7 @@ take_remote:
 					:: else -> x++
 					od;
 					home[x] = 0;
-					n_home--
+					n_free--
 				}
 				st(OWNER, A_CACHE, x);
 				st(OWNER, A_COUNT, 1);
@@ -350,7 +350,7 @@ cache_pop:
 			take_lock(OWNER);
 			xchg(OWNER, A_CACHE + c - 1, 0, x);
 			if
-			:: x != 0 -> bring_home(x)
+			:: x != 0 -> free_page(x)
 			:: else
 			fi;
 			drain(OWNER);
@@ -367,7 +367,7 @@ cache_pop:
 proctype owner()
 {
 	byte c, x, k, n, f, g, pos, ops, i_;
-	bit lane; /* its head */
+	bit spsc; /* its head */
 	byte one, two; /* pages that it has got */
 	bit late;
 
@@ -410,17 +410,17 @@ remote_put:
 	ALIVE;
 	ld(me, A_FLAG, h);
 	if
-	:: h -> bring_home(me + 1); goto end
-	:: me <= LANES -> goto lane_push /* put_slow does not ask whether it is closed */
-	:: !h && me > LANES
+	:: h -> free_page(me + 1); goto end
+	:: me <= OWN_RINGS -> goto spsc_push /* put_slow does not ask whether it is closed */
+	:: !h && me > OWN_RINGS
 	fi;
-ring_push:
+mpsc_push:
 	do
 	:: ALIVE;
 	   t = tail;
 	   ld(me, A_HEAD, h);
 	   if
-	   :: t - h >= RING -> bring_home(me + 1); goto end
+	   :: t - h >= RING -> free_page(me + 1); goto end
 	   :: else
 	   fi;
 	   d_step {
@@ -440,7 +440,7 @@ ring_push:
 #endif
 	st(me, A_SLOT + t % RING, me + 1);
 	goto look;
-lane_push:
+spsc_push:
 #ifdef CHECK_BEFORE_PUSH
 	LOOK(me, f);
 #endif
@@ -458,7 +458,7 @@ end:
 	done++
 }
 
-/* revoke.c: pool_revoke, pool_let_go; pool.c: pp_pool_destroy; once the owner is quiet */
+/* revoke.c: pool_revoke, pool_drop_holds; pool.c: pp_pool_destroy; once the owner is quiet */
 proctype control()
 {
 	byte x, k, n, i_, j_;
@@ -483,11 +483,11 @@ pool_revoke:
 	od;
 #endif
 	drain(CONTROL);
-pool_let_go:
+pool_drop_holds:
 	d_step {
-		n_home++;
+		n_free++;
 		if
-		:: n_home == NP + 1 -> refs--
+		:: n_free == NP + 1 -> refs--
 		:: else
 		fi
 	}
@@ -511,7 +511,7 @@ proctype memory()
 	:: done == 4 && sb[0].n + sb[1].n + sb[2].n + sb[3].n == 0 -> break
 	od;
 	/* the end: all home, the pool gone */
-	assert(n_home == NP + 1 && freed && refs == 0)
+	assert(n_free == NP + 1 && freed && refs == 0)
 }
 
 init

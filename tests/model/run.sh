@@ -40,9 +40,9 @@ breaks() { # FILE VARIANT DEFINES
 	ok $? "the broken variant $variant is found out"
 }
 
-holds revoke.pml protocol "an owner, two putters with a lane and the ring, a controller, three pages" \
+holds revoke.pml protocol "an owner, two putters with a spsc and the ring, a controller, three pages" \
 	-DOPS="${OPS:-4}"
-holds revoke.pml ring "the same, both with the ring" -DLANES=0 -DOPS="${OPS:-3}"
+holds revoke.pml ring "the same, both with the ring" -DOWN_RINGS=0 -DOPS="${OPS:-3}"
 for variant in NO_HEAVY CHECK_BEFORE_PUSH NO_EXCHANGE IGNORE_REFILLING FLAG_IN_POOL; do
 	breaks revoke.pml $variant -DOPS=4
 done

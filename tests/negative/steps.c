@@ -106,11 +106,11 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	mark();
 	need(!pp_dma_sync_for_device(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
 	need(pp_page_get_batch(batch, BATCH + 1 + ENDED, pool) == BATCH + 1 + ENDED);
-	/* as many threads as there are lanes, which leave them to the next when they end */
+	/* as many threads as there are SPSC rings, which leave them to the next when they end */
 	for (unsigned i = 0; i < ENDED; i++)
 		elsewhere(put_elsewhere, batch[BATCH + 1 + i]);
 	elsewhere(own_elsewhere, NULL);
-	page_put(batch[BATCH]); /* finds a lane */
+	page_put(batch[BATCH]); /* finds an SPSC ring */
 	mark();
 	page_put(batch[0]);
 	mark();

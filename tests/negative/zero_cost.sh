@@ -84,7 +84,7 @@ executed() { # NAME
 while read -r line; do
 	call=${line%: *}
 	parts=$(executed "$call")
-	bad=$(grep -E "^(pp_debug_|debug_|watch_|check_|env_(symbol|now_ns|thread_id|is_ours))|/(debug|holders|check)\.[ch]:" \
+	bad=$(grep -E "^(pp_debug_|debug_|holders_|misuse_|check_|env_(symbol|now_ns|thread_id|is_ours))|/(debug|holders|check)\.[ch]:" \
 		<<<"$parts")
 	[ -n "$parts" ] && [ -z "$bad" ]
 	ok $? "$call: none of its ${line##*: } instructions is the checker's"

@@ -25,7 +25,7 @@
 
 #define DEVICES 2
 #define HOLDERS 2
-#define LANE 1024u  /* items on the way from one thread to another */
+#define ITEMS 1024u  /* items on the way from one thread to another */
 #define STASH 600u  /* items that a holder keeps */
 #define POSTED 64u  /* pages posted to the device at a time */
 #define TOLD 1024u  /* addresses that the engine remembers */
@@ -121,26 +121,26 @@ static void check_item(const struct item *it)
 }
 
 /* From one thread to one other. */
-struct lane {
-	struct item slot[LANE];
+struct spsc_ring {
+	struct item slot[ITEMS];
 	unsigned head __attribute__((aligned(64)));
 	unsigned tail __attribute__((aligned(64)));
 };
 
-static bool lane_send(struct lane *l, const struct item *it)
+static bool spsc_send(struct spsc_ring *l, const struct item *it)
 {
-	if (l->head - load(&l->tail) == LANE)
+	if (l->head - load(&l->tail) == ITEMS)
 		return false;
-	l->slot[l->head % LANE] = *it;
+	l->slot[l->head % ITEMS] = *it;
 	store(&l->head, l->head + 1);
 	return true;
 }
 
-static bool lane_receive(struct lane *l, struct item *it)
+static bool spsc_receive(struct spsc_ring *l, struct item *it)
 {
 	if (l->tail == load(&l->head))
 		return false;
-	*it = l->slot[l->tail % LANE];
+	*it = l->slot[l->tail % ITEMS];
 	store(&l->tail, l->tail + 1);
 	return true;
 }
@@ -233,7 +233,7 @@ static void await_sweep(void)
 
 /* ---- holders ---------------------------------------------------------------------------------- */
 
-static struct lane to_holder[HOLDERS], across[HOLDERS];
+static struct spsc_ring to_holder[HOLDERS], across[HOLDERS];
 
 struct holder {
 	unsigned me;
@@ -273,11 +273,11 @@ static void put_some(struct holder *h, unsigned n)
 		pp_page_put_batch(page, k);
 }
 
-static void receive(struct holder *h, struct lane *lane)
+static void receive(struct holder *h, struct spsc_ring *spsc)
 {
 	struct item it;
 
-	while (h->n < STASH && lane_receive(lane, &it)) {
+	while (h->n < STASH && spsc_receive(spsc, &it)) {
 		check_item(&it);
 		h->stash[h->n++] = it;
 	}
@@ -287,7 +287,7 @@ static void pass_on(struct holder *h)
 {
 	struct item it = take_one(h);
 
-	if (!lane_send(&across[!h->me], &it))
+	if (!spsc_send(&across[!h->me], &it))
 		drop(h->me, &it);
 }
 
@@ -310,7 +310,7 @@ static void share(struct holder *h)
 
 	it->shared = true;
 	pp_page_ref(it->page, 1);
-	if (!lane_send(&across[!h->me], it))
+	if (!spsc_send(&across[!h->me], it))
 		drop(h->me, it);
 }
 
@@ -350,7 +350,7 @@ static void finish_holder(struct holder *h)
 
 	while (h->n)
 		put_some(h, 64);
-	while (lane_receive(&to_holder[h->me], &it) || lane_receive(&across[h->me], &it)) {
+	while (spsc_receive(&to_holder[h->me], &it) || spsc_receive(&across[h->me], &it)) {
 		check_item(&it);
 		drop(h->me, &it);
 	}
@@ -380,10 +380,10 @@ static void hand_over(struct item *it)
 	if (roll(&owner.dice, 8) == 0) { /* to both */
 		it->shared = true;
 		pp_page_ref(it->page, 1);
-		if (!lane_send(&to_holder[!to], it))
+		if (!spsc_send(&to_holder[!to], it))
 			drop(HOLDERS, it);
 	}
-	if (roll(&owner.dice, 10) == 0 || !lane_send(&to_holder[to], it)) {
+	if (roll(&owner.dice, 10) == 0 || !spsc_send(&to_holder[to], it)) {
 		check_item(it);
 		drop(HOLDERS, it); /* the owner's own put */
 	}

@@ -42,7 +42,7 @@ static void begin(void)
 static void firsts_come_home(void)
 {
 	for (unsigned c = 0; c < CHUNKS; c++)
-		pool_bring_home(&page[c * EACH], 1);
+		pool_free_pages(&page[c * EACH], 1);
 }
 
 static unsigned listed(void)
@@ -82,7 +82,7 @@ static void a_put_lists_a_few(void)
 {
 	begin();
 	firsts_come_home();
-	pool_bring_home(&page[1], EACH - 1);
+	pool_free_pages(&page[1], EACH - 1);
 	check(listed() <= 256, "the put that completes a chunk lists %u", listed());
 	check_eq(pool->n_on[CHUNK_IDLE_RETURNED], 1,
 		 "the chunk counts as idle, though it is behind the others");
@@ -93,7 +93,7 @@ static void an_idle_one_behind_others_is_trimmed(void)
 {
 	begin();
 	firsts_come_home();
-	pool_bring_home(&page[1], EACH - 1);
+	pool_free_pages(&page[1], EACH - 1);
 	check_eq(pp_pool_trim(pool, 0), 1, "it can be trimmed");
 	check_eq(pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_IDLE], 0, "and is idle no more");
 	check_eq(pool->n_chunks, CHUNKS - 1, "nor there");

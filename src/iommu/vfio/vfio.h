@@ -93,7 +93,7 @@ struct interface {
 
 extern const struct interface vfio_iommufd, vfio_type1;
 
-/* say.c */
+/* errors.c */
 
 /* Write a sentence to where the caller of open wants it; NULL: nowhere. Returns ret. */
 int vfio_say(char *error, int ret, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -41,7 +41,7 @@ struct env_lock {
 /* ---- memory, time, identity, words -------------------------------------------------- */
 
 #define env_zalloc(bytes) heap_zalloc(bytes)
-#define env_unplace(p) env_free(p)
+#define env_free_numbered(p) env_free(p)
 #define env_free(p) heap_free((p), ENV_SITE("free(" #p ")"))
 
 #define env_memory_init() ((void)0)
@@ -61,8 +61,8 @@ struct env_discards {
 #define env_prefetch(p) ((void)(p))
 size_t env_page_size(enum pp_memory kind);
 
-#define ENV_PLACE 5120u
-int env_place(void **out, uint32_t *number, size_t bytes);
+#define ENV_NUMBERED 5120u
+int env_alloc_numbered(void **out, uint32_t *number, size_t bytes);
 
 #define env_forks() 0u
 #define env_at_fork(before, after) ((void)(before), (void)(after))
@@ -72,7 +72,7 @@ int env_place(void **out, uint32_t *number, size_t bytes);
 #define env_is_self(number) ((number) == thread_self())
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* scenarios do it themselves */
-	struct hlist_node *lanes, *gates;
+	struct hlist_node *spsc_rings, *anchors;
 };
 struct env_thread *env_thread(void);
 #define env_unloads() false

@@ -1,11 +1,11 @@
 /*
- * space.h - the record of what is mapped in a binding, and the making and ending of
+ * mappings.h - the record of what is mapped in a binding, and the making and ending of
  * mappings. Uses device, iommu and env. Every call is with the binding's lock held.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef DMA_SPACE_H
-#define DMA_SPACE_H
+#ifndef DMA_MAPPINGS_H
+#define DMA_MAPPINGS_H
 
 #include "device/binding.h"
 #include "env/hash.h"
@@ -31,7 +31,7 @@ struct mapping {
 	size_t len;
 	enum pp_dma_dir dir;
 	/* for reports */
-	const char *place;
+	const char *caller;
 	uint64_t time_ns;
 	int thread;
 };
@@ -40,7 +40,7 @@ unsigned mapping_prot(enum pp_dma_dir dir);
 const char *mapping_dir_name(enum pp_dma_dir dir);
 const char *mapping_kind_name(enum mapping_kind kind);
 /* The mapping that holds an address, or NULL. */
-struct mapping *space_find(struct binding *b, pp_iova_t iova);
+struct mapping *mappings_find(struct binding *b, pp_iova_t iova);
 
 /* A mapping that has ended: kept for the checker, a few of them, while it is on. */
 struct ended {
@@ -50,31 +50,31 @@ struct ended {
 	int thread;
 };
 /* The last one that held an address, or NULL. */
-const struct ended *space_find_ended(struct binding *b, pp_iova_t iova);
+const struct ended *mappings_find_ended(struct binding *b, pp_iova_t iova);
 /* A mapping of any kind that memory overlaps with, or NULL. Looks at all of them. */
-const struct mapping *space_find_overlap(struct binding *b, const char *addr, size_t len);
+const struct mapping *mappings_find_overlap(struct binding *b, const char *addr, size_t len);
 
 /*
  * Map memory at a new block: memory, IOVA, table or nothing. addr NULL: coherent
  * memory is made. 0, -ENOSPC, -ENOMEM, -ERANGE, -EIO or the back end's.
  */
-int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
-	      size_t len, enum pp_dma_dir dir, const char *place);
+int mappings_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
+	      size_t len, enum pp_dma_dir dir, const char *caller);
 /*
  * Undo it, invalidation included. 0; -EIO: it is gone, but the back end failed to unmap it, or to
  * sync what the device wrote.
  */
-int space_unmap(struct binding *b, struct mapping *m, const char *place);
+int mappings_unmap(struct binding *b, struct mapping *m, const char *caller);
 
 /*
  * Record a pool's span, so that sync finds it; the pool maps and unmaps it itself.
  * 0; -ENOMEM; -ERANGE: the device can't address it.
  */
-int space_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
+int mappings_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
 		   size_t len, enum pp_dma_dir dir);
-void space_del_span(struct binding *b, struct mapping *m);
+void mappings_del_span(struct binding *b, struct mapping *m);
 
 /* True if something is mapped that doesn't lie within so many bits. */
-bool space_exceeds(struct binding *b, unsigned bits);
+bool mappings_exceeds(struct binding *b, unsigned bits);
 
 #endif

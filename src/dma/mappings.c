@@ -1,5 +1,5 @@
 /*
- * space.c - the record of what is mapped in a binding. See space.h.
+ * mappings.c - the record of what is mapped in a binding. See mappings.h.
  *
  * A hash table by order and block: a mapping is found by the block of its order that it begins in.
  * It has 2^order bytes of IOVA and is aligned to its size, so the mapping that holds an address
@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "dma/space.h"
+#include "dma/mappings.h"
 
 #include "env/debug.h"
 #include "env/slab.h"
@@ -16,8 +16,8 @@
 #define HISTORY 64u
 #define NOTED 16u /* forgotten mappings shown one by one */
 
-struct space {
-	struct slab mappings; /* their records */
+struct mappings {
+	struct slab records; /* their records */
 	struct hashtab hash;
 	uint64_t of_order[64]; /* mappings with such a block */
 	uint64_t of_bits[65];  /* and those whose last address has so many bits */
@@ -69,7 +69,7 @@ static unsigned bits_of(const struct mapping *m)
 }
 
 /* What ended at addresses that are used again is not what ends there next. */
-static void forget(struct space *s, const struct mapping *m)
+static void forget(struct mappings *s, const struct mapping *m)
 {
 	for (uint64_t i = 0; i < s->n_history && i < HISTORY; i++) {
 		struct ended *e = &s->history[i];
@@ -81,7 +81,7 @@ static void forget(struct space *s, const struct mapping *m)
 
 static void add(struct binding *b, struct mapping *m)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	forget(s, m);
 	hashtab_add(&s->hash, &m->node, hash_of_block(m->block, m->order)); /* it has its memory */
@@ -92,7 +92,7 @@ static void add(struct binding *b, struct mapping *m)
 
 static void del(struct binding *b, struct mapping *m)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	hashtab_del(&s->hash, &m->node);
 	s->of_order[m->order]--;
@@ -101,16 +101,16 @@ static void del(struct binding *b, struct mapping *m)
 }
 
 /* The mapping of an order that begins in the block of that size at an address, and holds iova. */
-static struct mapping *find_in(struct space *s, pp_iova_t block, unsigned order, pp_iova_t iova)
+static struct mapping *find_in(struct mappings *s, pp_iova_t block, unsigned order, pp_iova_t iova)
 {
 	struct mapping *m = mapping_of(hashtab_find(&s->hash, hash_of_block(block, order)));
 
 	return m && iova - m->block < m->room ? m : NULL;
 }
 
-struct mapping *space_find(struct binding *b, pp_iova_t iova)
+struct mapping *mappings_find(struct binding *b, pp_iova_t iova)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	for (unsigned order = IOVA_MIN_ORDER; s && order < 64; order++) {
 		struct mapping *m = NULL;
@@ -127,9 +127,9 @@ struct mapping *space_find(struct binding *b, pp_iova_t iova)
 	return NULL;
 }
 
-bool space_exceeds(struct binding *b, unsigned bits)
+bool mappings_exceeds(struct binding *b, unsigned bits)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	while (s && ++bits <= 64)
 		if (s->of_bits[bits])
@@ -139,17 +139,17 @@ bool space_exceeds(struct binding *b, unsigned bits)
 
 /* ---- for the checker ----------------------------------------------------------------------- */
 
-static void remember(struct space *s, const struct mapping *m, const char *place)
+static void remember(struct mappings *s, const struct mapping *m, const char *caller)
 {
 	s->history[s->n_history++ % HISTORY] = (struct ended){
-		.iova = m->iova, .len = m->len, .mapped_at = m->place, .unmapped_at = place,
+		.iova = m->iova, .len = m->len, .mapped_at = m->caller, .unmapped_at = caller,
 		.thread = env_thread_id(),
 	};
 }
 
-const struct ended *space_find_ended(struct binding *b, pp_iova_t iova)
+const struct ended *mappings_find_ended(struct binding *b, pp_iova_t iova)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	for (uint64_t i = 0; s && i < s->n_history && i < HISTORY; i++) {
 		const struct ended *e = &s->history[(s->n_history - 1 - i) % HISTORY];
@@ -160,9 +160,9 @@ const struct ended *space_find_ended(struct binding *b, pp_iova_t iova)
 	return NULL;
 }
 
-const struct mapping *space_find_overlap(struct binding *b, const char *addr, size_t len)
+const struct mapping *mappings_find_overlap(struct binding *b, const char *addr, size_t len)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	if (!s)
 		return NULL;
@@ -182,7 +182,7 @@ static void note_forgotten(struct report *r, const struct mapping *m)
 	debug_note(r,
 		   "  DMA address 0x%llx, %zu bytes at %p, %s, %s, mapped at %s by thread %d, %.3f s ago",
 		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
-		   mapping_kind_name(m->kind), m->place, m->thread,
+		   mapping_kind_name(m->kind), m->caller, m->thread,
 		   (double)(env_now_ns() - m->time_ns) / 1e9);
 }
 
@@ -194,7 +194,7 @@ static size_t mapped_bytes(const struct binding *b, const struct mapping *m)
 	return ((m->iova - m->block) + m->len + page - 1) & ~(page - 1);
 }
 
-/* The domain's part of a mapping that is no pool's. 0, or -EIO as space_unmap. */
+/* The domain's part of a mapping that is no pool's. 0, or -EIO as mappings_unmap. */
 static int unmap(struct binding *b, struct mapping *m)
 {
 	int ret = 0;
@@ -217,17 +217,17 @@ static void release(struct mapping *m)
 }
 
 /* Where one of the mappings was made, for the report. */
-static const char *first_place(const struct space *s)
+static const char *first_place(const struct mappings *s)
 {
 	struct hash_node *first = hashtab_first(&s->hash);
 
-	return first ? mapping_of(first)->place : "";
+	return first ? mapping_of(first)->caller : "";
 }
 
 /* Before anything is unmapped: what is found out by that comes after it. */
 static void report_forgotten(struct binding *b)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 	struct report *r = debug_report(PP_DEBUG_DMA, first_place(s),
 				  "device %s: its driver left %llu mapping%s behind:",
 				  pp_device_name(b->dev), (unsigned long long)s->hash.n,
@@ -240,9 +240,9 @@ static void report_forgotten(struct binding *b)
 }
 
 /* The pools are gone from the record; what is left, the driver forgot, or could not undo. */
-static void space_revoke(struct binding *b)
+static void mappings_revoke(struct binding *b)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 	bool forgot = s->hash.n && !b->surprised;
 	struct mapping *gone = NULL;
 
@@ -268,55 +268,55 @@ static void space_revoke(struct binding *b)
 			s->ended = m;
 		} else {
 			release(m);
-			slab_free(&s->mappings, m);
+			slab_free(&s->records, m);
 		}
 	}
 }
 
-static void space_end(struct binding *b)
+static void mappings_end(struct binding *b)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	while (s->ended) {
 		struct mapping *m = s->ended;
 
 		s->ended = m->next;
 		env_unmap(m->addr, m->len);
-		slab_free(&s->mappings, m);
+		slab_free(&s->records, m);
 	}
-	slab_keep(&s->mappings, false);
+	slab_keep(&s->records, false);
 	hashtab_end(&s->hash);
 	env_free(s);
 }
 
-static struct space *space_of(struct binding *b)
+static struct mappings *mappings_of(struct binding *b)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
 	if (s)
 		return s;
 	s = env_zalloc(sizeof *s);
 	if (!s)
 		return NULL;
-	slab_init(&s->mappings, sizeof(struct mapping));
-	slab_keep(&s->mappings, true);
+	slab_init(&s->records, sizeof(struct mapping));
+	slab_keep(&s->records, true);
 	if (hashtab_start(&s->hash)) {
 		env_free(s);
 		return NULL;
 	}
 	b->dma = s;
-	b->dma_revoke = space_revoke;
-	b->dma_end = space_end;
+	b->dma_revoke = mappings_revoke;
+	b->dma_end = mappings_end;
 	return s;
 }
 
 /* ---- mappings ------------------------------------------------------------------------- */
 
 static struct mapping *mapping_new(struct binding *b, enum mapping_kind kind, void *addr,
-				   size_t len, enum pp_dma_dir dir, const char *place)
+				   size_t len, enum pp_dma_dir dir, const char *caller)
 {
-	struct space *s = space_of(b);
-	struct mapping *m = s ? slab_alloc(&s->mappings) : NULL;
+	struct mappings *s = mappings_of(b);
+	struct mapping *m = s ? slab_alloc(&s->records) : NULL;
 
 	if (!m)
 		return NULL;
@@ -324,7 +324,7 @@ static struct mapping *mapping_new(struct binding *b, enum mapping_kind kind, vo
 	m->addr = addr;
 	m->len = len;
 	m->dir = dir;
-	m->place = place;
+	m->caller = caller;
 	if (pp_debug_get() & PP_DEBUG_DMA) {
 		m->time_ns = env_now_ns();
 		m->thread = env_thread_id();
@@ -334,9 +334,9 @@ static struct mapping *mapping_new(struct binding *b, enum mapping_kind kind, vo
 
 static void mapping_delete(struct binding *b, struct mapping *m)
 {
-	struct space *s = b->dma;
+	struct mappings *s = b->dma;
 
-	slab_free(&s->mappings, m);
+	slab_free(&s->records, m);
 }
 
 /* Where in IOVA space it is: in a block of its order begins what it has of it. */
@@ -378,10 +378,10 @@ static int map(struct binding *b, struct mapping *m)
 	return -EIO;
 }
 
-int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
-	      size_t len, enum pp_dma_dir dir, const char *place)
+int mappings_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
+	      size_t len, enum pp_dma_dir dir, const char *caller)
 {
-	struct mapping *m = mapping_new(b, kind, addr, len, dir, place);
+	struct mapping *m = mapping_new(b, kind, addr, len, dir, caller);
 	size_t offset = (uintptr_t)addr & (b->domain.page - 1);
 	int ret = 0;
 
@@ -409,12 +409,12 @@ int space_map(struct binding *b, struct mapping **out, enum mapping_kind kind, v
 	return 0;
 }
 
-int space_unmap(struct binding *b, struct mapping *m, const char *place)
+int mappings_unmap(struct binding *b, struct mapping *m, const char *caller)
 {
 	int ret;
 
 	if (debug_on(PP_DEBUG_DMA))
-		remember(b->dma, m, place);
+		remember(b->dma, m, caller);
 	ret = unmap(b, m);
 	domain_invalidate(&b->domain, m->block, mapped_bytes(b, m));
 	del(b, m);
@@ -423,7 +423,7 @@ int space_unmap(struct binding *b, struct mapping *m, const char *place)
 	return ret;
 }
 
-int space_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
+int mappings_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
 		   size_t len, enum pp_dma_dir dir)
 {
 	struct mapping *m;
@@ -441,7 +441,7 @@ int space_add_span(struct binding *b, struct mapping **out, const struct iova *b
 	return 0;
 }
 
-void space_del_span(struct binding *b, struct mapping *m)
+void mappings_del_span(struct binding *b, struct mapping *m)
 {
 	del(b, m);
 	mapping_delete(b, m);

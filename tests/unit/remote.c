@@ -1,5 +1,5 @@
 /*
- * lanes.c - the putters' lanes (src/pool/remote.c): a thread has one of each pool that it puts to,
+ * remote.c - the putters' SPSC rings (src/pool/remote.c): a thread has one of each pool that it puts to,
  * idle threads keep none from others, the owner takes from them in turn, and they are handed on.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -32,14 +32,14 @@ static struct pp_page *get(struct pp_pool *pool)
 	return page;
 }
 
-/* Lanes that threads have, all or those of one. */
+/* SPSC rings that threads have, all or those of one. */
 static unsigned taken(const struct pp_pool *pool, uint64_t thread)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		n += thread ? env_load_relaxed(&pool->lane_thread[i]) == thread
-			    : env_load_relaxed(&pool->lane_thread[i]) != 0;
+	for (unsigned i = 0; i < POOL_SPSC_RINGS; i++)
+		n += thread ? env_load_relaxed(&pool->spsc_thread[i]) == thread
+			    : env_load_relaxed(&pool->spsc_thread[i]) != 0;
 	return n;
 }
 
@@ -112,13 +112,13 @@ static void one_lane_of_a_pool(void)
 	}
 	begin(&p);
 	put_one_by(&p, a);
-	check_eq(taken(a, 0), 4, "four threads that put have four lanes");
+	check_eq(taken(a, 0), 4, "four threads that put have four SPSC rings");
 	for (unsigned i = 3; i-- > 0;) {
 		end(&first[i]);
 		put_one_by(&p, b);
 		put_one_by(&p, a);
 	}
-	check_eq(taken(a, p.self), 1, "a thread that puts in turn to two pools has one lane of the one");
+	check_eq(taken(a, p.self), 1, "a thread that puts in turn to two pools has one SPSC ring of the one");
 	check_eq(taken(b, p.self), 1, "and one of the other");
 	check_eq(taken(a, 0), 1, "those that have ended have none");
 	end(&p);
@@ -138,7 +138,7 @@ static void idle_threads_are_in_nobodys_way(void)
 	}
 	begin(&p);
 	put_one_by(&p, pool);
-	check_eq(taken(pool, p.self), 1, "a thread gets a lane while %u idle ones have theirs", IDLE);
+	check_eq(taken(pool, p.self), 1, "a thread gets an SPSC ring while %u idle ones have theirs", IDLE);
 	end(&p);
 	for (unsigned i = 0; i < IDLE; i++)
 		end(&idle[i]);
@@ -148,43 +148,43 @@ static void idle_threads_are_in_nobodys_way(void)
 /* What the owner gets of those that others keep full, a turn at a time. */
 static void taken_from_in_turn(void)
 {
-	static struct pp_page *page[POOL_LANES + 1][POOL_LANE];
+	static struct pp_page *page[POOL_SPSC_RINGS + 1][POOL_SPSC_SLOTS];
 	struct pp_pool *pool = pool_new();
-	struct putter p[POOL_LANES + 1];
+	struct putter p[POOL_SPSC_RINGS + 1];
 	struct pp_page *got[POOL_CACHE];
 	unsigned left = 0, again = 0;
 
-	for (unsigned i = 0; i <= POOL_LANES; i++)
-		for (unsigned k = 0; k < POOL_LANE; k++)
+	for (unsigned i = 0; i <= POOL_SPSC_RINGS; i++)
+		for (unsigned k = 0; k < POOL_SPSC_SLOTS; k++)
 			page[i][k] = get(pool);
-	while (env_load_relaxed(&pool->gate->pushed) != env_load_relaxed(&pool->gate->popped))
+	while (env_load_relaxed(&pool->anchor->pushed) != env_load_relaxed(&pool->anchor->popped))
 		get(pool);
-	for (unsigned i = 0; i <= POOL_LANES; i++) {
+	for (unsigned i = 0; i <= POOL_SPSC_RINGS; i++) {
 		begin(&p[i]);
-		put_by(&p[i], page[i], POOL_LANE);
+		put_by(&p[i], page[i], POOL_SPSC_SLOTS);
 	}
-	check_eq(taken(pool, 0), POOL_LANES, "%u threads have a lane", POOL_LANES);
-	check_eq(pool->ring.tail, POOL_LANE, "the next one puts into the ring");
-	for (unsigned round = 0; round <= POOL_LANES; round++) {
+	check_eq(taken(pool, 0), POOL_SPSC_RINGS, "%u threads have an SPSC ring", POOL_SPSC_RINGS);
+	check_eq(pool->mpsc.tail, POOL_SPSC_SLOTS, "the next one puts into the ring");
+	for (unsigned round = 0; round <= POOL_SPSC_RINGS; round++) {
 		if (pp_page_get_batch(got, POOL_CACHE, pool) != (int)POOL_CACHE)
 			abort();
-		put_by(&p[0], got, POOL_CACHE); /* the first lane is full again */
+		put_by(&p[0], got, POOL_CACHE); /* the first SPSC ring is full again */
 	}
-	for (unsigned i = 0; i < POOL_LANES; i++)
-		left += !pool->lane[i]->head;
-	check_eq(left, 0, "so many refills take from every lane, though the first is always full");
-	check(pool->ring.head, "and from the ring");
-	again = taken(pool, p[POOL_LANES].self);
+	for (unsigned i = 0; i < POOL_SPSC_RINGS; i++)
+		left += !pool->spsc[i]->head;
+	check_eq(left, 0, "so many refills take from every SPSC ring, though the first is always full");
+	check(pool->mpsc.head, "and from the ring");
+	again = taken(pool, p[POOL_SPSC_RINGS].self);
 	end(&p[1]);
-	put_one_by(&p[POOL_LANES], pool);
-	check(!again && taken(pool, p[POOL_LANES].self), "who has none gets one that becomes free");
-	for (unsigned i = 0; i <= POOL_LANES; i++)
+	put_one_by(&p[POOL_SPSC_RINGS], pool);
+	check(!again && taken(pool, p[POOL_SPSC_RINGS].self), "who has none gets one that becomes free");
+	for (unsigned i = 0; i <= POOL_SPSC_RINGS; i++)
 		if (i != 1)
 			end(&p[i]);
 	pp_pool_destroy(pool);
 }
 
-/* Its lanes are for others when it has ended, also those of a pool that goes at that time. */
+/* Its SPSC rings are for others when it has ended, also those of a pool that goes at that time. */
 static void pool_or_thread_goes_first(void)
 {
 	struct pp_pool *a = pool_new(), *b = pool_new(), *c = pool_new();
@@ -197,7 +197,7 @@ static void pool_or_thread_goes_first(void)
 	pp_pool_destroy(b);
 	b = pool_new(); /* as a rule where the last one was */
 	put_one_by(&p, b);
-	check_eq(taken(b, p.self), 1, "a pool that follows another gives lanes of its own");
+	check_eq(taken(b, p.self), 1, "a pool that follows another gives SPSC rings of its own");
 	pp_pool_destroy(a);
 	end(&p);
 	check_eq(taken(b, 0) + taken(c, 0), 0, "the thread has given up all that are left");

@@ -1,5 +1,5 @@
 /*
- * say.c - what went wrong, in a sentence that says what to do.
+ * errors.c - what went wrong, in a sentence that says what to do.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
