@@ -100,7 +100,7 @@ static void nothing_is_lost(void)
 
 /* ---- the owner gets while others put ---------------------------------------------------- */
 
-#define PUTTERS 3
+#define PIPES 3
 #define LANE_DEPTH 1024u
 
 struct spsc_ring { /* from the owner to one holder; one writer, one reader */
@@ -149,7 +149,7 @@ static unsigned share_out(struct pp_pool *pool, struct spsc_ring *spsc, unsigned
 			sched_yield();
 			continue;
 		}
-		if (send(&spsc[i % PUTTERS], page))
+		if (send(&spsc[i % PIPES], page))
 			sent++;
 		else
 			pp_page_put(page); /* the owner's own */
@@ -165,10 +165,10 @@ static void puts_against_gets(uint32_t chunk_size, uint64_t max_pages, uint32_t 
 			      bool watched)
 {
 	struct pp_pool_params p = small_chunks(chunk_size);
-	struct spsc_ring *spsc = calloc(PUTTERS, sizeof *spsc);
+	struct spsc_ring *spsc = calloc(PIPES, sizeof *spsc);
 	unsigned sent = 0, put = 0, too_many = 0;
 	struct pp_pool *pool;
-	pthread_t t[PUTTERS];
+	pthread_t t[PIPES];
 	struct bunch b;
 
 	p.max_pages = max_pages;
@@ -176,17 +176,17 @@ static void puts_against_gets(uint32_t chunk_size, uint64_t max_pages, uint32_t 
 	pp_debug_set(watched ? PP_DEBUG_PAGES : 0);
 	pool = new_pool(pp_binding_none(), &p);
 	pp_debug_set(0);
-	for (unsigned k = 0; k < PUTTERS; k++)
+	for (unsigned k = 0; k < PIPES; k++)
 		t[k] = start(puts_what_comes, &spsc[k]);
 	for (unsigned i = 0; i < 100; i++) {
 		sent += share_out(pool, spsc, 2000);
 		/* a page that is coming home may count as in flight, not more */
-		too_many += pool_stats(pool).in_flight > max_pages + PUTTERS;
+		too_many += pool_stats(pool).in_flight > max_pages + PIPES;
 	}
 	check_eq(too_many, 0, "in flight was never more than there are pages");
-	for (unsigned k = 0; k < PUTTERS; k++)
+	for (unsigned k = 0; k < PIPES; k++)
 		raise_flag(&spsc[k].closed);
-	for (unsigned k = 0; k < PUTTERS; k++) {
+	for (unsigned k = 0; k < PIPES; k++) {
 		join(t[k]);
 		put += spsc[k].put;
 	}
@@ -402,16 +402,16 @@ static void destroy_against_putters(void)
 	for (unsigned round = 0; round < 100; round++) {
 		struct pp_pool_params p = all_pages();
 		struct pp_pool *pool = new_pool(pp_binding_none(), &p);
-		struct spsc_ring *spsc = calloc(PUTTERS, sizeof *spsc);
-		pthread_t t[PUTTERS];
+		struct spsc_ring *spsc = calloc(PIPES, sizeof *spsc);
+		pthread_t t[PIPES];
 
-		for (unsigned k = 0; k < PUTTERS; k++)
+		for (unsigned k = 0; k < PIPES; k++)
 			t[k] = start(puts_what_comes, &spsc[k]);
 		share_out(pool, spsc, 50 * round);
 		pp_pool_destroy(pool);
-		for (unsigned k = 0; k < PUTTERS; k++)
+		for (unsigned k = 0; k < PIPES; k++)
 			raise_flag(&spsc[k].closed);
-		for (unsigned k = 0; k < PUTTERS; k++)
+		for (unsigned k = 0; k < PIPES; k++)
 			join(t[k]);
 		free(spsc);
 		if (!nothing_left())
