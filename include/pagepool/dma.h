@@ -47,7 +47,7 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
  *         can't map the IOVA that was found; -ENOMEM; -EIO: the back end broke its contract;
  *         or what its map returned.
  */
-#define pp_dma_map(binding, addr, len, dir, out) \
+#define pp_dma_map(binding, addr, len, dir, out)                                                   \
 	pp_dma_map_at((binding), (addr), (len), (dir), (out), PP_PLACE)
 PP_API int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
 			 pp_iova_t *out, const char *place);
@@ -60,7 +60,7 @@ PP_API int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_d
  *         back end failed to sync what the device wrote, or to unmap it, and the device is blocked
  *         (iommu.h).
  */
-#define pp_dma_unmap(binding, iova, len, dir) \
+#define pp_dma_unmap(binding, iova, len, dir)                                                      \
 	pp_dma_unmap_at((binding), (iova), (len), (dir), PP_PLACE)
 PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 			   const char *place);
@@ -73,13 +73,13 @@ PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enu
  *         direction (detected only for incoherent devices and in debug mode); -EIO: the back end
  *         returned something that is no errno.
  */
-#define pp_dma_sync_for_cpu(binding, iova, len, dir) \
+#define pp_dma_sync_for_cpu(binding, iova, len, dir)                                               \
 	pp_dma_sync_at((binding), (iova), (len), (dir), true, PP_PLACE)
 /**
  * Call before the device reads what the CPU wrote, or writes where the CPU wrote.
  * @return as pp_dma_sync_for_cpu.
  */
-#define pp_dma_sync_for_device(binding, iova, len, dir) \
+#define pp_dma_sync_for_device(binding, iova, len, dir)                                            \
 	pp_dma_sync_at((binding), (iova), (len), (dir), false, PP_PLACE)
 PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
 			  bool for_cpu, const char *place);
@@ -91,7 +91,7 @@ PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum
  * @param len  bytes; rounded up to whole IOMMU pages, and aligned to one.
  * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; else as pp_dma_map.
  */
-#define pp_dma_alloc_coherent(binding, len, cpu, out) \
+#define pp_dma_alloc_coherent(binding, len, cpu, out)                                              \
 	pp_dma_alloc_coherent_at((binding), (len), (cpu), (out), PP_PLACE)
 PP_API int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
 				    const char *place);
@@ -99,7 +99,7 @@ PP_API int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu
  * @return 0; -ENODEV: the binding has ended; -EINVAL: no such allocation, or cpu is NULL; -EIO: as
  *         for unmap; the memory is not used again.
  */
-#define pp_dma_free_coherent(binding, len, cpu, iova) \
+#define pp_dma_free_coherent(binding, len, cpu, iova)                                              \
 	pp_dma_free_coherent_at((binding), (len), (cpu), (iova), PP_PLACE)
 PP_API int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,
 				   const char *place);

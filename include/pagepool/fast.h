@@ -56,9 +56,9 @@ struct pp_anchor {
 	uint32_t revoked;       /**< 0 while the cache is open; else why it isn't: the library's */
 	uint32_t number;        /**< the pool's; constant while it is there */
 	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
-	struct pp_anchor *next;   /**< of the pool's, or of the free ones */
+	struct pp_anchor *next; /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< of the library, that made it; constant */
-	void *of_thread[2]; /**< link among its thread's; under the library's lock */
+	void *of_thread[2];         /**< link among its thread's; under the library's lock */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
 	 * it; the difference is what it holds. Two counts instead of one, so that a get needn't wait
@@ -105,10 +105,12 @@ PP_API void pp_page_put_raced(struct pp_anchor *anchor);
 #define PP_INLINE extern inline __attribute__((gnu_inline))
 
 /* Pop from the cache. False: it is empty, or the pool revoked. Model: revoke.pml, cache_pop. */
-PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out, struct pp_pool *pool)
+PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out,
+							  struct pp_pool *pool)
 {
 	struct pp_anchor *anchor = *(struct pp_anchor *const *)pool; /* its first member */
-	uint64_t pushed = pp_load_relaxed(&anchor->pushed), popped = pp_load_relaxed(&anchor->popped);
+	uint64_t pushed = pp_load_relaxed(&anchor->pushed),
+		 popped = pp_load_relaxed(&anchor->popped);
 
 	if (__builtin_expect(pushed == popped, 0))
 		return false;

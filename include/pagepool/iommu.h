@@ -62,8 +62,8 @@ struct pp_iommu_ops {
 	 *         another negative errno. Anything else is treated as -EIO, and followed by unmap
 	 *         and invalidate of the range, of which all or nothing may be mapped.
 	 */
-	int (*map)(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
-		   size_t page_size, unsigned prot);
+	int (*map)(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len, size_t page_size,
+		   unsigned prot);
 	/**
 	 * pre: the range was mapped by one or more whole calls of map or, with can_split, is part
 	 * of one. Cannot fail.
@@ -111,10 +111,10 @@ struct pp_iommu {
 	 * physically contiguous.
 	 */
 	size_t page_sizes;
-	char name[32];     /**< the device's name, for messages; set by the library */
-	bool incoherent;   /**< needs sync */
-	bool deferred;     /**< invalidations of trimming may be batched */
-	bool can_split;    /**< unmap accepts a part of what one call of map mapped */
+	char name[32];   /**< the device's name, for messages; set by the library */
+	bool incoherent; /**< needs sync */
+	bool deferred;   /**< invalidations of trimming may be batched */
+	bool can_split;  /**< unmap accepts a part of what one call of map mapped */
 	/**
 	 * Memory is pinned: the device accesses the physical pages that were there at the time of
 	 * the map. The library keeps its own memory out of children of fork(2), where it reads as

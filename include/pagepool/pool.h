@@ -74,19 +74,19 @@ struct pp_page;
 #define PP_POOL_DEVICES 16
 
 struct pp_pool_params {
-	size_t size;          /**< of this structure; see PP_PARAMS */
-	const char *name;     /**< for messages; truncated to 31 bytes; may be NULL */
-	uint32_t page_size;   /**< in bytes: a power of two, 2048 to chunk_size. 0: 4096 */
+	size_t size;        /**< of this structure; see PP_PARAMS */
+	const char *name;   /**< for messages; truncated to 31 bytes; may be NULL */
+	uint32_t page_size; /**< in bytes: a power of two, 2048 to chunk_size. 0: 4096 */
 	/**
 	 * In bytes: a power of two, 4 KiB to 1 GiB. 0: 2 MiB. Rounded up to the kernel's page
 	 * size. Hugetlb pages are tried only for chunks of exactly 2 MiB, transparent huge pages
 	 * for chunks of 2 MiB or more.
 	 */
 	uint32_t chunk_size;
-	uint64_t max_pages;   /**< limit on pages, in flight or free; 0: none */
-	enum pp_dma_dir dir;  /**< what devices may do with the pages */
+	uint64_t max_pages;    /**< limit on pages, in flight or free; 0: none */
+	enum pp_dma_dir dir;   /**< what devices may do with the pages */
 	enum pp_memory memory; /**< the kind of memory to try first */
-	int numa_node;        /**< preferred node, as PP_NUMA_NODE(node); 0: PP_NUMA_ANY */
+	int numa_node;         /**< preferred node, as PP_NUMA_NODE(node); 0: PP_NUMA_ANY */
 	/**
 	 * How many idle chunks (no page in use) a live pool keeps. Above this limit it is
 	 * trimmed to half of it, two chunks for each that becomes idle; one 256th of the pool's
@@ -238,11 +238,11 @@ PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, siz
 /** What a pool is; its counters are in struct pp_pool_stats. New members at the end only. */
 struct pp_pool_info {
 	char name[32];
-	char label[80]; /**< as in reports: the name and the first device */
-	uint64_t id;    /**< unique within the process, never reused */
+	char label[80];                 /**< as in reports: the name and the first device */
+	uint64_t id;                    /**< unique within the process, never reused */
 	uint32_t page_size, chunk_size; /**< bytes */
-	uint32_t dir;       /**< enum pp_dma_dir */
-	uint32_t destroyed; /**< 1: the handle was released, the pool waits for its pages */
+	uint32_t dir;                   /**< enum pp_dma_dir */
+	uint32_t destroyed;      /**< 1: the handle was released, the pool waits for its pages */
 	uint64_t revoked_ago_ns; /**< time since it was revoked; 0: it isn't */
 	uint32_t n_bindings;     /**< number of entries in binding */
 	uint32_t reserved;
@@ -264,8 +264,8 @@ struct pp_totals {
 	uint64_t pools;
 	uint64_t zombies;
 	uint64_t zombie_pages;
-	uint64_t chunk_bytes; /**< memory of chunks not yet returned to the system */
-	uint64_t iova_bytes;  /**< IOVA space in use, all domains */
+	uint64_t chunk_bytes;         /**< memory of chunks not yet returned to the system */
+	uint64_t iova_bytes;          /**< IOVA space in use, all domains */
 	uint64_t oldest_zombie_ns;    /**< time since the oldest zombie was revoked */
 	uint64_t oldest_zombie_pages; /**< its pages in flight */
 };

@@ -10,11 +10,11 @@
 #ifdef PP_USDT
 #include <sys/sdt.h>
 /* perf drops constants, and wants a probe's arguments alike in all its places: so n is none. */
-#define PP_PROBE2(name, a, n)                               \
-	do {                                                \
-		unsigned int pp_n_ = (n);                   \
-		__asm__("" : "+r"(pp_n_));                  \
-		DTRACE_PROBE2(pagepool, name, a, pp_n_);    \
+#define PP_PROBE2(name, a, n)                                                                      \
+	do {                                                                                       \
+		unsigned int pp_n_ = (n);                                                          \
+		__asm__("" : "+r"(pp_n_));                                                         \
+		DTRACE_PROBE2(pagepool, name, a, pp_n_);                                           \
 	} while (0)
 #define PP_PROBE3(name, a, b, c) DTRACE_PROBE3(pagepool, name, a, b, c)
 #else

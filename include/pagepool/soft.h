@@ -57,7 +57,7 @@ enum pp_soft_fault_reason {
 };
 
 struct pp_soft_fault {
-	pp_iova_t iova; /**< the first byte that was refused */
+	pp_iova_t iova;   /**< the first byte that was refused */
 	uint64_t time_ns; /**< CLOCK_MONOTONIC */
 	enum pp_soft_fault_reason reason;
 	bool write;

@@ -13,60 +13,63 @@
 #include <stdint.h>
 
 /* A pool. X(name, what it counts) */
-#define PP_POOL_STATS(X)                                                              \
-	X(alloc_fast, "pages got from the owner's cache")                            \
-	X(alloc_slow, "pages got from the chunks, by batches into the cache")        \
-	X(alloc_slow_high_order, "chunks added to the pool")                         \
-	X(alloc_empty, "times the owner's cache was found empty, the returns' refills included") \
-	X(alloc_refill, "times pages that other threads put refilled it")           \
-	X(alloc_failed, "gets that failed: no memory, the limit, revoked")           \
-	X(recycle_cached, "pages put back into the owner's cache")                   \
-	X(recycle_cache_full, "pages given to their chunks because it was full")     \
-	X(recycle_ring, "pages that other threads put, and the owner takes")         \
-	X(recycle_ring_full, "pages that found no room there and went to their chunk")     \
-	X(pages, "pages in the chunks, free or not")                                 \
-	X(in_flight, "pages with a holder")                                          \
-	X(max_pages, "the limit; 0 is none")                                         \
-	X(chunks, "chunks in the pool")                                              \
-	X(chunks_hugetlb, "of these in hugetlb pages")                               \
-	X(chunks_thp, "of these in memory advised for transparent huge pages")       \
-	X(chunks_base, "of these in base pages")                                     \
-	X(chunks_idle, "of these with every page home")                              \
-	X(idle_limit, "idle chunks that a live pool keeps at most")                  \
-	X(chunks_released, "chunks that went back to the system")                    \
-	X(bytes_mapped, "bytes mapped, for every device the pool is attached to")    \
-	X(record_bytes, "bytes of the library's own for chunks and pages")           \
-	X(attachments, "devices the pool is attached to")                            \
-	X(revoked, "1 once every mapping has been taken away")                       \
+#define PP_POOL_STATS(X)                                                                           \
+	X(alloc_fast, "pages got from the owner's cache")                                          \
+	X(alloc_slow, "pages got from the chunks, by batches into the cache")                      \
+	X(alloc_slow_high_order, "chunks added to the pool")                                       \
+	X(alloc_empty, "times the owner's cache was found empty, the returns' refills included")   \
+	X(alloc_refill, "times pages that other threads put refilled it")                          \
+	X(alloc_failed, "gets that failed: no memory, the limit, revoked")                         \
+	X(recycle_cached, "pages put back into the owner's cache")                                 \
+	X(recycle_cache_full, "pages given to their chunks because it was full")                   \
+	X(recycle_ring, "pages that other threads put, and the owner takes")                       \
+	X(recycle_ring_full, "pages that found no room there and went to their chunk")             \
+	X(pages, "pages in the chunks, free or not")                                               \
+	X(in_flight, "pages with a holder")                                                        \
+	X(max_pages, "the limit; 0 is none")                                                       \
+	X(chunks, "chunks in the pool")                                                            \
+	X(chunks_hugetlb, "of these in hugetlb pages")                                             \
+	X(chunks_thp, "of these in memory advised for transparent huge pages")                     \
+	X(chunks_base, "of these in base pages")                                                   \
+	X(chunks_idle, "of these with every page home")                                            \
+	X(idle_limit, "idle chunks that a live pool keeps at most")                                \
+	X(chunks_released, "chunks that went back to the system")                                  \
+	X(bytes_mapped, "bytes mapped, for every device the pool is attached to")                  \
+	X(record_bytes, "bytes of the library's own for chunks and pages")                         \
+	X(attachments, "devices the pool is attached to")                                          \
+	X(revoked, "1 once every mapping has been taken away")                                     \
 	X(in_flight_at_revoke, "pages with a holder at that moment")
 
 /* A device. */
-#define PP_DEVICE_STATS(X)                                                            \
-	X(bindings, "bindings begun")                                                \
-	X(late_calls_refused, "calls through a binding that had ended")              \
-	X(mappings_forgotten, "mappings of the driver's own left at unbind; not those of a device that has gone") \
-	X(pools, "pools attached now")                                               \
-	X(unbind_ns, "duration of the last unbind, the driver's remove included, or of the revocation of a device that has gone, ns") \
+#define PP_DEVICE_STATS(X)                                                                                                 \
+	X(bindings, "bindings begun")                                                                                      \
+	X(late_calls_refused, "calls through a binding that had ended")                                                    \
+	X(mappings_forgotten,                                                                                              \
+	  "mappings of the driver's own left at unbind; not those of a device that has gone")                              \
+	X(pools, "pools attached now")                                                                                     \
+	X(unbind_ns,                                                                                                       \
+	  "duration of the last unbind, the driver's remove included, or of the revocation of a device that has gone, ns") \
 	X(in_flight_at_unbind, "pages its revoked pools had in flight then")
 
 /* A domain. */
-#define PP_DOMAIN_STATS(X)                                                            \
-	X(mappings, "mapped ranges")                                                 \
-	X(bytes_mapped, "bytes that the device can reach")                           \
-	X(iova_bytes, "bytes of IOVA space that the mappings take") \
-	X(maps, "map calls made on the back end")                                    \
-	X(unmaps, "unmap calls made on the back end")                                \
-	X(invalidations, "invalidations made")                                       \
-	X(pending_ranges, "ranges unmapped whose invalidation is deferred")          \
-	X(page_table_bytes, "bytes of IOMMU page tables")                            \
-	X(iotlb_entries, "translations that the IOTLB holds")                        \
-	X(shadow_bytes, "bytes of the incoherent mode's shadow memory")              \
-	X(faults, "accesses refused")                                                \
-	X(dma_reads, "accesses of the device that read")                             \
-	X(dma_writes, "accesses of the device that wrote")                           \
-	X(iotlb_misses, "accesses that walked the page table")                       \
-	X(breaches, "times the back end broke its contract")                         \
-	X(bytes_lost, "bytes that it failed to unmap: their IOVA, and a pool's memory there, are not used again")
+#define PP_DOMAIN_STATS(X)                                                                         \
+	X(mappings, "mapped ranges")                                                               \
+	X(bytes_mapped, "bytes that the device can reach")                                         \
+	X(iova_bytes, "bytes of IOVA space that the mappings take")                                \
+	X(maps, "map calls made on the back end")                                                  \
+	X(unmaps, "unmap calls made on the back end")                                              \
+	X(invalidations, "invalidations made")                                                     \
+	X(pending_ranges, "ranges unmapped whose invalidation is deferred")                        \
+	X(page_table_bytes, "bytes of IOMMU page tables")                                          \
+	X(iotlb_entries, "translations that the IOTLB holds")                                      \
+	X(shadow_bytes, "bytes of the incoherent mode's shadow memory")                            \
+	X(faults, "accesses refused")                                                              \
+	X(dma_reads, "accesses of the device that read")                                           \
+	X(dma_writes, "accesses of the device that wrote")                                         \
+	X(iotlb_misses, "accesses that walked the page table")                                     \
+	X(breaches, "times the back end broke its contract")                                       \
+	X(bytes_lost,                                                                              \
+	  "bytes that it failed to unmap: their IOVA, and a pool's memory there, are not used again")
 
 #define PP_STATS_MEMBER(name, what) uint64_t name; /* what it counts: the list above */
 struct pp_pool_stats {

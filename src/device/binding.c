@@ -16,7 +16,7 @@
 #define SLOTS (1u << SLOT_BITS)
 
 static struct {
-	struct env_lock lock; /* protects all but the loads of `slot` */
+	struct env_lock lock;        /* protects all but the loads of `slot` */
 	struct binding *slot[SLOTS]; /* stored with release once, never cleared */
 	unsigned n;
 	struct list free;
@@ -245,8 +245,7 @@ void binding_revoke(struct binding *b)
 	if (!b->surprised) /* its driver was asked to stop, and has */
 		b->told = b->generation;
 	while (!list_empty(&b->clients)) {
-		struct binding_client *c =
-			list_entry(b->clients.next, struct binding_client, link);
+		struct binding_client *c = list_entry(b->clients.next, struct binding_client, link);
 
 		list_del(&c->link);
 		b->stats.pools--;

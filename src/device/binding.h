@@ -48,17 +48,17 @@ struct binding {
 	uint64_t id;
 	uint64_t late; /* calls refused; relaxed */
 
-	bool open;       /* takes new mappings, pools and growth */
-	bool gone;       /* the device has: it is blocked, and no binding begins any more */
-	bool surprised;  /* the device went first: what is left mapped is nobody's mistake */
-	uint64_t first;  /* the device's first generation: older names aren't its */
+	bool open;      /* takes new mappings, pools and growth */
+	bool gone;      /* the device has: it is blocked, and no binding begins any more */
+	bool surprised; /* the device went first: what is left mapped is nobody's mistake */
+	uint64_t first; /* the device's first generation: older names aren't its */
 	uint64_t generation;
 	uint64_t told; /* the last generation whose driver knows that it is over */
 	struct pp_device *dev;
 	struct domain domain;
-	unsigned mask_bits;   /* what the driver said it can address */
-	unsigned device_bits; /* what the device and its domain can */
-	struct list clients;  /* pools before the dma floor: see binding_add_client */
+	unsigned mask_bits;           /* what the driver said it can address */
+	unsigned device_bits;         /* what the device and its domain can */
+	struct list clients;          /* pools before the dma floor: see binding_add_client */
 	struct pp_device_stats stats; /* but for `late_calls_refused`, which is `late` */
 	bool slow_sync; /* sync has work to do: incoherent, or watched. Constant while bound */
 

@@ -17,8 +17,8 @@ struct pp_device {
 	unsigned address_bits;
 	struct binding *slot;
 	struct pp_iommu *iommu;
-	struct windows windows; /* kept out of IOVA space for it */
-	struct list link; /* among the devices */
+	struct windows windows;    /* kept out of IOVA space for it */
+	struct list link;          /* among the devices */
 	struct hash_node of_iommu; /* core.iommus, while the domain is its own */
 
 	/*
@@ -38,7 +38,7 @@ struct pp_device {
 	struct list of_driver; /* link of driver->devices */
 	bool asking;           /* the driver's match is being called */
 	bool unregistered;     /* the handle is gone, or not there yet; loaded relaxed too */
-	unsigned refs; /* the handle, and who looks at it for a moment */
+	unsigned refs;         /* the handle, and who looks at it for a moment */
 };
 
 struct driver {
@@ -51,7 +51,7 @@ struct driver {
 #define DRIVERS 64u
 
 static struct {
-	struct env_lock lock; /* protects all of it; a leaf */
+	struct env_lock lock;  /* protects all of it; a leaf */
 	struct env_cond asked; /* a driver's match has returned */
 	struct list devices;
 	struct hashtab iommus; /* that a device has, or is being registered with */
@@ -103,7 +103,8 @@ int pp_notifier_register(struct pp_notifier *notifier)
 	int ret;
 
 	if (!notifier || !notifier->notify)
-		return debug_invalid("pp_notifier_register: there is no notifier, or it has no callback");
+		return debug_invalid(
+			"pp_notifier_register: there is no notifier, or it has no callback");
 	env_lock(&chain.lock);
 	ret = calls_add(&chain, &first_notifier, notifier);
 	env_unlock(&chain.lock);
@@ -174,7 +175,8 @@ static struct driver *driver_after(uint64_t serial)
 	for (unsigned i = 0; i < DRIVERS; i++) {
 		struct driver *d = &core.driver[i];
 
-		if (d->drv && !d->leaving && d->serial > serial && (!next || d->serial < next->serial))
+		if (d->drv && !d->leaving && d->serial > serial &&
+		    (!next || d->serial < next->serial))
 			next = d;
 	}
 	return next;
@@ -200,10 +202,11 @@ int pp_driver_register(struct pp_driver *drv)
 	int ret;
 
 	if (!drv || !drv->name || !drv->probe || !drv->remove)
-		return debug_invalid("pp_driver_register: %s", !drv	 ? "there is no driver" :
-							       !drv->name  ? "the driver has no name" :
-							       !drv->probe ? "the driver has no probe" :
-									     "the driver has no remove");
+		return debug_invalid("pp_driver_register: %s",
+				     !drv        ? "there is no driver" :
+				     !drv->name  ? "the driver has no name" :
+				     !drv->probe ? "the driver has no probe" :
+						   "the driver has no remove");
 	env_lock(&core.lock);
 	ret = driver_add(drv);
 	env_unlock(&core.lock);
@@ -363,10 +366,12 @@ static void end_binding(struct pp_device *dev, bool call_remove)
 static void say_broken(const struct pp_device *dev, int ret)
 {
 	if (ret == -EIO)
-		debug_done(debug_report(PP_DEBUG_DMA, dev->name,
-					"pp_device_bind: device %s stays blocked, for its IOMMU back end has "
-					"broken its contract: unregister it, and register it with another "
-					"domain", dev->name));
+		debug_done(debug_report(
+			PP_DEBUG_DMA, dev->name,
+			"pp_device_bind: device %s stays blocked, for its IOMMU back end has "
+			"broken its contract: unregister it, and register it with another "
+			"domain",
+			dev->name));
 }
 
 static int probe(struct pp_device *dev, struct pp_driver *drv)
@@ -452,9 +457,10 @@ int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 	if (!dev)
 		return debug_invalid("pp_device_remove: there is no device");
 	if (how != PP_REMOVAL_ORDERLY && how != PP_REMOVAL_SURPRISE)
-		return debug_invalid("pp_device_remove: how is %d: it must be PP_REMOVAL_ORDERLY (%d) "
-				     "or PP_REMOVAL_SURPRISE (%d)", (int)how, PP_REMOVAL_ORDERLY,
-				     PP_REMOVAL_SURPRISE);
+		return debug_invalid(
+			"pp_device_remove: how is %d: it must be PP_REMOVAL_ORDERLY (%d) "
+			"or PP_REMOVAL_SURPRISE (%d)",
+			(int)how, PP_REMOVAL_ORDERLY, PP_REMOVAL_SURPRISE);
 	if (device_is_calling(dev))
 		return -EDEADLK;
 	if (how == PP_REMOVAL_SURPRISE)

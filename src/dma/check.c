@@ -48,8 +48,10 @@ void check_unmap(struct finding *f, struct binding *b, const struct call *c, enu
 	else if (m->iova != c->iova)
 		found(f, "it isn't where the mapping begins", m);
 	else if (m->kind != kind)
-		found(f, kind == MAPPING_COHERENT ? "it was mapped, not allocated as coherent memory" :
-						    "it was allocated as coherent memory, not mapped", m);
+		found(f,
+		      kind == MAPPING_COHERENT ? "it was mapped, not allocated as coherent memory" :
+						 "it was allocated as coherent memory, not mapped",
+		      m);
 	else if (m->len != c->len)
 		found(f, "it was mapped with another size", m);
 	else if (c->cpu && m->addr != c->cpu)
@@ -104,7 +106,8 @@ void check_overlap(struct finding *f, struct binding *b, const struct call *c)
 	const struct mapping *m = mappings_find_overlap(b, c->cpu, c->len);
 
 	if (m && (m->dir != PP_DMA_TO_DEVICE || c->dir != PP_DMA_TO_DEVICE))
-		found(f, "the memory is mapped already, and one of the two lets the device write", m);
+		found(f, "the memory is mapped already, and one of the two lets the device write",
+		      m);
 }
 
 /* ---- telling ----------------------------------------------------------------------------------- */
@@ -158,13 +161,13 @@ void check_report(const struct finding *f, const struct call *c)
 		binding_each(look_in, &other);
 	binding_device_name(c->binding, device, sizeof device);
 	snprintf(key, sizeof key, "%s %s", c->caller, f->what);
-	r = debug_report(PP_DEBUG_DMA, key,
-			     "device %s: %s: %s: %s, at %s", device, c->name, f->what,
-			     call_words(c, words, sizeof words), c->caller);
+	r = debug_report(PP_DEBUG_DMA, key, "device %s: %s: %s: %s, at %s", device, c->name,
+			 f->what, call_words(c, words, sizeof words), c->caller);
 	if (f->have_mapping)
 		note_mapping(r, &f->mapping);
 	if (f->have_ended)
-		debug_note(r, "  %zu bytes were mapped there at %s, and unmapped at %s by thread %d",
+		debug_note(r,
+			   "  %zu bytes were mapped there at %s, and unmapped at %s by thread %d",
 			   f->ended.len, f->ended.mapped_at, f->ended.unmapped_at, f->ended.thread);
 	if (other.name[0])
 		debug_note(r, "  it is mapped in another binding, of device %s", other.name);

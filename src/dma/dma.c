@@ -21,8 +21,9 @@ static int enter(struct binding **out, const struct call *c, bool fresh)
 	int ret = binding_enter(out, c->binding, fresh);
 
 	if (ret && debug_on(PP_DEBUG_DMA) && binding_blames(c->binding))
-		check_say(c, binding_peek(c->binding) ? "the binding is ending: nothing new is mapped" :
-							"the binding has ended");
+		check_say(c, binding_peek(c->binding) ?
+				     "the binding is ending: nothing new is mapped" :
+				     "the binding has ended");
 	return ret;
 }
 
@@ -87,8 +88,8 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 	return NULL;
 }
 
-int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
-		  pp_iova_t *out, const char *caller)
+int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir, pp_iova_t *out,
+		  const char *caller)
 {
 	struct call c = { "map", binding, addr, PP_IOVA_NONE, len, dir, caller_of(caller) };
 	const char *wrong = map_arguments(addr, len, dir, out);
@@ -147,7 +148,12 @@ static __attribute__((noinline)) int sync_slow(pp_binding_t binding, pp_iova_t i
 					       enum pp_dma_dir dir, bool for_cpu,
 					       const char *caller)
 {
-	struct call c = { for_cpu ? "sync for CPU" : "sync for device", binding, NULL, iova, len, dir,
+	struct call c = { for_cpu ? "sync for CPU" : "sync for device",
+			  binding,
+			  NULL,
+			  iova,
+			  len,
+			  dir,
 			  caller_of(caller) };
 	struct finding f;
 	struct binding *b;
@@ -176,8 +182,13 @@ int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma
 int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
 			     const char *caller)
 {
-	struct call c = { "allocation of coherent memory", binding, NULL, PP_IOVA_NONE, len,
-			  PP_DMA_BIDIRECTIONAL, caller_of(caller) };
+	struct call c = { "allocation of coherent memory",
+			  binding,
+			  NULL,
+			  PP_IOVA_NONE,
+			  len,
+			  PP_DMA_BIDIRECTIONAL,
+			  caller_of(caller) };
 	struct binding *b;
 	struct mapping *m;
 	int ret;
@@ -205,8 +216,8 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,
 			    const char *caller)
 {
-	struct call c = { "free of coherent memory", binding, cpu, iova, len, PP_DMA_BIDIRECTIONAL,
-			  caller_of(caller) };
+	struct call c = { "free of coherent memory", binding,          cpu, iova, len,
+			  PP_DMA_BIDIRECTIONAL,      caller_of(caller) };
 
 	if (!cpu)
 		return refuse(&c, "its CPU address is NULL");

@@ -19,8 +19,8 @@
 struct mappings {
 	struct slab records; /* their records */
 	struct hashtab hash;
-	uint64_t of_order[64]; /* mappings with such a block */
-	uint64_t of_bits[65];  /* and those whose last address has so many bits */
+	uint64_t of_order[64];         /* mappings with such a block */
+	uint64_t of_bits[65];          /* and those whose last address has so many bits */
 	struct ended history[HISTORY]; /* the newest at n_history - 1; checker only */
 	uint64_t n_history;
 	struct mapping *ended; /* coherent ones, unmapped; their memory goes with the binding */
@@ -142,7 +142,10 @@ bool mappings_exceeds(struct binding *b, unsigned bits)
 static void remember(struct mappings *s, const struct mapping *m, const char *caller)
 {
 	s->history[s->n_history++ % HISTORY] = (struct ended){
-		.iova = m->iova, .len = m->len, .mapped_at = m->caller, .unmapped_at = caller,
+		.iova = m->iova,
+		.len = m->len,
+		.mapped_at = m->caller,
+		.unmapped_at = caller,
 		.thread = env_thread_id(),
 	};
 }
@@ -166,7 +169,8 @@ const struct mapping *mappings_find_overlap(struct binding *b, const char *addr,
 
 	if (!s)
 		return NULL;
-	hashtab_for_each(node, &s->hash) {
+	hashtab_for_each(node, &s->hash)
+	{
 		const struct mapping *m = mapping_of(node);
 
 		if (addr < m->addr + m->len && m->addr < addr + len)
@@ -179,11 +183,12 @@ const struct mapping *mappings_find_overlap(struct binding *b, const char *addr,
 
 static void note_forgotten(struct report *r, const struct mapping *m)
 {
-	debug_note(r,
-		   "  DMA address 0x%llx, %zu bytes at %p, %s, %s, mapped at %s by thread %d, %.3f s ago",
-		   (unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
-		   mapping_kind_name(m->kind), m->caller, m->thread,
-		   (double)(env_now_ns() - m->time_ns) / 1e9);
+	debug_note(
+		r,
+		"  DMA address 0x%llx, %zu bytes at %p, %s, %s, mapped at %s by thread %d, %.3f s ago",
+		(unsigned long long)m->iova, m->len, (void *)m->addr, mapping_dir_name(m->dir),
+		mapping_kind_name(m->kind), m->caller, m->thread,
+		(double)(env_now_ns() - m->time_ns) / 1e9);
 }
 
 /* The bytes from its block on that are mapped. */
@@ -228,13 +233,14 @@ static const char *first_place(const struct mappings *s)
 static void report_forgotten(struct binding *b)
 {
 	struct mappings *s = b->dma;
-	struct report *r = debug_report(PP_DEBUG_DMA, first_place(s),
-				  "device %s: its driver left %llu mapping%s behind:",
-				  pp_device_name(b->dev), (unsigned long long)s->hash.n,
-				  s->hash.n == 1 ? "" : "s");
+	struct report *r = debug_report(
+		PP_DEBUG_DMA, first_place(s),
+		"device %s: its driver left %llu mapping%s behind:", pp_device_name(b->dev),
+		(unsigned long long)s->hash.n, s->hash.n == 1 ? "" : "s");
 	struct hash_node *node = r ? hashtab_first(&s->hash) : NULL;
 
-	for (unsigned noted = 0; node && noted < NOTED; noted++, node = hashtab_next(&s->hash, node))
+	for (unsigned noted = 0; node && noted < NOTED;
+	     noted++, node = hashtab_next(&s->hash, node))
 		note_forgotten(r, mapping_of(node));
 	debug_done(r);
 }
@@ -248,7 +254,8 @@ static void mappings_revoke(struct binding *b)
 
 	if (forgot)
 		report_forgotten(b);
-	hashtab_for_each(node, &s->hash) {
+	hashtab_for_each(node, &s->hash)
+	{
 		struct mapping *m = mapping_of(node);
 
 		b->stats.mappings_forgotten += forgot;
@@ -379,7 +386,7 @@ static int map(struct binding *b, struct mapping *m)
 }
 
 int mappings_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
-	      size_t len, enum pp_dma_dir dir, const char *caller)
+		 size_t len, enum pp_dma_dir dir, const char *caller)
 {
 	struct mapping *m = mapping_new(b, kind, addr, len, dir, caller);
 	size_t offset = (uintptr_t)addr & (b->domain.page - 1);
@@ -424,7 +431,7 @@ int mappings_unmap(struct binding *b, struct mapping *m, const char *caller)
 }
 
 int mappings_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
-		   size_t len, enum pp_dma_dir dir)
+		      size_t len, enum pp_dma_dir dir)
 {
 	struct mapping *m;
 

@@ -20,8 +20,8 @@ enum mapping_kind {
 struct mapping {
 	struct hash_node node;
 	struct mapping *next; /* of those that have ended */
-	pp_iova_t block;    /* the first address of its IOVA */
-	uint64_t room;      /* bytes of IOVA: 2^order; of a large one less than twice as many */
+	pp_iova_t block;      /* the first address of its IOVA */
+	uint64_t room;        /* bytes of IOVA: 2^order; of a large one less than twice as many */
 	unsigned order;
 	struct iova *owned; /* the block, unless a pool owns it */
 	bool lost; /* the device may still reach it: IOVA and coherent memory stay out of use */
@@ -59,7 +59,7 @@ const struct mapping *mappings_find_overlap(struct binding *b, const char *addr,
  * memory is made. 0, -ENOSPC, -ENOMEM, -ERANGE, -EIO or the back end's.
  */
 int mappings_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
-	      size_t len, enum pp_dma_dir dir, const char *caller);
+		 size_t len, enum pp_dma_dir dir, const char *caller);
 /*
  * Undo it, invalidation included. 0; -EIO: it is gone, but the back end failed to unmap it, or to
  * sync what the device wrote.
@@ -71,7 +71,7 @@ int mappings_unmap(struct binding *b, struct mapping *m, const char *caller);
  * 0; -ENOMEM; -ERANGE: the device can't address it.
  */
 int mappings_add_span(struct binding *b, struct mapping **out, const struct iova *block, void *addr,
-		   size_t len, enum pp_dma_dir dir);
+		      size_t len, enum pp_dma_dir dir);
 void mappings_del_span(struct binding *b, struct mapping *m);
 
 /* True if something is mapped that doesn't lie within so many bits. */

@@ -29,8 +29,10 @@ struct calls {
 	void *(*next)(const void *item);
 	void (*set_next)(void *item, void *next);
 };
-#define CALLS_INIT(next, set_next) \
-	{ .lock = ENV_LOCK_INIT, .done = ENV_COND_INIT, NULL, next, set_next }
+#define CALLS_INIT(next, set_next)                                                                 \
+	{                                                                                          \
+		.lock = ENV_LOCK_INIT, .done = ENV_COND_INIT, NULL, next, set_next                 \
+	}
 
 /* At the end of a list. 0; -EEXIST: it is there. With the lock held. */
 int calls_add(struct calls *calls, void **first, void *item);

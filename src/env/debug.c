@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SEEN 1024u /* places remembered; when they are used up everything is printed */
+#define SEEN 1024u        /* places remembered; when they are used up everything is printed */
 #define UNREAD (1u << 31) /* the environment has not been asked yet */
 
 static unsigned flags = UNREAD; /* relaxed: a switch, orders nothing */
@@ -26,9 +26,9 @@ struct report {
 static struct {
 	/* Protects all of it. Not one of env.h's: it is taken where those have been given up. */
 	pthread_mutex_t lock;
-	pthread_cond_t printed;  /* `printer` is 0 */
-	uint64_t printer;        /* the thread that prints; 0: none */
-	struct report *first;    /* complete, not printed, in order */
+	pthread_cond_t printed; /* `printer` is 0 */
+	uint64_t printer;       /* the thread that prints; 0: none */
+	struct report *first;   /* complete, not printed, in order */
 	void (*out)(void *ctx, const char *text);
 	void *ctx;
 	uint64_t seen[SEEN]; /* hashes of what has been printed; 0: free */
@@ -92,8 +92,10 @@ int pp_debug_parse(const char *list, unsigned *what)
 		return debug_invalid("pp_debug_parse: there is no list, or no place for the flags");
 	bad = parse(list, &flags_of_list);
 	if (bad)
-		return debug_invalid("pp_debug_parse: \"%.*s\" is no word of the list: dma, pages and "
-				     "fatal are, separated by commas", (int)strcspn(bad, ","), bad);
+		return debug_invalid(
+			"pp_debug_parse: \"%.*s\" is no word of the list: dma, pages and "
+			"fatal are, separated by commas",
+			(int)strcspn(bad, ","), bad);
 	*what = flags_of_list;
 	return 0;
 }

@@ -45,9 +45,9 @@
 #define env_xchg_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define env_xchg_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 /* true if *p was *expected; else *expected is what it is */
-#define env_cas_acq_rel(p, expected, v) \
+#define env_cas_acq_rel(p, expected, v)                                                            \
 	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-#define env_cas_relaxed(p, expected, v) \
+#define env_cas_relaxed(p, expected, v)                                                            \
 	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
 /* these return the old value */
 #define env_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
@@ -103,7 +103,10 @@ void env_cancel_on(void);
 struct env_lock {
 	pthread_mutex_t mutex;
 };
-#define ENV_LOCK_INIT { PTHREAD_MUTEX_INITIALIZER }
+#define ENV_LOCK_INIT                                                                              \
+	{                                                                                          \
+		PTHREAD_MUTEX_INITIALIZER                                                          \
+	}
 void env_lock_init(struct env_lock *lock);
 void env_lock_destroy(struct env_lock *lock);
 void env_lock(struct env_lock *lock);
@@ -206,8 +209,8 @@ extern __thread uint64_t env_tls_self
  */
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
-	struct hlist_node *spsc_rings, *anchors; /* the pool floor's: heads, see env/list.h */
-	void *text;  /* a back end's last word to it; freed with the record */
+	struct hlist_node *spsc_rings, *anchors;   /* the pool floor's: heads, see env/list.h */
+	void *text; /* a back end's last word to it; freed with the record */
 };
 struct env_thread *env_thread(void);
 /* In a destructor of the library's: true if the library goes and the process stays. */

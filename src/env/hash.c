@@ -151,7 +151,8 @@ void hashtab_del(struct hashtab *h, struct hash_node *node)
 		p = &(*p)->next;
 	*p = node->next;
 	h->n--;
-	for (unsigned i = 0; i < JOINS && h->n_buckets > HASH_SEGMENT && 4 * h->n < h->n_buckets; i++)
+	for (unsigned i = 0; i < JOINS && h->n_buckets > HASH_SEGMENT && 4 * h->n < h->n_buckets;
+	     i++)
 		join(h);
 }
 

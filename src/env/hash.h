@@ -48,7 +48,7 @@ struct hash_node *hashtab_find_next(const struct hash_node *node);
 struct hash_node *hashtab_first(const struct hashtab *h);
 struct hash_node *hashtab_next(const struct hashtab *h, const struct hash_node *node);
 
-#define hashtab_for_each(pos, h) \
+#define hashtab_for_each(pos, h)                                                                   \
 	for (struct hash_node *pos = hashtab_first(h); pos; pos = hashtab_next(h, pos))
 
 #endif

@@ -71,10 +71,11 @@ static inline void hlist_del(struct hlist_node *node)
 }
 
 #define list_entry(node, type, member) env_container_of(node, type, member)
-#define list_for_each(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
+#define list_for_each(pos, head)                                                                   \
+	for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 /* pos may be removed or freed in the body */
-#define list_for_each_safe(pos, head)                                                   \
-	for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head);   \
+#define list_for_each_safe(pos, head)                                                              \
+	for (struct list *pos = (head)->next, *pos##_next = pos->next; pos != (head);              \
 	     pos = pos##_next, pos##_next = pos->next)
 
 #endif

@@ -78,7 +78,8 @@ bool ranges_touch(struct ranges *r, const void *addr, size_t len)
 	bool found = false;
 
 	env_lock(&r->lock);
-	hashtab_for_each(node, &r->hash) {
+	hashtab_for_each(node, &r->hash)
+	{
 		const struct range *o = range_of(node);
 
 		found |= from < o->addr + o->len && o->addr < from + len;
@@ -89,8 +90,7 @@ bool ranges_touch(struct ranges *r, const void *addr, size_t len)
 
 void ranges_each(struct ranges *r, void (*fn)(char *addr, size_t len))
 {
-	hashtab_for_each(node, &r->hash)
-		fn(range_of(node)->addr, range_of(node)->len);
+	hashtab_for_each(node, &r->hash) fn(range_of(node)->addr, range_of(node)->len);
 }
 
 void ranges_free(struct ranges *r)

@@ -10,10 +10,13 @@
 
 struct ranges {
 	struct env_lock lock; /* protects all of it */
-	struct hashtab hash;     /* by address */
+	struct hashtab hash;  /* by address */
 	bool used;            /* relaxed: something was ever noted */
 };
-#define RANGES_INIT { .lock = ENV_LOCK_INIT }
+#define RANGES_INIT                                                                                \
+	{                                                                                          \
+		.lock = ENV_LOCK_INIT                                                              \
+	}
 
 /* False: there is no memory for it. */
 bool ranges_note(struct ranges *r, void *addr, size_t len);

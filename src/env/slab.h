@@ -11,10 +11,10 @@
 #include "env/list.h"
 
 struct slab {
-	struct list room;   /* pieces with a free record, the empty ones last */
-	size_t size;        /* of a record, bytes: a multiple of 8 */
-	unsigned empty;     /* pieces without a record in use */
-	bool keep;          /* one of them stays */
+	struct list room; /* pieces with a free record, the empty ones last */
+	size_t size;      /* of a record, bytes: a multiple of 8 */
+	unsigned empty;   /* pieces without a record in use */
+	bool keep;        /* one of them stays */
 };
 
 /* A piece: its head, then the records. Aligned to its size. */

@@ -50,7 +50,8 @@ void env_lock_destroy(struct env_lock *lock)
 	pthread_mutex_destroy(&lock->mutex);
 }
 
-static __thread unsigned locks __attribute__((tls_model("initial-exec"))); /* that this thread has */
+static __thread unsigned locks
+	__attribute__((tls_model("initial-exec"))); /* that this thread has */
 
 bool env_has_lock(void)
 {

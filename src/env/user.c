@@ -155,8 +155,8 @@ bool env_is_stack(const void *addr)
 
 	if (pthread_getattr_np(pthread_self(), &attr))
 		return false;
-	in = !pthread_attr_getstack(&attr, &low, &size) &&
-	     (const char *)addr >= (char *)low && (const char *)addr < (char *)low + size;
+	in = !pthread_attr_getstack(&attr, &low, &size) && (const char *)addr >= (char *)low &&
+	     (const char *)addr < (char *)low + size;
 	pthread_attr_destroy(&attr);
 	return in;
 }
@@ -531,9 +531,11 @@ int env_params(const char *call, void *ours, size_t our_size, const void *theirs
 	for (used = size; used > our_size && !bytes[used - 1];)
 		used--;
 	if (used > our_size) {
-		debug_invalid("%s: the parameters have %zu bytes, of which this version knows %zu and "
-			      "byte %zu is set: the program was built for a newer one; leave what is new "
-			      "zero, or use that version", call, size, our_size, used - 1);
+		debug_invalid(
+			"%s: the parameters have %zu bytes, of which this version knows %zu and "
+			"byte %zu is set: the program was built for a newer one; leave what is new "
+			"zero, or use that version",
+			call, size, our_size, used - 1);
 		return -E2BIG;
 	}
 	memset(ours, 0, our_size);

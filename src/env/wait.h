@@ -11,7 +11,10 @@
 struct env_cond {
 	pthread_cond_t cond;
 };
-#define ENV_COND_INIT { PTHREAD_COND_INITIALIZER }
+#define ENV_COND_INIT                                                                              \
+	{                                                                                          \
+		PTHREAD_COND_INITIALIZER                                                           \
+	}
 static inline void env_cond_init(struct env_cond *c)
 {
 	pthread_cond_init(&c->cond, NULL);

@@ -46,7 +46,8 @@ static int change(struct cover *c, struct cover_node **at, pp_iova_t addr, unsig
 		(*at)->windows += w->more ? 1 : -1ull;
 	else
 		for (unsigned i = 0; i < 2 && !ret; i++)
-			ret = change(c, &(*at)->half[i], addr + ((uint64_t)i << (order - 1)), order - 1, w);
+			ret = change(c, &(*at)->half[i], addr + ((uint64_t)i << (order - 1)),
+				     order - 1, w);
 	if (!(*at)->windows && !(*at)->half[0] && !(*at)->half[1]) {
 		slab_free(&c->nodes, *at);
 		*at = NULL;

@@ -85,10 +85,11 @@ static int errno_of(struct domain *d, const char *function, int ret)
 	if (ret <= 0 && ret > -4096)
 		return ret;
 	d->stats.breaches++;
-	debug_done(debug_report(PP_DEBUG_DMA, d->iommu->name,
-				"device %s: its IOMMU back end (%s) breaks its contract: %s returned %d, "
-				"which is neither 0 nor a negative errno", d->iommu->name,
-				d->iommu->ops->kind, function, ret));
+	debug_done(debug_report(
+		PP_DEBUG_DMA, d->iommu->name,
+		"device %s: its IOMMU back end (%s) breaks its contract: %s returned %d, "
+		"which is neither 0 nor a negative errno",
+		d->iommu->name, d->iommu->ops->kind, function, ret));
 	return -EIO;
 }
 
@@ -102,12 +103,12 @@ static int lose(struct domain *d, pp_iova_t iova, size_t len, size_t unmapped)
 	domain_block(d, true);
 	d->stats.breaches++;
 	d->stats.bytes_lost += len;
-	debug_done(debug_report(PP_DEBUG_DMA, d->iommu->name,
-				"device %s: its IOMMU back end (%s) breaks its contract: unmap of DMA address "
-				"0x%llx, %zu bytes, returned %zu. The device is blocked, and can't be bound "
-				"again; the addresses, and a pool's memory there, are not used again",
-				d->iommu->name, d->iommu->ops->kind, (unsigned long long)iova, len,
-				unmapped));
+	debug_done(debug_report(
+		PP_DEBUG_DMA, d->iommu->name,
+		"device %s: its IOMMU back end (%s) breaks its contract: unmap of DMA address "
+		"0x%llx, %zu bytes, returned %zu. The device is blocked, and can't be bound "
+		"again; the addresses, and a pool's memory there, are not used again",
+		d->iommu->name, d->iommu->ops->kind, (unsigned long long)iova, len, unmapped));
 	return -EIO;
 }
 

@@ -26,7 +26,7 @@ struct domain {
 	/* As the back end said at registration: */
 	struct pp_iova_range range[PP_IOMMU_RANGES];
 	unsigned n_ranges;
-	size_t page; /* what is mapped is a multiple of it; at least a base page */
+	size_t page;      /* what is mapped is a multiple of it; at least a base page */
 	uint64_t octaves; /* of IOVA space, that it can use some of: see iova_get_in */
 
 	/* An unmap failed, and nobody knows what the device could reach: it is blocked for good. */

@@ -21,11 +21,11 @@
 #include "env/slab.h"
 #include "iommu/cover.h"
 
-#define KEPT 4u      /* blocks of an octave and order that aren't joined */
-#define PIECE 64u    /* blocks of a window for which the lock is held */
-#define RUN_UNITS 3  /* a range of several blocks is 2^3 units at most ... */
-#define RUN_SPACE 5  /* ... of a space of 2^(5 + 3): in a larger one there are large blocks ... */
-#define RUN_BITS 40  /* ... and from here on there is room for all the memory of a machine */
+#define KEPT 4u     /* blocks of an octave and order that aren't joined */
+#define PIECE 64u   /* blocks of a window for which the lock is held */
+#define RUN_UNITS 3 /* a range of several blocks is 2^3 units at most ... */
+#define RUN_SPACE 5 /* ... of a space of 2^(5 + 3): in a larger one there are large blocks ... */
+#define RUN_BITS 40 /* ... and from here on there is room for all the memory of a machine */
 
 #define ALL_OCTAVES (iova_below(IOVA_MAX_BITS) & ~iova_below(IOVA_MIN_ORDER))
 
@@ -163,7 +163,8 @@ static bool cut(struct iova *b)
 	pair->whole = b;
 	for (unsigned i = 0; i < 2; i++)
 		pair->half[i] = (struct iova){ .addr = b->addr + ((uint64_t)i << order),
-					       .order = order, .state = IOVA_USED };
+					       .order = order,
+					       .state = IOVA_USED };
 	b->state = IOVA_SPLIT;
 	b->halves = pair;
 	arena.counts.splits++;
@@ -520,7 +521,8 @@ static int unbar(pp_iova_t addr, pp_iova_t last, pp_iova_t *next)
 /* Block by block, with the lock given up now and then. */
 static int walk(const struct window *w, int (*fn)(pp_iova_t addr, pp_iova_t last, pp_iova_t *next))
 {
-	const uint64_t octaves = iova_below(octave_of(w->last) + 1) & ~iova_below(octave_of(w->first));
+	const uint64_t octaves =
+		iova_below(octave_of(w->last) + 1) & ~iova_below(octave_of(w->first));
 	pp_iova_t addr = w->first;
 	int ret = 0;
 
@@ -537,7 +539,8 @@ static int walk(const struct window *w, int (*fn)(pp_iova_t addr, pp_iova_t last
 static void forget_window(struct window *w)
 {
 	arena_lock();
-	cover_remove(&arena.cover, w->first, w->last); /* first: what is given back meanwhile is free */
+	cover_remove(&arena.cover, w->first,
+		     w->last); /* first: what is given back meanwhile is free */
 	arena_unlock();
 	hashtab_del(&arena.windows, &w->node);
 	if (!arena.windows.n)

@@ -48,8 +48,8 @@ struct iova {
 	union {
 		uint64_t len; /* the range's, bytes: of the first block of one in use */
 		/* the arena's */
-		struct list link;        /* FREE */
-		struct iova *next;       /* KEPT */
+		struct list link;         /* FREE */
+		struct iova *next;        /* KEPT */
 		struct iova_pair *halves; /* SPLIT */
 	};
 };
@@ -97,9 +97,9 @@ uint64_t iova_in_use(void);
 
 /* For tests: what the arena has done since the process began. */
 struct iova_counts {
-	uint64_t splits; /* blocks cut in two: each asks for memory */
-	uint64_t joins;  /* halves joined */
-	uint64_t steps;  /* blocks looked at, on ways up and down included */
+	uint64_t splits;  /* blocks cut in two: each asks for memory */
+	uint64_t joins;   /* halves joined */
+	uint64_t steps;   /* blocks looked at, on ways up and down included */
 	uint64_t longest; /* the most steps with the lock held */
 };
 void iova_counts(struct iova_counts *out);

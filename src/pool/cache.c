@@ -241,7 +241,8 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 	unsigned done = 0;
 
 	/* as many as go straight into this thread's cache: see pp_page_put */
-	if (anchor && env_load_relaxed(&anchor->owner) == pp_self.thread_id && cache_has_room(anchor, n)) {
+	if (anchor && env_load_relaxed(&anchor->owner) == pp_self.thread_id &&
+	    cache_has_room(anchor, n)) {
 		done = put_run(anchor->slot + cache_count(anchor), pages, n, pp_self.owned);
 		if (done) {
 			PP_PROBE2(put, pages[0]->pool, done);
@@ -284,7 +285,9 @@ void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 {
 	const struct pp_anchor *anchor = pool->anchor;
 
-	s->recycle_cached = less(env_load_relaxed(&anchor->pushed), env_load_relaxed(&pool->filled));
-	s->alloc_fast = less(env_load_relaxed(&anchor->popped), env_load_relaxed(&pool->popped_otherwise));
+	s->recycle_cached =
+		less(env_load_relaxed(&anchor->pushed), env_load_relaxed(&pool->filled));
+	s->alloc_fast =
+		less(env_load_relaxed(&anchor->popped), env_load_relaxed(&pool->popped_otherwise));
 	s->recycle_ring = remote_total(pool);
 }

@@ -46,7 +46,8 @@ static inline void cache_push(struct pp_anchor *anchor, struct pp_page *const *p
 /* From now on the owner's puts to this pool, whose cache is open, are the inline ones. */
 static inline void own_inline(struct pp_anchor *anchor)
 {
-	pp_self = (struct pp_self){ PAGE_REFS(1) | anchor->number, anchor, env_load_relaxed(&anchor->owner) };
+	pp_self = (struct pp_self){ PAGE_REFS(1) | anchor->number, anchor,
+				    env_load_relaxed(&anchor->owner) };
 }
 
 /* The owner's put, if the cache is open and has room. */

@@ -276,7 +276,8 @@ static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 	if (state >= POOL_ZOMBIE && bits)
 		discard_coming(c, word, bits);
 	/* so that the owner finds it; pairs with scan_chunk */
-	if (state < POOL_REVOKING && !env_load_seq_cst(&c->queued) && !env_xchg_seq_cst(&c->queued, 1))
+	if (state < POOL_REVOKING && !env_load_seq_cst(&c->queued) &&
+	    !env_xchg_seq_cst(&c->queued, 1))
 		stack_push(&pool->returned, c, &c->returned);
 	if (bits)
 		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
@@ -303,7 +304,7 @@ void pool_free_pages(struct pp_page *const *pages, unsigned n)
 }
 
 void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
-		    const void *caller)
+		     const void *caller)
 {
 	if (!pool->tracked) {
 		pool_free_pages(pages, n);

@@ -69,7 +69,7 @@ bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold);
 void pool_free_pages(struct pp_page *const *pages, unsigned n);
 /* The same of pages that are put, and have no other place; caller: the caller of the put. */
 void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
-		    const void *caller);
+		     const void *caller);
 /* Take up to n pages from the chunks. */
 unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n);
 

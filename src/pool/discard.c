@@ -55,7 +55,8 @@ static size_t bytes_of(const struct pp_chunk *c, uint32_t n)
  */
 void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 {
-	uint64_t kept = env_load_acquire(&c->free_bits[word]) & ~env_load_relaxed(&c->discarded[word]);
+	uint64_t kept =
+		env_load_acquire(&c->free_bits[word]) & ~env_load_relaxed(&c->discarded[word]);
 	unsigned lo, n;
 
 	if (!can_discard(c))
@@ -76,7 +77,8 @@ static bool next_free(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uin
 {
 	uint32_t i = from;
 
-	while (i < c->n_pages && !(env_load_acquire(&c->free_bits[i / 64]) >> i % 64)) /* none in it */
+	while (i < c->n_pages &&
+	       !(env_load_acquire(&c->free_bits[i / 64]) >> i % 64)) /* none in it */
 		i = i / 64 * 64 + 64;
 	if (i >= c->n_pages)
 		return false;

@@ -38,7 +38,8 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	struct report *r;
 
 	/* in a child of fork the page may not be there */
-	if (!env_load_relaxed(&h->poisoned) || env_load_relaxed(&page->pool->state) == POOL_INHERITED)
+	if (!env_load_relaxed(&h->poisoned) ||
+	    env_load_relaxed(&page->pool->state) == POOL_INHERITED)
 		return;
 	env_store_relaxed(&h->poisoned, 0);
 	while (lo < n && word[lo] == POISON)
@@ -48,10 +49,12 @@ static void check_poison(struct pp_page *page, struct holder *h)
 	while (word[hi - 1] == POISON)
 		hi--;
 	snprintf(key, sizeof key, "freed %p", h->put_caller);
-	r = debug_report(PP_DEBUG_PAGES, key,
-			     "pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
-			     "or a device: bytes %u to %u of %u", page->pool->label, (void *)page->addr,
-			     (unsigned long long)page->iova, 8 * lo, 8 * hi - 1, 8 * n);
+	r = debug_report(
+		PP_DEBUG_PAGES, key,
+		"pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
+		"or a device: bytes %u to %u of %u",
+		page->pool->label, (void *)page->addr, (unsigned long long)page->iova, 8 * lo,
+		8 * hi - 1, 8 * n);
 	debug_note(r, "  put at %s by thread %d", env_symbol(h->put_caller, where, sizeof where),
 		   h->put_thread);
 	debug_done(r);
@@ -116,9 +119,10 @@ void misuse_double_put(const struct pp_page *page, const void *caller)
 
 	snprintf(key, sizeof key, "twice %p", caller);
 	r = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
-			     "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
-			     "reference was gone", page->pool->label, (void *)page->addr,
-			     (unsigned long long)page->iova, page->pool->page_size);
+			 "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
+			 "reference was gone",
+			 page->pool->label, (void *)page->addr, (unsigned long long)page->iova,
+			 page->pool->page_size);
 	if (h && caller)
 		debug_note(r, "  now at %s by thread %d", env_symbol(caller, where, sizeof where),
 			   env_thread_id());
@@ -127,14 +131,15 @@ void misuse_double_put(const struct pp_page *page, const void *caller)
 			   env_symbol(env_load_relaxed(&h->put_caller), where, sizeof where),
 			   env_load_relaxed(&h->put_thread));
 	if (h)
-		debug_note(r, "  got at %s by thread %d", env_symbol(h->caller, where, sizeof where),
-			   h->thread);
+		debug_note(r, "  got at %s by thread %d",
+			   env_symbol(h->caller, where, sizeof where), h->thread);
 	debug_done(r);
 }
 
 void misuse_refs(const struct pp_page *page, const char *what)
 {
-	debug_done(debug_report(PP_DEBUG_PAGES, what, "pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
+	debug_done(debug_report(PP_DEBUG_PAGES, what,
+				"pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
 				page->pool->label, (void *)page->addr,
 				(unsigned long long)page->iova, page->pool->page_size, what));
 }
@@ -144,10 +149,11 @@ void misuse_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void 
 	char where[256], key[64];
 
 	snprintf(key, sizeof key, "frag %p", caller);
-	debug_done(debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
-				"pool %s: a fragment of %u bytes aligned to %u was asked for, of pages of "
-				"%u bytes, at %s", pool->label, len, align, pool->page_size,
-				env_symbol(caller, where, sizeof where)));
+	debug_done(debug_report(
+		PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
+		"pool %s: a fragment of %u bytes aligned to %u was asked for, of pages of "
+		"%u bytes, at %s",
+		pool->label, len, align, pool->page_size, env_symbol(caller, where, sizeof where)));
 }
 
 /* ---- who may get ---------------------------------------------------------------------------- */
@@ -167,8 +173,10 @@ bool misuse_handler(struct pp_pool *pool, const char *what, const void *caller)
 
 	if (!env_has_lock()) /* nobody else comes here with one */
 		return false;
-	snprintf(text, sizeof text, "a page was %s by a signal's handler, in the middle of its thread's "
-		 "call of the library", what);
+	snprintf(text, sizeof text,
+		 "a page was %s by a signal's handler, in the middle of its thread's "
+		 "call of the library",
+		 what);
 	bad_use(pool, text, caller);
 	return true;
 }
@@ -178,7 +186,8 @@ int misuse_get(struct pp_pool *pool, const void *caller)
 	if (misuse_destroyed(pool, "a page was asked for", caller))
 		return -ENODEV;
 	if (!env_is_self(env_load_relaxed(&pool->anchor->owner)))
-		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner", caller);
+		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner",
+			caller);
 	return 0;
 }
 

@@ -27,7 +27,8 @@ const struct pp_copy pool_copy = {
 };
 
 static struct {
-	struct env_lock lock; /* protects everything here, the anchors' pool and thread, and the registry */
+	struct env_lock
+		lock; /* protects everything here, the anchors' pool and thread, and the registry */
 	struct pp_anchor *free;
 	struct list registry;
 } anchors = { .lock = ENV_LOCK_INIT, .registry = { &anchors.registry, &anchors.registry } };
@@ -108,8 +109,8 @@ void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped
 	env_store_relaxed(&anchor->pushed, popped);
 	env_store_relaxed(&anchor->popped, popped);
 	env_store_relaxed(&anchor->revoked, pool_is_over(pool) ? ANCHOR_REVOKED :
-					  pool->tracked	     ? ANCHOR_TRACKED :
-							       ANCHOR_OPEN);
+					    pool->tracked      ? ANCHOR_TRACKED :
+								 ANCHOR_OPEN);
 }
 
 /* It is in no put any more, so its anchors may be another thread's. */

@@ -20,10 +20,12 @@
  * not ask: to them it is a page of a pool that isn't theirs.
  */
 struct pp_copy {
-	void (*put)(struct pp_page *const *pages, unsigned n, const void *caller); /* as put_pages */
-	int (*get)(struct pp_page **out, struct pp_pool *pool, const void *caller); /* as page_get_slow */
-	void (*get_raced)(struct pp_pool *pool); /* as pp_page_get_raced */
-	void (*put_raced)(struct pp_anchor *anchor);             /* as push_raced */
+	void (*put)(struct pp_page *const *pages, unsigned n,
+		    const void *caller); /* as put_pages */
+	int (*get)(struct pp_page **out, struct pp_pool *pool,
+		   const void *caller);              /* as page_get_slow */
+	void (*get_raced)(struct pp_pool *pool);     /* as pp_page_get_raced */
+	void (*put_raced)(struct pp_anchor *anchor); /* as push_raced */
 	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users);
 };
 extern const struct pp_copy pool_copy; /* this one */

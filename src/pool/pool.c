@@ -261,13 +261,17 @@ static uint32_t pages_together(uint32_t page_size)
 
 static int check_sizes(const struct pp_pool_params *p)
 {
-	if (!power_of_two(p->chunk_size) || p->chunk_size < PP_BASE_PAGE || p->chunk_size > 1u << 30)
-		return debug_invalid("pp_pool_create: chunk_size is %u: it must be a power of two from "
-				     "4096 to 1073741824, or 0 for 2097152", p->chunk_size);
+	if (!power_of_two(p->chunk_size) || p->chunk_size < PP_BASE_PAGE ||
+	    p->chunk_size > 1u << 30)
+		return debug_invalid(
+			"pp_pool_create: chunk_size is %u: it must be a power of two from "
+			"4096 to 1073741824, or 0 for 2097152",
+			p->chunk_size);
 	if (!power_of_two(p->page_size) || p->page_size < 2048 || p->page_size > p->chunk_size)
-		return debug_invalid("pp_pool_create: page_size is %u: it must be a power of two from "
-				     "2048 to chunk_size, which is %u, or 0 for 4096", p->page_size,
-				     p->chunk_size);
+		return debug_invalid(
+			"pp_pool_create: page_size is %u: it must be a power of two from "
+			"2048 to chunk_size, which is %u, or 0 for 4096",
+			p->page_size, p->chunk_size);
 	return 0;
 }
 
@@ -275,12 +279,16 @@ static int check_kinds(const struct pp_pool_params *p)
 {
 	if (p->dir != PP_DMA_BIDIRECTIONAL && p->dir != PP_DMA_TO_DEVICE &&
 	    p->dir != PP_DMA_FROM_DEVICE)
-		return debug_invalid("pp_pool_create: dir is %d: it must be PP_DMA_BIDIRECTIONAL (0), "
-				     "PP_DMA_TO_DEVICE (1) or PP_DMA_FROM_DEVICE (2)", (int)p->dir);
+		return debug_invalid(
+			"pp_pool_create: dir is %d: it must be PP_DMA_BIDIRECTIONAL (0), "
+			"PP_DMA_TO_DEVICE (1) or PP_DMA_FROM_DEVICE (2)",
+			(int)p->dir);
 	if (p->memory != PP_MEMORY_HUGETLB && p->memory != PP_MEMORY_THP &&
 	    p->memory != PP_MEMORY_BASE)
-		return debug_invalid("pp_pool_create: memory is %d: it must be PP_MEMORY_HUGETLB (0), "
-				     "PP_MEMORY_THP (1) or PP_MEMORY_BASE (2)", (int)p->memory);
+		return debug_invalid(
+			"pp_pool_create: memory is %d: it must be PP_MEMORY_HUGETLB (0), "
+			"PP_MEMORY_THP (1) or PP_MEMORY_BASE (2)",
+			(int)p->memory);
 	return 0;
 }
 

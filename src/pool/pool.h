@@ -30,14 +30,15 @@
 #include "env/list.h"
 
 #define POOL_CACHE PP_CACHE_PAGES /* pages in the owner's cache */
-#ifndef POOL_REFILL /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
-#define POOL_REFILL 256u  /* taken from the chunks, or put, at a time, at most */
-#define POOL_SPILL 32u    /* of these, that a full cache gives up at a time: divides it */
-#define POOL_FEW 64u      /* pages in the remote frees that aren't worth taking if there are others */
-#define POOL_HINT 32u     /* an SPSC ring's owner is told of so many at a time */
-#define POOL_SPSC_RINGS 63u    /* threads at a time that put through an SPSC ring of their own, at most */
-#define POOL_SPSC_SLOTS 1024u   /* pages in an SPSC ring; a power of two */
-#define POOL_MPSC_SLOTS 2048u   /* pages in the ring that all others share; a power of two */
+#ifndef POOL_REFILL               /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
+#define POOL_REFILL 256u          /* taken from the chunks, or put, at a time, at most */
+#define POOL_SPILL 32u            /* of these, that a full cache gives up at a time: divides it */
+#define POOL_FEW 64u  /* pages in the remote frees that aren't worth taking if there are others */
+#define POOL_HINT 32u /* an SPSC ring's owner is told of so many at a time */
+#define POOL_SPSC_RINGS                                                                            \
+	63u /* threads at a time that put through an SPSC ring of their own, at most */
+#define POOL_SPSC_SLOTS 1024u /* pages in an SPSC ring; a power of two */
+#define POOL_MPSC_SLOTS 2048u /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES PP_POOL_DEVICES
 #define POOL_SPAN 64u     /* chunks in a span, at most */
 #define POOL_GROW 4u      /* chunks that one get adds, at most */
@@ -83,10 +84,10 @@ struct holder {
  * From any of the first five a zombie's goes to NONE, and is freed.
  */
 enum chunk_on {
-	CHUNK_AVAIL, /* some of its pages are home */
-	CHUNK_IDLE,  /* all of them, */
-	CHUNK_FRESH, /* and it has never given one */
-	CHUNK_LISTS, /* so many have a list */
+	CHUNK_AVAIL,              /* some of its pages are home */
+	CHUNK_IDLE,               /* all of them, */
+	CHUNK_FRESH,              /* and it has never given one */
+	CHUNK_LISTS,              /* so many have a list */
 	CHUNK_NONE = CHUNK_LISTS, /* no page of it is home, as far as the lock's holder knows */
 	CHUNK_IDLE_RETURNED,
 	CHUNK_RETIRING,
@@ -99,9 +100,10 @@ struct pp_chunk {
 	struct span *span;
 	char *addr;
 	uint32_t n_pages;
-	uint32_t slot; /* in the span */
+	uint32_t slot;       /* in the span */
 	uint64_t *free_bits; /* a bit for each page that is home; the words are any thread's */
-	uint64_t *discarded; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
+	uint64_t *
+		discarded; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
 	struct holder *holder; /* an entry for each page, or NULL: pool->tracked */
 	/* under the pool's lock */
 	enum chunk_on on;
@@ -114,28 +116,28 @@ struct pp_chunk {
 	 * to be put there by the one who set it, and only who takes it out may free it.
 	 */
 	uint32_t n_free __attribute__((aligned(ENV_LINE)));
-	uint32_t queued;          /* in pool->returned, or found in one of the lists */
-	struct pp_chunk *returned;   /* link of pool->returned */
+	uint32_t queued;                /* in pool->returned, or found in one of the lists */
+	struct pp_chunk *returned;      /* link of pool->returned */
 	struct pp_chunk *next_complete; /* link of pool->complete, spent, leaving */
 	struct pp_page page[];
 };
 
 /* Addresses and IOVA for chunks that lie side by side: span.h. Under the pool's lock. */
 struct span {
-	struct list link; /* pool->spans, while it has a live slot */
-	struct list hole; /* pool->holes or cut, while it has a dead one besides */
+	struct list link;  /* pool->spans, while it has a live slot */
+	struct list hole;  /* pool->holes or cut, while it has a dead one besides */
 	struct iova *iova; /* until the pool is revoked, or the last chunk has gone */
 	char *addr;
-	bool hugetlb;     /* it was made of such memory */
-	size_t leaf;      /* the smallest page that its memory is made of, bytes */
-	uint32_t n;       /* slots */
-	uint32_t refs;    /* chunks whose memory has not gone back yet, and lost slots */
+	bool hugetlb;  /* it was made of such memory */
+	size_t leaf;   /* the smallest page that its memory is made of, bytes */
+	uint32_t n;    /* slots */
+	uint32_t refs; /* chunks whose memory has not gone back yet, and lost slots */
 	struct mapping *map[POOL_DEVICES]; /* for each attachment */
 	/* Bit: the slot ... */
-	uint64_t live;    /* has a chunk of the pool, and until that is revoked it is mapped */
-	uint64_t dead;    /* is free for a growth */
-	uint64_t kept;    /* is dead or lost, and its memory could not be given back */
-	uint64_t lost;    /* may still be reached by a device: not used again; relaxed */
+	uint64_t live;      /* has a chunk of the pool, and until that is revoked it is mapped */
+	uint64_t dead;      /* is free for a growth */
+	uint64_t kept;      /* is dead or lost, and its memory could not be given back */
+	uint64_t lost;      /* may still be reached by a device: not used again; relaxed */
 	uint64_t memory[3]; /* has memory of that kind; what is in it may have gone back */
 	struct pp_chunk *chunk[POOL_SPAN];
 	struct span *next_lost;
@@ -166,8 +168,8 @@ struct attachment {
 /* A ring with one putter. Pages in it: from head up to tail. */
 struct spsc_ring {
 	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
-	uint64_t cached_head; /* head as the putter last saw it */
-	uint64_t *thread; /* pool->spsc_thread's of it; constant */
+	uint64_t cached_head;                             /* head as the putter last saw it */
+	uint64_t *thread;                                 /* pool->spsc_thread's of it; constant */
 	struct hlist_node link; /* among its thread's SPSC rings: under spsc_lock */
 	/* The tail when it last passed a multiple of POOL_HINT: a hint, on a line that the owner
 	 * may look at without taking tail's away from the putter. Relaxed. */
@@ -202,8 +204,8 @@ struct mpsc_ring {
 enum pool_state {
 	POOL_LIVE,
 	POOL_INHERITED, /* the memory is the parent's: no page is got any more, what is out comes home */
-	POOL_REVOKING,  /* the flags are up; everything comes home. The lock is held all the time */
-	POOL_ZOMBIE,    /* n_free of each chunk has one more; it goes as it becomes complete */
+	POOL_REVOKING, /* the flags are up; everything comes home. The lock is held all the time */
+	POOL_ZOMBIE,   /* n_free of each chunk has one more; it goes as it becomes complete */
 	POOL_DESTROYED, /* the same; debug mode `pages` keeps it for a while, to tell who comes late */
 };
 
@@ -212,12 +214,14 @@ struct pp_pool {
 	/* First: pp_page_get. The owner's; changed under the lock, release. */
 	struct pp_anchor *anchor;
 	uint32_t page_size;
-	uint32_t together; /* pages that share a page of the kernel's; 0: more than a word has bits */
+	uint32_t
+		together; /* pages that share a page of the kernel's; 0: more than a word has bits */
 	bool tracked; /* debug mode `pages`: cache and remote frees are closed, so that every get and
 		       put takes the way through the chunk, where the watching is */
 
 	/* The owner's. Others read it to drain and for statistics. */
-	uint32_t refilling __attribute__((aligned(ENV_LINE))); /* taking from the remote frees; release */
+	uint32_t refilling
+		__attribute__((aligned(ENV_LINE))); /* taking from the remote frees; release */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
 	/* Of what the anchor counts: pushed by a refill, popped not by a fast get. The last owner may
 	 * add to the latter and to recycle_cache_full, too. */
@@ -228,13 +232,15 @@ struct pp_pool {
 	uint32_t turn;       /* which SPSC ring to take from next, or the ring */
 
 	/* The putters'. */
-	uint64_t spsc_made __attribute__((aligned(ENV_LINE))); /* bit: there is such an SPSC ring; release */
-	uint64_t spsc_thread[POOL_SPSC_RINGS]; /* 0: nobody's; changed under spsc_lock */
-	struct spsc_ring *spsc[POOL_SPSC_RINGS];    /* made when a thread needs it, freed with the pool */
+	uint64_t spsc_made
+		__attribute__((aligned(ENV_LINE))); /* bit: there is such an SPSC ring; release */
+	uint64_t spsc_thread[POOL_SPSC_RINGS];      /* 0: nobody's; changed under spsc_lock */
+	struct spsc_ring
+		*spsc[POOL_SPSC_RINGS]; /* made when a thread needs it, freed with the pool */
 	struct mpsc_ring mpsc;
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
 	struct pp_chunk *complete; /* are complete: to be looked at under the lock */
-	struct pp_chunk *spent; /* are trimmed and invalidated: to be freed under the lock */
+	struct pp_chunk *spent;    /* are trimmed and invalidated: to be freed under the lock */
 	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
 
@@ -250,28 +256,28 @@ struct pp_pool {
 	struct pp_pool_params params;
 	char name[32];
 	char label[80]; /* for reports: the name and the first device; constant once attached */
-	uint64_t id; /* never used again; constant */
-	uint64_t revoked_ns; /* when */
+	uint64_t id;    /* never used again; constant */
+	uint64_t revoked_ns;       /* when */
 	struct pp_anchor *anchors; /* all that it ever had; under anchors.lock too */
-	enum pool_state state; /* loaded by anyone, relaxed */
+	enum pool_state state;     /* loaded by anyone, relaxed */
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
-	uint64_t n_released; /* the owner looks at it without the lock; relaxed */
+	uint64_t n_released;         /* the owner looks at it without the lock; relaxed */
 	uint64_t n_on[CHUNK_STATES]; /* chunks */
-	uint64_t n_memory[3]; /* chunks of each kind of memory */
-	uint64_t record_bytes; /* of spans and chunks */
-	struct pp_chunk *leaving; /* taken from spent */
+	uint64_t n_memory[3];        /* chunks of each kind of memory */
+	uint64_t record_bytes;       /* of spans and chunks */
+	struct pp_chunk *leaving;    /* taken from spent */
 	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
 	bool trimming; /* there were more idle chunks than the limit: down to half of it */
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
 	bool no_iova;
 	uint64_t iova_octaves, iova_freed;
-	struct list spans; /* with all chunks */
-	struct list holes; /* those with dead slots, */
-	struct list cut;   /* and those whose dead slots hugetlb memory has gone from */
+	struct list spans;             /* with all chunks */
+	struct list holes;             /* those with dead slots, */
+	struct list cut;               /* and those whose dead slots hugetlb memory has gone from */
 	struct list list[CHUNK_LISTS]; /* chunks, the last used first */
 	struct attachment at[POOL_DEVICES];
 	uint32_t n_at;

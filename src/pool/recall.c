@@ -60,7 +60,8 @@ int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall)
 	int ret;
 
 	if (!pool || !recall || !recall->recall)
-		return debug_invalid("pp_recall_register: there is no pool, no holder or no callback");
+		return debug_invalid(
+			"pp_recall_register: there is no pool, no holder or no callback");
 	if (misuse_destroyed(pool, "register for recall", __builtin_return_address(0)))
 		return -ENODEV;
 	env_lock(&recalls.lock);

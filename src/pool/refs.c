@@ -20,7 +20,7 @@ void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken)
 {
 	env_add_relaxed(&page->state, PAGE_REFS(dropped) - PAGE_REFS(taken));
 	misuse_refs(page, dropped ? "was put more often than it had references" :
-				       "was to have more references than can be counted");
+				    "was to have more references than can be counted");
 }
 
 uint32_t pp_page_refs(const struct pp_page *page)

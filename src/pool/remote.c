@@ -41,7 +41,8 @@ static inline bool spsc_is_at_hand(const struct pp_pool *pool)
 /* Protects whose SPSC rings are whose: the threads' lists, and changes of pool->spsc_thread. A leaf. */
 static struct env_lock spsc_lock = ENV_LOCK_INIT;
 
-static char ended; /* spsc_mine.spsc of a thread that has come to its end: it takes no SPSC ring any more */
+static char
+	ended; /* spsc_mine.spsc of a thread that has come to its end: it takes no SPSC ring any more */
 #define SPSC_NEVER ((struct spsc_ring *)&ended)
 
 void remote_reset(void)
@@ -87,7 +88,8 @@ static struct spsc_ring *spsc_at(struct pp_pool *pool, unsigned i)
 		return NULL;
 	spsc->thread = &pool->spsc_thread[i];
 	env_store_release(&pool->spsc[i], spsc);
-	env_or_seq_cst(&pool->spsc_made, 1ull << i); /* release: pairs with the loads of `spsc_made` */
+	env_or_seq_cst(&pool->spsc_made,
+		       1ull << i); /* release: pairs with the loads of `spsc_made` */
 	return spsc;
 }
 
@@ -160,7 +162,8 @@ void remote_end(struct pp_pool *pool)
 /* ---- put: into an SPSC ring ------------------------------------------------------------------ */
 
 /* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
-static inline void spsc_pushed(struct spsc_ring *spsc, struct pp_anchor *anchor, uint64_t tail, unsigned k)
+static inline void spsc_pushed(struct spsc_ring *spsc, struct pp_anchor *anchor, uint64_t tail,
+			       unsigned k)
 {
 	bool tell = (tail ^ (tail + k)) / POOL_HINT;
 
@@ -183,8 +186,8 @@ static unsigned to_end(uint64_t from, unsigned n)
  * Push up to n pages into the calling thread's SPSC ring; returns for how many there was room. Of these
  * none may be touched any more, nor, if it was all, the pool. Model: revoke.pml, spsc_push.
  */
-static unsigned spsc_push(struct spsc_ring *spsc, struct pp_anchor *anchor, struct pp_page *const *pages,
-			  unsigned n)
+static unsigned spsc_push(struct spsc_ring *spsc, struct pp_anchor *anchor,
+			  struct pp_page *const *pages, unsigned n)
 {
 	uint64_t tail = env_load_relaxed(&spsc->tail);
 	unsigned room = (unsigned)(POOL_SPSC_SLOTS - (tail - spsc->cached_head));
@@ -212,8 +215,8 @@ static unsigned spsc_push(struct spsc_ring *spsc, struct pp_anchor *anchor, stru
  * at a slot that isn't filled yet: it never waits for a putter, nor the other way round.
  * Model: revoke.pml, mpsc_push.
  */
-static unsigned mpsc_push(struct mpsc_ring *mpsc, struct pp_anchor *anchor, struct pp_page *const *pages,
-			  unsigned n)
+static unsigned mpsc_push(struct mpsc_ring *mpsc, struct pp_anchor *anchor,
+			  struct pp_page *const *pages, unsigned n)
 {
 	uint64_t tail = env_load_relaxed(&mpsc->tail);
 	uint64_t room;
@@ -263,7 +266,8 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
 	if (anchor_is_open(anchor)) {
 		spsc = find_spsc(pool);
-		k = spsc ? spsc_push(spsc, anchor, pages, n) : mpsc_push(&pool->mpsc, anchor, pages, n);
+		k = spsc ? spsc_push(spsc, anchor, pages, n) :
+			   mpsc_push(&pool->mpsc, anchor, pages, n);
 	}
 	put_beyond(pool, pages + k, n - k, caller);
 }
@@ -406,8 +410,11 @@ static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, co
 	uint64_t tail = env_load_relaxed(&spsc->tail), used;
 	unsigned k;
 
-	used = tail - spsc->cached_head > tail % POOL_SPSC_SLOTS ? tail - spsc->cached_head : tail % POOL_SPSC_SLOTS;
-	k = n < POOL_SPSC_SLOTS - used ? n : (unsigned)(POOL_SPSC_SLOTS - used); /* of what is in one piece */
+	used = tail - spsc->cached_head > tail % POOL_SPSC_SLOTS ? tail - spsc->cached_head :
+								   tail % POOL_SPSC_SLOTS;
+	k = n < POOL_SPSC_SLOTS - used ?
+		    n :
+		    (unsigned)(POOL_SPSC_SLOTS - used); /* of what is in one piece */
 	k = put_run(spsc->slot + tail % POOL_SPSC_SLOTS, pages, k, PAGE_REFS(1) | anchor->number);
 	if (!k)
 		return put_into_run(pages, n, caller);
@@ -481,8 +488,8 @@ unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 	for (unsigned half = 0; half < 2; half++, behind = all & ~behind)
 		for (uint64_t left = behind; left && k < n; left &= left - 1) {
 			i = (unsigned)__builtin_ctzll(left);
-			k += i == RING_BIT ? mpsc_take(&pool->mpsc, out + k, n - k)
-					   : spsc_take(pool->spsc[i], out + k, n - k);
+			k += i == RING_BIT ? mpsc_take(&pool->mpsc, out + k, n - k) :
+					     spsc_take(pool->spsc[i], out + k, n - k);
 			pool->turn = (i + 1) % (RING_BIT + 1);
 		}
 	return k;
@@ -498,7 +505,8 @@ bool remote_is_low(struct pp_pool *pool)
 		n += env_load_relaxed(&spsc->tail_hint) - spsc->head;
 	}
 	/* an SPSC ring of which more was taken than was told of counts below 0 */
-	return (int64_t)(n + env_load_relaxed(&pool->mpsc.tail) - pool->mpsc.head) < (int64_t)POOL_FEW;
+	return (int64_t)(n + env_load_relaxed(&pool->mpsc.tail) - pool->mpsc.head) <
+	       (int64_t)POOL_FEW;
 }
 
 uint64_t remote_total(struct pp_pool *pool)
@@ -523,5 +531,6 @@ uint64_t remote_count(struct pp_pool *pool)
 
 uint64_t remote_bytes(const struct pp_pool *pool)
 {
-	return (uint64_t)__builtin_popcountll(env_load_relaxed(&pool->spsc_made)) * sizeof(struct spsc_ring);
+	return (uint64_t)__builtin_popcountll(env_load_relaxed(&pool->spsc_made)) *
+	       sizeof(struct spsc_ring);
 }

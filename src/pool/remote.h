@@ -18,15 +18,15 @@ void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *call
 unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n);
 bool remote_is_low(struct pp_pool *pool);
 
-uint64_t remote_count(struct pp_pool *pool); /* pages there now, about */
-uint64_t remote_total(struct pp_pool *pool); /* pages that ever went that way */
+uint64_t remote_count(struct pp_pool *pool);       /* pages there now, about */
+uint64_t remote_total(struct pp_pool *pool);       /* pages that ever went that way */
 uint64_t remote_bytes(const struct pp_pool *pool); /* of the SPSC rings */
 
 void remote_reset(void); /* that this thread has an SPSC ring: it is the owner now */
 /* The calling thread: its SPSC rings are for others. */
 void remote_thread_ends(struct env_thread *thread);
 void remote_end(struct pp_pool *pool); /* the pool: nobody has a reference */
-void remote_hold(void); /* over a fork */
+void remote_hold(void);                /* over a fork */
 void remote_release(void);
 
 #endif

@@ -110,8 +110,8 @@ static int map_slots(struct pp_pool *pool, struct span *span, struct binding *b,
 	while (next_mapping(b, &left, &lo, &n)) {
 		size_t offset = lo * chunk_size(pool);
 		bool lost;
-		int ret = spans_map(b, span->iova->addr + offset, span->addr + offset, n * chunk_size(pool),
-				    span->leaf, pool->params.dir, &lost);
+		int ret = spans_map(b, span->iova->addr + offset, span->addr + offset,
+				    n * chunk_size(pool), span->leaf, pool->params.dir, &lost);
 
 		if (lost)
 			lose(pool, span, BITS(lo, n));
@@ -134,7 +134,7 @@ static int span_map(struct pp_pool *pool, struct span *span, unsigned at, struct
 
 	if (!known)
 		ret = mappings_add_span(b, &span->map[at], span->iova, span->addr,
-				     span->n * chunk_size(pool), pool->params.dir);
+					span->n * chunk_size(pool), pool->params.dir);
 	if (!ret)
 		ret = map_slots(pool, span, b, slots);
 	if (ret && !known && span->map[at]) {
@@ -276,9 +276,9 @@ static int span_new(struct pp_pool *pool, struct span **out, uint32_t n, uint64_
 	if (ret)
 		return ret;
 	span = env_zalloc(sizeof *span);
-	ret = !span	? -ENOMEM :
-	      hugetlb	? take_hugetlb(pool, span, n) :
-			  take_addresses(pool, span, n);
+	ret = !span   ? -ENOMEM :
+	      hugetlb ? take_hugetlb(pool, span, n) :
+			take_addresses(pool, span, n);
 	if (ret) {
 		iova_put(iova);
 		env_free(span);

@@ -18,8 +18,7 @@ bool next_run(uint64_t *bits, unsigned *lo, unsigned *n);
  * or with hugetlb memory for up to so many chunks. 0; -ENOSPC: no IOVA; -ENOMEM.
  */
 int span_start(struct pp_pool *pool, struct span **out, uint32_t slots, uint64_t octaves);
-int span_start_hugetlb(struct pp_pool *pool, struct span **out, uint32_t chunks,
-			uint64_t octaves);
+int span_start_hugetlb(struct pp_pool *pool, struct span **out, uint32_t chunks, uint64_t octaves);
 /* One that was started, if nothing of it is in use. */
 void span_drop(struct pp_pool *pool, struct span *span);
 /* Dead slots, all with memory or all without: n from lo up, most at most. Returns n. */
@@ -30,7 +29,8 @@ int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n
  * the mapping, for all that the pool is attached to but those that are ending, to which it adds who
  * has begun to (POOL_AGAIN: and has the span mapped; -ENODEV: there is nobody else), or
  */
-int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n, unsigned *ending);
+int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n,
+		 unsigned *ending);
 /* no mapping: what there was before goes back; */
 void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n);
 /* and now they are live. */

@@ -85,7 +85,7 @@ breaks drain_leaves_lane batch-unbind 'touches freed memory' \
 	spsc_drain 's/env_xchg_acq_rel(\(.*\), NULL)/env_load_relaxed(\1)/'
 breaks tail_overtakes_page refill 'signal 11|data race: a page' spsc_pushed 's/env_store_release(&spsc->tail/env_store_relaxed(\&spsc->tail/'
 breaks left_lane_skipped spsc-handed-on 'a page is lost' \
-	remote_take 's/: spsc_take(/: !env_load_relaxed(\&pool->spsc_thread[i]) ? 0 &/'
+	remote_take 's/spsc_take(pool/!env_load_relaxed(\&pool->spsc_thread[i]) ? 0 : &/'
 breaks told_after_publishing remote-destroy 'data race: free|touches freed memory' \
 	spsc_pushed '/if (tell)/d; /&spsc->tail_hint/d
 		/env_store_release(&spsc->tail/a if (tell) env_store_relaxed(\&spsc->tail_hint, tail + k);'

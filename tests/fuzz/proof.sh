@@ -91,7 +91,7 @@ try 'late calls are not counted' device 's/env_add_relaxed\(&b->late, 1\)/(void)
 try 'mappings of a device that has gone count as forgotten' dma 's/bool forgot = s->hash.n && !b->surprised/bool forgot = s->hash.n/'
 try 'a page put twice is not told (debug mode)' pool \
 	'/^bool holders_put/,/^}/s/if \(env_load_acquire/if (0 \&\& env_load_acquire/' \
-	pool 's/^\t\twatch_double_put\(.*NULL\);/\t\t;/'
+	pool 's/^\t\tmisuse_double_put\(.*NULL\);/\t\t;/'
 try 'the owner'"'"'s puts are miscounted' pool 's/^(\tenv_count\(&pool->filled, n\);)/\1 env_count(\&pool->filled, n == 256);/'
 try 'a trim leaves invalidations pending' pool '/^static void pool_shrink/,/^}/{/if \(pool->at\[i\].binding\)/d;/spans_flush/d}'
 try 'a device may write what it may only read' dma 's/\[PP_DMA_TO_DEVICE\] = PP_PROT_READ/[PP_DMA_TO_DEVICE] = PP_PROT_READ | PP_PROT_WRITE/'

@@ -59,10 +59,11 @@ static int soft_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 /* An incoherent device wrote, and nobody synced for the CPU before it was too late. */
 static void say_lost(struct soft *s, const char *how, pp_iova_t iova, size_t len, size_t lost)
 {
-	debug_done(debug_report(PP_DEBUG_DMA, s->iommu.name,
-				"device %s: %zu bytes that it wrote were never synced for the CPU, and are "
-				"%s now: DMA address 0x%llx, %zu bytes", s->iommu.name, lost, how,
-				(unsigned long long)iova, len));
+	debug_done(debug_report(
+		PP_DEBUG_DMA, s->iommu.name,
+		"device %s: %zu bytes that it wrote were never synced for the CPU, and are "
+		"%s now: DMA address 0x%llx, %zu bytes",
+		s->iommu.name, lost, how, (unsigned long long)iova, len));
 }
 
 /* True if the CPU's view of a page differs where the device's isn't the device's own doing. */
@@ -85,10 +86,11 @@ static void check_stale(struct soft *s, pp_iova_t iova, const struct shadow_page
 			const char *mem, size_t len)
 {
 	if (debug_on(PP_DEBUG_DMA) && is_stale(p, off, mem, len))
-		debug_done(debug_report(PP_DEBUG_DMA, s->iommu.name,
-					"device %s: it reads what the CPU wrote and didn't sync for it: DMA "
-					"address 0x%llx, %zu bytes", s->iommu.name,
-					(unsigned long long)iova, len));
+		debug_done(debug_report(
+			PP_DEBUG_DMA, s->iommu.name,
+			"device %s: it reads what the CPU wrote and didn't sync for it: DMA "
+			"address 0x%llx, %zu bytes",
+			s->iommu.name, (unsigned long long)iova, len));
 }
 
 static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
@@ -234,14 +236,17 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 		return debug_invalid("pp_soft_create: there is no place for the domain");
 	*out = NULL;
 	if (ret == -EINVAL)
-		return debug_invalid("pp_soft_create: the parameters don't say their size: see PP_PARAMS");
+		return debug_invalid(
+			"pp_soft_create: the parameters don't say their size: see PP_PARAMS");
 	if (ret)
 		return ret;
 	if (!p.address_bits)
 		p.address_bits = 64;
 	if (p.address_bits < 32 || p.address_bits > 64)
-		return debug_invalid("pp_soft_create: address_bits is %u: it must be 32 to 64, or 0 for "
-				     "64", p.address_bits);
+		return debug_invalid(
+			"pp_soft_create: address_bits is %u: it must be 32 to 64, or 0 for "
+			"64",
+			p.address_bits);
 	s = env_zalloc_aligned(sizeof *s, _Alignof(struct soft));
 	if (!s)
 		return -ENOMEM;
@@ -385,7 +390,8 @@ static int soft_access(struct pp_iommu *iommu, pp_iova_t iova, char *buf, size_t
 	int ret = 0;
 
 	if (!iommu || (!buf && len))
-		return debug_invalid("pp_soft_%s: there is no domain, or no buffer", write ? "write" : "read");
+		return debug_invalid("pp_soft_%s: there is no domain, or no buffer",
+				     write ? "write" : "read");
 	env_lock(&s->tlb_lock);
 	if (write)
 		s->stats.dma_writes++;

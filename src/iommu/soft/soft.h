@@ -24,9 +24,9 @@
 
 /* All zero: an empty one. */
 struct table {
-	uint64_t *root; /* NULL while nothing is mapped */
+	uint64_t *root;        /* NULL while nothing is mapped */
 	uint64_t root_present; /* entries of it, as an entry counts those of its table */
-	uint64_t pages; /* tables in use, the root too */
+	uint64_t pages;        /* tables in use, the root too */
 	uint64_t *own, *spare; /* see table_init */
 };
 
@@ -35,9 +35,9 @@ void table_init(struct table *t, uint64_t *own);
 
 /* A translation: one leaf. */
 struct leaf {
-	pp_iova_t iova;  /* of the leaf's first byte */
-	uint64_t size;   /* 4 KiB, 2 MiB or 1 GiB */
-	char *addr;      /* what it translates to */
+	pp_iova_t iova; /* of the leaf's first byte */
+	uint64_t size;  /* 4 KiB, 2 MiB or 1 GiB */
+	char *addr;     /* what it translates to */
 	unsigned prot;
 };
 

@@ -10,7 +10,7 @@
 #include "iommu/soft/soft.h"
 
 #define ENTRIES TABLE_ENTRIES
-#define ENTRY_PROT 0x7ull /* PP_PROT_*, as in the contract; 0 with no LEAF: not present */
+#define ENTRY_PROT 0x7ull  /* PP_PROT_*, as in the contract; 0 with no LEAF: not present */
 #define ENTRY_LEAF 0x80ull /* the page-size bit; set on 4 KiB leaves too */
 #define ENTRY_ADDR (~0xfffull)
 #define ENTRY_ONE (1ull << 52) /* of a table: from here on, how many of its entries are present */

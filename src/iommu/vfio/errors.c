@@ -89,10 +89,11 @@ int vfio_say_busy(char *error, const struct pp_vfio *v)
 	struct dirent *e;
 	DIR *dir;
 
-	vfio_say(error, -EBUSY,
-		 "%s, or another device of its IOMMU group %d, is in use by a program; in one program "
-		 "such devices have to share an IOVA space",
-		 v->address, v->group);
+	vfio_say(
+		error, -EBUSY,
+		"%s, or another device of its IOMMU group %d, is in use by a program; in one program "
+		"such devices have to share an IOVA space",
+		v->address, v->group);
 	snprintf(path, sizeof path, "/sys/kernel/iommu_groups/%d/devices", v->group);
 	dir = opendir(path);
 	while (dir && (e = readdir(dir)))
@@ -198,8 +199,9 @@ int vfio_say_map(const struct pp_vfio *v, size_t len, int ret)
 
 int vfio_say_refused(const struct pp_vfio *v, int ret)
 {
-	return vfio_say(failing(v), ret, "%s could not be let into its IOVA space when it was bound: %s",
-			v->address, strerror(-ret));
+	return vfio_say(failing(v), ret,
+			"%s could not be let into its IOVA space when it was bound: %s", v->address,
+			strerror(-ret));
 }
 
 const char *pp_vfio_error(const struct pp_vfio *vfio)

@@ -169,7 +169,8 @@ static void intersect(struct pp_iommu *out, const struct pp_iommu *a, const stru
 {
 	size_t page = smallest_page(a) > smallest_page(b) ? smallest_page(a) : smallest_page(b);
 
-	*out = (struct pp_iommu){ .page_sizes = (a->page_sizes & b->page_sizes & ~(page - 1)) | page };
+	*out = (struct pp_iommu){ .page_sizes =
+					  (a->page_sizes & b->page_sizes & ~(page - 1)) | page };
 	for (unsigned i = 0, j = 0; i < a->n_ranges && j < b->n_ranges;) {
 		const struct pp_iova_range *x = &a->ranges[i], *y = &b->ranges[j];
 
@@ -218,9 +219,11 @@ int ioas_join(struct ioas *s, struct pp_vfio *v, char *error)
 		ret = vfio_say(error, -EOPNOTSUPP, "%s can use no IOVA that %s can", v->address,
 			       s->sharers ? s->sharers->address : "anyone");
 	} else if (wider) {
-		ret = vfio_say(error, -ERANGE,
-			       "%s can use fewer IOVAs than %s, which is registered with the space that "
-			       "they are to share: open both first", v->address, wider->address);
+		ret = vfio_say(
+			error, -ERANGE,
+			"%s can use fewer IOVAs than %s, which is registered with the space that "
+			"they are to share: open both first",
+			v->address, wider->address);
 	} else {
 		v->sharer = s->sharers;
 		s->sharers = v;

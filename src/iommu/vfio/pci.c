@@ -16,7 +16,8 @@
 #include "env/debug.h"
 #include "iommu/vfio/uapi.h"
 
-_Static_assert(sizeof(off_t) == 8, "regions lie at multiples of 2^40: build with _FILE_OFFSET_BITS=64");
+_Static_assert(sizeof(off_t) == 8,
+	       "regions lie at multiples of 2^40: build with _FILE_OFFSET_BITS=64");
 
 static const uint32_t irq_index[] = {
 	[PP_VFIO_INTX] = VFIO_PCI_INTX_IRQ_INDEX,
@@ -76,8 +77,10 @@ int pp_vfio_bar(struct pp_vfio *vfio, unsigned bar, volatile void **mmio, size_t
 	if (mmio)
 		*mmio = NULL;
 	if (!vfio || !mmio || bar >= PP_VFIO_BARS)
-		return debug_invalid("pp_vfio_bar: there is no device, no place for the address, or bar, "
-				     "which is %u, is above 5", bar);
+		return debug_invalid(
+			"pp_vfio_bar: there is no device, no place for the address, or bar, "
+			"which is %u, is above 5",
+			bar);
 	env_lock(&vfio->lock);
 	if (!vfio->bar[bar].addr)
 		ret = bar_map(vfio, bar);
@@ -99,8 +102,10 @@ static int config_invalid(const char *call, bool there, unsigned offset, unsigne
 {
 	if (!there)
 		return debug_invalid("%s: there is no device, or no place for the value", call);
-	return debug_invalid("%s: width is %u and offset %u: width must be 1, 2 or 4, offset a multiple "
-			     "of it below 4096", call, width, offset);
+	return debug_invalid(
+		"%s: width is %u and offset %u: width must be 1, 2 or 4, offset a multiple "
+		"of it below 4096",
+		call, width, offset);
 }
 
 /* How a transfer of width bytes ended. */
@@ -218,9 +223,10 @@ int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsigned n, 
 	int ret;
 
 	if (!vfio || !n || n > count || n > IRQ_VECTORS || !eventfd)
-		return debug_invalid("pp_vfio_irq_enable: there is no device or no list of descriptors, or "
-				     "n, which is %u, isn't 1 to %u, what the device has of kind %d", n,
-				     count, (int)kind);
+		return debug_invalid(
+			"pp_vfio_irq_enable: there is no device or no list of descriptors, or "
+			"n, which is %u, isn't 1 to %u, what the device has of kind %d",
+			n, count, (int)kind);
 	env_lock(&vfio->lock);
 	if (vfio->irq >= 0 && vfio->irq != (int)kind) {
 		ret = -EBUSY;
@@ -268,7 +274,8 @@ bool pp_vfio_requested(struct pp_vfio *vfio)
 	bool requested;
 
 	env_cancel_off();
-	requested = p.fd >= 0 && !vfio_is_parents(vfio) && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+	requested =
+		p.fd >= 0 && !vfio_is_parents(vfio) && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 	env_cancel_on();
 	return requested;
 }

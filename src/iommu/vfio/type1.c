@@ -48,10 +48,10 @@ static int group_open(struct ioas *s, struct pp_vfio *v, struct group *g, char *
 	    !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
 		ret = vfio_say_busy(error, v);
 	} else if (ioctl(g->fd, VFIO_GROUP_SET_CONTAINER, &s->fd)) {
-		ret = errno == EBUSY
-			      ? vfio_say_busy(error, v)
-			      : vfio_say(error, -errno, "group %d can't join the container: %s",
-					 v->group, strerror(errno));
+		ret = errno == EBUSY ?
+			      vfio_say_busy(error, v) :
+			      vfio_say(error, -errno, "group %d can't join the container: %s",
+				       v->group, strerror(errno));
 	} else if (s->refs == 1 && ioctl(s->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
 		ret = vfio_say(error, -errno, "the container takes no type 1 IOMMU: %s",
 			       strerror(errno));
@@ -74,8 +74,8 @@ static struct group *group_get(struct ioas *s, struct pp_vfio *v, int *ret, char
 		if (!g->devices)
 			unused = g;
 	}
-	*ret = unused ? group_open(s, v, unused, error)
-		      : vfio_say(error, -ENOSPC, "%d groups share a space already", IOAS_GROUPS);
+	*ret = unused ? group_open(s, v, unused, error) :
+			vfio_say(error, -ENOSPC, "%d groups share a space already", IOAS_GROUPS);
 	return *ret ? NULL : unused;
 }
 

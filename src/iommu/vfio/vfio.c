@@ -127,9 +127,9 @@ static int open_any(struct pp_vfio *v, char *error)
 
 static const struct interface *interface_of(enum pp_vfio_api api)
 {
-	return api == PP_VFIO_IOMMUFD     ? &vfio_iommufd
-	       : api == PP_VFIO_CONTAINER ? &vfio_type1
-					  : NULL;
+	return api == PP_VFIO_IOMMUFD   ? &vfio_iommufd :
+	       api == PP_VFIO_CONTAINER ? &vfio_type1 :
+					  NULL;
 }
 
 /* What is wrong with the parameters, which are there in full, or 0. */
@@ -153,17 +153,19 @@ static int open_params(struct pp_vfio *v, const struct pp_vfio_params *p, char *
 	int ret = check_params(v, p, error);
 
 	if (!ret && p->share && vfio_is_parents(p->share))
-		return vfio_say(error, -ENODEV,
-				"%s was opened before the process forked, and stays with the parent: "
-				"a child can't share its space", p->share->address);
+		return vfio_say(
+			error, -ENODEV,
+			"%s was opened before the process forked, and stays with the parent: "
+			"a child can't share its space",
+			p->share->address);
 	if (!ret)
 		ret = vfio_device_look(v, error);
 	if (ret)
 		return ret;
 	if (p->share)
 		return open_with(v, p->share->ioas->interface, p->share->ioas, error);
-	return p->api == PP_VFIO_ANY ? open_any(v, error)
-				     : open_with(v, interface_of(p->api), NULL, error);
+	return p->api == PP_VFIO_ANY ? open_any(v, error) :
+				       open_with(v, interface_of(p->api), NULL, error);
 }
 
 /* The parameters in full, and a place for the device. */

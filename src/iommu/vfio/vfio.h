@@ -20,7 +20,7 @@ struct region {
 	void *addr;
 	size_t len;
 	unsigned prot;
-	unsigned refs;       /* devices that it was mapped for */
+	unsigned refs; /* devices that it was mapped for */
 	struct hash_node node;
 };
 
@@ -29,11 +29,11 @@ struct region {
 /* An IOVA space: an IOAS of iommufd, or a container with its groups. */
 struct ioas {
 	const struct interface *interface;
-	struct env_lock lock; /* protects all below; held over the kernel's map and unmap */
-	unsigned refs;        /* devices in it */
+	struct env_lock lock;    /* protects all below; held over the kernel's map and unmap */
+	unsigned refs;           /* devices in it */
 	struct pp_vfio *sharers; /* those that have joined it: see ioas_join */
-	int fd;               /* /dev/iommu or /dev/vfio/vfio */
-	uint32_t id;          /* iommufd's name of it */
+	int fd;                  /* /dev/iommu or /dev/vfio/vfio */
+	uint32_t id;             /* iommufd's name of it */
 	struct group {
 		int number, fd;
 		struct pp_vfio *devices; /* that are open; NULL: a free entry */
@@ -60,7 +60,7 @@ struct pp_vfio {
 		void *addr;
 		size_t size;
 	} bar[PP_VFIO_BARS];
-	int irq; /* the kind that is enabled, or -1 */
+	int irq;        /* the kind that is enabled, or -1 */
 	uint32_t forks; /* env_forks() when it was opened */
 	int request_fd;
 };
