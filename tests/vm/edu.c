@@ -182,12 +182,15 @@ static bool cpu_view(struct edu *edu, pp_iova_t iova, char *copy, size_t len)
 	bool found = false;
 
 	env_lock(&s->lock);
-	for (size_t i = 0; i < s->n_buckets && !found; i++)
-		for (struct region *r = s->bucket[i]; r && !found; r = r->next)
-			if (iova >= r->iova && iova - r->iova < r->len) {
-				memcpy(copy, (char *)r->addr + (iova - r->iova), len);
-				found = true;
-			}
+	hashtab_for_each(pos, &s->regions) {
+		const struct region *r = env_container_of(pos, struct region, node);
+
+		if (iova < r->iova || iova - r->iova >= r->len)
+			continue;
+		memcpy(copy, (char *)r->addr + (iova - r->iova), len);
+		found = true;
+		break;
+	}
 	env_unlock(&s->lock);
 	return found;
 }
