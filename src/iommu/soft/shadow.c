@@ -8,53 +8,49 @@
 
 #define NEVER_SYNCED 0xDB
 
-static uint64_t bucket_of(const struct shadow *s, pp_iova_t page)
+static struct shadow_page *find(const struct shadow *s, pp_iova_t page)
 {
-	return ((page >> 12) * 0x9E3779B97F4A7C15u >> 20) & (s->n_buckets - 1);
+	struct hash_node *node = hashtab_find(&s->pages, hash_of(page));
+
+	return node ? env_container_of(node, struct shadow_page, node) : NULL;
 }
 
-/* Twice the buckets; stays as it is when there is no memory. */
-static void grow(struct shadow *s)
+static struct shadow_page *add(struct shadow *s, pp_iova_t page)
 {
-	struct shadow bigger = { .n = s->n, .n_buckets = s->n_buckets ? 2 * s->n_buckets : 64 };
+	struct shadow_page *p;
 
-	bigger.bucket = env_zalloc(bigger.n_buckets * sizeof(void *));
-	if (!bigger.bucket)
-		return;
-	for (uint64_t i = 0; i < s->n_buckets; i++)
-		for (struct shadow_page *p = s->bucket[i], *next; p; p = next) {
-			uint64_t b = bucket_of(&bigger, p->iova);
+	if (!s->pages.n) {
+		if (hashtab_start(&s->pages))
+			return NULL;
+		list_init(&s->all);
+	}
+	p = env_zalloc(sizeof *p);
+	if (!p) {
+		if (!s->pages.n)
+			hashtab_end(&s->pages);
+		return NULL;
+	}
+	p->iova = page;
+	memset(p->bytes, NEVER_SYNCED, sizeof p->bytes);
+	hashtab_add(&s->pages, &p->node, hash_of(page));
+	list_add(&p->link, &s->all);
+	return p;
+}
 
-			next = p->next;
-			p->next = bigger.bucket[b];
-			bigger.bucket[b] = p;
-		}
-	env_free(s->bucket);
-	*s = bigger;
+static void del(struct shadow *s, struct shadow_page *p)
+{
+	hashtab_del(&s->pages, &p->node);
+	list_del(&p->link);
+	env_free(p);
+	if (!s->pages.n)
+		hashtab_end(&s->pages);
 }
 
 struct shadow_page *shadow_of(struct shadow *s, pp_iova_t page)
 {
-	struct shadow_page *p = NULL;
-	uint64_t b;
+	struct shadow_page *p = find(s, page);
 
-	if (s->n >= s->n_buckets)
-		grow(s);
-	if (!s->n_buckets)
-		return NULL;
-	b = bucket_of(s, page);
-	for (p = s->bucket[b]; p; p = p->next)
-		if (p->iova == page)
-			return p;
-	p = env_zalloc(sizeof *p);
-	if (!p)
-		return NULL;
-	p->iova = page;
-	memset(p->bytes, NEVER_SYNCED, sizeof p->bytes);
-	p->next = s->bucket[b];
-	s->bucket[b] = p;
-	s->n++;
-	return p;
+	return p ? p : add(s, page);
 }
 
 uint64_t shadow_lines(size_t off, size_t len)
@@ -93,25 +89,15 @@ size_t shadow_sync(struct shadow *s, pp_iova_t iova, char *addr, size_t len, boo
 	return lost;
 }
 
-/* Take out what lies in a range of one chain and isn't mapped in `but`. */
-static size_t drop_from(struct shadow *s, struct shadow_page **p, pp_iova_t iova, size_t len,
-			const struct table *but)
+/* Unless it is mapped in `but`. Returns how many bytes that the device wrote were lost. */
+static size_t drop(struct shadow *s, struct shadow_page *p, const struct table *but)
 {
+	size_t lost = lines_bytes(p->dirty);
 	struct leaf leaf;
-	size_t lost = 0;
 
-	while (*p) {
-		struct shadow_page *gone = *p;
-
-		if (gone->iova - iova >= len || (but && table_walk(but, gone->iova, &leaf))) {
-			p = &gone->next;
-			continue;
-		}
-		*p = gone->next;
-		lost += lines_bytes(gone->dirty);
-		env_free(gone);
-		s->n--;
-	}
+	if (but && table_walk(but, p->iova, &leaf))
+		return 0;
+	del(s, p);
 	return lost;
 }
 
@@ -119,32 +105,33 @@ size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len, const struct ta
 {
 	size_t lost = 0;
 
-	if (len / PP_BASE_PAGE > s->n_buckets)
-		for (uint64_t i = 0; i < s->n_buckets; i++)
-			lost += drop_from(s, &s->bucket[i], iova, len, but);
-	else
-		for (size_t off = 0; off < len; off += PP_BASE_PAGE)
-			lost += drop_from(s, &s->bucket[bucket_of(s, iova + off)], iova + off,
-					  PP_BASE_PAGE, but);
-	if (!s->n)
-		shadow_free(s);
+	if (len / PP_BASE_PAGE <= s->pages.n) {
+		for (size_t off = 0; off < len; off += PP_BASE_PAGE) {
+			struct shadow_page *p = find(s, iova + off);
+
+			lost += p ? drop(s, p, but) : 0;
+		}
+		return lost;
+	}
+	if (!s->pages.n)
+		return 0;
+	list_for_each_safe(pos, &s->all) {
+		struct shadow_page *p = list_entry(pos, struct shadow_page, link);
+
+		if (p->iova - iova < len)
+			lost += drop(s, p, but);
+	}
 	return lost;
 }
 
 void shadow_free(struct shadow *s)
 {
-	for (uint64_t i = 0; i < s->n_buckets; i++)
-		while (s->bucket[i]) {
-			struct shadow_page *gone = s->bucket[i];
-
-			s->bucket[i] = gone->next;
-			env_free(gone);
-		}
-	env_free(s->bucket);
-	*s = (struct shadow){ 0 };
+	if (s->pages.n)
+		list_for_each_safe(pos, &s->all)
+			del(s, list_entry(pos, struct shadow_page, link));
 }
 
 uint64_t shadow_bytes(const struct shadow *s)
 {
-	return s->n * sizeof(struct shadow_page) + s->n_buckets * sizeof(void *);
+	return s->pages.n * sizeof(struct shadow_page) + s->pages.n_buckets * sizeof(void *);
 }

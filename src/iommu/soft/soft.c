@@ -102,7 +102,7 @@ static size_t soft_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 	env_lock(&s->table_lock);
 	unmapped = table_unmap(&s->table, iova, len);
 	env_unlock(&s->table_lock);
-	lost = s->shadow.n ? shadow_drop(&s->shadow, iova, len, NULL) : 0;
+	lost = s->shadow.pages.n ? shadow_drop(&s->shadow, iova, len, NULL) : 0;
 	if (lost && !s->blocked) /* of a device that has gone nobody could sync it any more */
 		say_lost(s, "unmapped", iova, len, lost);
 	env_unlock(&s->tlb_lock);
@@ -118,7 +118,7 @@ static void drop_stale_shadow(struct soft *s, const struct leaf *e)
 {
 	struct leaf now;
 
-	if (!e->size || !s->shadow.n)
+	if (!e->size || !s->shadow.pages.n)
 		return;
 	if (!table_walk(&s->table, e->iova, &now) || now.size < e->size)
 		shadow_drop(&s->shadow, e->iova, e->size, &s->table);

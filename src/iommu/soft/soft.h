@@ -13,6 +13,8 @@
 #include <pagepool/soft.h>
 
 #include "env/env.h"
+#include "env/hash.h"
+#include "env/list.h"
 
 #define SOFT_BITS 48
 
@@ -58,12 +60,13 @@ bool table_walk(const struct table *t, pp_iova_t iova, struct leaf *out);
  * same memory are two views of it, as with bounce buffers.
  */
 struct shadow {
-	struct shadow_page **bucket;
-	uint64_t n, n_buckets;
+	struct hashtab pages; /* by their IOVA; started while there are any */
+	struct list all;
 };
 
 struct shadow_page {
-	struct shadow_page *next;
+	struct hash_node node;
+	struct list link;
 	pp_iova_t iova; /* of the page */
 	uint64_t dirty; /* a bit for each 64 bytes that the device wrote, not synced for the CPU */
 	char bytes[PP_BASE_PAGE];
