@@ -85,13 +85,10 @@ check "udp1 reads" give_back udp1
 run holders --json
 is "... then it holds none" "$(ask "held(${pid[udp1]}, 'receive queue')")" 0
 is "... and they are in the pool or on their way there" "$(ask "pool['idle'] + pool['not_attributed']")" $((idle + 10))
-# A CPU frees what others gave it to be freed when it takes in packets: loopback's will do. What it
-# frees goes into the pool's ring.
+# What a CPU frees for others goes into the pool's ring.
 in_pool() {
 	for _ in {1..5}; do
-		for cpu in $(python3 -c 'import os; print(*os.sched_getaffinity(0))'); do
-			in_b taskset -c "$cpu" python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))'
-		done
+		wake_cpus
 		run holders --json
 		[ "$(ask "(pool['idle'], pool['not_attributed'])")" != "($1, 0)" ] || return 0
 	done

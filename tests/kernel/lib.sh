@@ -28,6 +28,15 @@ for need in ip ss python3 setpriv unshare; do
 done
 [ "$(id -u)" = 0 ] || skip_all "it takes root"
 [ -e /sys/kernel/btf/vmlinux ] || skip_all "this kernel has no BTF"
+# what it takes to load BPF programs: CAP_BPF and CAP_PERFMON, in the first user namespace
+capable() {
+	local caps from to n
+
+	caps=$((16#$(awk '/^CapEff/ { print $2 }' /proc/self/status)))
+	read -r from to n </proc/self/uid_map
+	[ $((caps >> 38 & 3)) = 3 ] && [ "$from $to $n" = "0 0 4294967295" ]
+}
+capable || skip_all "it takes CAP_BPF and CAP_PERFMON in the first user namespace"
 ns=ppk$$
 ip netns add "$ns"a 2>/dev/null || skip_all "no right to make network namespaces"
 ip netns add "$ns"b
@@ -118,6 +127,17 @@ give_back() { # NAME
 end() { # NAME
 	echo end >&"${to[$1]}"
 	wait "${pid[$1]}"
+	unset "pid[$1]" # it may be another one's from now on
+}
+
+# A CPU frees what others gave it to be freed when it takes in packets: loopback's will do.
+cpus=$(python3 -c 'import os; print(*os.sched_getaffinity(0))')
+wake_cpus() {
+	local cpu
+
+	for cpu in $cpus; do
+		in_b taskset -c "$cpu" python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))'
+	done
 }
 
 # ---- the command ---------------------------------------------------------------------------------
@@ -125,6 +145,21 @@ end() { # NAME
 # run ARGUMENT...: pagepool kernel; sets $status; what it says is in $dir/out and $dir/err
 run() {
 	"$tool" kernel "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	status=$?
+}
+# beside COMMAND...: in the background; what it says is in $dir/out and $dir/err
+beside() {
+	rm -f "$dir/out" "$dir/err" # who waits for a word doesn't find an old one
+	"$@" >"$dir/out" 2>"$dir/err" </dev/null &
+	job=$!
+}
+# Whether it runs. The shell knows, and doesn't take another process, with its number, for it.
+beside_runs() { jobs -rp | grep -qx "$job"; }
+tell() { # SIGNAL, to it
+	! beside_runs || kill "-$1" "$job"
+}
+ended() { # sets $status
+	wait "$job"
 	status=$?
 }
 exited() {

@@ -34,14 +34,9 @@ unbind() {
 }
 # begin ARGUMENT...: the same in the background, until the interface is down
 begin() {
-	ip netns exec "$ns"b "$tool" kernel unbind "$@" >"$dir/out" 2>"$dir/err" </dev/null &
-	job=$!
-	until_true eval 'is_down || ! kill -0 $job 2>/dev/null'
+	beside ip netns exec "$ns"b "$tool" kernel unbind "$@"
+	until_true eval 'is_down || ! beside_runs'
 	is_down
-}
-ended() {
-	wait "$job"
-	status=$?
 }
 hold() { # NAME PORT: 10 pages
 	start "$1" b udp "$2" 5
@@ -83,7 +78,7 @@ check "pages are held, and the time is up" eval 'exited 1 && said "right is left
 check "... whose holder is named" grep -qE "^ +10 +.*python3[^ ]*\[${pid[udp]}\] fd [0-9]+, UDP" "$dir/out"
 check "... and all is as it was" as_before
 check "it waits" begin right --down --force --timeout 1000
-kill -INT "$job"
+tell INT
 ended
 check "interrupted" eval 'exited 1 && said "stopped"'
 check "... and all is as it was" as_before
