@@ -135,6 +135,16 @@ def pipe(port, data, part):
     wait_to_end(lambda: os.read(out, 1 << 20))
 
 
+def pipe_only(port, data, part):
+    """the same, and the socket is read: the page has left its pool, and is in the pipe"""
+    c = tcp_take(listener(port), data)
+    out, into = os.pipe()
+    n = os.splice(c.fileno(), into, int(part))
+    while n < int(data):
+        n += len(c.recv(1 << 20))
+    wait_to_end(lambda: os.read(out, 1 << 20))
+
+
 def tun(name):
     """packets that are routed into a tun device, and not read"""
     f = os.open("/dev/net/tun", os.O_RDWR)

@@ -14,6 +14,7 @@ int kernel_pools_main(int argc, char **argv);
 int kernel_holders_main(int argc, char **argv);
 int kernel_check_main(int argc, char **argv);
 int kernel_unbind_main(int argc, char **argv);
+int kernel_watch_main(int argc, char **argv);
 
 /*
  * Fill a scan that is open with all pools that can be found: where the kernel's own table of

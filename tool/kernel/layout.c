@@ -7,6 +7,7 @@
 
 #include <bpf/btf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,11 @@ size_t offset_of(const struct peek *p, enum member m)
 	return peek_layout(p)->member[m].bit / 8;
 }
 
+unsigned bit_of(const struct peek *p, enum member m)
+{
+	return peek_layout(p)->member[m].bit % 8;
+}
+
 size_t size_of(const struct peek *p, enum type t)
 {
 	return peek_layout(p)->size[t];
@@ -186,6 +192,15 @@ int64_t enumerator(const struct peek *p, const char *type, const char *name)
 		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), name))
 			return btf_enum(t)[i].val;
 	return -1;
+}
+
+/* BTF has a type for what each of them calls: btf_trace_NAME. */
+bool has_trace_point(const struct peek *p, const char *name)
+{
+	char type[64];
+
+	snprintf(type, sizeof type, "btf_trace_%s", name);
+	return btf__find_by_name_kind(peek_layout(p)->kernel, type, BTF_KIND_TYPEDEF) > 0;
 }
 
 /* A bit-field counts from the lowest bit on little-endian machines, and lies in 8 bytes. */

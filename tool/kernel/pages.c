@@ -175,18 +175,33 @@ static uint64_t any_bits(const struct peek *p)
 	return 3 | (((1ull << (bits < 32 ? bits : 32)) - 1) << INDEX_SHIFT);
 }
 
+struct page_mark pages_mark(const struct peek *p)
+{
+	bool described = !has(p, M_page_pp_magic);
+	int64_t type = enumerator(p, "pagetype", "PGTY_netpp");
+	struct page_mark mark = { .pool = described ? M_desc_pp : M_page_pp };
+
+	if (type > 0) {
+		mark.at = M_page_type;
+		mark.mask = 0xff000000;
+		mark.value = (uint64_t)type << 24;
+	} else {
+		mark.at = described ? M_desc_pp_magic : M_page_pp_magic;
+		mark.mask = ~any_bits(p);
+		mark.value = SIGNATURE;
+	}
+	return mark;
+}
+
 static kaddr_t pool_in(struct peek *p, const void *copy)
 {
-	static int64_t type = -2;
-	bool described = !has(p, M_page_pp_magic);
-	uint64_t magic = member_in(p, copy, described ? M_desc_pp_magic : M_page_pp_magic);
+	static struct page_mark mark;
 
-	if (type == -2)
-		type = enumerator(p, "pagetype", "PGTY_netpp");
-	if (type > 0 ? (int64_t)(member_in(p, copy, M_page_type) >> 24) != type
-		     : (magic & ~any_bits(p)) != SIGNATURE)
+	if (!mark.value)
+		mark = pages_mark(p);
+	if ((member_in(p, copy, mark.at) & mark.mask) != mark.value)
 		return 0;
-	return member_in(p, copy, described ? M_desc_pp : M_page_pp);
+	return member_in(p, copy, mark.pool);
 }
 
 static void look(struct peek *p, struct page_seen *pages, size_t n)

@@ -90,6 +90,7 @@ int peek_list(struct peek *p, enum peek_list what,
 	X(dev_device, "net_device", "dev")                                                         \
 	X(link_ops_kind, "rtnl_link_ops", "kind")                                                  \
 	X(device_driver, "device", "driver")                                                       \
+	X(device_bus, "device", "bus")                                                             \
 	X(device_kobj_name, "device", "kobj.name")                                                 \
 	X(driver_name, "device_driver", "name")                                                    \
 	X(veth_rq, "veth_priv", "rq")                                                              \
@@ -231,9 +232,13 @@ enum type {
 bool has(const struct peek *p, enum member m);
 /* Bytes from the structure's start; 0 if it has no such member. */
 size_t offset_of(const struct peek *p, enum member m);
+/* Of a bit-field: its lowest bit in the byte at offset_of(). */
+unsigned bit_of(const struct peek *p, enum member m);
 size_t size_of(const struct peek *p, enum type t);
 /* The value of an enumerator, or -1 if the kernel has none of that name. */
 int64_t enumerator(const struct peek *p, const char *type, const char *name);
+/* Whether the kernel has a trace point. */
+bool has_trace_point(const struct peek *p, const char *name);
 /* A member, of a copy of the structure, as an unsigned number; 0 if there is none. */
 uint64_t member_in(const struct peek *p, const void *copy, enum member m);
 /* The same of the structure at an address; 0 if it can't be read. */

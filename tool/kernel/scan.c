@@ -241,8 +241,9 @@ static void fill_pool(struct scan *s, struct pool *pool, const void *copy)
 
 	pool->id = member_in(p, copy, M_pool_id);
 	pool->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE) << member_in(p, copy, M_pool_order);
-	pool->in_flight = (int32_t)(uint32_t)(member_in(p, copy, M_pool_hold) -
-					      member_in(p, copy, M_pool_release));
+	pool->taken = (uint32_t)member_in(p, copy, M_pool_hold);
+	pool->given_back = (uint32_t)member_in(p, copy, M_pool_release);
+	pool->in_flight = (int32_t)(pool->taken - pool->given_back);
 	if (has(p, M_pool_dma_map))
 		pool->mapped = member_in(p, copy, M_pool_dma_map) ? YES : NO;
 	else

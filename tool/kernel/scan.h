@@ -33,6 +33,7 @@ struct pool {
 	char interface[NAME_BYTES], driver[NAME_BYTES]; /* "" when not known */
 	bool interface_gone;
 	uint64_t napi;
+	uint32_t taken, given_back; /* pages, ever; they wrap; 0: only netlink told of it */
 	int64_t in_flight;        /* pages; below 0: the kernel counts wrong */
 	uint64_t page_bytes;
 	enum answer mapped;
