@@ -52,6 +52,27 @@ run pools --json
 until_true eval "run pools --json; [ \"\$(ask \"[p for p in o['pools'] if p['id'] == $id]\")\" = '[]' ]"
 ok 0 "its holder ends: it has gone"
 
+# ---- live -------------------------------------------------------------------------------------
+
+if "$tool" --help | grep -q '^ *top ' && command -v tmux >/dev/null; then
+	mux() { tmux -L "$ns" "$@"; }
+	shows() { mux capture-pane -p | grep -qE "$1"; }
+	mux new-session -d -x 120 -y 24 "'$tool' top --kernel -i 100 2>'$dir/err'; echo \$? >'$dir/top'; sleep 100"
+	check "top shows the pool" until_true shows "^[0-9]+ +right@${ns}b +veth +- alive"
+	mux send-keys q
+	check "... and ends with q" until_true test -s "$dir/top"
+	is "... with status 0" "$(cat "$dir/top")" 0
+	mux kill-server
+fi
+run_top() {
+	"$tool" top "$@" >"$dir/out" 2>"$dir/err" </dev/null
+	status=$?
+}
+run_top --kernel
+check "top --kernel without a terminal" eval 'exited 1 && said "top needs a terminal; pagepool kernel pools prints the same once"'
+run_top --kernel --pid 1
+check "--kernel and --pid" eval 'exited 2 && said "exclude each other"'
+
 # ---- what is wrong is said ---------------------------------------------------------------------
 
 run pools --json --openmetrics

@@ -44,23 +44,23 @@ static const struct pool *same(const struct scan *before, const struct pool *poo
 }
 
 /* Counters since the pool was made; or, with what was before, a second. */
-static void print_rates(const struct pool *now, const struct pool *was, double seconds)
+static void print_rates(FILE *out, const struct pool *now, const struct pool *was, double seconds)
 {
 	char a[16], b[16];
 
 	if (!now->has_stats || (seconds > 0 && (!was || !was->has_stats))) {
-		printf(" %10s %10s", "-", "-");
+		fprintf(out, " %10s %10s", "-", "-");
 		return;
 	}
 	if (seconds > 0)
-		printf(" %10s %10s", table_brief((double)(gets(now) - gets(was)) / seconds, a),
+		fprintf(out, " %10s %10s", table_brief((double)(gets(now) - gets(was)) / seconds, a),
 		       table_brief((double)(puts_back(now) - puts_back(was)) / seconds, b));
 	else
-		printf(" %10s %10s", table_brief((double)gets(now), a),
+		fprintf(out, " %10s %10s", table_brief((double)gets(now), a),
 		       table_brief((double)puts_back(now), b));
 }
 
-static void print_pool(const struct pool *p, const struct scan *before, double seconds, bool rates)
+static void print_pool(FILE *out, const struct pool *p, const struct scan *before, double seconds, bool rates)
 {
 	static const char *const mapped[] = { "?", "no", "yes" };
 	char name[32], state[40], napi[24] = "-", memory[16];
@@ -69,16 +69,16 @@ static void print_pool(const struct pool *p, const struct scan *before, double s
 
 	if (p->napi)
 		snprintf(napi, sizeof napi, "%llu", (unsigned long long)p->napi);
-	printf("%-6s %-18s %-12s %7s %-16s %9lld %10s %6s", kernel_pool_name(p, name), interface,
+	fprintf(out, "%-6s %-18s %-12s %7s %-16s %9lld %10s %6s", kernel_pool_name(p, name), interface,
 	       *p->driver ? p->driver : "-", napi, kernel_pool_state(p, state),
 	       (long long)p->in_flight, table_bytes((uint64_t)pages * p->page_bytes, memory),
 	       mapped[p->mapped]);
 	if (rates)
-		print_rates(p, same(before, p), seconds);
-	printf("\n");
+		print_rates(out, p, same(before, p), seconds);
+	fprintf(out, "\n");
 }
 
-static void print_table(const struct scan *s, const struct scan *before, double seconds)
+static void print_table(FILE *out, const struct scan *s, const struct scan *before, double seconds)
 {
 	uint64_t bytes = 0, zombies = 0;
 	bool rates = false;
@@ -91,22 +91,22 @@ static void print_table(const struct scan *s, const struct scan *before, double 
 		zombies += p->zombie;
 		bytes += p->in_flight > 0 ? (uint64_t)p->in_flight * p->page_bytes : 0;
 	}
-	printf("%zu page pool%s, %llu zombie%s; %s in flight\n", s->n_pools,
+	fprintf(out, "%zu page pool%s, %llu zombie%s; %s in flight\n", s->n_pools,
 	       s->n_pools == 1 ? "" : "s", (unsigned long long)zombies, zombies == 1 ? "" : "s",
 	       table_bytes(bytes, buf));
 	if (s->peek && !s->all_pools)
-		printf("not seen: pools that name no interface and of whose pages none is found "
+		fprintf(out, "not seen: pools that name no interface and of whose pages none is found "
 		       "in a socket or pipe (no CONFIG_KALLSYMS_ALL)\n");
 	if (!s->n_pools)
 		return;
-	printf("\n%-6s %-18s %-12s %7s %-16s %9s %10s %6s", "POOL", "INTERFACE", "DRIVER", "NAPI",
+	fprintf(out, "\n%-6s %-18s %-12s %7s %-16s %9s %10s %6s", "POOL", "INTERFACE", "DRIVER", "NAPI",
 	       "STATE", "IN FLIGHT", "MEMORY", "MAPPED");
-	printf(rates ? " %10s %10s\n" : "\n", seconds > 0 ? "GETS/s" : "GETS",
+	fprintf(out, rates ? " %10s %10s\n" : "\n", seconds > 0 ? "GETS/s" : "GETS",
 	       seconds > 0 ? "PUTS/s" : "PUTS");
 	for (size_t i = 0; i < s->n_pools; i++)
-		print_pool(&s->pool[i], before, seconds, rates);
+		print_pool(out, &s->pool[i], before, seconds, rates);
 	if (!rates)
-		printf("\n" SAY_NO_STATS);
+		fprintf(out, "\n" SAY_NO_STATS);
 }
 
 /* ---- for programs --------------------------------------------------------------------------- */
@@ -279,12 +279,31 @@ static int list(uint64_t interval, bool json, bool openmetrics)
 	else if (openmetrics)
 		print_openmetrics(&s);
 	else
-		print_table(&s, interval ? &before : NULL, (double)interval / 1000);
+		print_table(stdout, &s, interval ? &before : NULL, (double)interval / 1000);
 	for (unsigned i = 0; !json && kernel_note(&s, i); i++)
 		say("%s", kernel_note(&s, i));
 	scan_close(&before);
 	scan_close(&s);
 	return EXIT_OK;
+}
+
+int kernel_pools_show(FILE *out, struct scan *before, double seconds)
+{
+	struct scan s;
+	int ret = scan_open(&s);
+
+	ret = ret ? ret : kernel_scan(&s);
+	if (ret) {
+		scan_close(&s);
+		return ret;
+	}
+	scan_sort(&s);
+	print_table(out, &s, before->n_pools ? before : NULL, before->n_pools ? seconds : 0);
+	for (unsigned i = 0; kernel_note(&s, i); i++)
+		fprintf(out, "%s\n", kernel_note(&s, i));
+	scan_close(before);
+	*before = s;
+	return 0;
 }
 
 int kernel_pools_main(int argc, char **argv)
