@@ -105,16 +105,21 @@ static __u32 kind_of(struct file *file)
 	return 0;
 }
 
-/* The process's number in our own pid namespace, which is pid_level below the first. */
+/*
+ * The process's number in our own pid namespace, which is pid_level below the first. The place is
+ * reckoned with numbers: the verifier of Linux 6.1 lets nothing but a constant be added to a pointer.
+ */
 static __u32 number_of(struct task_struct *task)
 {
-	struct pid *pid = task->group_leader->thread_pid;
+	struct task_struct *leader = task->group_leader;
+	__u64 pid = 0;
 	__u32 nr = 0;
 
+	bpf_probe_read_kernel(&pid, sizeof pid, &leader->thread_pid);
 	if (pid)
 		bpf_probe_read_kernel(&nr, sizeof nr,
-				      (void *)&pid->numbers[0].nr +
-					      (__u64)pid_level * bpf_core_type_size(struct upid));
+				      (void *)((__u64)&((struct pid *)pid)->numbers[0].nr +
+					       (__u64)pid_level * bpf_core_type_size(struct upid)));
 	return nr;
 }
 
