@@ -203,11 +203,13 @@ struct follow_pool *follow_pools(const struct follow *f, size_t *n)
 
 size_t follow_stack(const struct follow *f, int stack, uint64_t frames[WATCH_FRAMES])
 {
-	uint32_t key = (uint32_t)stack;
+	const struct bpf_map *map =
+		stack < WATCH_STACKS ? f->bpf->maps.stacks : f->bpf->maps.more_stacks;
+	uint32_t key = (uint32_t)stack % WATCH_STACKS;
 	size_t n = 0;
 
 	memset(frames, 0, WATCH_FRAMES * sizeof *frames);
-	if (stack < 0 || bpf_map_lookup_elem(bpf_map__fd(f->bpf->maps.stacks), &key, frames))
+	if (stack < 0 || bpf_map_lookup_elem(bpf_map__fd(map), &key, frames))
 		return 0;
 	while (n < WATCH_FRAMES && frames[n])
 		n++;

@@ -50,7 +50,7 @@ struct {
 	__uint(max_entries, WATCH_STACKS);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, WATCH_FRAMES * sizeof(__u64));
-} stacks SEC(".maps");
+} stacks SEC(".maps"), more_stacks SEC(".maps");
 
 /* Losses and sums are counted on all CPUs at once. */
 static void add(__u64 *n)
@@ -79,10 +79,18 @@ static bool followed(__u64 page)
 	return (__u32)((n * 0x9e3779b97f4a7c15ull) >> 32) <= layout.limit;
 }
 
+/*
+ * A stack's number is the hash of it, so two of some dozens may well have the same; the second one is
+ * kept in another map, whose numbers follow.
+ */
 static __s32 stack_of(void *ctx)
 {
 	__s64 id = bpf_get_stackid(ctx, &stacks, 0);
 
+	if (id < 0) {
+		id = bpf_get_stackid(ctx, &more_stacks, 0);
+		id += id < 0 ? 0 : WATCH_STACKS;
+	}
 	if (id < 0)
 		add(&losses.stacks);
 	return id < 0 ? -1 : (__s32)id;

@@ -150,6 +150,8 @@ static void note_pool(struct watch_run *w, const struct pool *is, const struct w
 		/* where all are listed, what is new is new */
 		p->made = made_ns || (w->looks > 1 && w->scan.all_pools);
 	}
+	/* it may have been noted before it took its first page */
+	p->made |= made_ns && p->noted_ns > w->begun_ns;
 	p->now = *is;
 	p->seen = w->looks;
 }

@@ -8,7 +8,7 @@
 
 #define WATCH_PAGES 16384  /* that are followed at one time */
 #define WATCH_POOLS 1024   /* that were seen to take pages */
-#define WATCH_STACKS 2048  /* different ones */
+#define WATCH_STACKS 2048  /* different ones, in each of two maps */
 #define WATCH_TALLIES 4096 /* different things that are counted */
 #define WATCH_FRAMES 24    /* of a stack */
 #define WATCH_NAME 32
