@@ -77,6 +77,11 @@ check-ktools: ## pagepool kernel on this machine's kernel, on veth pairs in name
 	@scripts/deps check iproute2 util-linux
 	@scripts/check ktools
 
+check-ktools-vm: ## the same on kernels that Debian built, in QEMU: 6.1, 6.12, 7.2; fetched once (CASES=...)
+	@scripts/deps check
+	@scripts/deps vm iproute2 util-linux
+	@scripts/check-ktools-vm $(CASES)
+
 check-net: ## libpagepool-net on veth pairs in namespaces of its own (root)
 	@scripts/deps check iproute2 ethtool iputils-ping iperf3 util-linux
 	@scripts/check net
@@ -173,4 +178,4 @@ help: ## this menu
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
-	bench-dpdk check-machines check-debian check-ktools explore-acquires check-files
+	bench-dpdk check-machines check-debian check-ktools explore-acquires check-files check-ktools-vm

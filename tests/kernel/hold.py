@@ -152,6 +152,15 @@ def tun(name):
     wait_to_end(lambda: os.read(f, 65536))
 
 
+def fragment():
+    """send the first part of a packet, and never the rest"""
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 77, 0x2000, 64, socket.IPPROTO_UDP, 0,
+                         socket.inet_aton("10.78.0.1"), socket.inet_aton(HERE))  # Linux fills in the zeros
+    s.sendto(header + b"x" * 1000, (HERE, 0))
+    wait_to_end(lambda: None)
+
+
 def nothing():
     """sockets and a pipe, empty, and one with data of no pool's"""
     keep = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM), os.pipe(), socket.socketpair()]

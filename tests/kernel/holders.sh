@@ -6,16 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 
 make_pair || skip_all "there is no veth, or it takes no XDP program"
-counter() { # NAME of /proc/net/netstat or snmp in b
-	in_b cat /proc/net/netstat /proc/net/snmp | awk -v name="$1" '
-		!(NR % 2) { split($0, value); for (i in key) if (key[i] == name) print value[i] }
-		NR % 2 { delete key; split($0, key) }'
-}
-counted() { [ "$(counter "$1")" -ge "$2" ]; }
-received() { # BYTES by a connection to PORT
-	in_b ss -Htn state established "sport = :$2" | awk -v n="$1" '$1 >= n { ok = 1 } END { exit !ok }'
-}
-
 start udp1 b udp 5001 5
 start udp2 b udp 5002 7
 start tcp b tcp 5003 $((8 * MSS))

@@ -17,7 +17,7 @@ tool=${1:?the path of the pagepool command}
 lose=${2:?the path of lose.bpf.o}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../tap.sh"
-readonly UDP=6000 MSS=6948 # bytes of a packet; of a full TCP segment
+UDP=6000 MSS=6948 MTU=7000 # bytes of a packet; of a full TCP segment
 
 skip_all() {
 	echo "1..0 # SKIP $1"
@@ -48,6 +48,7 @@ clean_up() {
 
 	trap - EXIT
 	exec 2>/dev/null # what the shell has to say of those that are killed
+	tmux -L "$ns" kill-server
 	for n in a b; do
 		for p in $(ip netns pids "$ns$n" 2>/dev/null); do
 			kill -KILL "$p"
@@ -68,6 +69,15 @@ check() { # WHAT COMMAND...
 	ok $status "$1"
 	[ $status = 0 ] || { echo "# ${*:2} fails"; head -n 40 "$dir/said" | sed 's/^/# /'; }
 }
+counter() { # NAME of /proc/net/netstat or snmp in b
+	in_b cat /proc/net/netstat /proc/net/snmp | awk -v name="$1" '
+		!(NR % 2) { split($0, value); for (i in key) if (key[i] == name) print value[i] }
+		NR % 2 { delete key; split($0, key) }'
+}
+counted() { [ "$(counter "$1")" -ge "$2" ]; }
+received() { # BYTES by a connection to PORT
+	in_b ss -Htn state established "sport = :$2" | awk -v n="$1" '$1 >= n { ok = 1 } END { exit !ok }'
+}
 is() { # WHAT GOT WANT
 	[ "$2" = "$3" ]
 	ok $? "$1"
@@ -81,18 +91,21 @@ done_testing() {
 	exit $failed
 }
 
+# left and right, each in its namespace; the XDP program that makes right have a pool
+make_link() { ip link add left netns "$ns"a type veth peer name right netns "$ns"b; }
+put_xdp() { ip -n "$ns"b link set dev right xdp object "$lose" section xdp.frags; }
 make_pair() {
-	ip link add left netns "$ns"a mtu 7000 type veth peer name right netns "$ns"b mtu 7000 || return 1
+	make_link || return 1
 	in_a sysctl -qw net.ipv6.conf.left.disable_ipv6=1 2>/dev/null
 	in_b sysctl -qw net.ipv6.conf.right.disable_ipv6=1 2>/dev/null
 	ip -n "$ns"a addr add 10.78.0.1/24 dev left
 	ip -n "$ns"b addr add 10.78.0.2/24 dev right
 	ip -n "$ns"b link set lo up
-	ip -n "$ns"a link set left address 02:00:00:00:00:01 up
-	ip -n "$ns"b link set right address 02:00:00:00:00:02 up
+	ip -n "$ns"a link set left mtu "$MTU" address 02:00:00:00:00:01 up
+	ip -n "$ns"b link set right mtu "$MTU" address 02:00:00:00:00:02 up
 	ip -n "$ns"a neigh replace 10.78.0.2 lladdr 02:00:00:00:00:02 dev left nud permanent
 	ip -n "$ns"b neigh replace 10.78.0.1 lladdr 02:00:00:00:00:01 dev right nud permanent
-	ip -n "$ns"b link set dev right xdp object "$lose" section xdp.frags
+	put_xdp
 }
 
 # ---- processes ---------------------------------------------------------------------------------
@@ -136,7 +149,7 @@ wake_cpus() {
 	local cpu
 
 	for cpu in $cpus; do
-		in_b taskset -c "$cpu" python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))'
+		taskset -c "$cpu" python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 9))'
 	done
 }
 
@@ -161,6 +174,15 @@ tell() { # SIGNAL, to it
 ended() { # sets $status
 	wait "$job"
 	status=$?
+}
+# watch ARGUMENT...: pagepool kernel watch beside, until it watches; watched: its end
+watch() {
+	beside "$tool" kernel watch "$@"
+	until_true eval 'grep -qs "watching; Ctrl-C ends it" "$dir/err" || ! beside_runs'
+}
+watched() {
+	tell INT
+	ended
 }
 exited() {
 	[ "$status" = "$1" ] || { echo "exit status $status, not $1; it said:"; cat "$dir/err"; return 1; }

@@ -19,8 +19,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define MORE 0x2000
 #define LOST 0xdd
 
-SEC("xdp.frags")
-int lose(struct xdp_md *ctx)
+static __always_inline int judge(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = data;
@@ -38,4 +37,17 @@ int lose(struct xdp_md *ctx)
 		return XDP_PASS;
 	first = (void *)tcp + tcp->doff * 4;
 	return (void *)(first + 1) <= end && *first == LOST ? XDP_DROP : XDP_PASS;
+}
+
+SEC("xdp.frags")
+int lose(struct xdp_md *ctx)
+{
+	return judge(ctx);
+}
+
+/* For drivers that take no packet of several pages. */
+SEC("xdp")
+int lose_single(struct xdp_md *ctx)
+{
+	return judge(ctx);
 }

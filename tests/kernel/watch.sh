@@ -8,15 +8,6 @@
 make_pair || skip_all "there is no veth, or it takes no XDP program"
 # On one CPU, so that who reads a packet frees it, and leaves that to no other CPU.
 taskset -cp "${cpus%% *}" $$ >/dev/null
-# begin ARGUMENT...: the command in the background, until it watches
-begin() {
-	beside "$tool" kernel watch "$@"
-	until_true eval 'grep -qs "watching; Ctrl-C ends it" "$dir/err" || ! beside_runs'
-}
-finish() {
-	tell INT
-	ended
-}
 counts() { # ROWS, CONDITION on r: what they add up to
 	ask "sum(r['count'] for r in o['$1'] if $2)"
 }
@@ -31,7 +22,7 @@ start to_old a send udp 5001 5 "$UDP"
 check "... has its packets" hears old ready
 run pools --json
 was=$(ask "pool['in_flight']")
-begin --json --sample 1
+watch --json --sample 1
 before=$(now)
 for i in 1 2 3; do
 	start "udp$i" b udp "501$i" 60
@@ -52,7 +43,7 @@ sleep 0.3 # so that this age is told from others
 reads=$(now)
 check "the pipe is read" give_back piper
 read=$(now)
-finish
+watched
 end=$(now)
 check "nothing is wrong" exited 0
 is "one object, on one line" "$(wc -l <"$dir/out")" 1
@@ -76,7 +67,7 @@ check "... taken by veth" ask "1 / any('veth_poll' in f for f in o['oldest'][0][
 # ---- a pool that is made, and goes, meanwhile; a page that has left and is held still -------------
 
 pools() { "$tool" kernel pools --json >"$dir/pools"; }
-begin --json --sample 1
+watch --json --sample 1
 ip -n "$ns"b link set dev right xdp off
 ip -n "$ns"b link set dev right xdp object "$lose" section xdp.frags
 start aged b udp 5009 5
@@ -102,7 +93,7 @@ no_zombie() {
 	! grep -q "\"id\":$id," "$dir/pools"
 }
 until_true no_zombie
-finish
+watched
 end=$(now)
 check "nothing is wrong" exited 0
 ours="r['pool'] == $id"
@@ -115,12 +106,12 @@ give_back piper2
 # ---- a sample; for people -----------------------------------------------------------------------
 
 make_pair
-begin --sample 4
+watch --sample 4
 start few b udp 5008 60
 check "a socket" hears few open
 start to_few a send udp 5008 60 "$UDP"
 check "... has its packets" hears few ready
-finish
+watched
 sampled=$(sed -nE 's/.* one page in 4 was followed: ([0-9]+) were taken .*/\1/p' "$dir/out")
 check "one in 4 of the pages, or so" eval 'echo "$sampled"; [ "$sampled" -ge 10 ] && [ "$sampled" -le 64 ]'
 check "... the pool" grep -qE "^[0-9]+ +right@${ns}b +veth +alive +1[0-9][0-9] +1[0-9][0-9] +0$" "$dir/out"
