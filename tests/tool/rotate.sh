@@ -153,9 +153,9 @@ else
 		kill -INT "$child"
 		finish
 		check "... and it ends as ever" exited 0
+		run stat -p "$child"
+		check "... and leaves no socket behind" exited 1
 	done
-	run stat
-	check "no socket is left behind" exited 1
 fi
 
 done_testing
