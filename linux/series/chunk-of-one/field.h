@@ -1,0 +1,1 @@
+	struct page_pool_chunks *chunks; /* what is mapped and tracked */

@@ -1,0 +1,2 @@
+struct page_pool_chunks;
+
