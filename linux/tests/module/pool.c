@@ -12,6 +12,7 @@
 #include <linux/netdevice.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/version.h>
 #include <linux/xarray.h>
 #include <net/netdev_rx_queue.h>
 #include <net/page_pool/helpers.h>
@@ -119,10 +120,12 @@ void page_pool_unlist(struct page_pool *pool) {}
 
 unsigned int judge_idle(const struct page_pool *pool)
 {
-#ifdef POOL_HAS_CHUNKS
-	return READ_ONCE(container_of(pool, struct chunk_pool, pub)->n_idle);
-#else
+#if !defined(POOL_HAS_CHUNKS)
 	return 0;
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0) /* linux/page_pool.c */
+	return READ_ONCE(container_of(pool, struct chunk_pool, pub)->n_idle);
+#else /* linux/series */
+	return pool->chunks ? READ_ONCE(pool->chunks->n_idle) : 0;
 #endif
 }
 EXPORT_SYMBOL_GPL(judge_idle);

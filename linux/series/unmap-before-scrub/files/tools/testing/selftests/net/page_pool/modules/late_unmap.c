@@ -15,6 +15,7 @@
 #include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/kprobes.h>
@@ -154,6 +155,7 @@ static int __init late_unmap_init(void)
 	if (IS_ERR(pdev))
 		return PTR_ERR(pdev);
 	err = dma_coerce_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
+	dma_reset_need_sync(&pdev->dev); /* or its mappings might need no unmap */
 	for (order = 0; !err && order < orders; order++) {
 		migrate_disable();
 		err = try_order(&pdev->dev, order);
