@@ -39,13 +39,14 @@
  * Contexts: one consumer at a time allocates, NAPI as a rule; pages are
 #ifndef STEP_SHRINKER
  * released from any context but hard interrupt. The lock is not held together
- * with the
+ * with the ring's producer lock; dma_mapped.xa_lock nests inside. Nothing is
+ * mapped, unmapped or printed while it is held.
 #else
  * released from any context but hard interrupt; the shrinker is reclaim. A
  * pool's lock is taken inside chunk_pools_lock. It is not held together with the
-#endif
  * ring's producer lock; dma_mapped.xa_lock nests inside. Nothing is mapped,
  * unmapped or printed while it is held.
+#endif
  */
 #ifdef STEP_HOME
 #include <linux/bitmap.h>
