@@ -147,13 +147,14 @@ else
 		"forward -a soft:pcap=$dir/real.pcap,rate=100 -b soft"; do
 		# shellcheck disable=SC2086 # words
 		in_background $command -Z nobody
+		pid=$child
 		until_true grep -q "^Uid:.$(id -u nobody).$(id -u nobody).$(id -u nobody)" "/proc/$child/status" 2>/dev/null
 		check "${command%% *}: of root's rights few stay" eval \
 			'! (($(sed -n "s/^CapPrm:\t/0x/p" "/proc/$child/status") & ~0x8000007000)) && grep -q "^Groups:.[0-9]* *$" "/proc/$child/status"'
 		kill -INT "$child"
 		finish
 		check "... and it ends as ever" exited 0
-		run stat -p "$child"
+		run stat -p "$pid"
 		check "... and leaves no socket behind" exited 1
 	done
 fi
