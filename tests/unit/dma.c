@@ -674,6 +674,7 @@ static void large_ranges_are_found(void)
 	struct soft_device sd;
 	pp_iova_t iova[3], none;
 	pp_binding_t b;
+	unsigned n = 3;
 	char *large;
 	bool ok = true;
 
@@ -681,19 +682,21 @@ static void large_ranges_are_found(void)
 	b = bound(&sd);
 	pp_debug_set(0);
 	large = named(&sd, len);
+	if (sd.iommu->pins)
+		n = 2; /* the kernel has some of 32 bits for interrupts */
 	pp_dma_set_mask(b, 32);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < n; i++)
 		check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &iova[i]), 0, "mapping %u", i);
-	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &none), -ENOSPC, "a fourth has no room");
+	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &none), -ENOSPC, "another has no room");
 	pp_debug_set(PP_DEBUG_DMA);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < n; i++)
 		for (uint64_t at = 0; at < len; at += 1 << 27)
 			ok = !pp_dma_sync_for_device(b, iova[i] + at, PAGE, PP_DMA_TO_DEVICE) && ok;
 	check(ok, "each can be synced everywhere");
 	pp_debug_set(0);
 	check_eq(pp_dma_unmap(b, iova[1] + (1ull << 30), len, PP_DMA_TO_DEVICE), -EINVAL,
 		 "what is no beginning isn't unmapped");
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < n; i++)
 		check_eq(pp_dma_unmap(b, iova[i], len, PP_DMA_TO_DEVICE), 0, "mapping %u goes", i);
 	check(all_is_undone(&sd), "nothing is left");
 	unname(&sd, large, len);
