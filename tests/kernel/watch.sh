@@ -83,6 +83,7 @@ pools
 id=$("$python" -IS -c 'import json, sys
 print([p["id"] for p in json.load(open(sys.argv[1]))["pools"] if p["interface"] == sys.argv[2] and p["state"] == "alive"][0])' "$dir/pools" "right@${ns}b")
 ip -n "$ns"b link del right
+make_pair # a kernel that doesn't tell where its table of pools is has them found from one that is alive
 sleep 1 # so that it is told from what left when the interface went
 ending=$(now)
 end aged
@@ -105,7 +106,6 @@ give_back piper2
 
 # ---- a sample; for people -----------------------------------------------------------------------
 
-make_pair
 watch --sample 4
 start few b udp 5008 60
 check "a socket" hears few open
