@@ -90,6 +90,7 @@ int peek_list(struct peek *p, enum peek_list what,
 	X(dev_device, "net_device", "dev")                                                         \
 	X(link_ops_kind, "rtnl_link_ops", "kind")                                                  \
 	X(device_driver, "device", "driver")                                                       \
+	X(device_parent, "device", "parent")                                                       \
 	X(device_bus, "device", "bus")                                                             \
 	X(device_kobj_name, "device", "kobj.name")                                                 \
 	X(driver_name, "device_driver", "name")                                                    \

@@ -145,6 +145,7 @@ static int add_device(struct scan *s, kaddr_t address, unsigned net)
 	snprintf(d->name, sizeof d->name, "%.16s%s%.40s", name, *s->net[net].name ? "@" : "",
 		 s->net[net].name);
 	if (d->parent) {
+		d->bus_device = member_at(p, d->parent, M_device_parent);
 		peek_string(p, member_at(p, d->parent, M_device_kobj_name), d->bus, sizeof d->bus);
 		peek_string(p,
 			    member_at(p, member_at(p, d->parent, M_device_driver), M_driver_name),
@@ -178,7 +179,7 @@ static int scan_devices(struct scan *s)
 /* Whose pool it is: of the interface it names, or of one on the device it maps for. */
 static const struct device *device_of(const struct scan *s, kaddr_t netdev, kaddr_t dev)
 {
-	const struct device *d, *found = NULL;
+	const struct device *d, *found = NULL, *above = NULL;
 
 	for (size_t i = 0; i < s->n_devices; i++) {
 		d = &s->device[i];
@@ -187,8 +188,10 @@ static const struct device *device_of(const struct scan *s, kaddr_t netdev, kadd
 		if (dev &&
 		    (d->parent == dev || d->address + offset_of(s->peek, M_dev_device) == dev))
 			found = d;
+		if (dev && d->bus_device == dev)
+			above = d;
 	}
-	return found;
+	return found ? found : above;
 }
 
 /* ---- a pool -------------------------------------------------------------------------------- */
@@ -202,7 +205,7 @@ static void name_pool(struct scan *s, struct pool *pool, const void *copy)
 	kaddr_t netdev = member_in(p, copy, M_pool_netdev), dev = member_in(p, copy, M_pool_dev);
 	const struct device *d = device_of(s, netdev, dev);
 
-	/* pools of an interface that has gone are the loopback's */
+	/* pools of an interface that has gone, or to another namespace, are the loopback's */
 	if (d && d->ifindex == LOOPBACK_IFINDEX)
 		d = device_of(s, 0, dev);
 	if (d) {

@@ -20,6 +20,7 @@ struct net {
 
 struct device {
 	kaddr_t address, parent; /* struct net_device; struct device, or 0 */
+	kaddr_t bus_device;      /* parent's parent: virtio maps through it; or 0 */
 	unsigned ifindex, net;   /* net: its place in scan.net */
 	char name[NAME_BYTES];   /* "veth0", or "veth0@NAMESPACE" when that isn't ours */
 	char driver[NAME_BYTES], bus[NAME_BYTES]; /* bus: "0000:00:03.0", or "" */
