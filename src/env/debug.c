@@ -32,6 +32,8 @@ static struct {
 	void (*out)(void *ctx, const char *text);
 	void *ctx;
 	uint64_t seen[SEEN]; /* hashes of what has been printed; 0: free */
+	struct report spare;
+	bool spare_taken;
 } desk = { .lock = PTHREAD_MUTEX_INITIALIZER, .printed = PTHREAD_COND_INITIALIZER };
 
 static uint64_t n_reports; /* all, printed or not; relaxed */
@@ -184,6 +186,30 @@ static bool said_before(const char *place, const char *format)
 	return false;
 }
 
+/* With a lock, of what is at hand first: it may be a signal's handler that has interrupted malloc(3). */
+static struct report *report_new(void)
+{
+	bool spare;
+
+	desk_lock();
+	spare = env_has_lock() && !desk.spare_taken;
+	desk.spare_taken |= spare;
+	desk_unlock();
+	/* not one of the library's that a test makes fail */
+	return spare ? &desk.spare : malloc(sizeof(struct report));
+}
+
+static void report_delete(struct report *r)
+{
+	if (r != &desk.spare) {
+		free(r);
+		return;
+	}
+	desk_lock();
+	desk.spare_taken = false;
+	desk_unlock();
+}
+
 struct report *debug_report(unsigned kind, const char *place, const char *format, ...)
 {
 	struct report *r;
@@ -196,7 +222,7 @@ struct report *debug_report(unsigned kind, const char *place, const char *format
 	desk_lock();
 	again = said_before(place, format);
 	desk_unlock();
-	r = again ? NULL : malloc(sizeof *r); /* not one of the library's that a test makes fail */
+	r = again ? NULL : report_new();
 	if (!r)
 		return NULL;
 	*r = (struct report){ .thread = env_self() };
@@ -277,7 +303,7 @@ static void print(struct report *r)
 		r->text[r->len] = '\n';
 		env_write(2, r->text, r->len + 1);
 	}
-	free(r);
+	report_delete(r);
 	env_add_relaxed(&debug_waiting, -1u);
 	if (debug_on(PP_DEBUG_FATAL))
 		env_abort("pagepool: PAGEPOOL_DEBUG has `fatal`: this was the first report\n");
