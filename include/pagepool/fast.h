@@ -37,32 +37,32 @@ struct pp_page {
 	uint32_t index; /**< in the chunk */
 } __attribute__((aligned(64)));
 
-/* Pages that a pool's owner may have in its cache. Part of the layout: only the library's own test
- * of all schedules, which compiles it anew, has another. */
+/* How many pages the owner's cache holds. Part of the layout: only the library's own test of all
+ * schedules, which compiles it anew, has another value. */
 #ifndef PP_CACHE_PAGES
 #define PP_CACHE_PAGES 512u
 #endif
 
 /**
  * A pool's owner-side cache of free pages, and the flag that its users look at last. Anchors
- * outlive their pools: they are only used again, and freed with the library. A pool has one for
- * each thread that has owned it, with the same number: one that no other pool of the process
- * has, whichever copy of the library made that.
+ * outlive their pools: they are reused for others, and freed with the library. A pool has one for
+ * each living thread that has owned it, all with the pool's number, which is unique in the process,
+ * even if there are several copies of the library.
  */
 struct pp_anchor {
 	/* read by all, written hardly ever; relaxed */
-	uint64_t owner;         /**< the owning thread's number, or no thread's */
-	uint32_t id;            /**< of this anchor; constant, not 0 */
-	uint32_t revoked;       /**< 0 while the cache is open; else why it isn't: the library's */
-	uint32_t number;        /**< the pool's; constant while it is there */
-	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
-	struct pp_anchor *next; /**< of the pool's, or of the free ones */
-	const struct pp_copy *copy; /**< of the library, that made it; constant */
+	uint64_t owner;             /**< the owning thread's number, or no thread's */
+	uint32_t id;                /**< of this anchor; constant, not 0 */
+	uint32_t revoked;           /**< 0 while the cache is open; else why not (private) */
+	uint32_t number;            /**< the pool's; constant while it is there */
+	struct pp_pool *pool;       /**< under the library's lock; NULL once the pool is freed */
+	struct pp_anchor *next;     /**< of the pool's, or of the free ones */
+	const struct pp_copy *copy; /**< the copy of the library that made it; constant */
 	void *of_thread[2];         /**< link among its thread's; under the library's lock */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
-	 * it; the difference is what it holds. Two counts instead of one, so that a get needn't wait
-	 * for the store of the put before it, and statistics cost no extra instruction.
+	 * it; the difference is what it holds. Two counts instead of one, so that a get needn't
+	 * wait for the store of the put before it, and statistics cost no extra instruction.
 	 */
 	uint64_t pushed __attribute__((aligned(64))), popped;
 	uint64_t left; /**< popped, as it was when another thread became the owner */
@@ -72,9 +72,9 @@ struct pp_anchor {
 } __attribute__((aligned(64)));
 
 /**
- * What a thread knows of itself. A page whose state is `owned` has one reference and is of
- * the pool behind `anchor`: one comparison, after which nothing need be loaded through the
- * page; the processor would have to wait for that.
+ * What a thread knows of itself. A page whose state is `owned` has one reference and belongs to the
+ * pool behind `anchor`: one comparison, after which nothing need be loaded through the page, which
+ * the processor would have to wait for.
  */
 struct pp_self {
 	uint64_t owned; /**< 1 << 32 | the pool's number; 0: no anchor yet */
@@ -140,7 +140,7 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 		return false;
 	pushed = pp_load_relaxed(&anchor->pushed);
 	n = pushed - pp_load_relaxed(&anchor->popped);
-	/* whether the cache is closed need not be asked: the flag tells, below */
+	/* no need to check here whether the cache is closed: the flag says so, below */
 	if (__builtin_expect(n >= PP_CACHE_PAGES, 0))
 		return false;
 	PP_PROBE2(put, page->pool, 1);
@@ -155,7 +155,7 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 
 PP_INLINE int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 {
-	struct pp_page *page; /* not *out, which so can live in a register */
+	struct pp_page *page; /* not *out, which can then live in a register */
 	int ret;
 
 	if (__builtin_expect(pp_fast_get(out, pool), 1))

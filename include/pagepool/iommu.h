@@ -2,8 +2,8 @@
  * iommu.h - the contract of an IOMMU back end: what a domain must do.
  *
  * A back end embeds struct pp_iommu as the first member of its own structure, fills it in and
- * passes it to pp_device_register. The library serialises the calls for one domain. A back end knows
- * nothing of pools or drivers.
+ * passes it to pp_device_register. The library serialises the calls for one domain. A back end
+ * knows nothing of pools or drivers.
  *
  * IOVAs are allocated from one space for all domains of the process, so that a page can have the
  * same address on every device; no two mappings of the process overlap in it, whichever devices
@@ -21,9 +21,9 @@
  *                                       part of with -EIO, and an unmap, which is done all the same
  *   unmap: another size than asked      nobody knows what the device can reach: it is blocked, for
  *                                       good. Maps fail with -EIO, and so does the next bind; the
- *                                       DMA addresses of that range, and a pool's or coherent memory
- *                                       there, are never used again (bytes_lost). The process, the
- *                                       pool and its other devices go on
+ *                                       DMA addresses of that range, and a pool's or coherent
+ *                                       memory there, are never used again (bytes_lost). The
+ *                                       process, the pool and its other devices go on
  *
  * That a map which failed has mapped, or that invalidate or block did nothing, can't be seen.
  *

@@ -17,7 +17,7 @@
 	X(alloc_fast, "pages got from the owner's cache")                                          \
 	X(alloc_slow, "pages got from the chunks, by batches into the cache")                      \
 	X(alloc_slow_high_order, "chunks added to the pool")                                       \
-	X(alloc_empty, "times the owner's cache was found empty, the returns' refills included")   \
+	X(alloc_empty, "times the owner's cache was found empty, also if remote puts refilled it") \
 	X(alloc_refill, "times pages that other threads put refilled it")                          \
 	X(alloc_failed, "gets that failed: no memory, the limit, revoked")                         \
 	X(recycle_cached, "pages put back into the owner's cache")                                 \

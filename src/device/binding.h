@@ -78,8 +78,8 @@ void binding_slot_put(struct binding *b);
 
 /* The lifecycle's steps, each taking the lock. */
 /*
- * The domain translates, calls are taken. 0; -ENODEV: the device has gone; -EIO: its back end has lost
- * count of what the device can reach (domain.h).
+ * The domain translates, calls are taken. 0; -ENODEV: the device has gone; -EIO: its back end has
+ * lost count of what the device can reach (domain.h).
  */
 int binding_begin(struct binding *b, pp_binding_t *out);
 /* No new mappings, pools, growth. Its name, which may be dead; false: the device has gone. */

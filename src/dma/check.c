@@ -110,7 +110,7 @@ void check_overlap(struct finding *f, struct binding *b, const struct call *c)
 		      m);
 }
 
-/* ---- telling ----------------------------------------------------------------------------------- */
+/* ---- reporting ------------------------------------------------------------------------- */
 
 struct search {
 	pp_iova_t iova;

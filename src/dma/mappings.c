@@ -369,7 +369,7 @@ static int make_memory(struct binding *b, struct mapping *m)
 	return ret;
 }
 
-/* The domain's part. What the device is to read is written back; if it can't be, nothing is mapped. */
+/* The domain's part. What the device will read is synced; if that fails, nothing is mapped. */
 static int map(struct binding *b, struct mapping *m)
 {
 	bool coherent = m->kind == MAPPING_COHERENT;

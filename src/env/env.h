@@ -149,9 +149,10 @@ int env_decommit(void *addr, size_t len);
 /* Addresses and memory. */
 void env_unmap(void *addr, size_t len);
 /*
- * A child of fork doesn't get it, so nothing is copied on write under a device's feet; or it does
- * again. What the child has at these addresses is its own: zeroes, or nothing, but they are taken, and
- * it may unmap or discard there what the parent had.
+ * keep: a child of fork doesn't get the memory, so that copy-on-write can't swap pages that a
+ * device works on; else it does again. What the child has at these addresses is its own: zeroes, or
+ * nothing that can be read; they stay reserved, and it may unmap or discard there what the parent
+ * had.
  */
 void env_keep_from_fork(void *addr, size_t len, bool keep);
 /*

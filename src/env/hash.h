@@ -1,6 +1,6 @@
 /*
- * hash.h - a hash table with the links in the members, every call of which is a piece of work with a
- * bound: it grows by a bucket with each member that is added, and shrinks by a few with each that
+ * hash.h - a hash table with the links in the members, every call of which is a piece of work with
+ * a bound: it grows by a bucket with each member that is added, and shrinks by a few with each that
  * goes; what it has is never gone through at once. No locking of its own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -18,7 +18,7 @@ struct hash_node {
 };
 
 /*
- * Buckets are in segments, and these in groups, each of which has room for as many as all before it.
+ * Buckets are in segments, and these in groups, each with room for as many as all before it.
  * All zero is an empty table that has not been started.
  */
 struct hashtab {

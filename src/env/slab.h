@@ -1,7 +1,7 @@
 /*
- * slab.h - records of one size, many to a piece of memory: what is there by the million, and comes
- * and goes in turn. A record that is freed among others that stay gives nothing to malloc(3), whose
- * next caller would have to sort what is there. Every call takes bounded time; no locking of its own.
+ * slab.h - records of one size, many to a piece of memory, for what comes and goes by the million.
+ * A record that is freed among others that stay gives nothing back to malloc(3), whose next caller
+ * would have to sort it. Every call takes bounded time; no locking of its own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -102,7 +102,7 @@ void env_unlock(struct env_lock *lock)
  * plug-in, or in a namespace of dlmopen. None knows of the others. What they share is the address
  * space, and so a number is where something is: a stretch of 64 KiB belongs to who has it mapped,
  * and there are fewer than 2^32 of them below 2^48, which is as high as Linux maps unasked.
- * With 32-bit addresses the stretches are of 8 KiB; a kernel with larger pages gives several at once.
+ * With 32-bit addresses a stretch is 8 KiB; a kernel with larger pages gives several at once.
  */
 #define STRETCH_BITS (sizeof(void *) == 8 ? 16 : 13)
 #define STRETCH ((size_t)1 << STRETCH_BITS)

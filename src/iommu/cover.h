@@ -1,7 +1,7 @@
 /*
- * cover.h - what of IOVA space lies in windows: each is counted at the few blocks that it is made of,
- * so that what is asked of a block takes as many steps as there are orders, however many windows
- * there are. The arena's lock serialises all calls. Uses env only.
+ * cover.h - what of IOVA space lies in windows. Each is counted at the few blocks that it is made
+ * of, so that a question about a block takes as many steps as there are orders, however many
+ * windows there are. The arena's lock serialises all calls. Uses env only.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -39,9 +39,9 @@ struct domain {
 
 void domain_init(struct domain *d, struct pp_iommu *iommu);
 /*
- * True in a child of fork if the back end is one that pins: the device works on the parent's memory,
- * and none of the back end's functions is called, which would reach the parent's device. Maps and
- * syncs are refused with -ENODEV; all else changes the child's books only.
+ * True in a child of fork if the back end pins memory: the device works on the parent's, so none of
+ * the back end's functions is called, as they would reach the parent's device. Maps and syncs are
+ * refused with -ENODEV; all else changes only the child's records.
  */
 static inline bool domain_is_parents(const struct domain *d)
 {

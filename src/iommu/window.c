@@ -46,7 +46,7 @@ static void add(struct windows *w, unsigned octave, pp_iova_t first, pp_iova_t l
 		w->window[w->n++] = (struct pp_iova_range){ first, last };
 }
 
-/* Octaves that lie in the gap with both ends are no window: nothing is taken there for the domain. */
+/* Octaves that lie wholly in the gap are no window: nothing is taken there for the domain. */
 static void add_gap(struct windows *w, pp_iova_t first, pp_iova_t last)
 {
 	unsigned low = octave_of(first), high = octave_of(last);

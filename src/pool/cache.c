@@ -16,8 +16,8 @@
 __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
 
 /*
- * Pop n of the `count` entries of an anchor of the pool into out. False: the flag is up, and nothing
- * was popped. Model: revoke.pml, cache_pop.
+ * Pop n of the `count` entries of one of the pool's anchors into out. False: the flag is up, and
+ * nothing was popped. Model: revoke.pml, cache_pop.
  */
 static inline bool cache_pop(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t count,
 			     struct pp_page **out, uint32_t n)
@@ -74,7 +74,7 @@ static int refill_from_chunks(struct pp_pool *pool, bool grow)
 		ret = pool_grow(pool);
 		n = ret ? 0 : pool_take_free(pool, pages, POOL_REFILL);
 	}
-	/* under the lock, which the revoker needs: no race for these */
+	/* under the lock, which the revoker needs: so these can't race with it */
 	for (unsigned i = 0; i < n; i++) /* lowest address first out */
 		env_store_relaxed(&pool->anchor->slot[i], pages[n - 1 - i]);
 	env_count(&pool->filled, n);
@@ -87,9 +87,9 @@ static int refill_from_chunks(struct pp_pool *pool, bool grow)
 /*
  * Fill the empty cache: from the remote frees, from the chunks, from new chunks. 0, or an errno.
  *
- * Each page that is taken from an SPSC ring as soon as it is there costs both threads the
- * moving of its cache line and of the SPSC ring's ends. So a few are left there, to become more,
- * as long as there are others. Model: revoke.pml, owner_get.
+ * Taking pages from an SPSC ring one by one, as soon as they arrive, moves the slots' cache line
+ * and those of head and tail between the two threads for each. So a few are left there until they
+ * are more, as long as there are pages elsewhere. Model: revoke.pml, owner_get.
  */
 static int refill(struct pp_pool *pool)
 {
@@ -110,7 +110,7 @@ static int refill(struct pp_pool *pool)
 
 /* ---- get ------------------------------------------------------------------------------- */
 
-/* Debug mode `pages`: one page, straight from its chunk, noting who has it. */
+/* Debug mode `pages`: one page, straight from its chunk, with its holder recorded. */
 static int tracked_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
 	int ret;
@@ -167,7 +167,7 @@ int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
 	return pp_fast_get(out, pool) ? 0 : page_get_slow(out, pool, caller);
 }
 
-/* For whoever doesn't inline it; so is pp_page_put in remote.c. */
+/* For callers that don't inline it, as is pp_page_put in remote.c. */
 int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 {
 	return page_get(out, pool, __builtin_return_address(0));
@@ -198,8 +198,8 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 /* ---- put: the owner's ------------------------------------------------------------------ */
 
 /*
- * The cache is full: the newer half goes home, a few at a time; no more than there has to be room for,
- * once that has chunks trimmed. What the caller puts isn't home, so the pool is there.
+ * The cache is full: its newer half goes home, a few at a time, and no more of it than is needed to
+ * make room once chunks have been trimmed. The caller's pages aren't home, so the pool exists.
  */
 static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t room)
 {

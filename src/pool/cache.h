@@ -11,7 +11,7 @@
 #include "pool/refs.h"
 #include "pool/revoke.h"
 
-/* Pages in it. Not the owner: about. */
+/* Pages in the cache; approximate unless the caller is the owner. */
 static inline uint32_t cache_count(const struct pp_anchor *anchor)
 {
 	return (uint32_t)(env_load_relaxed(&anchor->pushed) - env_load_relaxed(&anchor->popped));
@@ -74,7 +74,7 @@ static inline bool cache_put_one(struct pp_anchor *anchor, struct pp_page *page)
 	return true;
 }
 
-/* The same if not: POOL_REFILL pages at most, by the owner or who was it a moment ago. */
+/* The same if not: POOL_REFILL pages at most. The owner, or who was it a moment ago. */
 void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_page *const *pages,
 		    uint32_t n, const void *caller);
 
@@ -85,7 +85,7 @@ int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *caller
 
 /* All that is in cache and remote frees of a live pool goes home. Owner, lock not held. */
 void cache_empty(struct pp_pool *pool);
-/* Pages in cache and remote frees, and what went through them: about, while the pool is in use. */
+/* Pages in cache and remote frees, and the counters: approximate while the pool is in use. */
 uint64_t cache_total(struct pp_pool *pool);
 void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
 

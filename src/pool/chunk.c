@@ -2,10 +2,10 @@
  * chunk.c - chunks and the pages' home: coming home, and going out.
  *
  * Invariant, under the pool's lock and with no call under way:
- *   for each chunk: n_free (less the hold, in a zombie) == bits set in home == n_pages
- *   less what is in flight or in cache and ring.
+ *   for each chunk: n_free (less the hold, in a zombie) == bits set in free_bits == n_pages less
+ *   what is in flight or in cache and remote frees.
  *
- * What becomes of a chunk that is complete is reclaim.c's.
+ * What becomes of a complete chunk is up to reclaim.c.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -24,7 +24,7 @@ uint32_t chunk_in_flight(const struct pp_chunk *c)
 
 /* ---- walking --------------------------------------------------------------------------- */
 
-/* If there is a span at this place of the list: fetch the records of its chunks. */
+/* If there is a span at this position in the list: fetch the records of its chunks. */
 static void prefetch_records(const struct list *at, const struct list *end)
 {
 	const struct span *span = list_entry(at, const struct span, link);

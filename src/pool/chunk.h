@@ -60,14 +60,15 @@ void collect_returned(struct pp_pool *pool, uint32_t most);
 /* ---- coming home, going out ------------------------------------------------------------ */
 
 /*
- * n more are home, or the hold has ended. Who adds the one that makes the chunk complete puts it
- * into the stack of complete chunks; all others touch it no more. True: it was complete, at least for a moment, and
- * `hold`, if any, was referenced before anyone could see that. Any thread, no lock needed.
+ * n more are home, or the hold has ended. The thread whose addition makes the chunk complete pushes
+ * it to the stack of complete chunks; all others must not touch it any more. True: it was complete,
+ * at least for a moment, and `hold`, if any, was referenced before anyone could see that. Any
+ * thread, no lock needed.
  */
 bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold);
-/* Bring pages of one pool home, in any place's stead. Any thread, no lock needed. */
+/* Bring pages of one pool home, from wherever they were. Any thread, no lock needed. */
 void pool_free_pages(struct pp_page *const *pages, unsigned n);
-/* The same of pages that are put, and have no other place; caller: the caller of the put. */
+/* The same for pages that are put and found no room elsewhere; caller: the caller of the put. */
 void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
 		     const void *caller);
 /* Take up to n pages from the chunks. */

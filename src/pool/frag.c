@@ -19,13 +19,13 @@ void frag_close_page(struct pp_page *page, uint32_t users)
 		pp_page_put(page);
 }
 
-/* The flag, also in a watched pool, whose cache is never open. */
+/* The flag, also in a tracked pool, whose cache is never open. */
 static inline bool frag_revoked(const struct pp_pool *pool)
 {
 	return env_unlikely(revoke_look(pool->anchor) == ANCHOR_REVOKED);
 }
 
-/* The owner takes the open page out of its place, if there is one and the revoker hasn't. */
+/* The owner takes the open page out of frag_page, unless there is none or the revoker has it. */
 static struct pp_page *take_out(struct pp_pool *pool)
 {
 	return env_xchg_acq_rel(&pool->frag_page, NULL);
@@ -39,7 +39,7 @@ void frag_close(struct pp_pool *pool)
 		frag_close_page(page, env_load_relaxed(&pool->frag_users));
 }
 
-/* The page is in its place again, for the owner or the revoker to take out. */
+/* The page is in frag_page again, for the owner or the revoker to take out. */
 static void put_back(struct pp_pool *pool, struct pp_page *page)
 {
 	env_store_release(&pool->frag_page, page);

@@ -1,13 +1,14 @@
 /*
- * owner.c - whose a pool is: the anchors, which outlive it, so that a put may look at one last; another
- * owner; and the list of all pools.
+ * owner.c - whose a pool is: the anchors, which outlive it, so that a put may look at one last;
+ * changing the owner; and the list of all pools.
  *
- * The owner's cache is in its anchor, so that neither get nor put need look for that: some 4 KiB for each
- * pool that ever lived at the same time; used again, and freed when the library is unloaded.
+ * The owner's cache is in its anchor, so that neither get nor put need look for it. An anchor takes
+ * some 4 KiB. It is used again for later pools, so there are as many as pools and owners at the
+ * busiest moment, and freed when the library is unloaded.
  *
- * An anchor's number is in its pool's pages, and tells a thread that a page is of its own pool. There
- * may be other copies of the library in the process, with pages of their own: so no number is
- * given by two of them (env_alloc_numbered).
+ * An anchor's number is in its pool's pages, and tells a thread that a page is of its own pool.
+ * There may be other copies of the library in the process, with pages of their own: so no two of
+ * them give out the same number (env_alloc_numbered).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -47,7 +48,7 @@ static struct pp_anchor *anchor_new(void)
 }
 
 /* While the process ends threads may still put, and look at anchors. */
-static __attribute__((destructor)) void free_gates(void)
+static __attribute__((destructor)) void free_anchors(void)
 {
 	while (env_unloads() && anchors.free) {
 		struct pp_anchor *g = anchors.free;
@@ -102,7 +103,7 @@ static void anchor_own(struct pp_anchor *g)
 	env_unlock(&anchors.lock);
 }
 
-/* The cache of a pool that is watched or revoked stays closed. */
+/* The cache of a pool that is tracked or revoked stays closed. */
 void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped)
 {
 	anchor_own(anchor);
@@ -113,7 +114,7 @@ void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped
 								 ANCHOR_OPEN);
 }
 
-/* It is in no put any more, so its anchors may be another thread's. */
+/* The thread is in no put any more, so its anchors may become another thread's. */
 void anchors_thread_ends(struct env_thread *thread)
 {
 	struct pp_anchor *g;
@@ -131,8 +132,8 @@ void anchors_thread_ends(struct env_thread *thread)
 /* ---- owners ---------------------------------------------------------------------------- */
 
 /*
- * What the thread knows of itself may be of an earlier pool with this anchor, while this one's cache
- * may be closed.
+ * What the thread knows of itself may date from an earlier pool with this anchor, and this one's
+ * cache may be closed.
  */
 static void reset_self(void)
 {
@@ -154,7 +155,7 @@ static bool is_free_for(const struct pp_anchor *anchor, uint64_t self)
 	return user == ANCHOR_NOBODY || user == self;
 }
 
-/* For a thread that is to be the owner, and isn't. NULL: no memory. Lock held. */
+/* An anchor for a thread that is about to become the owner. NULL: no memory. Lock held. */
 static struct pp_anchor *anchor_for(struct pp_pool *pool, uint64_t self)
 {
 	struct pp_anchor *g = pool->anchors;
@@ -173,7 +174,7 @@ static int own_locked(struct pp_pool *pool)
 
 	if (env_load_relaxed(&anchor->owner) == self)
 		return 0;
-	/* without a page, or a cache, there can't be a put to it */
+	/* where there never was a page, or the cache is closed, no put to it can be in progress */
 	if (is_free_for(anchor, self) || !(pool->n_chunks + pool->n_released) || pool->tracked) {
 		anchor_own(anchor);
 		return 0;
@@ -206,8 +207,9 @@ void pool_publish(struct pp_pool *pool)
 }
 
 /*
- * The flags stay up: a put that comes late finds no pool behind its anchor. Nobody owns them: who did
- * may take a page of the next pool with such a number for one of the last.
+ * The flags stay up: a put that comes late finds no pool behind its anchor. The anchors get no
+ * owner: otherwise the last one might take a page of the next pool with that number for one of its
+ * own.
  */
 void anchors_put(struct pp_pool *pool)
 {
@@ -238,7 +240,7 @@ struct pp_pool *anchor_pool(struct pp_anchor *g)
 	return pool;
 }
 
-/* For a fork: the lock, and in between what the caller has to do to the pools. */
+/* Over a fork: the lock; in between the caller does what it must to the pools. */
 void anchors_hold(void)
 {
 	env_lock(&anchors.lock);
@@ -255,7 +257,7 @@ void anchors_each_pool(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 		fn(list_entry(pos, struct pp_pool, registry), ctx);
 }
 
-/* The first pool behind pos that isn't going, with a reference, or NULL. The lock is held. */
+/* The first pool after pos that isn't being freed, with a reference, or NULL. Lock held. */
 static struct pp_pool *next_pool(struct list *pos)
 {
 	while ((pos = pos->next) != &anchors.registry) {

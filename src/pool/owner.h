@@ -1,8 +1,8 @@
 /*
  * owner.h - whose a pool is, and the list of all pools. Uses pool.h.
  *
- * A pool's owner has an anchor (pagepool/fast.h): the cache, and the flag that its users look at last.
- * Anchors outlive pools.
+ * A pool's owner has an anchor (pagepool/fast.h): the cache, and the flag that its users look at
+ * last. Anchors outlive pools.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -14,10 +14,10 @@
 /* ---- copies of the library in one process ---------------------------------------------- */
 
 /*
- * Pages travel, also to where another copy of the library is called (one in the program, one in a
- * plug-in). Whoever meets a pool of another one lets that do what isn't done by page, anchor and
- * pool alone. No number of an anchor or thread is given by two copies (env.h), so the fast paths need
- * not ask: to them it is a page of a pool that isn't theirs.
+ * Pages travel, also to code that calls another copy of the library (one in the program, one in a
+ * plug-in). A copy that meets another one's pool leaves to that one whatever takes more than page,
+ * anchor and pool. No two copies give out the same number for an anchor or a thread (env.h), so the
+ * fast paths need not ask: to them it is a page of a pool that isn't theirs.
  */
 struct pp_copy {
 	void (*put)(struct pp_page *const *pages, unsigned n,
@@ -38,16 +38,16 @@ static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
 /* ---- anchors ----------------------------------------------------------------------------- */
 
 /*
- * anchor->revoked: is the cache open? Changed under the pool's lock, relaxed; every use of cache and
- * remote frees looks at it last (revoke.h).
+ * anchor->revoked: is the cache open? Changed under the pool's lock, relaxed; every use of cache
+ * and remote frees looks at it last (revoke.h).
  *
- *   OPEN ---------> LEFT       another thread owns the pool: what is put here nobody would take
+ *   OPEN ---------> LEFT       another thread owns the pool: nobody would take what is put here
  *     |              |
  *     |              v
- *     +---------> REVOKED <--- WATCHED    debug mode `pages`: open never
+ *     +---------> REVOKED <--- TRACKED    debug mode `pages`: never open
  *
- * When the anchor is used again, anchor_open() begins anew. Not OPEN is closed: gets and puts go the
- * way of the chunk, and who sees it after a push or a pop is one of revoke.h's *_raced.
+ * When the anchor is used again, anchor_open() starts over. Anything but OPEN is closed: gets and
+ * puts go through the chunk, and a push or pop that sees it continues in one of revoke.h's *_raced.
  */
 enum { ANCHOR_OPEN, ANCHOR_REVOKED, ANCHOR_LEFT, ANCHOR_TRACKED };
 
@@ -64,10 +64,10 @@ static inline bool anchor_is_own(const struct pp_anchor *anchor)
 	return env_is_self(env_load_relaxed(&anchor->owner));
 }
 
-/* One more for the pool, as it was left. */
+/* One more anchor for the pool, in the state in which its last user left it. */
 int anchor_get(struct pp_anchor **out, struct pp_pool *pool);
-void anchors_put(struct pp_pool *pool); /* all of the pool's: it goes */
-/* The calling thread's, who isn't in a put to it, open from now on, with so many pages popped. */
+void anchors_put(struct pp_pool *pool); /* all of the pool's, which is being freed */
+/* Make it the calling thread's, which isn't in a put to it, and open it, with so many popped. */
 void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped);
 /* The pool behind it, with a reference; NULL: it has gone. */
 struct pp_pool *anchor_pool(struct pp_anchor *anchor);

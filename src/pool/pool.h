@@ -6,18 +6,18 @@
  *
  *   cache         the owner's private array: the owner alone, no atomic read-modify-write
  *                 (cache.h)
- *   remote frees  an SPSC ring for each putter and a shared MPSC ring: any thread puts, the owner takes
- *                 (remote.h)
- *   chunk         its bit in the chunk's `free_bits` words: any thread puts, the lock's holder takes
- *                 (chunk.h)
+ *   remote frees  an SPSC ring for each putting thread, and an MPSC ring that the others share: any
+ *                 thread puts, the owner takes (remote.h)
+ *   chunk         its bit in the chunk's `free_bits` words: any thread puts, the lock's holder
+ *                 takes (chunk.h)
  *
- * Cache and remote frees are there for speed; the chunk is where a page is at home and where it
- * is counted. A chunk all of whose pages are home is idle, and in a zombie pool it goes (reclaim.h).
- * A revocation brings all of them home: revoke.h has the protocol.
+ * Cache and remote frees are there for speed; the chunk is where a page is at home and where it is
+ * counted. A chunk all of whose pages are home is idle, and in a zombie pool it is freed
+ * (reclaim.h). A revocation brings all pages home: revoke.h has the protocol.
  *
- * Coming home has a model, tests/model/home.pml. "Model: home.pml, pool_try_reclaim." above a function
- * names the label or inline that models it. The code itself is run through every schedule by
- * tests/explore/.
+ * Coming home has a model, tests/model/home.pml. "Model: home.pml, pool_try_reclaim." above a
+ * function names the label or inline that models it. The code itself is run through every schedule
+ * by tests/explore/.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -158,27 +158,27 @@ struct attachment {
 	struct pp_pool *pool;
 	struct binding *binding; /* NULL: not in use */
 	/*
-	 * The binding has taken the client off its list and is about to revoke it: the place
-	 * must not be given to another one before that. Set under the binding's lock.
+	 * The binding has taken the client off its list and is about to revoke it: until that is
+	 * done this entry must not be used for another binding. Set under the binding's lock.
 	 */
 	bool leaving;
 	pp_binding_t name;
 };
 
-/* A ring with one putter. Pages in it: from head up to tail. */
+/* A ring with a single producer. Pages in it: from head up to tail. */
 struct spsc_ring {
 	uint64_t tail __attribute__((aligned(ENV_LINE))); /* the putter's; release */
 	uint64_t cached_head;                             /* head as the putter last saw it */
 	uint64_t *thread;                                 /* pool->spsc_thread's of it; constant */
 	struct hlist_node link; /* among its thread's SPSC rings: under spsc_lock */
-	/* The tail when it last passed a multiple of POOL_HINT: a hint, on a line that the owner
-	 * may look at without taking tail's away from the putter. Relaxed. */
+	/* The tail when it last passed a multiple of POOL_HINT: a hint, on a cache line that the
+	 * owner may read without taking tail's away from the putter. Relaxed. */
 	uint64_t tail_hint __attribute__((aligned(ENV_LINE)));
 	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
 	struct pp_page *slot[POOL_SPSC_SLOTS] __attribute__((aligned(ENV_LINE)));
 };
 
-/* A ring with many. Pages in it: the slots that aren't NULL. */
+/* A ring with many producers. Pages in it: the slots that aren't NULL. */
 struct mpsc_ring {
 	uint64_t tail __attribute__((aligned(ENV_LINE)));
 	uint64_t head __attribute__((aligned(ENV_LINE))); /* the owner's; release */
@@ -196,10 +196,10 @@ struct mpsc_ring {
  *     |  memory            |
  *     +----> INHERITED ----+  the last device is detached or unbound, or the pool destroyed
  *
- * What else is said of a pool is no state: `tracked` and `pinned` are what it is made of. Of the words
- * of the revocation protocol, which their owners load and store without the lock, anchor->revoked is
- * where a put may look when the pool is gone, with a state of its own (owner.h); `refilling` says
- * whose the remote frees are at the moment; and `frag_closed` is a count.
+ * The other flags are not states: `tracked` and `pinned` are properties of the pool. Of the words
+ * of the revocation protocol, which are loaded and stored without the lock, anchor->revoked is the
+ * one that a put may read when the pool is gone, with a state of its own (owner.h); `refilling`
+ * says who has the remote frees at the moment; and `frag_closed` is a count.
  */
 enum pool_state {
 	POOL_LIVE,
@@ -217,19 +217,19 @@ struct pp_pool {
 	uint32_t
 		together; /* pages that share a page of the kernel's; 0: more than a word has bits */
 	bool tracked; /* debug mode `pages`: cache and remote frees are closed, so that every get and
-		       put takes the way through the chunk, where the watching is */
+		       put takes the way through the chunk, where it is recorded */
 
 	/* The owner's. Others read it to drain and for statistics. */
 	uint32_t refilling
 		__attribute__((aligned(ENV_LINE))); /* taking from the remote frees; release */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
-	/* Of what the anchor counts: pushed by a refill, popped not by a fast get. The last owner may
-	 * add to the latter and to recycle_cache_full, too. */
+	/* Of what the anchor counts: what a refill pushed, and what was popped by anything but a
+	 * fast get. The previous owner may add to the latter and to recycle_cache_full, too. */
 	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
-	uint32_t turn;       /* which SPSC ring to take from next, or the ring */
+	uint32_t turn;       /* which SPSC ring to take from next, or the MPSC ring */
 
 	/* The putters'. */
 	uint64_t spsc_made
@@ -285,7 +285,7 @@ struct pp_pool {
 	struct list registry; /* among all pools: under anchors.lock */
 };
 
-/* The owner's anchor, for who isn't the owner: it may change. */
+/* The owner's anchor, for a thread that isn't the owner: it may change. */
 static inline struct pp_anchor *pool_anchor(struct pp_pool *pool)
 {
 	return env_load_acquire(&pool->anchor);

@@ -2,7 +2,7 @@
  * recall.c - asking holders to give pages back early.
  *
  * A pool is known by its number here, not by its address: a holder may still be registered
- * when the pool has gone, and must not be asked for another one at the same place.
+ * when the pool has gone, and must not be asked on behalf of another one at the same address.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -42,8 +42,8 @@ static bool is_in(void *list, const struct pp_recall *recall)
 }
 
 /*
- * The flag goes up before a revoker asks, and asking begins with the lock: who finds it down here is
- * asked.
+ * The flag goes up before a revoker asks, and asking begins with the lock: a holder that finds it
+ * down here will be asked.
  */
 static int register_locked(struct pp_pool *pool, struct pp_recall *recall)
 {

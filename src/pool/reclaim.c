@@ -1,9 +1,9 @@
 /*
- * reclaim.c - what becomes of chunks that no page is out of. In a zombie they are freed; in a live pool
- * they are idle, and above a limit unmapped, invalidated, and let go.
+ * reclaim.c - what becomes of chunks that no page is out of. In a zombie they are freed; in a live
+ * pool they are idle, and above a limit they are unmapped, invalidated and freed.
  *
- * A put may come by here, so that is a piece of work with a bound: for each chunk that has become
- * idle, at most POOL_TRIM are trimmed and at most as many freed.
+ * A put may end up here, so the work is bounded: for each chunk that has become idle, at most
+ * POOL_TRIM are trimmed and at most as many freed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -25,8 +25,10 @@ static bool chunk_is_discarded(const struct pp_chunk *c)
 	       !memcmp(c->discarded, c->free_bits, free_words(c->n_pages) * sizeof *c->free_bits);
 }
 
-/* Its record goes, and its memory with the next give_back, for many at once. Nobody has a page of it and no device can reach it. Model:
- * home.pml, chunk_free. */
+/*
+ * Free its record, and its memory with the next give_back, for many at once. Nobody has a page of
+ * it and no device can reach it. Model: home.pml, chunk_free.
+ */
 static void chunk_free(struct pp_chunk *c, struct leaving *leaving)
 {
 	if (leaving->span && leaving->span != c->span)
@@ -71,8 +73,8 @@ static void chunk_invalidated(struct domain_pending *pending)
 }
 
 /*
- * Unmap an idle chunk and let it go: at once, or with a deferred invalidation, which one
- * device may have; the others invalidate at once. The bindings are locked.
+ * Unmap an idle chunk and free it: at once, or with a deferred invalidation, of which one device
+ * may have one; the others invalidate at once. The bindings are locked.
  */
 static void trim(struct pp_pool *pool, struct pp_chunk *c)
 {
@@ -108,9 +110,8 @@ static void trim(struct pp_pool *pool, struct pp_chunk *c)
 /* ---- trimming many --------------------------------------------------------------------- */
 
 /*
- * Lock all bindings of the pool. Not waiting, it may fail, and nothing is locked then;
- * waiting, it takes them in the order of their slots, so that two pools can't block each
- * other.
+ * Lock all bindings of the pool. try_lock_devices doesn't wait; if it fails, nothing is locked.
+ * lock_devices takes them in the order of their slots, so that two pools can't deadlock.
  */
 static void unlock_devices(struct pp_pool *pool, unsigned n)
 {
@@ -171,7 +172,7 @@ static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, where);
 
 		before = pos->prev;
-		/* in the stack of complete chunks: whoever takes it out decides */
+		/* on the stack of complete chunks: whoever takes it off decides */
 		if (env_load_acquire(&c->n_free) & CHUNK_COMPLETE)
 			continue;
 		trim(pool, c);
@@ -191,8 +192,9 @@ static void trim_above(struct pp_pool *pool, uint64_t keep, uint64_t most)
 }
 
 /*
- * A chunk has become idle: a step towards the limit. Hysteresis: once above the limit, the pool is trimmed to half of it. A put never waits: when a
- * device is busy the next chunk to become idle tries again.
+ * A chunk has become idle: one step towards the limit. Hysteresis: once above the limit, the pool
+ * is trimmed to half of it. A put never waits: when a device is busy the next chunk to become idle
+ * tries again.
  */
 static void keep_to_limit(struct pp_pool *pool)
 {
@@ -208,8 +210,8 @@ static void keep_to_limit(struct pp_pool *pool)
 	pool_free_spent(pool, POOL_TRIM);
 }
 
-/* Let idle and fresh chunks go until at most keep of them are left, and complete every
- * deferred invalidation. */
+/* Free idle and fresh chunks until at most keep of them are left, and complete every deferred
+ * invalidation. */
 static void pool_shrink(struct pp_pool *pool, uint64_t keep)
 {
 	collect_returned(pool, UINT32_MAX);
@@ -315,8 +317,8 @@ bool pool_look_is_waited_for(const struct pp_pool *pool)
 }
 
 /*
- * Whoever has the lock kicks after its unlock, but for a signal's handler: if it may have been one
- * that was in the way, wait for it. Not so who has a lock already, which may be this one.
+ * Whoever holds the lock tries to reclaim after its unlock, except a signal handler: if one may
+ * have been in the way, wait for it. But don't wait with a lock held, which may be this one.
  */
 static bool lock_to_reclaim(struct pp_pool *pool)
 {
@@ -334,7 +336,7 @@ static bool lock_to_reclaim(struct pp_pool *pool)
 }
 
 /*
- * Under another pool's lock or none.
+ * Called with another pool's lock held, or none.
  * Model: home.pml, pool_try_reclaim.
  */
 void pool_try_reclaim(struct pp_pool *pool)

@@ -12,12 +12,12 @@
 
 void pool_lock(struct pp_pool *pool);
 void pool_unlock(struct pp_pool *pool); /* the caller holds a reference or the handle */
-/* Look at the stack of complete chunks as long as there is one and nobody else does. No lock needed. */
+/* Work off the stack of complete chunks, unless another thread is doing so. No lock needed. */
 void pool_try_reclaim(struct pp_pool *pool);
 /*
- * For one signal's handler at a time: it neither waits for the lock, nor can it free what a put
- * leaves in the stack of complete chunks meanwhile. So a zombie's put waits for the lock then, and the handler ends
- * when pool_look_is_waited_for.
+ * For one signal handler at a time: it neither waits for the lock, nor can it free what a put
+ * leaves on the stack of complete chunks meanwhile. So a zombie's put waits for the lock then, and
+ * the handler ends when pool_look_is_waited_for.
  */
 bool pool_look_begin(struct pp_pool *pool); /* false: somebody has the lock */
 void pool_look_end(struct pp_pool *pool);
@@ -25,11 +25,11 @@ bool pool_look_is_waited_for(const struct pp_pool *pool);
 
 /* ---- lock held ------------------------------------------------------------------------- */
 
-/* Look at the chunks in the stack of complete chunks: free, or list as idle and trim towards the limit. */
+/* Take the complete chunks off their stack: free them, or list them as idle and trim. */
 void pool_reclaim_complete(struct pp_pool *pool);
 /* Free chunks that are trimmed and invalidated, so many at most. */
 void pool_free_spent(struct pp_pool *pool, uint32_t most);
-/* Chunks that no page is out of, and how many of them there may be. */
+/* The number of idle chunks, and its limit. */
 uint64_t pool_idle(const struct pp_pool *pool);
 uint64_t pool_idle_limit(const struct pp_pool *pool);
 

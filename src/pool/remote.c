@@ -1,18 +1,19 @@
 /*
  * remote.c - what other threads give back, and how the owner gets it.
  *
- * Each thread that puts has an *SPSC ring* of its own, with one writer and one reader, so that
+ * Each thread that puts has an *SPSC ring* of its own, with one producer and one consumer, so that
  * its puts need no atomic read-modify-write: that would wait for every store before it, and the
- * one before it is as a rule to a line that another thread reads. Who finds no SPSC ring, because POOL_SPSC_RINGS
- * have one, or without memory, shares a ring with its like, where a place is taken by a
- * compare-and-swap. The owner takes from SPSC rings and the MPSC ring in turn.
+ * last of these is usually to a cache line that another thread reads. Threads that find no SPSC
+ * ring, because POOL_SPSC_RINGS threads have one or there is no memory, share an MPSC ring, in
+ * which a slot is taken by a compare-and-swap. The owner takes from the SPSC rings and the MPSC
+ * ring in turn.
  *
- * A thread has one SPSC ring of a pool. It is the thread's until it ends, for nobody else can know that it
- * isn't in the middle of a put; then another one gets it, with what is in it. An idle thread's costs the
- * others nothing, but for its memory.
+ * A thread has one SPSC ring in each pool that it puts to. It keeps the ring until the thread ends,
+ * for nobody else can know that it isn't in the middle of a put; then another thread gets it, with
+ * what is in it. An idle thread's ring costs the others nothing but memory.
  *
- * From top to bottom: whose SPSC ring is whose; put, by SPSC or MPSC ring; the owner's end. A push ends with a
- * look at the flag: revoke.h, where draining is, too.
+ * From top to bottom: which thread has which SPSC ring; put, into SPSC or MPSC ring; the owner's
+ * end. A push ends with a look at the flag: revoke.h, which also has draining.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -21,11 +22,12 @@
 #include "pool/cache.h"
 #include "pool/chunk.h"
 
-/* ---- a thread's own SPSC ring --------------------------------------------------------------- */
+/* ---- a thread's own SPSC ring ---------------------------------------------------------- */
 
 /*
- * The SPSC ring that this thread put to last. Right as long as there is a pool at that address and it
- * says so: no thread ever has another's number. It is no owner's, nor of another copy of the library.
+ * The SPSC ring that this thread put to last. Valid as long as the pool at that address says that
+ * it is this thread's: thread numbers are never reused. Never set for a pool that this thread owns
+ * or that is another copy's of the library.
  */
 static __thread struct {
 	const struct pp_pool *pool;
@@ -38,11 +40,10 @@ static inline bool spsc_is_at_hand(const struct pp_pool *pool)
 	return spsc_mine.pool == pool && env_is_self(env_load_relaxed(spsc_mine.thread));
 }
 
-/* Protects whose SPSC rings are whose: the threads' lists, and changes of pool->spsc_thread. A leaf. */
+/* Which thread has which ring: protects the threads' lists, stores to pool->spsc_thread. A leaf. */
 static struct env_lock spsc_lock = ENV_LOCK_INIT;
 
-static char
-	ended; /* spsc_mine.spsc of a thread that has come to its end: it takes no SPSC ring any more */
+static char ended; /* spsc_mine.spsc of a thread that is ending: it takes no SPSC ring any more */
 #define SPSC_NEVER ((struct spsc_ring *)&ended)
 
 void remote_reset(void)
@@ -60,7 +61,7 @@ void remote_release(void)
 	env_unlock(&spsc_lock);
 }
 
-/* Release: with what it did to them. */
+/* Release: what the thread did to its rings comes before their next owner's use. */
 void remote_thread_ends(struct env_thread *thread)
 {
 	struct spsc_ring *spsc;
@@ -76,7 +77,7 @@ void remote_thread_ends(struct env_thread *thread)
 	env_unlock(&spsc_lock);
 }
 
-/* The pool's, i-th: an SPSC ring that is nobody's, or a new one; NULL: there is no memory. Lock held. */
+/* The pool's i-th SPSC ring, which is nobody's, or a new one; NULL: no memory. Lock held. */
 static struct spsc_ring *spsc_at(struct pp_pool *pool, unsigned i)
 {
 	struct spsc_ring *spsc = pool->spsc[i];
@@ -94,8 +95,8 @@ static struct spsc_ring *spsc_at(struct pp_pool *pool, unsigned i)
 }
 
 /*
- * Acquire: what the thread before did to the SPSC ring came before. A put doesn't wait: while somebody
- * else is at the lists it goes without an SPSC ring.
+ * Acquire: what the previous thread did to the SPSC ring came before. A put doesn't wait: while
+ * another thread has the lock it does without an SPSC ring.
  */
 static struct spsc_ring *take_spsc(struct pp_pool *pool, uint64_t self, struct env_thread *thread)
 {
@@ -144,14 +145,14 @@ static struct spsc_ring *find_spsc(struct pp_pool *pool)
 	return spsc;
 }
 
-/* The pool goes, and its SPSC rings with it. */
+/* The pool is freed, and its SPSC rings with it. */
 void remote_end(struct pp_pool *pool)
 {
 	for (uint64_t left = pool->spsc_made; left; left &= left - 1) {
 		unsigned i = (unsigned)__builtin_ctzll(left);
 
 		env_lock(&spsc_lock);
-		hlist_del(&pool->spsc[i]->link); /* if somebody has it */
+		hlist_del(&pool->spsc[i]->link); /* if a thread has it */
 		pool->spsc_thread[i] = 0;
 		env_unlock(&spsc_lock);
 		env_free(pool->spsc[i]);
@@ -159,7 +160,7 @@ void remote_end(struct pp_pool *pool)
 	pool->spsc_made = 0;
 }
 
-/* ---- put: into an SPSC ring ------------------------------------------------------------------ */
+/* ---- put: into an SPSC ring ------------------------------------------------------------ */
 
 /* The end of a push of k pages above the tail. They, and the pool, may be gone after it. */
 static inline void spsc_pushed(struct spsc_ring *spsc, struct pp_anchor *anchor, uint64_t tail,
@@ -167,14 +168,14 @@ static inline void spsc_pushed(struct spsc_ring *spsc, struct pp_anchor *anchor,
 {
 	bool tell = (tail ^ (tail + k)) / POOL_HINT;
 
-	if (tell) /* before: the pool may be gone once the tail says that they are there */
+	if (tell) /* before: the pool may be gone once the tail is stored */
 		env_store_relaxed(&spsc->tail_hint, tail + k);
 	env_store_release(&spsc->tail, tail + k);
 	if (revoke_seen(anchor))
 		remote_raced(anchor);
 }
 
-/* Of n slots from one on, how many lie before the end of the array. */
+/* How many of n slots from `from` on lie before the end of the array. */
 static unsigned to_end(uint64_t from, unsigned n)
 {
 	unsigned left = POOL_SPSC_SLOTS - (unsigned)(from % POOL_SPSC_SLOTS);
@@ -183,8 +184,9 @@ static unsigned to_end(uint64_t from, unsigned n)
 }
 
 /*
- * Push up to n pages into the calling thread's SPSC ring; returns for how many there was room. Of these
- * none may be touched any more, nor, if it was all, the pool. Model: revoke.pml, spsc_push.
+ * Push up to n pages into the calling thread's SPSC ring; returns how many had room. Those must not
+ * be touched any more and, if it was all of them, neither must the pool.
+ * Model: revoke.pml, spsc_push.
  */
 static unsigned spsc_push(struct spsc_ring *spsc, struct pp_anchor *anchor,
 			  struct pp_page *const *pages, unsigned n)
@@ -208,11 +210,11 @@ static unsigned spsc_push(struct spsc_ring *spsc, struct pp_anchor *anchor,
 	return k;
 }
 
-/* ---- put: into the shared MPSC ring --------------------------------------------------------- */
+/* ---- put: into the shared MPSC ring ---------------------------------------------------- */
 
 /*
- * As spsc_push. A putter first takes its slots, by moving the tail, then fills them. The owner stops
- * at a slot that isn't filled yet: it never waits for a putter, nor the other way round.
+ * As spsc_push. A putter first takes its slots, by moving the tail, then fills them. The owner
+ * stops at a slot that isn't filled yet: neither ever waits for the other.
  * Model: revoke.pml, mpsc_push.
  */
 static unsigned mpsc_push(struct mpsc_ring *mpsc, struct pp_anchor *anchor,
@@ -238,7 +240,7 @@ static unsigned mpsc_push(struct mpsc_ring *mpsc, struct pp_anchor *anchor,
 
 /* ---- put: where to --------------------------------------------------------------------- */
 
-/* For which there is no room. */
+/* Pages for which there is no room. */
 static void put_beyond(struct pp_pool *pool, struct pp_page *const *pages, unsigned n,
 		       const void *caller)
 {
@@ -249,8 +251,9 @@ static void put_beyond(struct pp_pool *pool, struct pp_page *const *pages, unsig
 }
 
 /*
- * Pages of another thread's pool, whose SPSC ring isn't at hand. Whether they are closed is asked here only:
- * a closed pool gives no SPSC ring to anyone, or it is revoked, which is seen after the push. Model: revoke.pml, remote_put.
+ * Pages of another thread's pool, for which no SPSC ring is at hand. Whether the remote frees are
+ * closed is checked only here: a closed pool gives no thread an SPSC ring, unless it was closed by
+ * a revocation, which is seen after the push. Model: revoke.pml, remote_put.
  */
 static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp_anchor *anchor,
 						 struct pp_page *const *pages, unsigned n,
@@ -272,7 +275,7 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 	put_beyond(pool, pages + k, n - k, caller);
 }
 
-/* Last references to pages of one pool, of which this thread has no SPSC ring at hand. */
+/* Last references to pages of one pool, for which no SPSC ring is at hand. */
 static void put_last(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = pages[0]->pool;
@@ -286,7 +289,7 @@ static void put_last(struct pp_page *const *pages, unsigned n, const void *calle
 		cache_put_full(pool, anchor, pages, n, caller);
 }
 
-/* The same of one that is at hand, and was found full. */
+/* The same with a ring that is at hand, for many pages or one that was found full. */
 static __attribute__((noinline)) void put_into(struct spsc_ring *spsc, struct pp_page *const *pages,
 					       unsigned n, const void *caller)
 {
@@ -361,7 +364,7 @@ void pp_page_put(struct pp_page *page)
 
 /* ---- put: many pages ------------------------------------------------------------------- */
 
-/* Drop the first one's reference. If it was the last: how many go home with it; else 0. */
+/* Drop the first one's reference. If it was the last: the length of the run to put; else 0. */
 static unsigned drop_run(struct pp_page *const *pages, unsigned n)
 {
 	uint64_t key;
@@ -386,7 +389,7 @@ static unsigned put_last_run(struct pp_page *const *pages, unsigned n, const voi
 	return k;
 }
 
-/* The same if there is one, but it is full, or the page has more references. */
+/* The same with a ring at hand that is full, or a page that has more references. */
 static __attribute__((noinline)) unsigned put_into_run(struct pp_page *const *pages, unsigned n,
 						       const void *caller)
 {
@@ -399,8 +402,8 @@ static __attribute__((noinline)) unsigned put_into_run(struct pp_page *const *pa
 }
 
 /*
- * As many as go straight into this thread's SPSC ring, which is at hand: see put_slow. Model: revoke.pml,
- * spsc_push.
+ * As many as go straight into this thread's SPSC ring, which is at hand: see put_slow.
+ * Model: revoke.pml, spsc_push.
  */
 static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, const void *caller)
 {
@@ -469,8 +472,8 @@ static unsigned mpsc_take(struct mpsc_ring *mpsc, struct pp_page **out, unsigned
 }
 
 /*
- * What the owner takes from, as bits: the SPSC rings that there are, those that nobody has, too, and the
- * ring.
+ * What the owner takes from, as bits: the SPSC rings that exist, whether or not a thread has them,
+ * and the MPSC ring.
  */
 #define RING_BIT POOL_SPSC_RINGS
 
@@ -479,7 +482,7 @@ static uint64_t sources(struct pp_pool *pool)
 	return env_load_acquire(&pool->spsc_made) | 1ull << RING_BIT;
 }
 
-/* In turn: what comes behind the last one first, so that a full SPSC ring starves nobody. */
+/* In turn, starting after the last one, so that a full SPSC ring starves no other. */
 unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
 	uint64_t all = sources(pool), behind = all & (~0ull << pool->turn);
@@ -504,7 +507,7 @@ bool remote_is_low(struct pp_pool *pool)
 
 		n += env_load_relaxed(&spsc->tail_hint) - spsc->head;
 	}
-	/* an SPSC ring of which more was taken than was told of counts below 0 */
+	/* an SPSC ring from which more was taken than its hint said counts below 0 */
 	return (int64_t)(n + env_load_relaxed(&pool->mpsc.tail) - pool->mpsc.head) <
 	       (int64_t)POOL_FEW;
 }

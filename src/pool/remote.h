@@ -9,12 +9,12 @@
 
 #include "pool/pool.h"
 
-/* Any thread: pages of one pool whose last references are gone, also for another copy of the library. */
+/* Pages of one pool whose last references are gone. Any thread; also another copy of the library. */
 void put_pages(struct pp_page *const *pages, unsigned n, const void *caller);
 /* pp_page_put_batch for pages that do not go straight into the caller's cache. */
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller);
 
-/* The owner: take up to n; are there fewer than POOL_FEW, as far as is told? */
+/* The owner: take up to n; and are there fewer than POOL_FEW, going by the hints? */
 unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n);
 bool remote_is_low(struct pp_pool *pool);
 
@@ -22,8 +22,8 @@ uint64_t remote_count(struct pp_pool *pool);       /* pages there now, about */
 uint64_t remote_total(struct pp_pool *pool);       /* pages that ever went that way */
 uint64_t remote_bytes(const struct pp_pool *pool); /* of the SPSC rings */
 
-void remote_reset(void); /* that this thread has an SPSC ring: it is the owner now */
-/* The calling thread: its SPSC rings are for others. */
+void remote_reset(void); /* forget this thread's SPSC ring: it is the owner now */
+/* The calling thread ends: its SPSC rings are free for others. */
 void remote_thread_ends(struct env_thread *thread);
 void remote_end(struct pp_pool *pool); /* the pool: nobody has a reference */
 void remote_hold(void);                /* over a fork */

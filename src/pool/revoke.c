@@ -1,6 +1,6 @@
 /*
- * revoke.c - revocation, from the flag to the last page: what the revoker does, what a new owner does,
- * and what each of those does who saw the flag after a push or a pop. See revoke.h.
+ * revoke.c - revocation, from the flag to the last page: what the revoker does, what a new owner
+ * does, and what a thread does that saw the flag after a push or a pop. See revoke.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -61,8 +61,8 @@ static void mpsc_drain(struct mpsc_ring *mpsc)
 }
 
 /*
- * The open page of fragments, of which `users` have been given out. The lock is held: no pp_page_put
- * here, whose way home could want it.
+ * The open page of fragments, of which `users` have been given out. The lock is held: so no
+ * pp_page_put here, which might take it on the page's way home.
  */
 static void frag_drain(struct pp_pool *pool)
 {
@@ -83,12 +83,12 @@ static void remote_drain(struct pp_pool *pool)
 	mpsc_drain(&pool->mpsc);
 }
 
-/* Take everything out of its place and bring it home. Model: revoke.pml, drain. */
+/* Take everything out of caches and remote frees and bring it home. Model: revoke.pml, drain. */
 static void drain(struct pp_pool *pool)
 {
 	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
 		cache_drain(g);
-	/* else the owner is at the remote frees, and will see the flag when it is done */
+	/* else the owner is emptying the remote frees, and will see the flag when it is done */
 	if (!env_load_acquire(&pool->refilling))
 		remote_drain(pool);
 	frag_drain(pool);
@@ -97,8 +97,8 @@ static void drain(struct pp_pool *pool)
 /* ---- the revoker ----------------------------------------------------------------------- */
 
 /*
- * The pool's own hold on its chunks ends: it is drained. How many pages are out? Model: revoke.pml
- * and home.pml, pool_drop_holds.
+ * The pool is drained: its own hold on the chunks ends. Returns the number of pages in flight.
+ * Model: revoke.pml and home.pml, pool_drop_holds.
  */
 static uint64_t pool_drop_holds(struct pp_pool *pool)
 {
@@ -156,8 +156,8 @@ void pool_revoke(struct pp_pool *pool)
 /* ---- another owner --------------------------------------------------------------------- */
 
 /*
- * The revocation of a cache: see revoke.h. What is in it goes to the new anchor, which goes on with
- * the counts. Lock held. Model: own.pml, revoke_left.
+ * The revocation of a cache: see revoke.h. Its pages go to the new anchor, which takes over the
+ * counts. Lock held. Model: own.pml, revoke_left.
  */
 void revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
 {
@@ -183,19 +183,21 @@ void revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *
 	env_store_release(&pool->anchor, new);
 }
 
-/* What a late put of the last owner has pushed. Model: own.pml, left_drain. */
+/* What a late put of the previous owner has pushed. Model: own.pml, left_drain. */
 static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	uint64_t n = cache_drain(anchor);
 
-	if (n) /* as others who found it closed */
+	if (n) /* counted as for a put that found the cache closed */
 		env_add_relaxed(&pool->recycle_ring_full, n);
 }
 
-/* ---- who saw the flag ------------------------------------------------------------------ */
+/* ---- after the flag was seen ------------------------------------------------------------ */
 
-/* The flag of an anchor of it was seen: drain it if it is revoked, or a cache that isn't its owner's
- * any more. Lock held. */
+/*
+ * The flag of one of the pool's anchors was seen: drain the pool if it is revoked, or else the cache
+ * if it is a previous owner's. Lock held.
+ */
 static void settle(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	if (pool_is_revoked(pool))
@@ -205,8 +207,7 @@ static void settle(struct pp_pool *pool, struct pp_anchor *anchor)
 }
 
 /*
- * What the drain
- * took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
+ * What the drain took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
  * Model: revoke.pml, cache_pop.
  */
 void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
@@ -214,7 +215,7 @@ void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 	uint32_t lo = cache_count(anchor);
 
 	pool_lock(pool);
-	/* if the anchor is left: the new one goes on with the counts as they were then */
+	/* if the anchor was left: the new one took over the counts as they were then */
 	if (anchor == pool->anchor || anchor->left == env_load_relaxed(&anchor->popped))
 		env_add_relaxed(&pool->popped_otherwise, n);
 	for (uint32_t i = lo; i < lo + n; i++) {
@@ -244,8 +245,8 @@ void push_raced(struct pp_anchor *anchor)
 	if (!pool)
 		return; /* the revoker drained our page, and the pool went with its last one */
 	/*
-	 * If the anchor has been used again this is another pool. Then our page came home
-	 * long ago, and to drain a revoked pool once more does no harm.
+	 * If the anchor has been used again this is another pool. Then our page came home long ago,
+	 * and draining a revoked pool once more does no harm.
 	 */
 	pool_lock(pool);
 	settle(pool, anchor);
@@ -253,7 +254,7 @@ void push_raced(struct pp_anchor *anchor)
 	pool_unref(pool);
 }
 
-/* The flag was seen after a push, and is there to stay: no more inline puts to this anchor. */
+/* The flag was seen after a push, and stays up: no more inline puts to this anchor. */
 void pp_page_put_raced(struct pp_anchor *anchor)
 {
 	pp_self = (struct pp_self){ 0 };
@@ -277,8 +278,8 @@ void take_raced(struct pp_pool *pool)
 }
 
 /*
- * Take that back: either the page is still open and we close it without it, or the revoker
- * has closed it, and we drop the reference if it counted it in.
+ * Undo it: either the page is still open, and we close it without the new fragment, or the revoker
+ * has closed it, and we drop the fragment's reference if it was counted.
  */
 int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
 {

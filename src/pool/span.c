@@ -49,7 +49,7 @@ enum pp_memory span_memory(const struct span *span, unsigned slot)
 
 /* ---- mapping ------------------------------------------------------------------------------ */
 
-/* Spans with a lost slot, which stay when their pool has gone. Pushed by any thread, never taken out. */
+/* Spans with a lost slot, which outlive their pool. Pushed by any thread, never taken out. */
 static struct span *lost_spans;
 
 static void list_hole(struct pp_pool *pool, struct span *span);

@@ -361,9 +361,9 @@ static char *translate(struct soft *s, pp_iova_t iova, bool write, size_t *len)
 }
 
 /*
- * Move bytes between the device and memory. What is small and aligned, a descriptor,
- * goes word by word, upwards, stores with release, loads with acquire: a driver that finds the last word of a descriptor written finds all of it,
- * as PCIe's ordering of one write gives it.
+ * Move bytes between the device and memory. What is small and aligned, such as a descriptor, goes
+ * word by word, upwards, with releasing stores and acquiring loads: a driver that finds the last
+ * word of a descriptor written finds all of it, as PCIe's ordering of a single write guarantees.
  */
 static void move(char *to, const char *from, size_t len, bool write)
 {

@@ -125,8 +125,8 @@ static int split_leaf(struct table *t, uint64_t *entry, unsigned level)
 }
 
 /*
- * Unmap [iova, iova + len) below one table, whose entries *up counts; empty subtables go. Returns the
- * bytes.
+ * Unmap [iova, iova + len) below one table, whose entries *up counts; empty subtables are freed.
+ * Returns the bytes.
  */
 static uint64_t unmap_below(struct table *t, uint64_t *page, uint64_t *up, unsigned level,
 			    pp_iova_t iova, uint64_t len)

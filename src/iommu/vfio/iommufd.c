@@ -70,7 +70,7 @@ static int iommufd_device_open(struct pp_vfio *v, char *error)
 	}
 	ret = -errno;
 	close(v->fd);
-	/* EINVAL: its file is open and bound; EPERM: a neighbour of its group, by another /dev/iommu */
+	/* EINVAL: its file is open and bound; EPERM: so is a device of its group, elsewhere */
 	if (ret == -EBUSY || ret == -EINVAL || ret == -EPERM)
 		return vfio_say_busy(error, v);
 	return vfio_say(error, ret, "%s can't be bound to iommufd: %s", v->address, strerror(-ret));
