@@ -13,6 +13,7 @@ build:
 	@test -f $(BUILD)/build.ninja || \
 		meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=false >/dev/null
 	@$(if $(KERNEL),meson configure $(BUILD) -Dkernel=enabled)
+	@$(if $(filter file,$(origin PREFIX)),,meson configure $(BUILD) --prefix=$(PREFIX))
 	@ninja --quiet -C $(BUILD) | grep -v 'no work to do' || test $${PIPESTATUS[0]} = 0
 
 run: deps-run build ## the main job: real packets through a device that vanishes, with proof
@@ -145,7 +146,8 @@ sample: ## make tests/data/real.pcap anew from real clients (root, network names
 install: all ## install under PREFIX (/usr/local) and DESTDIR
 	@meson install -C $(BUILD) --no-rebuild --quiet
 	@test -n "$(DESTDIR)" || ! test -w /etc/ld.so.cache || PATH=$$PATH:/sbin:/usr/sbin ldconfig
-	@echo "Installed under $(DESTDIR)$(PREFIX)."
+	@echo "Installed under $(DESTDIR)$$(meson introspect --buildoptions $(BUILD) | \
+		grep -o '"name": "prefix", "value": "[^"]*"' | cut -d'"' -f8)."
 
 site: ## the documentation as static pages, into out/site/
 	@scripts/deps check python3-markdown
