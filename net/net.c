@@ -303,9 +303,11 @@ int pp_net_own(struct pp_net *net, unsigned queue)
 	const struct port_queue *q = queue_of(net, queue);
 	int ret = 0;
 
-	if (q && q->rx_pool)
+	if (!q)
+		return -EINVAL;
+	if (q->rx_pool)
 		ret = pp_pool_own(q->rx_pool);
-	if (q && q->tx_pool && q->tx_pool != q->rx_pool && !ret)
+	if (q->tx_pool && q->tx_pool != q->rx_pool && !ret)
 		ret = pp_pool_own(q->tx_pool);
 	return ret;
 }

@@ -1,9 +1,11 @@
 /*
  * nic.c - the software NIC's driver, bound again and again by one who never polls: what it
- * keeps of each binding has bounds, and is whole packets.
+ * keeps of each binding has bounds, and is whole packets. It has one queue, whatever is asked for.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include <errno.h>
+
 #include <pagepool/net.h>
 #include <pagepool/pagepool.h>
 
@@ -19,6 +21,15 @@ static uint64_t mapped_writes(struct pp_net *nic)
 	return s.dma_writes;
 }
 
+static void has_one_queue(struct pp_net *nic)
+{
+	struct pp_net_info info;
+
+	pp_net_info(nic, &info, sizeof info);
+	check(info.queues == 1, "%u queues", info.queues);
+	check(!pp_net_own(nic, 0) && pp_net_own(nic, 1) == -EINVAL, "no other can be owned");
+}
+
 int main(int argc, char **argv)
 {
 	struct pp_net_soft_params soft = PP_PARAMS(struct pp_net_soft_params);
@@ -31,7 +42,9 @@ int main(int argc, char **argv)
 	soft.pcap = argv[1];
 	soft.loops = UINT64_MAX;
 	params.soft = &soft;
+	params.queues = 2;
 	require(argc == 2 && !pp_net_open(&nic, &params, error), "a NIC: %s", error);
+	has_one_queue(nic);
 	for (unsigned i = 0; i < 5; i++) {
 		uint64_t before = mapped_writes(nic);
 

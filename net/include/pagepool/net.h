@@ -142,7 +142,11 @@ struct pp_net_params {
 	const struct pp_net_xdp_params *xdp;
 	const struct pp_net_vfio_params *vfio;
 	const struct pp_net_soft_params *soft;
-	unsigned queues;     /**< queues to serve, each with a pool; 0: one, for all traffic */
+	/**
+	 * Queues to serve, each with a pool; 0: one, for all traffic. Only an interface can have
+	 * several: soft and vfio devices have one, whatever is asked for (pp_net_info.queues).
+	 */
+	unsigned queues;
 	uint64_t max_pages;  /**< limit on each queue's receive pool; 0: none */
 	uint64_t keep;       /**< how many pages of a queue the program will hold */
 	bool send_only;      /**< receive nothing: incoming packets are left to others */
@@ -199,7 +203,7 @@ PP_API void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t siz
 /**
  * Requirements on a caller-supplied pool: the parameters of the one that the queue would create.
  * @param params     PP_PARAMS(struct pp_pool_params), to be filled in.
- * @param one_chunk  NULL, or set to whether all memory must be a one chunk of at least that size.
+ * @param one_chunk  NULL, or set to whether all memory must be one chunk of at least that size.
  * @return 0; -EINVAL: no such queue, or no size.
  */
 PP_API int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params *params,
@@ -249,7 +253,11 @@ PP_API int pp_net_remove(struct pp_net *net);
  * @return 0; -EBUSY: it is bound; -ETIMEDOUT: it isn't quiet; pp_net_error has a message.
  */
 PP_API int pp_net_quiet(struct pp_net *net);
-/** Make the calling thread the owner of the queue's pools: see pp_pool_own. @return 0; -ENOMEM. */
+/**
+ * Make the calling thread the owner of the queue's pools: see pp_pool_own. Does nothing while the
+ * queue has none.
+ * @return 0; -EINVAL: no such queue; -ENOMEM.
+ */
 PP_API int pp_net_own(struct pp_net *net, unsigned queue);
 
 /* ---- packets, in and out ------------------------------------------------------------------ */
