@@ -138,7 +138,7 @@ static const struct net_device_ops test_nic_ops = {
 
 /* ---- what a driver must not do --------------------------------------------------------------- */
 
-static void err_freed(struct page_pool *pool)
+static noinline void err_freed(struct page_pool *pool)
 {
 	struct page *page = page_pool_alloc_pages(pool, GFP_KERNEL);
 
@@ -147,7 +147,7 @@ static void err_freed(struct page_pool *pool)
 }
 
 /* A page of which somebody has a reference isn't kept by the pool, so it counts. */
-static void err_negative(struct page_pool *pool)
+static noinline void err_negative(struct page_pool *pool)
 {
 	struct page *page = page_pool_alloc_pages(pool, GFP_KERNEL);
 	u32 taken;
