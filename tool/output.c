@@ -89,10 +89,16 @@ static bool look_at(struct output *o)
 	return true;
 }
 
-int output_open(struct output *o, const char *path)
+bool output_is_standard(const char *path)
 {
 	struct stat st;
-	bool standard = !strcmp(path, "-") || (!stat(path, &st) && is_file_of(STDOUT_FILENO, &st));
+
+	return !strcmp(path, "-") || (!stat(path, &st) && is_file_of(STDOUT_FILENO, &st));
+}
+
+int output_open(struct output *o, const char *path)
+{
+	bool standard = output_is_standard(path);
 
 	*o = (struct output){ .fd = -ENOMEM, .standard = standard };
 	o->name = strdup(strcmp(path, "-") ? path : "standard output");

@@ -18,6 +18,8 @@ struct output {
 	uint64_t base; /* where in the file our part begins */
 };
 
+/* Whether `path` is standard output, by whatever name. */
+bool output_is_standard(const char *path);
 /*
  * Open `path`, or standard output for "-" and for whatever else is the same file; a FIFO once it
  * has a reader. Nothing in the file is changed. 0, or -1: said what is wrong.

@@ -5,9 +5,12 @@
  */
 #include "rotate.h"
 
+#include "output.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +37,23 @@ static int take(struct rotate *r, const char *word)
 	return -1;
 }
 
+/* Whether files' names can be made from it: "out.pcap", but not "folder/" or "/dev/null". */
+static bool can_be_many(const char *path)
+{
+	size_t n = strlen(path);
+	struct stat st;
+
+	if (output_is_standard(path))
+		say("-b needs a file's name for -w: standard output is one file");
+	else if (!n || path[n - 1] == '/')
+		say("-b needs a file's name for -w: \"%s\" has none", path);
+	else if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		say("-b needs a file's name for -w: %s is there, and no regular file", path);
+	else
+		return true;
+	return false;
+}
+
 int rotate_open(struct rotate *r, const char *path, const struct option_list *words)
 {
 	*r = (struct rotate){ 0 };
@@ -49,9 +69,7 @@ int rotate_open(struct rotate *r, const char *path, const struct option_list *wo
 		say("-b files: takes no more than %u", MOST_FILES);
 	else if (r->bytes > UINT64_MAX / KB)
 		say("-b filesize: takes no such number");
-	else if (!strcmp(path, "-"))
-		say("-b needs a file's name for -w: standard output is one file");
-	else {
+	else if (can_be_many(path)) {
 		r->bytes *= KB;
 		r->path = path;
 		r->name = calloc(r->files ? r->files : 1, sizeof *r->name);
