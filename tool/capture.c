@@ -601,7 +601,7 @@ int capture_main(int argc, char **argv)
 		  &c.opt.page },
 		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
 		  &c.opt.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER", OPTION_STRING,
+		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER", OPTION_TEXT,
 		  &c.rights.user },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &c.opt.unwatched },

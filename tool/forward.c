@@ -718,7 +718,7 @@ int forward_main(int argc, char **argv)
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
 		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
 		  &f.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the devices are bound, go on as USER", OPTION_STRING,
+		{ "user", 'Z', "USER", "begun by root: when the devices are bound, go on as USER", OPTION_TEXT,
 		  &f.rights.user },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &f.unwatched },

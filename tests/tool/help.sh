@@ -35,6 +35,7 @@ device_settings="soft[:pcap=FILE] loop=N rate=PPS mask=BITS incoherent
 replay_options="--device --read --count --loop --json --help -d -r -c"
 
 check "capture --help" prints capture --help
+check "... has -Z as one that may be left out" mentions "[-Z USER]"
 # shellcheck disable=SC2086 # words
 check "... has all of the contract's options" mentions $capture_options
 # shellcheck disable=SC2086
