@@ -34,7 +34,7 @@ judged "$dir/formats"
 check "every format: all identical, but for a time that pcap can't tell" \
 	says 0 'capture files: [0-9]+ identical, 1 refused .*, 0 different' 'far: .* after 7 February 2106'
 judged "$dir/kinds"
-check "every kind: identical, or refused with a sentence" says 0 ' 0 different; 1 other files passed over' \
+check "every kind: identical, or refused with a sentence" says 0 ' 0 different, 0 unreadable; 1 other files passed over' \
 	"two-links can't be read on after 10 packets: .* of link type RAW" 'cut-short is broken after 199 packets' \
 	"link-220-be can't be read on after 0 packets: .* byte order of the machine" \
 	'too-large: .*512 pages' ' 13 refused ' \
@@ -91,5 +91,20 @@ judged "$dir/one" "$dir/liar"
 check "a crash: seen" says 1 'status 139'
 judged "$dir/none"
 check "nothing to check" says 2 '^0 capture files'
+cp "$dir/broken/in" "$dir/none/"$'in\377'
+PYTHONIOENCODING=utf-8:strict judged "$dir/none"
+check "a name that is no UTF-8" says 0 '^1 capture files: 0 identical, 1 refused'
+mkdir "$dir/shut" "$dir/shut/folder"
+cp "$dir/one/in" "$dir/shut/in"
+cp "$dir/one/in" "$dir/shut/mine"
+chmod 0 "$dir/shut/mine" "$dir/shut/folder"
+# Root reads them all the same, unless it gives up that right.
+python=$dir/rightless
+printf '#!/bin/bash\nexec setpriv %s "%s" "$@"\n' \
+	"$([ "$(id -u)" != 0 ] || echo --bounding-set=-dac_override,-dac_read_search)" "$(command -v python3)" >"$python"
+chmod +x "$python"
+judged "$dir/shut"
+check "what can't be read is said, the others are checked" \
+	says 1 '^unreadable  .*/mine: ' '^unreadable  .*/folder: ' '^1 capture files: 1 identical' '2 unreadable;'
 
 done_testing
