@@ -441,10 +441,24 @@ static bool is_over(const struct writer *w)
 	return (full && w->in_file && !w->failed) || is_old(w);
 }
 
+/* A new file: two runs that begin in the same second have the same names. */
+static int open_numbered(struct writer *w)
+{
+	const char *name = rotate_name(w->rotate);
+
+	if (!name || output_open(&w->out, name))
+		return -1;
+	if (w->out.created)
+		return 0;
+	say("%s is there already, perhaps of another run that began in the same second: give -w another "
+	    "name",
+	    name);
+	output_abandon(&w->out);
+	return -1;
+}
+
 static void next_file(struct writer *w)
 {
-	const char *name;
-
 	do
 		step(w, true);
 	while (w->n);
@@ -452,8 +466,7 @@ static void next_file(struct writer *w)
 		return;
 	w->before += w->valid;
 	w->valid = 0;
-	if (!output_close(&w->out) && (name = rotate_name(w->rotate)) && !output_open(&w->out, name) &&
-	    !begin_file(w))
+	if (!output_close(&w->out) && !open_numbered(w) && !begin_file(w))
 		return;
 	w->failed = true;
 	snprintf(w->error, sizeof w->error, "can't begin the next file");
@@ -630,9 +643,7 @@ int writer_open(struct writer **out, const char *path, struct rotate *rotate)
 	for (unsigned i = 0; i < BATCHES; i++)
 		w->turn[i] = &w->batch[i];
 	w->rotate = rotate;
-	if (rotate->path)
-		path = rotate_name(rotate);
-	if (!path || output_open(&w->out, path)) {
+	if (rotate->path ? open_numbered(w) : output_open(&w->out, path)) {
 		writer_free(w);
 		return -1;
 	}

@@ -164,4 +164,25 @@ else
 	done
 fi
 
+# Two runs that begin in the same second would give their files the same names.
+two_at_once() {
+	local pid on_disk=0 said=0 written file
+
+	mkdir "$dir/two"
+	"$tool" capture -d "soft:pcap=$dir/real.pcap" -w "$dir/two/o.pcap" -b packets:500 --json >"$dir/one.json" 2>/dev/null &
+	pid=$!
+	"$tool" capture -d "soft:pcap=$dir/real.pcap" -w "$dir/two/o.pcap" -b packets:500 --json >"$dir/other.json" 2>/dev/null
+	wait $pid
+	for file in "$dir"/two/*; do
+		on_disk=$((on_disk + $(tcpdump -nr "$file" 2>/dev/null | wc -l)))
+	done
+	for file in "$dir/one.json" "$dir/other.json"; do
+		written=$(sed -n 's/.*"packets_written": \([0-9]*\).*/\1/p' "$file")
+		said=$((said + ${written:-0}))
+	done
+	echo "$said said to be written, $on_disk there"
+	[ $said -gt 0 ] && [ $said = $on_disk ]
+}
+check "two rings of one name at once: none loses what the other wrote" two_at_once
+
 done_testing
