@@ -500,14 +500,6 @@ static void a_put_does_no_other_pools_work(void)
 
 /* ---- memory ------------------------------------------------------------------------------------- */
 
-static bool resident(const void *addr)
-{
-	unsigned char in[1] = { 0 };
-
-	mincore((void *)((uintptr_t)addr & ~(uintptr_t)4095), 4096, in);
-	return in[0] & 1;
-}
-
 /* Locked memory that is trimmed goes back too, or is said to be there. */
 static void locked_memory(bool old, bool stuck)
 {
@@ -531,7 +523,7 @@ static void locked_memory(bool old, bool stuck)
 	pp_pool_trim(pool, 0);
 	live = (unsigned)pool_stats(pool).chunks * 16;
 	for (unsigned i = 0; i < 16 * 63; i++)
-		in += resident(addr[i]);
+		in += in_memory(addr[i]);
 	if (stuck)
 		check_eq(totals().chunk_bytes, in * 4096ull, "what can't be given back is counted");
 	else
@@ -579,15 +571,15 @@ static void locked_pages_of_a_zombie(void)
 	for (unsigned i = 0; i < 15; i++)
 		pp_page_put(b.page[i]);
 	sys.stuck = false;
-	check(resident(addr[0]), "the memory of a page that came home could not be given back");
+	check(in_memory(addr[0]), "the memory of a page that came home could not be given back");
 	for (unsigned i = 16; i < 31; i++)
 		pp_page_put(b.page[i]);
-	check(!resident(addr[16]), "that of another can");
+	check(!in_memory(addr[16]), "that of another can");
 	pp_page_put(b.page[15]);
 	pp_page_put(b.page[31]);
 	check_eq(totals().chunk_bytes, 16 * size, "with its last page a chunk goes");
 	for (unsigned i = 0; i < 32; i++)
-		if (resident(addr[i]))
+		if (in_memory(addr[i]))
 			check(false, "page %u is there still", i);
 	sys.locked = false;
 	for (unsigned i = 32; i < 48; i++)
@@ -614,7 +606,7 @@ static void huge_pages_are_there(bool old)
 	check_eq(sys.populated, old ? 0 : 5, "each was asked for");
 	for (unsigned i = 0; i < b.n; i++)
 		if ((uintptr_t)pp_page_addr(b.page[i]) % (2 * MIB) == 0 && i < 512 * 5)
-			missing += !resident(pp_page_addr(b.page[i]));
+			missing += !in_memory(pp_page_addr(b.page[i]));
 	check_eq(missing, 0, "and is there before it is touched");
 	check_eq(*(char *)pp_page_addr(b.page[0]), 0, "as zero");
 	put_all(&b);

@@ -115,14 +115,6 @@ ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int 
 
 /* ---- what is there ------------------------------------------------------------------------ */
 
-static bool resident(const void *addr)
-{
-	unsigned char in[1] = { 0 };
-
-	mincore((void *)((uintptr_t)addr & ~(uintptr_t)4095), 4096, in);
-	return in[0] & 1;
-}
-
 /* Pages, in the order of their addresses, every one filled. */
 static struct bunch filled_pages(struct pp_pool *pool, unsigned n)
 {
@@ -165,10 +157,10 @@ static void a_zombies_pages(uint32_t page_size, unsigned max_pages, unsigned ste
 			if (in_place(addr[i], page_size) != k * step % together)
 				continue;
 			lost += !filled(b.page[i], 9);
-			early += !resident(addr[i]);
+			early += !in_memory(addr[i]);
 			pp_page_put(b.page[i]);
 			if (k + 1 == together && !last && i % per_chunk < 3 * together)
-				late += resident(addr[i]);
+				late += in_memory(addr[i]);
 		}
 	check_eq(lost, 0, "%u pages of %u bytes: none in flight loses what it holds", max_pages,
 		 page_size);
@@ -214,7 +206,7 @@ static void free_runs_of_a_zombie(void)
 			lost += !filled(b.page[i], 9);
 		/* all of its kernel's page is free */
 		else if ((first + 40) / 41 * 41 >= first + n)
-			kept += resident(pp_page_addr(b.page[i]));
+			kept += in_memory(pp_page_addr(b.page[i]));
 	}
 	check_eq(lost, 0, "what is in flight is whole");
 	check_eq(kept, 0, "what is free, as far as it fills pages of the kernel's, has gone");

@@ -9,6 +9,8 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 
 #include "soft_device.h"
 
@@ -189,6 +191,15 @@ static inline void check_nothing_left(const char *when)
 		       (unsigned long long)t.pools, (unsigned long long)t.zombies,
 		       (unsigned long long)t.zombie_pages, (unsigned long long)t.chunk_bytes,
 		       (unsigned long long)t.iova_bytes);
+}
+
+/* Is there memory at this address? In a page of the real kernel's, whatever one is played. */
+static inline bool in_memory(const void *addr)
+{
+	unsigned char in[1] = { 0 };
+
+	mincore((void *)((uintptr_t)addr & ~(uintptr_t)(getauxval(AT_PAGESZ) - 1)), 1, in);
+	return in[0] & 1;
 }
 
 static inline pthread_t start(void *(*fn)(void *), void *arg)
