@@ -39,6 +39,10 @@ check-machines: ## the core on i386, armhf, arm64, riscv64, ppc64el, s390x (qemu
 	@scripts/deps machines
 	@scripts/check-machines $(MACHINES)
 
+check-arm64: ## unit tests, laws and stress on a kernel with 16 KiB pages, Debian's for arm64, in QEMU
+	@scripts/deps arm64
+	@scripts/check-arm64 $(PROGRAMS)
+
 check-debian: ## the core with the libc and compilers of other Debian releases, as root: SUITES="bullseye trixie sid"
 	@scripts/deps machines mmdebstrap debian-archive-keyring
 	@scripts/check-debian $(or $(SUITES),bullseye trixie sid)
@@ -175,9 +179,10 @@ deps-run:
 	@scripts/deps run
 
 help: ## this menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
-	bench-dpdk check-machines check-debian check-ktools explore-acquires check-files check-ktools-vm
+	bench-dpdk check-machines check-arm64 check-debian check-ktools explore-acquires check-files \
+	check-ktools-vm
