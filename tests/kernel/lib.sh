@@ -135,7 +135,7 @@ hears() {
 }
 give_back() { # NAME
 	echo read >&"${to[$1]}"
-	hears "$1" "done"
+	hears "$1" "done" && wake_cpus
 }
 end() { # NAME
 	echo end >&"${to[$1]}"
