@@ -172,6 +172,7 @@ static size_t said_of(struct backend *b, pp_iova_t iova, size_t len)
 	if (!b->lies || ++b->unmaps % b->lies || n_lost == BACKEND_LIES)
 		return len;
 	b->lied = true;
+	ref.lost = true; /* also when its device goes in this very call */
 	lost[n_lost++] = (struct piece){ iova, len };
 	return lies[b->lie];
 }
