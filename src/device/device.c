@@ -517,13 +517,10 @@ static int check_params(struct pp_device_params *p, const struct pp_device_param
 static int claim_iommu(struct pp_device *dev)
 {
 	uint64_t hash = hash_of((uintptr_t)dev->iommu);
-	int ret = 0;
+	int ret;
 
 	env_lock(&core.lock);
-	if (!core.iommus.n)
-		ret = hashtab_start(&core.iommus);
-	else if (hashtab_find(&core.iommus, hash))
-		ret = -EBUSY;
+	ret = hashtab_find(&core.iommus, hash) ? -EBUSY : hashtab_start(&core.iommus);
 	if (!ret) {
 		hashtab_add(&core.iommus, &dev->of_iommu, hash);
 		list_add_tail(&dev->link, &core.devices);
@@ -537,8 +534,7 @@ static void disclaim_iommu(struct pp_device *dev)
 {
 	env_lock(&core.lock);
 	hashtab_del(&core.iommus, &dev->of_iommu);
-	if (!core.iommus.n)
-		hashtab_end(&core.iommus);
+	hashtab_end(&core.iommus);
 	env_unlock(&core.lock);
 }
 

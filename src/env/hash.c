@@ -123,7 +123,8 @@ static void join(struct hashtab *h)
 
 int hashtab_start(struct hashtab *h)
 {
-	*h = (struct hashtab){ 0 };
+	if (h->n_buckets)
+		return 0;
 	if (!add_segment(h, 0))
 		return -ENOMEM;
 	h->n_buckets = HASH_SEGMENT;
@@ -158,6 +159,8 @@ void hashtab_del(struct hashtab *h, struct hash_node *node)
 
 void hashtab_end(struct hashtab *h)
 {
+	if (h->n)
+		return;
 	while (h->n_buckets > HASH_SEGMENT)
 		join(h);
 	if (h->n_buckets)

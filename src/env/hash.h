@@ -33,13 +33,13 @@ static inline uint64_t hash_of(uint64_t key)
 	return key ^ key >> 32;
 }
 
-/* Memory for an empty table, until hashtab_end. 0 or -ENOMEM. */
+/* Memory for the table, if it has none, until hashtab_end. 0 or -ENOMEM. */
 int hashtab_start(struct hashtab *h);
 /* Add one with such a hash. Without more memory the table stays as large as it is. */
 void hashtab_add(struct hashtab *h, struct hash_node *node, uint64_t hash);
 /* It is there. */
 void hashtab_del(struct hashtab *h, struct hash_node *node);
-/* The memory of an empty table goes. */
+/* The memory goes, if the table is empty. */
 void hashtab_end(struct hashtab *h);
 /* The one with that hash, and where hashes aren't keys another one; or NULL. */
 struct hash_node *hashtab_find(const struct hashtab *h, uint64_t hash);

@@ -29,7 +29,7 @@ static struct range *add(struct ranges *r, char *addr)
 {
 	struct range *range = NULL;
 
-	if (r->hash.n_buckets || !hashtab_start(&r->hash))
+	if (!hashtab_start(&r->hash))
 		range = malloc(sizeof *range);
 	if (!range)
 		return NULL;
@@ -78,8 +78,7 @@ bool ranges_touch(struct ranges *r, const void *addr, size_t len)
 	bool found = false;
 
 	env_lock(&r->lock);
-	hashtab_for_each(node, &r->hash)
-	{
+	hashtab_for_each(node, &r->hash) {
 		const struct range *o = range_of(node);
 
 		found |= from < o->addr + o->len && o->addr < from + len;
@@ -90,7 +89,8 @@ bool ranges_touch(struct ranges *r, const void *addr, size_t len)
 
 void ranges_each(struct ranges *r, void (*fn)(char *addr, size_t len))
 {
-	hashtab_for_each(node, &r->hash) fn(range_of(node)->addr, range_of(node)->len);
+	hashtab_for_each(node, &r->hash)
+		fn(range_of(node)->addr, range_of(node)->len);
 }
 
 void ranges_free(struct ranges *r)

@@ -538,13 +538,11 @@ static int walk(const struct window *w, int (*fn)(pp_iova_t addr, pp_iova_t last
 
 static void forget_window(struct window *w)
 {
-	arena_lock();
-	cover_remove(&arena.cover, w->first,
-		     w->last); /* first: what is given back meanwhile is free */
+	arena_lock(); /* first: what is given back meanwhile is free */
+	cover_remove(&arena.cover, w->first, w->last);
 	arena_unlock();
 	hashtab_del(&arena.windows, &w->node);
-	if (!arena.windows.n)
-		hashtab_end(&arena.windows);
+	hashtab_end(&arena.windows);
 	walk(w, unbar);
 	env_free(w);
 }
@@ -552,7 +550,7 @@ static void forget_window(struct window *w)
 /* Into the books. 0 or -ENOMEM. */
 static int note_window(struct window *w)
 {
-	int ret = arena.windows.n ? 0 : hashtab_start(&arena.windows);
+	int ret = hashtab_start(&arena.windows);
 
 	if (ret)
 		return ret;
@@ -561,7 +559,7 @@ static int note_window(struct window *w)
 	arena_unlock();
 	if (!ret)
 		hashtab_add(&arena.windows, &w->node, hash_of_window(w->first, w->last));
-	else if (!arena.windows.n)
+	else
 		hashtab_end(&arena.windows);
 	return ret;
 }

@@ -120,7 +120,7 @@ try 'a failed map leaves what the same growth mapped' pool '/^static int map_slo
 try 'a failed map leaves what other devices have' pool '/^int span_map_new/,/^}/s/for \(; ret && mapped;/for (; false;/'
 try 'what a broken map has mapped stays' iommu 's/if \(ret != said\)/if (false)/'
 try 'a back end'"'"'s errno is the library'"'"'s own word' pool 's/while \(ret == POOL_AGAIN\)/while (ret == POOL_AGAIN || ret == -EAGAIN)/'
-try 'one domain for two devices' device '/^static int claim_iommu/,/^}/s/ret = -EBUSY/ret = 0/'
+try 'one domain for two devices' device '/^static int claim_iommu/,/^}/s/-EBUSY :/0 :/'
 try 'ranges that end before they begin' iommu 's/if \(r->first > r->last\)/if (false)/'
 # limits, other owners
 try 'a pool grows beyond its limit' pool '/^static int new_chunks/,/^}/s/left = pool->params.max_pages - pool->n_pages/left = pool->params.max_pages - pool->n_pages + 1/'

@@ -70,7 +70,7 @@ static unsigned longest(const struct hashtab *h)
 
 static void members_come_and_go(void)
 {
-	struct hashtab h;
+	struct hashtab h = { 0 };
 	uint64_t seed = 1;
 	unsigned in = 0;
 	bool ok = true;
@@ -100,7 +100,7 @@ static void members_come_and_go(void)
 static void it_grows_and_shrinks_in_pieces(void)
 {
 	uint64_t before, most = 0, least = 0;
-	struct hashtab h;
+	struct hashtab h = { 0 };
 
 	require(!hashtab_start(&h), "a table");
 	for (unsigned i = 0; i < MANY; i++) {
@@ -130,7 +130,7 @@ static bool never(void *ctx, const char *what)
 
 static void without_memory_it_works_on(void)
 {
-	struct hashtab h;
+	struct hashtab h = { 0 };
 
 	env_fault_set(never, NULL);
 	check_eq(hashtab_start(&h), -ENOMEM, "no memory for a table");

@@ -8,6 +8,12 @@
 
 #define NEVER_SYNCED 0xDB
 
+void shadow_init(struct shadow *s)
+{
+	*s = (struct shadow){ 0 };
+	list_init(&s->all);
+}
+
 static struct shadow_page *find(const struct shadow *s, pp_iova_t page)
 {
 	struct hash_node *node = hashtab_find(&s->pages, hash_of(page));
@@ -19,15 +25,11 @@ static struct shadow_page *add(struct shadow *s, pp_iova_t page)
 {
 	struct shadow_page *p;
 
-	if (!s->pages.n) {
-		if (hashtab_start(&s->pages))
-			return NULL;
-		list_init(&s->all);
-	}
+	if (hashtab_start(&s->pages))
+		return NULL;
 	p = env_zalloc(sizeof *p);
 	if (!p) {
-		if (!s->pages.n)
-			hashtab_end(&s->pages);
+		hashtab_end(&s->pages);
 		return NULL;
 	}
 	p->iova = page;
@@ -42,8 +44,7 @@ static void del(struct shadow *s, struct shadow_page *p)
 	hashtab_del(&s->pages, &p->node);
 	list_del(&p->link);
 	env_free(p);
-	if (!s->pages.n)
-		hashtab_end(&s->pages);
+	hashtab_end(&s->pages);
 }
 
 struct shadow_page *shadow_of(struct shadow *s, pp_iova_t page)
@@ -113,8 +114,6 @@ size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len, const struct ta
 		}
 		return lost;
 	}
-	if (!s->pages.n)
-		return 0;
 	list_for_each_safe(pos, &s->all) {
 		struct shadow_page *p = list_entry(pos, struct shadow_page, link);
 
@@ -126,9 +125,8 @@ size_t shadow_drop(struct shadow *s, pp_iova_t iova, size_t len, const struct ta
 
 void shadow_free(struct shadow *s)
 {
-	if (s->pages.n)
-		list_for_each_safe(pos, &s->all)
-			del(s, list_entry(pos, struct shadow_page, link));
+	list_for_each_safe(pos, &s->all)
+		del(s, list_entry(pos, struct shadow_page, link));
 }
 
 uint64_t shadow_bytes(const struct shadow *s)

@@ -253,6 +253,7 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 	env_lock_init(&s->tlb_lock);
 	env_lock_init(&s->table_lock);
 	table_init(&s->table, s->tables[0]);
+	shadow_init(&s->shadow);
 	s->blocked = true;
 	s->device_bits = p.address_bits;
 	s->iommu = (struct pp_iommu){

@@ -60,7 +60,7 @@ bool table_walk(const struct table *t, pp_iova_t iova, struct leaf *out);
  * same memory are two views of it, as with bounce buffers.
  */
 struct shadow {
-	struct hashtab pages; /* by their IOVA; started while there are any */
+	struct hashtab pages; /* by their IOVA; has memory while there are any */
 	struct list all;
 };
 
@@ -72,6 +72,7 @@ struct shadow_page {
 	char bytes[PP_BASE_PAGE];
 };
 
+void shadow_init(struct shadow *s);
 /* The copy of a page of IOVA space, made if need be; NULL: no memory. */
 struct shadow_page *shadow_of(struct shadow *s, pp_iova_t page);
 /* Move bytes between memory and copies. Returns how many that the device wrote were lost. */
