@@ -169,8 +169,7 @@ const struct mapping *mappings_find_overlap(struct binding *b, const char *addr,
 
 	if (!s)
 		return NULL;
-	hashtab_for_each(node, &s->hash)
-	{
+	hashtab_for_each(node, &s->hash) {
 		const struct mapping *m = mapping_of(node);
 
 		if (addr < m->addr + m->len && m->addr < addr + len)
@@ -254,8 +253,7 @@ static void mappings_revoke(struct binding *b)
 
 	if (forgot)
 		report_forgotten(b);
-	hashtab_for_each(node, &s->hash)
-	{
+	hashtab_for_each(node, &s->hash) {
 		struct mapping *m = mapping_of(node);
 
 		b->stats.mappings_forgotten += forgot;

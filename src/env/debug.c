@@ -186,17 +186,16 @@ static bool said_before(const char *place, const char *format)
 	return false;
 }
 
-/* With a lock, of what is at hand first: it may be a signal's handler that has interrupted malloc(3). */
-static struct report *report_new(void)
+/*
+ * With a lock of the library's, the one at hand: a signal handler may have interrupted malloc(3). NULL:
+ * none is needed, or it is in use. The desk's lock is held.
+ */
+static struct report *take_spare(void)
 {
-	bool spare;
-
-	desk_lock();
-	spare = env_has_lock() && !desk.spare_taken;
-	desk.spare_taken |= spare;
-	desk_unlock();
-	/* not one of the library's that a test makes fail */
-	return spare ? &desk.spare : malloc(sizeof(struct report));
+	if (!env_has_lock() || desk.spare_taken)
+		return NULL;
+	desk.spare_taken = true;
+	return &desk.spare;
 }
 
 static void report_delete(struct report *r)
@@ -221,8 +220,10 @@ struct report *debug_report(unsigned kind, const char *place, const char *format
 	env_add_relaxed(&n_reports, 1);
 	desk_lock();
 	again = said_before(place, format);
+	r = again ? NULL : take_spare();
 	desk_unlock();
-	r = again ? NULL : report_new();
+	if (!again && !r)
+		r = malloc(sizeof *r); /* not one of the library's that a test makes fail */
 	if (!r)
 		return NULL;
 	*r = (struct report){ .thread = env_self() };

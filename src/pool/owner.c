@@ -28,8 +28,8 @@ const struct pp_copy pool_copy = {
 };
 
 static struct {
-	struct env_lock
-		lock; /* protects everything here, the anchors' pool and thread, and the registry */
+	/* Protects everything here, the anchors' pool and thread, and the registry. */
+	struct env_lock lock;
 	struct pp_anchor *free;
 	struct list registry;
 } anchors = { .lock = ENV_LOCK_INIT, .registry = { &anchors.registry, &anchors.registry } };

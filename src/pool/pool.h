@@ -232,11 +232,11 @@ struct pp_pool {
 	uint32_t turn;       /* which SPSC ring to take from next, or the MPSC ring */
 
 	/* The putters'. */
-	uint64_t spsc_made
-		__attribute__((aligned(ENV_LINE))); /* bit: there is such an SPSC ring; release */
-	uint64_t spsc_thread[POOL_SPSC_RINGS];      /* 0: nobody's; changed under spsc_lock */
-	struct spsc_ring
-		*spsc[POOL_SPSC_RINGS]; /* made when a thread needs it, freed with the pool */
+	/* Bit: there is such an SPSC ring; release. */
+	uint64_t spsc_made __attribute__((aligned(ENV_LINE)));
+	uint64_t spsc_thread[POOL_SPSC_RINGS]; /* 0: nobody's; changed under spsc_lock */
+	/* Made when a thread needs it, freed with the pool. */
+	struct spsc_ring *spsc[POOL_SPSC_RINGS];
 	struct mpsc_ring mpsc;
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
 	struct pp_chunk *complete; /* are complete: to be looked at under the lock */

@@ -89,8 +89,8 @@ static struct spsc_ring *spsc_at(struct pp_pool *pool, unsigned i)
 		return NULL;
 	spsc->thread = &pool->spsc_thread[i];
 	env_store_release(&pool->spsc[i], spsc);
-	env_or_seq_cst(&pool->spsc_made,
-		       1ull << i); /* release: pairs with the loads of `spsc_made` */
+	/* release: pairs with the loads of `spsc_made` */
+	env_or_seq_cst(&pool->spsc_made, 1ull << i);
 	return spsc;
 }
 
@@ -415,9 +415,8 @@ static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, co
 
 	used = tail - spsc->cached_head > tail % POOL_SPSC_SLOTS ? tail - spsc->cached_head :
 								   tail % POOL_SPSC_SLOTS;
-	k = n < POOL_SPSC_SLOTS - used ?
-		    n :
-		    (unsigned)(POOL_SPSC_SLOTS - used); /* of what is in one piece */
+	/* of what is in one piece */
+	k = n < POOL_SPSC_SLOTS - used ? n : (unsigned)(POOL_SPSC_SLOTS - used);
 	k = put_run(spsc->slot + tail % POOL_SPSC_SLOTS, pages, k, PAGE_REFS(1) | anchor->number);
 	if (!k)
 		return put_into_run(pages, n, caller);

@@ -121,8 +121,8 @@ static uint64_t pool_drop_holds(struct pp_pool *pool)
 		if (out < c->n_pages && can_discard(c))
 			discard_longest(&many, c);
 		in_flight += out;
-		chunk_count_free(c, 1,
-				 NULL); /* whoever unlocks looks at the stack of complete chunks */
+		/* whoever unlocks looks at the stack of complete chunks */
+		chunk_count_free(c, 1, NULL);
 	}
 	if (env_discards_end(&many))
 		env_store_relaxed(&pool->some_kept, true);

@@ -7,7 +7,6 @@
  *   live      the pool has its chunk; it is mapped for every device that the span is mapped for
  *   retiring  its chunk is unmapped, and its memory waits for the invalidation (trimming)
  *   dead      free for a growth: nothing is mapped, no IOTLB knows it, its memory has gone back
- *
  *   lost      a device may still reach it, for its back end did not unmap it: it is not used again
  *
  * A slot is filled in pieces, and filled again when it is dead: so IOVA, of which there may be
