@@ -4,22 +4,11 @@
 # the scenarios of the short run find it out, or acquires.txt says why it isn't needed there. The
 # list is the compiler's own (weaken.c), so nothing here knows where a function is. TAP.
 set -u
-. "$(dirname "$0")/../tap.sh"
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$1" && pwd)
+# shellcheck source=tests/explore/lib.sh
+. "$(dirname "$0")/lib.sh"
 shift
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
 
-if [ "$(uname -m)" != x86_64 ]; then
-	echo "1..0 # SKIP the explorer's coroutines are for x86-64"
-	exit 0
-fi
-
-"$here/build.sh" "$root" "$dir" -Werror >"$dir/log" 2>&1
-ok $? "the library's code compiles over the explorer's environment"
-sed 's/^/# /' "$dir/log"
-"$dir/explore" acquires >"$dir/list"
+"$dir/whole/explore" acquires >"$dir/list"
 [ -s "$dir/list" ]
 ok $? "it has acquires and fences"
 
@@ -27,7 +16,7 @@ ok $? "it has acquires and fences"
 cat >"$dir/one" <<'END'
 for how in "late=0 exact=1" ""; do
 	# shellcheck disable=SC2086 # a list
-	"$1/explore" $how without="$2" quick >"$1/out.$2" 2>&1
+	"$1/whole/explore" $how without="$2" quick >"$1/out.$2" 2>&1
 	! grep -q '^not ok' "$1/out.$2" || break
 done
 END

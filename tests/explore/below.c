@@ -514,8 +514,7 @@ void recall_ask(uint64_t pool_id, const char *name)
 	(void)name;
 }
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 int env_params(const char *call, void *ours, size_t our_size, const void *theirs)
 {

@@ -696,8 +696,7 @@ void op_yield(void)
 	}
 }
 
-/* ---- locks
- * --------------------------------------------------------------------------------------- */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 static uint32_t n_locks[THREADS + 3] STATE = { 0 }; /* of each thread, by its number */
 
@@ -761,8 +760,7 @@ void op_lock_destroy(uint32_t *lock, const struct site *site)
 		fail("%s is destroyed while it is held", site->what);
 }
 
-/* ---- the heap: a region for each thread, and one for setup and finish -------------------------
- */
+/* ---- the heap: a region for each thread, and one for setup and finish ------------------------ */
 
 void *heap_zalloc(size_t bytes)
 {

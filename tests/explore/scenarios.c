@@ -412,8 +412,7 @@ static void half_fragment(void)
 	g.page[0] = frag(2048);
 }
 
-/* ---- finish -------------------------------------------------------------------------------------
- */
+/* ---- finish ---------------------------------------------------------------------------------- */
 
 static void add_up(void)
 {
@@ -681,7 +680,7 @@ static void destroy_and_again(void)
 
 	destroy();
 	g.destroyed = g.revoked = 0;
-	below_debug = PP_DEBUG_PAGES; /* fewer stores at once: cache and returns have no part */
+	below_debug = PP_DEBUG_PAGES; /* fewer stores at once: cache and remote frees have no part */
 	create(pp_binding_none(), 1, 1);
 	page = get();
 	if (!page)
@@ -690,17 +689,16 @@ static void destroy_and_again(void)
 	put(page);
 }
 
-/* ---- the scenarios -----------------------------------------------------------------------------
- */
+/* ---- the scenarios ------------------------------------------------------------------------- */
 
 #define O "owner"
 #define P "putter"
 #define Q "putter2"
 #define C "control"
 #define D "control2"
-#define FREE .finish = finish, .left = 1      /* an anchor stays */
+#define FREE .finish = finish, .left = 1        /* an anchor stays */
 #define TWO_ANCHORS .finish = finish, .left = 2 /* two, if the first was still in use */
-#define TWO_GATES_MAPPED .finish = finish, .left = 3
+#define TWO_ANCHORS_MAPPED .finish = finish, .left = 3
 #define MAPPED .finish = finish, .left = 2    /* an anchor, and a slot for bindings */
 #define AWAY .as = THREADS + 1                /* the owner, who is the first thread otherwise */
 
@@ -738,10 +736,10 @@ static const struct scenario scenarios[] = {
 	{ "stats", { C, P }, { look_at_stats, put_0_1 }, two_held_mapped, MAPPED, AWAY, .exact = true },
 	/* the last owner against the next */
 	{ "own", { O, P }, { put_0_1, own_get_get_put }, two_held, TWO_ANCHORS },
-	{ "own-away", { P, Q }, { batch_0_1, own_and_unbind }, two_held_mapped, TWO_GATES_MAPPED, AWAY },
-	{ "own-ended", { O, P }, { put_0_end, own_get_put }, one_held_one_cached, TWO_GATES_MAPPED, .exact = true },
-	{ "own-cached", { O, P }, { put_0, own_get_put }, one_held_one_cached, TWO_GATES_MAPPED, .exact = true },
-	{ "own-spill", { O, P }, { batch_0_1, own_get_put }, cache_full, TWO_GATES_MAPPED, .exact = true },
+	{ "own-away", { P, Q }, { batch_0_1, own_and_unbind }, two_held_mapped, TWO_ANCHORS_MAPPED, AWAY },
+	{ "own-ended", { O, P }, { put_0_end, own_get_put }, one_held_one_cached, TWO_ANCHORS_MAPPED, .exact = true },
+	{ "own-cached", { O, P }, { put_0, own_get_put }, one_held_one_cached, TWO_ANCHORS_MAPPED, .exact = true },
+	{ "own-spill", { O, P }, { batch_0_1, own_get_put }, cache_full, TWO_ANCHORS_MAPPED, .exact = true },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE, .exact = true },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
@@ -773,7 +771,7 @@ static const struct scenario scenarios[] = {
 	  { O, P, C },
 	  { put_0, own_get_put, unbind },
 	  one_held_one_cached,
-	  TWO_GATES_MAPPED },
+	  TWO_ANCHORS_MAPPED },
 	{ "cut-three", { O, P, C }, { cut_one, put_0, unbind }, half_fragment, MAPPED },
 };
 

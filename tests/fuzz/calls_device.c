@@ -392,8 +392,7 @@ static void change_listener(int i, bool add)
 	}
 }
 
-/* ---- what must be refused ----------------------------------------------------------------------
- */
+/* ---- what must be refused -------------------------------------------------------------------- */
 
 static void bad_parameters(unsigned how)
 {
@@ -499,8 +498,7 @@ bool call_device(unsigned which)
 	return true;
 }
 
-/* ---- the beginning, the end, what can be seen
- * ------------------------------------------------------ */
+/* ---- the beginning, the end, what can be seen ------------------------------------------------ */
 
 /* Some devices and a driver, so that the first calls of an input have something to do. */
 void devices_begin(void)

@@ -103,8 +103,7 @@ static struct ref_page *page_got(int pool, struct pp_page *real_page)
 	return page;
 }
 
-/* ---- pools ------------------------------------------------------------------------------------
- */
+/* ---- pools ----------------------------------------------------------------------------------- */
 
 static void choose_params(struct pp_pool_params *p)
 {
@@ -240,8 +239,7 @@ static void own(int i)
 	ref.pool[i].owner = thread;
 }
 
-/* ---- get
- * ----------------------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------------------- */
 
 /*
  * What a get of n pages must give: so many, or an errno. A pool can't grow while all of
@@ -423,8 +421,7 @@ static bool trim(void)
 	return true;
 }
 
-/* ---- put
- * ------------------------------------------------------------------------------------------ */
+/* ---- put ------------------------------------------------------------------------------------- */
 
 static struct ref_page *held_page(unsigned n)
 {
@@ -520,8 +517,7 @@ static bool take_ref(void)
 	return true;
 }
 
-/* ---- use
- * -------------------------------------------------------------------------------------------- */
+/* ---- use ------------------------------------------------------------------------------------- */
 
 static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, bool for_cpu)
 {
@@ -569,8 +565,7 @@ static bool use_page(void)
 	return true;
 }
 
-/* ---- recall
- * --------------------------------------------------------------------------------------------- */
+/* ---- recall ---------------------------------------------------------------------------------- */
 
 static struct pp_recall holder[RECALLS];
 static int holder_pool[RECALLS]; /* for which it was registered last */
@@ -675,8 +670,7 @@ bool call_pool(unsigned which)
 	}
 }
 
-/* ---- the beginning, the end, what can be seen
- * ---------------------------------------------------------- */
+/* ---- the beginning, the end, what can be seen ------------------------------------------------ */
 
 void pools_begin(void)
 {

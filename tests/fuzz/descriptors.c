@@ -152,8 +152,7 @@ int vfio_net_open(struct pp_net **out, const struct pp_net_vfio_params *vfio,
 	abort();
 }
 
-/* ---- the program -------------------------------------------------------------------------------
- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static struct {
 	struct pp_net *nic;

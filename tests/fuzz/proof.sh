@@ -105,10 +105,10 @@ try 'a binding'"'"'s name is used again' device 's/^\tb->generation\+\+;/\tb->ge
 try 'no notice before an unbind' device 's/^\t\tnotify\(dev, PP_EVENT_UNBIND_DRIVER\);/\t\t;/'
 try 'a driver may map in its remove' device '/^bool binding_close/,/^}/s/b->open = false/b->open = true/'
 # more threads than SPSC rings
-try 'the shared ring loses a page of a batch' pool '/^static unsigned mpsc_push/,/^}/s/i < k; i\+\+/i + 1 < k || !i; i++/'
-try 'draining forgets the shared ring' pool '/^static void remote_drain/,/^}/{/mpsc_drain/d}'
-try 'a full shared ring takes one more' pool '/^static unsigned mpsc_push/,/^}/s/room = POOL_MPSC_SLOTS - /room = POOL_MPSC_SLOTS + 1 - /; /^static unsigned mpsc_push/,/^}/s/room > POOL_MPSC_SLOTS\)/room > POOL_MPSC_SLOTS + 1)/'
-try 'the spsc of a thread that has ended is not drained' pool '/^static void spsc_drain/,/^}/s/i != tail; i/i != tail \&\& env_load_acquire(spsc->thread); i/'
+try 'the shared MPSC ring loses a page of a batch' pool '/^static unsigned mpsc_push/,/^}/s/i < k; i\+\+/i + 1 < k || !i; i++/'
+try 'draining forgets the shared MPSC ring' pool '/^static void remote_drain/,/^}/{/mpsc_drain/d}'
+try 'a full shared MPSC ring takes one more' pool '/^static unsigned mpsc_push/,/^}/s/room = POOL_MPSC_SLOTS - /room = POOL_MPSC_SLOTS + 1 - /; /^static unsigned mpsc_push/,/^}/s/room > POOL_MPSC_SLOTS\)/room > POOL_MPSC_SLOTS + 1)/'
+try 'the SPSC ring of a thread that has ended is not drained' pool '/^static void spsc_drain/,/^}/s/i != tail; i/i != tail \&\& env_load_acquire(spsc->thread); i/'
 # windows
 try 'a window is out of use but for its last page' iommu 's/\{ first, last \};/{ first, last - 4096 };/'
 try 'a window that was in use is handed out again' iommu 's/iova->marked \|\| !keep/!keep/'

@@ -1,8 +1,9 @@
 #!/bin/bash
 # run.sh FUZZER NAME RUNS - the short run of one fuzzer, the same each time: every input of
-# its corpus, every one that was written by hand or found something, then RUNS inputs made from the corpus, from a
-# fixed seed.
+# its corpus, every one that was written by hand or found something, then RUNS inputs made from the
+# corpus, from a fixed seed.
 set -u
+. "$(dirname "$0")/../tap.sh"
 fuzzer=$1
 corpus=$(dirname "$0")/corpus/$2
 found=$(dirname "$0")/found/$2
@@ -11,18 +12,13 @@ runs=$3
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/new"
-n=0
-failed=0
 
 # a failure's input, to be run again: it is shown, as the folder goes
 check() { # WHAT COMMAND...
-	n=$((n + 1))
-	if "${@:2}" >"$dir/log" 2>&1; then
-		echo "ok $n - $1"
-		return
-	fi
-	echo "not ok $n - $1"
-	failed=1
+	"${@:2}" >"$dir/log" 2>&1
+	local status=$?
+	ok $status "$1"
+	[ $status != 0 ] || return
 	tail -60 "$dir/log" | cut -c 1-300 | sed 's/^/# /'
 	for input in "$dir"/crash-* "$dir"/leak-* "$dir"/timeout-* "$dir"/oom-*; do
 		[ -f "$input" ] && echo "# the input, in base64: $(base64 -w 0 "$input")"
