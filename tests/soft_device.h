@@ -62,24 +62,31 @@ static inline void soft_device_remove(struct pp_device *dev, pp_binding_t bindin
 		self->remove(self, binding, why);
 }
 
-/* Registered, with a driver, not bound yet. */
-static inline void soft_device_init(struct soft_device *self, const struct pp_soft_params *soft)
+/* Registered as the parameters say, with a driver, not bound yet. `iommu`: what the device has, on
+ * which a test's own back end may stand. */
+static inline void soft_device_register(struct soft_device *self, struct pp_iommu *iommu,
+					const struct pp_device_params *params)
 {
-	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
-
 	memset(self, 0, sizeof *self);
+	self->iommu = iommu;
 	self->mask_bits = 64;
 	self->drv.name = "test";
 	self->drv.probe = soft_device_probe;
 	self->drv.remove = soft_device_remove;
 	self->drv.ctx = self;
-	if (pp_soft_create(&self->iommu, soft))
+	if (pp_device_register(&self->dev, params) || pp_driver_register(&self->drv))
+		abort();
+}
+
+static inline void soft_device_init(struct soft_device *self, const struct pp_soft_params *soft)
+{
+	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
+
+	if (pp_soft_create(&params.iommu, soft))
 		abort();
 	params.name = "soft0";
-	params.iommu = self->iommu;
 	params.address_bits = soft ? soft->address_bits : 0;
-	if (pp_device_register(&self->dev, &params) || pp_driver_register(&self->drv))
-		abort();
+	soft_device_register(self, params.iommu, &params);
 }
 
 static inline pp_binding_t soft_device_bind(struct soft_device *self)

@@ -84,7 +84,7 @@ def in_cache(pool):
         anchor = anchor["next"]
 
 
-def in_returns(pool):
+def in_remote_frees(pool):
     """What other threads have put, and the owner not taken yet."""
     made = number(pool["spsc_made"])
     own = [pool["spsc"][i].dereference() for i in range(made.bit_length()) if made >> i & 1]
@@ -105,13 +105,13 @@ class Contents:
         self.pool = pool
         self.chunks = chunks(pool)
         self.cached = {page for page in in_cache(pool) if page}
-        self.returned = {page for page in in_returns(pool) if page}
+        self.remote = {page for page in in_remote_frees(pool) if page}
         self.home = [in_chunk(chunk) for chunk in self.chunks]
         self.n_pages = sum(number(chunk["n_pages"]) for chunk in self.chunks)
         self.n_home = sum(bin(bits).count("1") for bits in self.home)
 
     def in_flight(self):
-        return self.n_pages - self.n_home - len(self.cached) - len(self.returned)
+        return self.n_pages - self.n_home - len(self.cached) - len(self.remote)
 
     def held(self):
         """Each page in flight, with its chunk."""
@@ -120,7 +120,7 @@ class Contents:
             first = number(chunk["page"].address)
             for i in range(number(chunk["n_pages"])):
                 page = first + i * size
-                if not home >> i & 1 and page not in self.cached and page not in self.returned:
+                if not home >> i & 1 and page not in self.cached and page not in self.remote:
                     yield chunk["page"][i], chunk
 
 
@@ -179,7 +179,7 @@ class Pool(gdb.Command):
         pool = pool_of(argument)
         c = Contents(pool)
         print(f"pool {text(pool['label'])}: {state_of(pool)}, pages of {number(pool['page_size'])} bytes")
-        print(f"  {c.in_flight()} in flight, {len(c.cached)} in the owner's cache, {len(c.returned)} put by "
+        print(f"  {c.in_flight()} in flight, {len(c.cached)} in the owner's cache, {len(c.remote)} put by "
               f"other threads, {c.n_home} in the chunks")
         for chunk, home in zip(c.chunks, c.home):
             n = number(chunk["n_pages"])
@@ -226,7 +226,7 @@ class Page(gdb.Command):
         page = chunk["page"][i]
         at = number(page.address)
         print(f"page {number(page['addr']):#x} of pool {text(c.pool['label'])}, DMA address {number(page['iova']):#x}")
-        if home >> i & 1 or at in c.cached or at in c.returned:
+        if home >> i & 1 or at in c.cached or at in c.remote:
             where = "in its chunk" if home >> i & 1 else "in the owner's cache" if at in c.cached else "put by another thread"
             print(f"  free: {where}")
         else:

@@ -10,25 +10,12 @@ import re
 import subprocess
 import sys
 
+from shared import end, none, read
+
 root = os.path.abspath(sys.argv[1])
 tool = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 os.chdir(root)
 headers = glob.glob("include/pagepool/*.h") + ["net/include/pagepool/net.h", "telemetry/include/pagepool/telemetry.h"]
-n, failed = 0, False
-
-
-def none(what, bad):
-    global n, failed
-    n += 1
-    failed |= bool(bad)
-    print(f"{'not ok' if bad else 'ok'} {n} - {what}")
-    for line in bad:
-        print(f"# {line}")
-
-
-def read(name):
-    with open(name, encoding="utf-8") as f:
-        return f.read()
 
 
 def documented():
@@ -194,5 +181,4 @@ none("the glossary has each word once, and those of pagepool(7)", list(wrong_wor
 none("limits are those of the headers", list(wrong_limits()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
-print(f"1..{n}")
-sys.exit(failed)
+end()

@@ -11,31 +11,18 @@ import shlex
 import subprocess
 import sys
 
+from shared import end, none, read
+
 root = os.path.abspath(sys.argv[1])
 tool = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 os.chdir(root)
 pages = sorted(glob.glob("*.md") + glob.glob("docs/*.md") + ["linux/README.md", "tests/data/README.md"])
-n, failed = 0, False
 # what a page may call that is not ours
 OTHERS = {"cc", "apt-get", "ninja", "ldconfig", "perf", "bpftrace", "dpdk-testpmd", "socat", "taskset", "python3",
           "addr2line", "sudo", "cmp", "ls", "gdb", "git", "echo", "cd", "./program", "./pagepool", "modprobe"}
 # where our sources are; other paths in the pages are Linux's
 OURS = r"(?:src|include/pagepool|net/(?!core|ipv4)|tool|telemetry|integrations|examples|bench|scripts|docs|linux/(?!vfio|iommufd)|" \
     r"tests|completion|debian|\.github)/"
-
-
-def none(what, bad):
-    global n, failed
-    n += 1
-    failed |= bool(bad)
-    print(f"{'not ok' if bad else 'ok'} {n} - {what}")
-    for line in bad:
-        print(f"# {line}")
-
-
-def read(page):
-    with open(page, encoding="utf-8") as f:
-        return f.read()
 
 
 def prose(text):
@@ -190,5 +177,4 @@ none("every fenced block says what it is", [bad for page in pages for bad in unm
 tried = [(page, command) for page in pages for command in commands(page)]
 none("every command is one", [f"{page}: {command}: {bad}" for page, command in tried if (bad := wrong(command))])
 none("commands were found", [] if len(tried) > 60 else [str(len(tried))])
-print(f"1..{n}")
-sys.exit(failed)
+end()

@@ -9,17 +9,9 @@ import subprocess
 import sys
 import tempfile
 
+from shared import end, ok, read
+
 root, build = map(os.path.abspath, sys.argv[1:3])
-n, failed = 0, False
-
-
-def ok(good, what, said=""):
-    global n, failed
-    n += 1
-    failed |= not good
-    print(f"{'ok' if good else 'not ok'} {n} - {what}")
-    if not good:
-        print("".join(f"# {line}\n" for line in said.splitlines()), end="")
 
 
 def matches(shown, printed):
@@ -36,12 +28,12 @@ def steps(text):
             yield command, shown
 
 
-text = open(f"{root}/docs/tutorial.md", encoding="utf-8").read()
+text = read(f"{root}/docs/tutorial.md")
 sources = sorted(f for f in os.listdir(f"{root}/examples") if f.endswith(".c"))
 linked = re.findall(r"^\[examples/(\S+\.c)\]\(", text, re.M)
 ok(linked == sources and len(sources) >= 6, "every example has its section, in order", f"{linked}\n{sources}")
 for source in sources:
-    lines = open(f"{root}/examples/{source}", encoding="utf-8").read().count("\n")
+    lines = read(f"{root}/examples/{source}").count("\n")
     ok(lines < 100, f"{source} has fewer than 100 lines", f"it has {lines}")
 
 with tempfile.TemporaryDirectory() as clone:
@@ -60,5 +52,4 @@ with tempfile.TemporaryDirectory() as clone:
         ok(done.returncode == 0 and matches(shown, done.stdout), command,
            f"exit status {done.returncode}\n{done.stdout}")
     ok(run >= len(sources), "the commands were found", str(run))
-print(f"1..{n}")
-sys.exit(failed)
+end()

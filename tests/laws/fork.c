@@ -64,7 +64,7 @@ static void put_elsewhere(struct pp_page *page)
 		abort();
 }
 
-/* Pages in flight, in the cache, in the returns and at home; mappings of both kinds. */
+/* Pages in flight, in the cache, in the remote frees and at home; mappings of both kinds. */
 static void setup(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);

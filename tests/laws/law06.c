@@ -100,11 +100,11 @@ static void nothing_is_lost(void)
 
 /* ---- the owner gets while others put ---------------------------------------------------- */
 
-#define PIPES 3
-#define LANE_DEPTH 1024u
+#define QUEUES 3
+#define QUEUE_DEPTH 1024u
 
-struct spsc_ring { /* from the owner to one holder; one writer, one reader */
-	struct pp_page *slot[LANE_DEPTH];
+struct queue { /* from the owner to one holder; one writer, one reader */
+	struct pp_page *slot[QUEUE_DEPTH];
 	unsigned head, tail;
 	int closed;
 	unsigned put;
@@ -112,16 +112,16 @@ struct spsc_ring { /* from the owner to one holder; one writer, one reader */
 
 static void *puts_what_comes(void *arg)
 {
-	struct spsc_ring *spsc = arg;
+	struct queue *queue = arg;
 
 	for (;;) {
-		bool closed = flag_up(&spsc->closed);
-		unsigned head = __atomic_load_n(&spsc->head, __ATOMIC_ACQUIRE);
+		bool closed = flag_up(&queue->closed);
+		unsigned head = __atomic_load_n(&queue->head, __ATOMIC_ACQUIRE);
 
-		while (spsc->tail != head) {
-			pp_page_put(spsc->slot[spsc->tail % LANE_DEPTH]);
-			__atomic_store_n(&spsc->tail, spsc->tail + 1, __ATOMIC_RELEASE);
-			spsc->put++;
+		while (queue->tail != head) {
+			pp_page_put(queue->slot[queue->tail % QUEUE_DEPTH]);
+			__atomic_store_n(&queue->tail, queue->tail + 1, __ATOMIC_RELEASE);
+			queue->put++;
 		}
 		if (closed)
 			return NULL;
@@ -129,16 +129,16 @@ static void *puts_what_comes(void *arg)
 	}
 }
 
-static bool send(struct spsc_ring *spsc, struct pp_page *page)
+static bool send(struct queue *queue, struct pp_page *page)
 {
-	if (spsc->head - __atomic_load_n(&spsc->tail, __ATOMIC_ACQUIRE) == LANE_DEPTH)
+	if (queue->head - __atomic_load_n(&queue->tail, __ATOMIC_ACQUIRE) == QUEUE_DEPTH)
 		return false;
-	spsc->slot[spsc->head % LANE_DEPTH] = page;
-	__atomic_store_n(&spsc->head, spsc->head + 1, __ATOMIC_RELEASE);
+	queue->slot[queue->head % QUEUE_DEPTH] = page;
+	__atomic_store_n(&queue->head, queue->head + 1, __ATOMIC_RELEASE);
 	return true;
 }
 
-static unsigned share_out(struct pp_pool *pool, struct spsc_ring *spsc, unsigned n)
+static unsigned share_out(struct pp_pool *pool, struct queue *queue, unsigned n)
 {
 	unsigned sent = 0;
 
@@ -149,7 +149,7 @@ static unsigned share_out(struct pp_pool *pool, struct spsc_ring *spsc, unsigned
 			sched_yield();
 			continue;
 		}
-		if (send(&spsc[i % PIPES], page))
+		if (send(&queue[i % QUEUES], page))
 			sent++;
 		else
 			pp_page_put(page); /* the owner's own */
@@ -165,10 +165,10 @@ static void puts_against_gets(uint32_t chunk_size, uint64_t max_pages, uint32_t 
 			      bool watched)
 {
 	struct pp_pool_params p = small_chunks(chunk_size);
-	struct spsc_ring *spsc = calloc(PIPES, sizeof *spsc);
+	struct queue *queue = calloc(QUEUES, sizeof *queue);
 	unsigned sent = 0, put = 0, too_many = 0;
 	struct pp_pool *pool;
-	pthread_t t[PIPES];
+	pthread_t t[QUEUES];
 	struct bunch b;
 
 	p.max_pages = max_pages;
@@ -176,21 +176,21 @@ static void puts_against_gets(uint32_t chunk_size, uint64_t max_pages, uint32_t 
 	pp_debug_set(watched ? PP_DEBUG_PAGES : 0);
 	pool = new_pool(pp_binding_none(), &p);
 	pp_debug_set(0);
-	for (unsigned k = 0; k < PIPES; k++)
-		t[k] = start(puts_what_comes, &spsc[k]);
+	for (unsigned k = 0; k < QUEUES; k++)
+		t[k] = start(puts_what_comes, &queue[k]);
 	for (unsigned i = 0; i < 100; i++) {
-		sent += share_out(pool, spsc, 2000);
+		sent += share_out(pool, queue, 2000);
 		/* a page that is coming home may count as in flight, not more */
-		too_many += pool_stats(pool).in_flight > max_pages + PIPES;
+		too_many += pool_stats(pool).in_flight > max_pages + QUEUES;
 	}
 	check_eq(too_many, 0, "in flight was never more than there are pages");
-	for (unsigned k = 0; k < PIPES; k++)
-		raise_flag(&spsc[k].closed);
-	for (unsigned k = 0; k < PIPES; k++) {
+	for (unsigned k = 0; k < QUEUES; k++)
+		raise_flag(&queue[k].closed);
+	for (unsigned k = 0; k < QUEUES; k++) {
 		join(t[k]);
-		put += spsc[k].put;
+		put += queue[k].put;
 	}
-	free(spsc);
+	free(queue);
 	check_eq(put, sent, "%u KiB chunks: holders put what they were sent", chunk_size / KIB);
 	check_eq(pool_stats(pool).in_flight, 0, "nothing is in flight");
 	b = take(pool, (unsigned)max_pages);
@@ -402,18 +402,18 @@ static void destroy_against_putters(void)
 	for (unsigned round = 0; round < 100; round++) {
 		struct pp_pool_params p = all_pages();
 		struct pp_pool *pool = new_pool(pp_binding_none(), &p);
-		struct spsc_ring *spsc = calloc(PIPES, sizeof *spsc);
-		pthread_t t[PIPES];
+		struct queue *queue = calloc(QUEUES, sizeof *queue);
+		pthread_t t[QUEUES];
 
-		for (unsigned k = 0; k < PIPES; k++)
-			t[k] = start(puts_what_comes, &spsc[k]);
-		share_out(pool, spsc, 50 * round);
+		for (unsigned k = 0; k < QUEUES; k++)
+			t[k] = start(puts_what_comes, &queue[k]);
+		share_out(pool, queue, 50 * round);
 		pp_pool_destroy(pool);
-		for (unsigned k = 0; k < PIPES; k++)
-			raise_flag(&spsc[k].closed);
-		for (unsigned k = 0; k < PIPES; k++)
+		for (unsigned k = 0; k < QUEUES; k++)
+			raise_flag(&queue[k].closed);
+		for (unsigned k = 0; k < QUEUES; k++)
 			join(t[k]);
-		free(spsc);
+		free(queue);
 		if (!nothing_left())
 			check_nothing_left("a round");
 	}

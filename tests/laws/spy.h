@@ -104,22 +104,14 @@ static inline void spy_device_init(struct soft_device *d, struct spy *spy,
 	};
 	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
 
-	memset(d, 0, sizeof *d);
 	memset(spy, 0, sizeof *spy);
-	d->mask_bits = 64;
-	d->drv.name = "test";
-	d->drv.probe = soft_device_probe;
-	d->drv.remove = soft_device_remove;
-	d->drv.ctx = d;
 	if (pp_soft_create(&spy->soft, soft))
 		abort();
 	spy->iommu = *spy->soft;
 	spy->iommu.ops = &ops;
-	d->iommu = spy->soft;
 	params.name = "spied0";
 	params.iommu = &spy->iommu;
-	if (pp_device_register(&d->dev, &params) || pp_driver_register(&d->drv))
-		abort();
+	soft_device_register(d, spy->soft, &params);
 }
 
 #endif

@@ -17,12 +17,6 @@ static struct member {
 	bool in;
 } member[MANY];
 
-static uint64_t next(uint64_t *seed)
-{
-	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
-	return *seed >> 33;
-}
-
 static void put_in(struct hashtab *h, unsigned i)
 {
 	member[i].key = i * 4096ull;
@@ -78,7 +72,7 @@ static void members_come_and_go(void)
 	require(!hashtab_start(&h), "a table");
 	check(!hashtab_first(&h) && !hashtab_find(&h, hash_of(0)), "is empty");
 	for (unsigned round = 0; round < 20000; round++) {
-		unsigned i = (unsigned)(next(&seed) % 3000);
+		unsigned i = (unsigned)unit_below(&seed, 3000);
 
 		in += member[i].in ? -1u : 1;
 		if (member[i].in)

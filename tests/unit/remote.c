@@ -101,7 +101,7 @@ static void end(struct putter *p)
 /* ---- the tests ---------------------------------------------------------------------------- */
 
 /* Also where one with a lower number has become free since it took its own. */
-static void one_lane_of_a_pool(void)
+static void one_spsc_ring_of_a_pool(void)
 {
 	struct pp_pool *a = pool_new(), *b = pool_new();
 	struct putter first[3], p;
@@ -231,7 +231,7 @@ static void without_memory(void)
 
 int main(void)
 {
-	run(one_lane_of_a_pool);
+	run(one_spsc_ring_of_a_pool);
 	run(idle_threads_are_in_nobodys_way);
 	run(taken_from_in_turn);
 	run(pool_or_thread_goes_first);
