@@ -1,8 +1,9 @@
 /*
- * top.c - pagepool top: the table of stat, or of kernel pools, with rates, again and again (ncurses).
+ * top.c - pagepool top: the table of stat, or of kernel pools, with rates, live (ncurses).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "loop.h"
 #include "watch.h"
 #ifdef HAVE_KERNEL
 #include "kernel/kernel.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The table's lines, as far as the screen reaches; headings stand out. The text is freed. */
@@ -86,28 +86,20 @@ static void screen_close(SCREEN *screen)
 }
 
 #ifdef HAVE_KERNEL
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 /* The kernel's page pools, until q. 0 or a negative errno. */
 static int show_kernel(int interval_ms)
 {
-	struct scan before = { .n_pools = 0 };
-	double was = now_s(), now;
-	int key = ERR, ret = 0;
+	struct scan s;
+	uint64_t was = loop_now(), now;
+	int key = ERR, ret = scan_open(&s);
 
 	while (!ret && key != 'q' && !stop_asked()) {
 		char *text = NULL;
 		size_t size;
 		FILE *f = open_memstream(&text, &size);
 
-		now = now_s();
-		ret = f ? kernel_pools_show(f, &before, now - was) : -ENOMEM;
+		now = loop_now();
+		ret = f ? kernel_pools_show(f, &s, (double)(now - was) / 1e9) : -ENOMEM;
 		was = now;
 		if (f)
 			fclose(f);
@@ -115,7 +107,7 @@ static int show_kernel(int interval_ms)
 		timeout(interval_ms);
 		key = getch();
 	}
-	scan_close(&before);
+	scan_close(&s);
 	return ret;
 }
 
@@ -184,7 +176,8 @@ int top_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {
-		say("top needs a terminal; pagepool %s prints the same once", kernel ? "kernel pools" : "stat");
+		say("top needs a terminal; pagepool %s prints the same once",
+		    kernel ? "kernel pools" : "stat");
 		return EXIT_ERROR;
 	}
 #ifdef HAVE_KERNEL

@@ -34,11 +34,10 @@ run check
 check "the interface goes: a problem" eval 'exited 1 && grep -qE "^PROBLEM [0-9]+ pools? (is a zombie|are zombies)" "$dir/out"'
 check "... and what to do" grep -q "pagepool kernel holders" "$dir/out"
 
-cp "$tool" "$dir/pagepool" && chmod 755 "$dir" "$dir/pagepool"
-setpriv --reuid=65534 --clear-groups --inh-caps=-all "$dir/pagepool" kernel check >"$dir/out" 2>"$dir/err"
+try "${without_rights[@]}" kernel check
 check "without rights: whether it is mended, and what can't be seen" eval 'grep -q "page_pool.dma_mapped\|driver has gone" "$dir/out" &&
 	grep -q "^note .*no right to load BPF programs" "$dir/out" && [ ! -s "$dir/err" ]'
-unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel check >"$dir/out" 2>"$dir/err"
+try "${without_btf[@]}" kernel check
 check "without BTF" grep -q "^note .*can't tell .*CONFIG_DEBUG_INFO_BTF" "$dir/out"
 run check more
 check "an argument" eval 'exited 2 && said "doesn.t know \"more\""'

@@ -155,11 +155,17 @@ wake_cpus() {
 
 # ---- the command ---------------------------------------------------------------------------------
 
-# run ARGUMENT...: pagepool kernel; sets $status; what it says is in $dir/out and $dir/err
-run() {
-	"$tool" kernel "$@" >"$dir/out" 2>"$dir/err" </dev/null
+# try COMMAND...: sets $status; what it says is in $dir/out and $dir/err
+try() {
+	"$@" >"$dir/out" 2>"$dir/err" </dev/null
 	status=$?
 }
+run() { try "$tool" kernel "$@"; } # ARGUMENT...: pagepool kernel
+# pagepool where something is missing: in front of its arguments
+cp "$tool" "$dir/pagepool" && chmod 755 "$dir" "$dir/pagepool" # a user without rights must reach it
+without_rights=(setpriv --reuid=65534 --clear-groups "--inh-caps=-all" "$dir/pagepool")
+# shellcheck disable=SC2016 # the inner shell's
+without_btf=(unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool")
 # beside COMMAND...: in the background; what it says is in $dir/out and $dir/err
 beside() {
 	rm -f "$dir/out" "$dir/err" # who waits for a word doesn't find an old one
@@ -175,14 +181,21 @@ ended() { # sets $status
 	wait "$job"
 	status=$?
 }
-# watch ARGUMENT...: pagepool kernel watch beside, until it watches; watched: its end
+# watch ARGUMENT...: pagepool kernel watch beside, until it watches. Until watched, which ends it, other
+# commands may run.
 watch() {
 	beside "$tool" kernel watch "$@"
 	until_true eval 'grep -qs "watching; Ctrl-C ends it" "$dir/err" || ! beside_runs'
+	watching=$job
+	mv "$dir/out" "$dir/watch.out"
+	mv "$dir/err" "$dir/watch.err"
 }
 watched() {
+	job=$watching
 	tell INT
 	ended
+	mv "$dir/watch.out" "$dir/out"
+	mv "$dir/watch.err" "$dir/err"
 }
 exited() {
 	[ "$status" = "$1" ] || { echo "exit status $status, not $1; it said:"; cat "$dir/err"; return 1; }

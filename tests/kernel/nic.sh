@@ -9,7 +9,11 @@ driver=$3
 nic=0000:00:04.0 peer=0000:00:05.0
 
 UDP=1400 MSS=1448 MTU=1500 # a packet takes a page at most
-case $driver in virtio_net) exactly='' ;; *) exactly=1 ;; esac # or a part of one
+exactly=1 merged=0
+case $driver in
+virtio_net) exactly='' ;; # or a part of one
+test_nic) merged=1 ;; # its pages have room for two TCP segments: the second is copied behind the first
+esac
 netdev_of() { # PCI ADDRESS
 	find "/sys/bus/pci/devices/$1"/net/ "/sys/bus/pci/devices/$1"/virtio*/net/ -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null
 }
@@ -39,9 +43,7 @@ of = lambda pid: [h for h in rows if pid in [w["pid"] for w in h["owners"]]]
 total = lambda key: sum(p[key] for p in mine)
 print(eval(sys.argv[3]))' "$dir/out" "$ns" "$1"
 }
-# of TCP segments: the second one's data are copied behind the first one's, where a page has room for two
-of_tcp() { echo $(($1 - (driver_room == 1))); }
-[ "$driver" = test_nic ] && driver_room=1 || driver_room=0
+of_tcp() { echo $(($1 - merged)); } # SEGMENTS: the pages that they take
 # pages_are WHAT ROWS N: N pages, one a packet; or as many as N packets may have parts of
 pages_are() {
 	local got least
@@ -69,8 +71,6 @@ held_by() { # whose they are, while the driver is there and when it has gone
 }
 
 watch --json --sample 1
-mv "$dir/out" "$dir/watched"
-watching=$job
 make_pair
 status=$?
 check "$driver is there" exited 0
@@ -133,10 +133,7 @@ all_back() {
 	[ "$zombies" = "[]" ]
 }
 until_true all_back
-job=$watching
 watched
-mv "$dir/watched" "$dir/out"
-: >"$dir/err"
 
 # ---- what watch has seen ----------------------------------------------------------------------------
 

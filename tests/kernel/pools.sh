@@ -64,13 +64,9 @@ if "$tool" --help | grep -q '^ *top ' && command -v tmux >/dev/null; then
 	is "... with status 0" "$(cat "$dir/top")" 0
 	mux kill-server
 fi
-run_top() {
-	"$tool" top "$@" >"$dir/out" 2>"$dir/err" </dev/null
-	status=$?
-}
-run_top --kernel
+try "$tool" top --kernel
 check "top --kernel without a terminal" eval 'exited 1 && said "top needs a terminal; pagepool kernel pools prints the same once"'
-run_top --kernel --pid 1
+try "$tool" top --kernel --pid 1
 check "--kernel and --pid" eval 'exited 2 && said "exclude each other"'
 
 # ---- what is wrong is said ---------------------------------------------------------------------
@@ -83,20 +79,14 @@ run nonsense
 check "an unknown command" eval 'exited 2 && said "no command \"nonsense\""'
 run --help
 check "--help" eval 'exited 0 && grep -q "^  pools" "$dir/out" && grep -q "^  holders" "$dir/out"'
-without() { # COMMAND...: in surroundings where something is missing
-	"$@" >"$dir/out" 2>"$dir/err" </dev/null
-	status=$?
-}
-unprivileged=(setpriv --reuid=65534 --clear-groups "--inh-caps=-all")
-cp "$tool" "$dir/pagepool" && chmod 755 "$dir" "$dir/pagepool"
-without "${unprivileged[@]}" "$dir/pagepool" kernel
+try "${without_rights[@]}" kernel
 check "without rights: what the kernel lists, and a sentence" eval 'exited 0 && said "no right to load BPF programs; run it as root"'
-without "${unprivileged[@]}" "$dir/pagepool" kernel holders
+try "${without_rights[@]}" kernel holders
 check "... holders can't" eval 'exited 1 && said "no right to load BPF programs"'
-without unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel
+try "${without_btf[@]}" kernel
 check "without BTF" eval 'exited 0 && said "CONFIG_DEBUG_INFO_BTF"'
-without unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel holders
+try "${without_btf[@]}" kernel holders
 check "... holders can't" eval 'exited 1 && said "CONFIG_DEBUG_INFO_BTF"'
-without unshare -pf --mount-proc "$tool" kernel
+try unshare -pf --mount-proc "$tool" kernel
 check "in a container" eval 'exited 0 && said "this is a container"'
 done_testing

@@ -27,11 +27,7 @@ state() {
 }
 as_before() { diff "$dir/before" <(state); }
 is_down() { ! ip -n "$ns"b -o link show dev right | grep -q '[<,]UP[,>]'; }
-# unbind ARGUMENT...: in b, to the end
-unbind() {
-	in_b "$tool" kernel unbind "$@" >"$dir/out" 2>"$dir/err" </dev/null
-	status=$?
-}
+unbind() { try in_b "$tool" kernel unbind "$@"; } # ARGUMENT...: in b, to the end
 # begin ARGUMENT...: the same in the background, until the interface is down
 begin() {
 	beside ip netns exec "$ns"b "$tool" kernel unbind "$@"
@@ -63,12 +59,9 @@ check "--down and --unbind-anyway" eval 'exited 2 && said "exclude each other" &
 unbind right --down --force --dry-run
 check "--dry-run" eval 'exited 0 && grep -q "^right is up, and would be taken down$" "$dir/out" && grep -q "^10 pages of its 1 pool are held" "$dir/out" && as_before'
 check "... names the holders" grep -qE "^ +10 +.*python3[^ ]*\[${pid[udp]}\] fd [0-9]+, UDP" "$dir/out"
-in_b unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel unbind right --down --force >"$dir/out" 2>"$dir/err"
-status=$?
+try in_b "${without_btf[@]}" kernel unbind right --down --force
 check "it can't be seen whether pages are out" eval 'exited 1 && said "can.t be seen: .*CONFIG_DEBUG_INFO_BTF" && as_before'
-cp "$tool" "$dir/pagepool" && chmod 755 "$dir" "$dir/pagepool"
-in_b setpriv --reuid=65534 --clear-groups --inh-caps=-all "$dir/pagepool" kernel unbind right --down --force >"$dir/out" 2>"$dir/err"
-status=$?
+try in_b "${without_rights[@]}" kernel unbind right --down --force
 check "without rights" eval 'exited 1 && said "right is left alone: .*no right to load BPF programs" && as_before'
 
 # ---- given up -----------------------------------------------------------------------------------

@@ -66,10 +66,9 @@ check "... taken by veth" ask "1 / any('veth_poll' in f for f in o['oldest'][0][
 
 # ---- a pool that is made, and goes, meanwhile; a page that has left and is held still -------------
 
-pools() { "$tool" kernel pools --json >"$dir/pools"; }
 watch --json --sample 1
 ip -n "$ns"b link set dev right xdp off
-ip -n "$ns"b link set dev right xdp object "$lose" section xdp.frags
+put_xdp
 start aged b udp 5009 5
 check "a socket" hears aged open
 start to_aged a send udp 5009 5 "$UDP"
@@ -79,9 +78,8 @@ check "a pipe" hears piper2 open
 aged=$(now)
 start to_piper2 a send tcp 5007 6 "$MSS"
 check "... keeps a page" hears piper2 ready
-pools
-id=$("$python" -IS -c 'import json, sys
-print([p["id"] for p in json.load(open(sys.argv[1]))["pools"] if p["interface"] == sys.argv[2] and p["state"] == "alive"][0])' "$dir/pools" "right@${ns}b")
+run pools --json
+id=$(ask "[p['id'] for p in mine if p['state'] == 'alive'][0]")
 ip -n "$ns"b link del right
 make_pair
 sleep 1 # so that it is told from what left when the interface went
@@ -112,10 +110,16 @@ check "a socket" hears few open
 start to_few a send udp 5008 60 "$UDP"
 check "... has its packets" hears few ready
 watched
-sampled=$(sed -nE 's/.* one page in 4 was followed: ([0-9]+) were taken .*/\1/p' "$dir/out")
-check "one in 4 of the pages, or so" eval 'echo "$sampled"; [ "$sampled" -ge 10 ] && [ "$sampled" -le 64 ]'
+check "which sample" grep -qE " one page in 4 was followed: [0-9]{2,} were taken " "$dir/out"
 check "... the pool" grep -qE "^[0-9]+ +right@${ns}b +veth +alive +1[0-9][0-9] +1[0-9][0-9] +0$" "$dir/out"
 check "... who took them" eval 'grep -qE "^ +[0-9]+  pool [0-9]+ of right@${ns}b, the oldest since [0-9]" "$dir/out" && grep -q "veth_poll" "$dir/out"'
+id=$(sed -nE "s/^([0-9]+) +right@${ns}b .*/\1/p" "$dir/out")
+watch --json --sample 4
+check "its socket is read" give_back few
+ip -n "$ns"b link del right # and all that the pool has taken leaves it
+watched
+sampled=$(counts left_by "r['pool'] == $id")
+check "one in 4 of the pool's pages, or so" eval 'echo "$sampled"; [ "$sampled" -ge 10 ] && [ "$sampled" -le 64 ]'
 run watch --duration 1
 check "--duration" eval 'exited 0 && grep -q "^watched for 1.0 s; one page in 64" "$dir/out" && [ ! -s "$dir/err" ]'
 
@@ -125,11 +129,8 @@ run watch --duration 0
 check "--duration 0" eval 'exited 2 && said "takes a whole number from 1 up"'
 run watch --sample x
 check "--sample x" eval 'exited 2 && said "takes a whole number from 1 up"'
-cp "$tool" "$dir/pagepool" && chmod 755 "$dir" "$dir/pagepool"
-setpriv --reuid=65534 --clear-groups --inh-caps=-all "$dir/pagepool" kernel watch --duration 1 >"$dir/out" 2>"$dir/err"
-status=$?
+try "${without_rights[@]}" kernel watch --duration 1
 check "without rights" eval 'exited 1 && said "can.t watch: no right to load BPF programs; run it as root"'
-unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' - "$tool" kernel watch --duration 1 >"$dir/out" 2>"$dir/err"
-status=$?
+try "${without_btf[@]}" kernel watch --duration 1
 check "without BTF" eval 'exited 1 && said "CONFIG_DEBUG_INFO_BTF"'
 done_testing

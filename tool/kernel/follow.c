@@ -32,7 +32,7 @@ static int32_t place_of(const struct peek *p, enum member m)
 	return has(p, m) ? (int32_t)offset_of(p, m) : -1;
 }
 
-/* Of an older kernel all that is mapped is unmapped when it leaves, and nothing tells of an unmap. */
+/* An older kernel unmaps all that is mapped when it leaves, and tells of no unmap. */
 static void tell_mapped(const struct peek *p, struct watch_layout *l)
 {
 	enum member flag = has(p, M_pool_dma_map) ? M_pool_dma_map : M_pool_flags_old;
@@ -164,8 +164,9 @@ const char *follow_missing(const struct follow *f, unsigned i)
 /* ---- what they counted --------------------------------------------------------------------- */
 
 /*
- * All of a map, as key and value one behind the other. It changes meanwhile: what comes or goes may be
- * missed, and a walk that is thrown back to the beginning ends when the map's size is reached.
+ * All of a map, as key and value one behind the other. It changes meanwhile: what comes or goes
+ * may be missed, and a walk that is thrown back to the beginning ends when the map's size is
+ * reached.
  */
 static void *dump(const struct bpf_map *map, size_t *n)
 {

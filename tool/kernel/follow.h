@@ -13,8 +13,8 @@
 struct follow;
 
 /*
- * Begin to follow one page in `every`. 0, or a negative errno: `error` then has one sentence, what is
- * missing and what to do about it.
+ * Begin to follow one page in `every`. 0, or a negative errno: `error` then has one sentence,
+ * what is missing and what to do about it.
  */
 int follow_open(struct follow **out, struct peek *p, uint64_t every, char error[PEEK_ERROR]);
 void follow_close(struct follow *f);
@@ -39,7 +39,7 @@ struct follow_page *follow_pages(const struct follow *f, size_t *n);
 struct follow_pool *follow_pools(const struct follow *f, size_t *n);
 /* A stack's addresses, innermost first; how many. */
 size_t follow_stack(const struct follow *f, int stack, uint64_t frames[WATCH_FRAMES]);
-/* Of the sample: pages that were taken from the system, and that left their pool; what didn't fit. */
+/* Of the sample: pages taken from the system, pages that left their pool; what didn't fit. */
 uint64_t follow_taken(const struct follow *f);
 uint64_t follow_left(const struct follow *f);
 struct watch_losses follow_losses(const struct follow *f);

@@ -33,10 +33,10 @@ const char *kernel_pool_name(const struct pool *pool, char buf[32]);
 /* "alive", "zombie 12.0 s", "zombie" */
 const char *kernel_pool_state(const struct pool *pool, char buf[40]);
 /*
- * pools.c: look, print the table with rates since the look before, and put the new one in its place.
- * The first one is all zeros; the last one is to be closed. 0 or a negative errno: nothing was done.
+ * pools.c: look with a scan that is open, and print the table; with rates if it had pools of a look
+ * before, so many seconds ago. 0 or a negative errno: nothing was printed.
  */
-int kernel_pools_show(FILE *out, struct scan *before, double seconds);
+int kernel_pools_show(FILE *out, struct scan *s, double seconds);
 /* holders.c: print who holds a pool's pages, for people. */
 void kernel_print_holders(const struct held *h, int pool);
 

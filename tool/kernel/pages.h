@@ -29,7 +29,7 @@ void page_map_find(struct peek *p, struct page_map *map);
 /* The struct page of an address in the kernel's map of all memory; 0: it isn't there. */
 kaddr_t page_of(const struct peek *p, const struct page_map *map, kaddr_t address);
 
-/* How a page says that it is a pool's: a member, masked, has a value; another points to the pool. */
+/* How a page says that it is a pool's: a member, masked, is `value`; another is the pool. */
 struct page_mark {
 	enum member at, pool;
 	uint64_t mask, value;

@@ -53,14 +53,16 @@ static void print_rates(FILE *out, const struct pool *now, const struct pool *wa
 		return;
 	}
 	if (seconds > 0)
-		fprintf(out, " %10s %10s", table_brief((double)(gets(now) - gets(was)) / seconds, a),
-		       table_brief((double)(puts_back(now) - puts_back(was)) / seconds, b));
+		fprintf(out, " %10s %10s",
+			table_brief((double)(gets(now) - gets(was)) / seconds, a),
+			table_brief((double)(puts_back(now) - puts_back(was)) / seconds, b));
 	else
 		fprintf(out, " %10s %10s", table_brief((double)gets(now), a),
-		       table_brief((double)puts_back(now), b));
+			table_brief((double)puts_back(now), b));
 }
 
-static void print_pool(FILE *out, const struct pool *p, const struct scan *before, double seconds, bool rates)
+static void print_pool(FILE *out, const struct pool *p, const struct scan *before, double seconds,
+		       bool rates)
 {
 	static const char *const mapped[] = { "?", "no", "yes" };
 	char name[32], state[40], napi[24] = "-", memory[16];
@@ -69,10 +71,10 @@ static void print_pool(FILE *out, const struct pool *p, const struct scan *befor
 
 	if (p->napi)
 		snprintf(napi, sizeof napi, "%llu", (unsigned long long)p->napi);
-	fprintf(out, "%-6s %-18s %-12s %7s %-16s %9lld %10s %6s", kernel_pool_name(p, name), interface,
-	       *p->driver ? p->driver : "-", napi, kernel_pool_state(p, state),
-	       (long long)p->in_flight, table_bytes((uint64_t)pages * p->page_bytes, memory),
-	       mapped[p->mapped]);
+	fprintf(out, "%-6s %-18s %-12s %7s %-16s %9lld %10s %6s", kernel_pool_name(p, name),
+		interface, *p->driver ? p->driver : "-", napi, kernel_pool_state(p, state),
+		(long long)p->in_flight, table_bytes((uint64_t)pages * p->page_bytes, memory),
+		mapped[p->mapped]);
 	if (rates)
 		print_rates(out, p, same(before, p), seconds);
 	fprintf(out, "\n");
@@ -92,17 +94,18 @@ static void print_table(FILE *out, const struct scan *s, const struct scan *befo
 		bytes += p->in_flight > 0 ? (uint64_t)p->in_flight * p->page_bytes : 0;
 	}
 	fprintf(out, "%zu page pool%s, %llu zombie%s; %s in flight\n", s->n_pools,
-	       s->n_pools == 1 ? "" : "s", (unsigned long long)zombies, zombies == 1 ? "" : "s",
-	       table_bytes(bytes, buf));
+		s->n_pools == 1 ? "" : "s", (unsigned long long)zombies, zombies == 1 ? "" : "s",
+		table_bytes(bytes, buf));
 	if (s->peek && !s->all_pools)
-		fprintf(out, "not seen: pools that name no interface and of whose pages none is found "
-		       "in a socket or pipe (no CONFIG_KALLSYMS_ALL)\n");
+		fprintf(out,
+			"not seen: pools that name no interface and of whose pages none is found "
+			"in a socket or pipe (no CONFIG_KALLSYMS_ALL)\n");
 	if (!s->n_pools)
 		return;
-	fprintf(out, "\n%-6s %-18s %-12s %7s %-16s %9s %10s %6s", "POOL", "INTERFACE", "DRIVER", "NAPI",
-	       "STATE", "IN FLIGHT", "MEMORY", "MAPPED");
+	fprintf(out, "\n%-6s %-18s %-12s %7s %-16s %9s %10s %6s", "POOL", "INTERFACE", "DRIVER",
+		"NAPI", "STATE", "IN FLIGHT", "MEMORY", "MAPPED");
 	fprintf(out, rates ? " %10s %10s\n" : "\n", seconds > 0 ? "GETS/s" : "GETS",
-	       seconds > 0 ? "PUTS/s" : "PUTS");
+		seconds > 0 ? "PUTS/s" : "PUTS");
 	for (size_t i = 0; i < s->n_pools; i++)
 		print_pool(out, &s->pool[i], before, seconds, rates);
 	if (!rates)
@@ -287,23 +290,22 @@ static int list(uint64_t interval, bool json, bool openmetrics)
 	return EXIT_OK;
 }
 
-int kernel_pools_show(FILE *out, struct scan *before, double seconds)
+int kernel_pools_show(FILE *out, struct scan *s, double seconds)
 {
-	struct scan s;
-	int ret = scan_open(&s);
+	struct scan before = { .pool = s->pool, .n_pools = s->n_pools };
+	int ret;
 
-	ret = ret ? ret : kernel_scan(&s);
-	if (ret) {
-		scan_close(&s);
-		return ret;
+	s->pool = NULL; /* before's now */
+	scan_clear(s);
+	ret = kernel_scan(s);
+	if (!ret) {
+		scan_sort(s);
+		print_table(out, s, before.n_pools ? &before : NULL, before.n_pools ? seconds : 0);
+		for (unsigned i = 0; kernel_note(s, i); i++)
+			fprintf(out, "%s\n", kernel_note(s, i));
 	}
-	scan_sort(&s);
-	print_table(out, &s, before->n_pools ? before : NULL, before->n_pools ? seconds : 0);
-	for (unsigned i = 0; kernel_note(&s, i); i++)
-		fprintf(out, "%s\n", kernel_note(&s, i));
-	scan_close(before);
-	*before = s;
-	return 0;
+	scan_clear(&before);
+	return ret;
 }
 
 int kernel_pools_main(int argc, char **argv)

@@ -1,8 +1,8 @@
 /*
  * watch.bpf.c - the part of `pagepool kernel watch` that runs in the kernel, at its trace points:
  * a page is taken from the system for a pool, leaves it, is freed; DMA is unmapped. It changes
- * nothing. Pages are followed by a sample, so that most of them cost a multiplication; what is kept is
- * in maps of a fixed size, and what doesn't fit is counted.
+ * nothing. Pages are followed by a sample, so that most of them cost a multiplication; what is
+ * kept is in maps of a fixed size, and what doesn't fit is counted.
  *
  * Raw trace points: each is attached by itself, and one that a kernel lacks costs only what it
  * would tell. They take no BTF of ours: where members are, user space says (watch_layout).
@@ -80,8 +80,8 @@ static bool followed(__u64 page)
 }
 
 /*
- * A stack's number is the hash of it, so two of some dozens may well have the same; the second one is
- * kept in another map, whose numbers follow.
+ * A stack's number is the hash of it, so two of some dozens may well have the same; the second
+ * one is kept in another map, whose numbers follow.
  */
 static __s32 stack_of(void *ctx)
 {
@@ -130,7 +130,7 @@ static void tally_age(__u32 kind, __u64 pool, __u64 ns)
 {
 	__s32 bucket = 0;
 
-	for (__u64 us = 1; bucket < 40 && us * 1000 < ns; us *= 2)
+	for (__u64 us = 1; bucket < WATCH_AGES - 1 && us * 1000 < ns; us *= 2)
 		bucket++;
 	tally(kind, pool, bucket);
 }
@@ -198,8 +198,9 @@ static void note_late(void *ctx, __u64 device)
 static void left_sampled(void *ctx, __u64 pool, __u64 page)
 {
 	struct watch_page *known = bpf_map_lookup_elem(&pages, &page);
-	struct watch_page new = { .pool = pool, .left_ns = bpf_ktime_get_ns(), .stack = stack_of(ctx) };
+	struct watch_page new = { .pool = pool, .left_ns = bpf_ktime_get_ns() };
 
+	new.stack = stack_of(ctx);
 	add(&left);
 	tally_here(WATCH_LEFT, pool, new.stack);
 	if (known && known->taken_ns && !known->left_ns)

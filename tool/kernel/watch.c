@@ -37,6 +37,11 @@ const struct watched_pool *watch_pool_at(const struct watch_run *w, uint64_t add
 	return NULL;
 }
 
+bool watch_has_gone(const struct watch_run *w, const struct watched_pool *p)
+{
+	return p->seen != w->looks;
+}
+
 static int larger_first(const void *a, const void *b)
 {
 	const struct follow_tally *x = *(const struct follow_tally *const *)a,
@@ -90,8 +95,8 @@ static int older_first(const void *a, const void *b)
 
 size_t watch_stack(const struct watch_run *w, int stack, uint64_t frames[WATCH_FRAMES])
 {
-	static const char *const ours[] = { "bpf_prog_", "bpf_trace_run", "__bpf_trace_", "__traceiter_",
-					     "__probestub_", "0x" };
+	static const char *const ours[] = { "bpf_prog_",    "bpf_trace_run", "__bpf_trace_",
+					    "__traceiter_", "__probestub_",  "0x" };
 	size_t n = follow_stack(w->follow, stack, frames), skip = 0;
 	char name[128];
 
@@ -145,13 +150,16 @@ static void note_pool(struct watch_run *w, const struct pool *is, const struct w
 			w->no_memory = true;
 			return;
 		}
-		p->first = *is;
+		p->taken_before = is->taken;
+		p->given_back_before = is->given_back;
 		p->noted_ns = w->now_ns;
 		/* where all are listed, what is new is new */
 		p->made = made_ns || (w->looks > 1 && w->scan.all_pools);
 	}
 	/* it may have been noted before it took its first page */
 	p->made |= made_ns && p->noted_ns > w->begun_ns;
+	if (p->made)
+		p->taken_before = p->given_back_before = 0;
 	p->now = *is;
 	p->seen = w->looks;
 }
@@ -307,15 +315,18 @@ int kernel_watch_main(int argc, char **argv)
 	uint64_t seconds = 0;
 	bool json = false;
 	const struct option_def defs[] = {
-		{ "duration", 'd', "SECONDS", "how long; without, until Ctrl-C", OPTION_COUNT, &seconds },
+		{ "duration", 'd', "SECONDS", "how long; without, until Ctrl-C", OPTION_COUNT,
+		  &seconds },
 		{ "sample", 's', "N", "follow one page in N (64)", OPTION_COUNT, &w.every },
-		{ "json", 0, NULL, "print all that is known, as JSON, at the end", OPTION_FLAG, &json },
+		{ "json", 0, NULL, "print all that is known, as JSON, at the end", OPTION_FLAG,
+		  &json },
 		{ 0 },
 	};
 	int status;
 
 	if (options_parse(argc, argv, "kernel watch",
-			  "Tell where pages leave their pools from now on, and what goes wrong.", defs))
+			  "Tell where pages leave their pools from now on, and what goes wrong.",
+			  defs))
 		return EXIT_USAGE;
 	if (seconds > 31536000) {
 		say("--duration is at most 31536000, a year");

@@ -11,6 +11,7 @@
 #define WATCH_STACKS 2048  /* different ones, in each of two maps */
 #define WATCH_TALLIES 4096 /* different things that are counted */
 #define WATCH_FRAMES 24    /* of a stack */
+#define WATCH_AGES 41      /* the longest is 2^40 us and more */
 #define WATCH_NAME 32
 
 /* Where this kernel's members are; -1: it has none. Set before the programs are loaded. */

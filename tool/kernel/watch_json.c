@@ -50,12 +50,12 @@ static json_t *pools_json(const struct watch_run *w)
 	for (size_t i = 0; i < w->n_pools; i++) {
 		const struct watched_pool *p = &w->pool[i];
 		json_t *o = kernel_pool_json(&p->now);
-		uint32_t taken = p->now.taken - (p->made ? 0 : p->first.taken),
-			 back = p->now.given_back - (p->made ? 0 : p->first.given_back);
+		uint32_t taken = p->now.taken - p->taken_before,
+			 back = p->now.given_back - p->given_back_before;
 
 		json_object_set_new(o, "address", address_json(p->now.address));
 		json_object_set_new(o, "made", json_boolean(p->made));
-		json_object_set_new(o, "gone", json_boolean(p->seen != w->looks));
+		json_object_set_new(o, "gone", json_boolean(watch_has_gone(w, p)));
 		json_object_set_new(o, "taken", json_integer(taken));
 		json_object_set_new(o, "given_back", json_integer(back));
 		json_array_append_new(list, o);
@@ -76,13 +76,17 @@ static json_t *rows_json(const struct watch_run *w, enum watch_kind kind)
 
 		json_object_set_new(o, "count", json_integer((json_int_t)t->is.count));
 		if (kind == WATCH_LATE) {
-			json_object_set_new(o, "device", json_stringn(t->is.name, strnlen(t->is.name, WATCH_NAME)));
+			json_object_set_new(
+				o, "device",
+				json_stringn(t->is.name, strnlen(t->is.name, WATCH_NAME)));
 		} else {
 			json_object_set_new(o, "pool", id_json(w, t->key.object));
 			json_object_set_new(o, "pool_address", address_json(t->key.object));
 		}
 		json_object_set_new(o, "pid", json_integer(t->is.pid));
-		json_object_set_new(o, "comm", json_stringn(t->is.comm, strnlen(t->is.comm, sizeof t->is.comm)));
+		json_object_set_new(
+			o, "comm",
+			json_stringn(t->is.comm, strnlen(t->is.comm, sizeof t->is.comm)));
 		json_object_set_new(o, "stack", stack_json(w, t->key.stack));
 		json_array_append_new(list, o);
 	}
@@ -103,7 +107,8 @@ static json_t *ages_json(const struct watch_run *w, enum watch_kind kind)
 		o = json_object();
 		json_object_set_new(o, "pool", id_json(w, t->key.object));
 		json_object_set_new(o, "pool_address", address_json(t->key.object));
-		json_object_set_new(o, "at_most_s", json_real((double)(1ull << t->key.stack) / 1e6));
+		json_object_set_new(o, "at_most_s",
+				    json_real((double)(1ull << t->key.stack) / 1e6));
 		json_object_set_new(o, "pages", json_integer((json_int_t)t->is.count));
 		json_array_append_new(list, o);
 	}
@@ -122,8 +127,10 @@ static json_t *oldest_json(const struct watch_run *w)
 
 		json_object_set_new(o, "pool", id_json(w, p->pool));
 		json_object_set_new(o, "pool_address", address_json(p->pool));
-		json_object_set_new(o, "taken_s", p->taken_ns ? seconds(w->now_ns - p->taken_ns) : json_null());
-		json_object_set_new(o, "left_s", p->left_ns ? seconds(w->now_ns - p->left_ns) : json_null());
+		json_object_set_new(o, "taken_s",
+				    p->taken_ns ? seconds(w->now_ns - p->taken_ns) : json_null());
+		json_object_set_new(o, "left_s",
+				    p->left_ns ? seconds(w->now_ns - p->left_ns) : json_null());
 		json_object_set_new(o, "stack", stack_json(w, p->stack));
 		json_array_append_new(list, o);
 	}

@@ -61,7 +61,8 @@ static void print_pool(FILE *out, const struct watch_run *w, uint64_t address)
 }
 
 /* A kind's rows; what they are counted of is a device, or a pool. */
-static void print_rows(FILE *out, const struct watch_run *w, enum watch_kind kind, const char *title)
+static void print_rows(FILE *out, const struct watch_run *w, enum watch_kind kind,
+		       const char *title)
 {
 	size_t n;
 	const struct follow_tally **rows = watch_sorted(w, kind, &n);
@@ -73,10 +74,12 @@ static void print_rows(FILE *out, const struct watch_run *w, enum watch_kind kin
 
 		fprintf(out, "%9llu  ", (unsigned long long)t->count);
 		if (kind == WATCH_LATE)
-			fprintf(out, "device %.*s", WATCH_NAME, *t->name ? t->name : "(without a name)");
+			fprintf(out, "device %.*s", WATCH_NAME,
+				*t->name ? t->name : "(without a name)");
 		else
 			print_pool(out, w, rows[i]->key.object);
-		fprintf(out, ", the last one while %.*s[%u] ran\n", (int)sizeof t->comm, t->comm, t->pid);
+		fprintf(out, ", the last one while %.*s[%u] ran\n", (int)sizeof t->comm, t->comm,
+			t->pid);
 		print_stack(out, w, rows[i]->key.stack);
 	}
 	if (n > ROWS)
@@ -84,19 +87,19 @@ static void print_rows(FILE *out, const struct watch_run *w, enum watch_kind kin
 	free(rows);
 }
 
-#define BUCKETS 41
 #define BAR 40
 
-static void print_ages(FILE *out, const struct watch_run *w, enum watch_kind kind, const char *title)
+static void print_ages(FILE *out, const struct watch_run *w, enum watch_kind kind,
+		       const char *title)
 {
-	uint64_t pages[BUCKETS] = { 0 }, most = 0;
+	uint64_t pages[WATCH_AGES] = { 0 }, most = 0;
 	int first = -1, last = -1;
 	char text[16];
 
 	for (size_t i = 0; i < w->n_tallies; i++)
-		if (w->tally[i].key.kind == kind && w->tally[i].key.stack < BUCKETS)
+		if (w->tally[i].key.kind == kind && w->tally[i].key.stack < WATCH_AGES)
 			pages[w->tally[i].key.stack] += w->tally[i].is.count;
-	for (int i = 0; i < BUCKETS; i++) {
+	for (int i = 0; i < WATCH_AGES; i++) {
 		if (!pages[i])
 			continue;
 		first = first < 0 ? i : first;
@@ -114,24 +117,27 @@ static void print_ages(FILE *out, const struct watch_run *w, enum watch_kind kin
 
 static void print_pools(FILE *out, const struct watch_run *w)
 {
-	fprintf(out, "\n%-6s %-18s %-12s %-16s %9s %9s %10s\n", "POOL", "INTERFACE", "DRIVER", "STATE",
-		"IN FLIGHT", "TAKEN", "GIVEN BACK");
+	fprintf(out, "\n%-6s %-18s %-12s %-16s %9s %9s %10s\n", "POOL", "INTERFACE", "DRIVER",
+		"STATE", "IN FLIGHT", "TAKEN", "GIVEN BACK");
 	for (size_t i = 0; i < w->n_pools; i++) {
 		const struct watched_pool *p = &w->pool[i];
-		bool gone = p->seen != w->looks;
 		char name[32], state[40];
 
-		fprintf(out, "%-6s %-18s %-12s %-16s %9lld %9u %10u%s\n", kernel_pool_name(&p->now, name),
-			p->now.interface_gone ? "(gone)" : *p->now.interface ? p->now.interface : "?",
-			*p->now.driver ? p->now.driver : "-", gone ? "gone" : kernel_pool_state(&p->now, state),
-			(long long)p->now.in_flight,
-			p->now.taken - (p->made ? 0 : p->first.taken),
-			p->now.given_back - (p->made ? 0 : p->first.given_back), p->made ? "  new" : "");
+		fprintf(out, "%-6s %-18s %-12s %-16s %9lld %9u %10u%s\n",
+			kernel_pool_name(&p->now, name),
+			p->now.interface_gone ? "(gone)" :
+			*p->now.interface     ? p->now.interface :
+						"?",
+			*p->now.driver ? p->now.driver : "-",
+			watch_has_gone(w, p) ? "gone" : kernel_pool_state(&p->now, state),
+			(long long)p->now.in_flight, p->now.taken - p->taken_before,
+			p->now.given_back - p->given_back_before, p->made ? "  new" : "");
 	}
 	if (!w->scan.all_pools)
-		fprintf(out, "not seen: pools that name no interface, of whose pages none is found in a "
-			     "socket or pipe,\nand that take none from the system meanwhile "
-			     "(no CONFIG_KALLSYMS_ALL)\n");
+		fprintf(out,
+			"not seen: pools that name no interface, of whose pages none is found in a "
+			"socket or pipe,\nand that take none from the system meanwhile "
+			"(no CONFIG_KALLSYMS_ALL)\n");
 }
 
 static bool same_way(const struct watch_page *a, const struct watch_page *b)
@@ -153,9 +159,11 @@ static void print_oldest(FILE *out, const struct watch_run *w, bool left, const 
 		unsigned long long n = 0;
 		bool before = false;
 
+		if (!p->left_ns == left)
+			continue;
 		for (size_t j = 0; j < i && !before; j++)
 			before = same_way(&w->page[j].is, p);
-		if (!p->left_ns == left || before)
+		if (before)
 			continue;
 		for (size_t j = i; j < w->n_pages; j++)
 			n += same_way(&w->page[j].is, p);
@@ -163,7 +171,8 @@ static void print_oldest(FILE *out, const struct watch_run *w, bool left, const 
 			fprintf(out, "\n%s\n    PAGES\n", title);
 		fprintf(out, "%9llu  ", n);
 		print_pool(out, w, p->pool);
-		fprintf(out, ", the oldest since %s\n", age(w->now_ns - (left ? p->left_ns : p->taken_ns), text));
+		fprintf(out, ", the oldest since %s\n",
+			age(w->now_ns - (left ? p->left_ns : p->taken_ns), text));
 		print_stack(out, w, p->stack);
 	}
 }
@@ -189,10 +198,12 @@ void watch_print(FILE *out, const struct watch_run *w)
 {
 	char text[16];
 
-	fprintf(out, "watched for %s; one page in %llu was followed: %llu were taken from the system, %llu left "
+	fprintf(out,
+		"watched for %s; one page in %llu was followed: %llu were taken from the system, %llu left "
 		"their pool\n",
 		age(w->now_ns - w->begun_ns, text), (unsigned long long)w->every,
-		(unsigned long long)follow_taken(w->follow), (unsigned long long)follow_left(w->follow));
+		(unsigned long long)follow_taken(w->follow),
+		(unsigned long long)follow_left(w->follow));
 	print_rows(out, w, WATCH_LATE, "PROBLEM: DMA was unmapped for a device without a driver");
 	print_rows(out, w, WATCH_NEGATIVE, "PROBLEM: a pool got back more pages than it gave out");
 	print_rows(out, w, WATCH_LOST, "PROBLEM: a page was freed while it was a pool's");

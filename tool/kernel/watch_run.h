@@ -10,12 +10,13 @@
 #include "follow.h"
 #include "kernel.h"
 
-/* A pool as it was when we began, or first seen, and as it was when it was last seen. */
 struct watched_pool {
-	struct pool first, now;
-	bool made; /* while we watched */
+	struct pool now; /* as it was when it was last seen */
+	bool made;       /* while we watched */
+	/* what now.taken and now.given_back were when it was first seen; 0 of one that was made */
+	uint32_t taken_before, given_back_before;
 	uint64_t noted_ns;
-	unsigned seen; /* the last look that saw it; if that is not watch_run.looks, it has gone */
+	unsigned seen; /* the last look that saw it */
 };
 
 struct watch_run {
@@ -36,8 +37,11 @@ struct watch_run {
 
 /* The pool at an address; NULL: it was never seen. */
 const struct watched_pool *watch_pool_at(const struct watch_run *w, uint64_t address);
+/* The last look didn't see it. */
+bool watch_has_gone(const struct watch_run *w, const struct watched_pool *p);
 /* Tallies of a kind, the largest first; to be freed. */
-const struct follow_tally **watch_sorted(const struct watch_run *w, enum watch_kind kind, size_t *n);
+const struct follow_tally **watch_sorted(const struct watch_run *w, enum watch_kind kind,
+					 size_t *n);
 /* Sum of a kind's. */
 uint64_t watch_sum(const struct watch_run *w, enum watch_kind kind);
 /* Something is wrong: a late unmap, a page that was freed while a pool's, negative in-flight. */

@@ -142,8 +142,10 @@ static noinline void err_freed(struct page_pool *pool)
 {
 	struct page *page = page_pool_alloc_pages(pool, GFP_KERNEL);
 
-	if (page)
-		put_page(page);
+	if (!page)
+		return;
+	put_page(page);
+	barrier(); /* so that it is called, and not jumped to: the stack shall name us */
 }
 
 /* A page of which somebody has a reference isn't kept by the pool, so it counts. */
