@@ -15,9 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* NULL: there is no such queue, or no device. */
 static struct port_queue *queue_of(struct pp_net *net, unsigned queue)
 {
-	return queue < net->n_queues ? net->queue[queue] : NULL;
+	return net && queue < net->n_queues ? net->queue[queue] : NULL;
 }
 
 void port_notice(struct pp_net *net, const char *format, ...)
@@ -164,10 +165,11 @@ int pp_net_open(struct pp_net **out, const struct pp_net_params *params, char *e
 {
 	char spare[PP_NET_ERROR], *say = error ? error : spare;
 	struct port_words words = { 0 };
-	struct pp_net_params p;
-	int ret = params ? port_params(&p, sizeof p, params) : -EINVAL;
+	struct pp_net_params p = { 0 };
+	int ret = out && params ? port_params(&p, sizeof p, params) : -EINVAL;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
 	*say = 0;
 	if (!ret)
 		ret = typed(&words, &p, say);
@@ -190,15 +192,26 @@ void pp_net_close(struct pp_net *net)
 	net->ops->close(net);
 }
 
+/* Fill in the caller's structure, which may be of another version, or NULL. */
+static void hand_out(void *to, size_t size, const void *from, size_t ours)
+{
+	if (!to)
+		return;
+	memset(to, 0, size);
+	memcpy(to, from, size < ours ? size : ours);
+}
+
 void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t size)
 {
-	struct pp_net_info now = net->info;
+	struct pp_net_info now = { 0 };
 
-	now.queues = net->n_queues;
-	if (net->ops->info)
-		net->ops->info(net, &now);
-	memset(info, 0, size);
-	memcpy(info, &now, size < sizeof now ? size : sizeof now);
+	if (net) {
+		now = net->info;
+		now.queues = net->n_queues;
+		if (net->ops->info)
+			net->ops->info(net, &now);
+	}
+	hand_out(info, size, &now, sizeof now);
 }
 
 /* ---- pools -------------------------------------------------------------------------------- */
@@ -207,12 +220,11 @@ int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params
 		       bool *one_chunk)
 {
 	const struct port_queue *q = queue_of(net, queue);
-	size_t size = params->size;
+	size_t size = params ? params->size : 0;
 
 	if (!q || size < sizeof size)
 		return -EINVAL;
-	memset(params, 0, size);
-	memcpy(params, &q->wants, size < sizeof q->wants ? size : sizeof q->wants);
+	hand_out(params, size, &q->wants, sizeof q->wants);
 	params->size = size;
 	if (one_chunk)
 		*one_chunk = q->one_chunk;
@@ -238,7 +250,7 @@ static int common_params(struct pp_pool_params *p, struct pp_net *const *nets, u
 	const struct port_queue *chosen = NULL;
 
 	for (unsigned i = 0; i < n; i++) {
-		const struct port_queue *q = nets[i] ? queue_of(nets[i], queue) : NULL;
+		const struct port_queue *q = queue_of(nets[i], queue);
 
 		if (nets[i] && !q)
 			return -EINVAL;
@@ -260,9 +272,10 @@ static int common_params(struct pp_pool_params *p, struct pp_net *const *nets, u
 int pp_net_share_pool(struct pp_pool **out, struct pp_net *const *nets, unsigned n, unsigned queue)
 {
 	struct pp_pool_params p;
-	int ret = common_params(&p, nets, n, queue);
+	int ret = out && nets ? common_params(&p, nets, n, queue) : -EINVAL;
 
-	*out = NULL;
+	if (out)
+		*out = NULL;
 	for (unsigned i = 0; i < n && !ret; i++)
 		if (nets[i] && nets[i]->n_bound)
 			ret = -EBUSY;
@@ -345,7 +358,7 @@ static int end_bindings(struct pp_net *net, bool gone)
 
 int pp_net_bind(struct pp_net *net)
 {
-	int ret = net->n_bound ? -EBUSY : 0;
+	int ret = !net ? -EINVAL : net->n_bound ? -EBUSY : 0;
 
 	if (ret)
 		return ret;
@@ -368,17 +381,21 @@ int pp_net_bind(struct pp_net *net)
 
 int pp_net_unbind(struct pp_net *net)
 {
+	if (!net)
+		return -EINVAL;
 	net->error[0] = 0;
 	return end_bindings(net, false);
 }
 
 int pp_net_remove(struct pp_net *net)
 {
-	return end_bindings(net, true);
+	return net ? end_bindings(net, true) : -EINVAL;
 }
 
 int pp_net_quiet(struct pp_net *net)
 {
+	if (!net)
+		return -EINVAL;
 	if (net->n_bound)
 		return -EBUSY;
 	return net->ops->quiet(net) ? 0 : -ETIMEDOUT;
@@ -390,14 +407,14 @@ unsigned pp_net_receive(struct pp_net *net, unsigned queue, struct pp_net_seg *s
 {
 	struct port_queue *q = queue_of(net, queue);
 
-	return q ? net->ops->receive(q, seg, n) : 0;
+	return q && seg ? net->ops->receive(q, seg, n) : 0;
 }
 
 unsigned pp_net_send(struct pp_net *net, unsigned queue, const struct pp_net_seg *seg, unsigned n)
 {
 	struct port_queue *q = queue_of(net, queue);
 
-	return q ? net->ops->send(q, seg, n) : 0;
+	return q && seg ? net->ops->send(q, seg, n) : 0;
 }
 
 unsigned pp_net_reap(struct pp_net *net, unsigned queue)
@@ -424,19 +441,19 @@ void pp_net_arm(struct pp_net *net, unsigned queue)
 
 enum pp_net_state pp_net_state(struct pp_net *net)
 {
-	return net->ops->state(net);
+	return net ? net->ops->state(net) : PP_NET_GONE;
 }
 
 const char *pp_net_error(struct pp_net *net)
 {
-	const char *why = net->error[0] ? net->error : net->ops->error(net);
+	const char *why = !net ? NULL : net->error[0] ? net->error : net->ops->error(net);
 
 	return why ? why : "";
 }
 
 const char *pp_net_notice(struct pp_net *net)
 {
-	return net->told == net->n_notices ? NULL : net->notice[net->told++ % PORT_NOTICES];
+	return !net || net->told == net->n_notices ? NULL : net->notice[net->told++ % PORT_NOTICES];
 }
 
 /* All members are 64 bits wide. */
@@ -453,7 +470,7 @@ void pp_net_stats(struct pp_net *net, unsigned queue, struct pp_net_stats *stats
 {
 	struct pp_net_stats sum = { 0 };
 
-	for (unsigned i = 0; i < net->n_queues; i++) {
+	for (unsigned i = 0; net && i < net->n_queues; i++) {
 		struct pp_net_stats one = { 0 };
 
 		if (queue != PP_NET_ALL_QUEUES && queue != i)
@@ -464,8 +481,7 @@ void pp_net_stats(struct pp_net *net, unsigned queue, struct pp_net_stats *stats
 			net->ops->stats(net->queue[i], &one);
 		add(&sum, &one);
 	}
-	if (net->ops->totals && (queue == PP_NET_ALL_QUEUES || net->n_queues == 1))
+	if (net && net->ops->totals && (queue == PP_NET_ALL_QUEUES || net->n_queues == 1))
 		net->ops->totals(net, &sum);
-	memset(stats, 0, size);
-	memcpy(stats, &sum, size < sizeof sum ? size : sizeof sum);
+	hand_out(stats, size, &sum, sizeof sum);
 }

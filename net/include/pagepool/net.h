@@ -24,6 +24,10 @@
  *
  * The thread that binds owns the pools; another thread must call pp_net_own to take over a queue.
  *
+ * NULL for a required argument, as in pagepool.h: calls that return an errno return -EINVAL; all
+ * others do nothing and return 0, NULL, an empty string, or what they return for a dead object
+ * (PP_NET_GONE). Debug mode prints no message for these.
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #ifndef PAGEPOOL_NET_H
