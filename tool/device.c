@@ -3,11 +3,11 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "loop.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_NS 5000000000u /* for a device that is to send what it has, when the run is to end */
@@ -66,14 +66,6 @@ int device_bind(struct pp_net *nic)
 
 /* ---- what is under way --------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* For the device, or until the run is to end. */
 static void wait_device(struct pp_net *nic, bool stopping)
 {
@@ -108,8 +100,8 @@ bool device_drain(struct pp_net *nic, unsigned left)
 		bool stopping = stop_asked();
 
 		if (stopping && !until)
-			until = now_ns() + PATIENCE_NS;
-		if (stopping && now_ns() > until)
+			until = loop_now() + PATIENCE_NS;
+		if (stopping && loop_now() > until)
 			break;
 		pp_net_arm(nic, 0); /* what came before that makes no event */
 		if (!sends(nic))

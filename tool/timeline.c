@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "timeline.h"
+#include "loop.h"
 #include "output.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "page.h"
@@ -40,14 +40,6 @@ struct timeline {
 	} mark[MARKS];
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void add_pool(struct pp_pool *pool, void *ctx)
 {
 	struct sample *s = ctx;
@@ -68,7 +60,7 @@ static void thin_out(struct timeline *t)
 
 void timeline_sample(struct timeline *t, uint64_t received, uint64_t written, bool now)
 {
-	uint64_t time = t ? now_ns() : 0, took;
+	uint64_t time = t ? loop_now() : 0, took;
 	struct sample s = { time, received, written, 0, 0 };
 
 	if (!t || (!now && time - t->last < t->interval))
@@ -78,7 +70,7 @@ void timeline_sample(struct timeline *t, uint64_t received, uint64_t written, bo
 	if (t->n == SAMPLES)
 		thin_out(t);
 	t->sample[t->n++] = s;
-	t->last = now_ns();
+	t->last = loop_now();
 	took = t->last - time;
 	if (t->interval < 20 * took) /* a pool of many chunks: looking must not become the work */
 		t->interval = 20 * took;
@@ -89,8 +81,8 @@ void timeline_mark(struct timeline *t, const char *what)
 	if (!t || t->n_marks == MARKS)
 		return;
 	if (!t->n && !t->n_marks) /* the run begins */
-		t->begun = now_ns();
-	t->mark[t->n_marks].time_ns = now_ns() - t->begun;
+		t->begun = loop_now();
+	t->mark[t->n_marks].time_ns = loop_now() - t->begun;
 	snprintf(t->mark[t->n_marks++].what, sizeof t->mark[0].what, "%s", what);
 }
 

@@ -4,23 +4,10 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include <stdarg.h>
 #include <string.h>
-#include <tool.h>
 
+#include "said.h"
 #include "tap.h"
-
-static char said[2000];
-
-/* In place of say.c. */
-void say(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(said, sizeof said, format, args);
-	va_end(args);
-}
 
 /* All the same number, so that what is said of it can be found. */
 #define N 1234

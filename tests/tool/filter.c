@@ -9,10 +9,9 @@
 #include <filter.h>
 #include <pagepool/pagepool.h>
 #include <pcap/pcap.h>
-#include <stdarg.h>
 #include <string.h>
-#include <tool.h>
 
+#include "said.h"
 #include "tap.h"
 
 #define MOST 9018u
@@ -20,17 +19,6 @@
 #define ROUNDS 4000u
 
 static struct pp_pool *pool;
-static char said[600];
-
-/* In place of say.c. */
-void say(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(said, sizeof said, format, args);
-	va_end(args);
-}
 
 /* True for some of the packets below, and not for others. */
 static const char *const expressions[] = {
