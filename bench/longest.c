@@ -142,7 +142,8 @@ static void (*way(const char *name))(void)
 	for (unsigned i = 0; i < sizeof ways / sizeof ways[0]; i++)
 		if (!strcmp(name, ways[i].name))
 			return ways[i].run;
-	fprintf(stderr, "longest put-in-order|put-scattered|put-elsewhere|get-reserved PAGES [CALL ...]\n");
+	fprintf(stderr,
+		"longest put-in-order|put-scattered|put-elsewhere|get-reserved PAGES [CALL ...]\n");
 	exit(2);
 }
 
@@ -191,7 +192,8 @@ int main(int argc, char **argv)
 
 	n = strtoull(argv[2], NULL, 10);
 	page = calloc(n, sizeof *page);
-	least = mmap(NULL, n * sizeof *least, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	least = mmap(NULL, n * sizeof *least, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
 	if (!page || least == MAP_FAILED)
 		fail("memory");
 	if (!chosen) {

@@ -113,7 +113,7 @@ static bool go; /* all threads are there: the time begins */
 
 struct returner {
 	struct spsc *ring;
-	uint64_t n;      /* to come */
+	uint64_t n; /* to come */
 	unsigned batch;
 	bool touch, share; /* share: other returners run on this processor too */
 	int processor;
@@ -214,8 +214,12 @@ static double cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bo
 	memset(rings, 0, sizeof rings);
 	go = false;
 	for (unsigned i = 0; i < threads; i++) {
-		r[i] = (struct returner){ .ring = &rings[i], .n = n / threads, .batch = batch,
-					  .touch = touch, .share = threads > 1, .processor = 1 };
+		r[i] = (struct returner){ .ring = &rings[i],
+					  .n = n / threads,
+					  .batch = batch,
+					  .touch = touch,
+					  .share = threads > 1,
+					  .processor = 1 };
 		peer_start(i, returner_run, &r[i], plain);
 	}
 	for (unsigned i = 0; i < threads; i++)

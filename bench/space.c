@@ -43,8 +43,8 @@ static double register_one(uint64_t n)
 		if (pp_soft_create(&params.iommu, NULL))
 			fail("pp_soft_create");
 		params.iommu->ranges[0].last = (1ull << 47) - 1;
-		params.iommu->ranges[1] = (struct pp_iova_range){ (1ull << 47) + (1ull << 36),
-								  (1ull << 48) - 1 };
+		params.iommu->ranges[1] =
+			(struct pp_iova_range){ (1ull << 47) + (1ull << 36), (1ull << 48) - 1 };
 		params.iommu->n_ranges = 2;
 		begun = now_ns();
 		if (pp_device_register(&other, &params))

@@ -35,8 +35,8 @@ struct capdump {
 	FILE *file;
 	char *path;
 	bool created, begun;
-	bool fixed;    /* what is in the file can't be changed any more */
-	off_t base;    /* where the header is */
+	bool fixed; /* what is in the file can't be changed any more */
+	off_t base; /* where the header is */
 	uint32_t snaplen;
 	int error;
 };
@@ -69,7 +69,8 @@ int capdump_open(struct capdump **out, const char *path, char *error)
 		fd = -ENOMEM;
 	}
 	if (fd == -ECANCELED)
-		snprintf(error, CAPFILE_ERROR, "interrupted before anybody opened %.200s to read it", path);
+		snprintf(error, CAPFILE_ERROR,
+			 "interrupted before anybody opened %.200s to read it", path);
 	else
 		snprintf(error, CAPFILE_ERROR, "can't write %.200s: %.150s", path, strerror(-fd));
 	capdump_close(d);
@@ -111,8 +112,10 @@ static int raise_snaplen(struct capdump *d, uint32_t len, char *error)
 		return failed(d, EMSGSIZE, error);
 	if (capdump_flush(d, error))
 		return -d->error;
-	return pwrite(fileno(d->file), &len, sizeof len, d->base + (off_t)offsetof(struct header, snaplen)) ==
-	       (ssize_t)sizeof len ? 0 : failed(d, errno, error);
+	return pwrite(fileno(d->file), &len, sizeof len,
+		      d->base + (off_t)offsetof(struct header, snaplen)) == (ssize_t)sizeof len ?
+		       0 :
+		       failed(d, errno, error);
 }
 
 int capdump_add(struct capdump *d, const struct capfile_packet *p, char *error)
@@ -128,8 +131,10 @@ int capdump_add(struct capdump *d, const struct capfile_packet *p, char *error)
 		return failed(d, d->error, error);
 	if (p->time_ns / 1000000000u > UINT32_MAX) {
 		d->error = EOVERFLOW;
-		snprintf(error, CAPFILE_ERROR, "can't write %.200s any further: a packet has a time after 7 "
-			 "February 2106, which pcap can't tell", d->path);
+		snprintf(error, CAPFILE_ERROR,
+			 "can't write %.200s any further: a packet has a time after 7 "
+			 "February 2106, which pcap can't tell",
+			 d->path);
 		return -d->error;
 	}
 	if (fwrite(&r, sizeof r, 1, d->file) != 1 ||

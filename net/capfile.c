@@ -33,7 +33,7 @@ struct capfile {
 	struct kept {
 		struct capfile_packet p;
 		size_t at;
-	} *packet;
+	} * packet;
 	size_t size, used, room, n_kept;
 };
 
@@ -115,17 +115,13 @@ unsigned capfile_fcs_len(int dlt)
 uint32_t capfile_longest(uint32_t link_type)
 {
 	switch (link_type & 0x03ffffff) {
-	case 231: /* D-Bus */
-		return 128u << 20;
-	case 279: /* EBHSCR */
-		return 8u << 20;
+	case 231: /* D-Bus */ return 128u << 20;
+	case 279: /* EBHSCR */ return 8u << 20;
 	case 249: /* USBPcap */
 	case 189: /* Linux' USB */
 	case 220:
-	case 266: /* Darwin's USB */
-		return 1u << 20;
-	default:
-		return 262144;
+	case 266: /* Darwin's USB */ return 1u << 20;
+	default: return 262144;
 	}
 }
 
@@ -313,9 +309,10 @@ static int end_of(struct capfile *f, int ret, char *error)
 	if (!ret) {
 		f->whole = true;
 	} else {
-		snprintf(error, CAPFILE_ERROR, ret == -EINVAL ? "%.120s is broken after %llu packets: %.200s" :
-			 "%.120s can't be read on after %llu packets: %.200s", name_of(f),
-			 (unsigned long long)f->n, f->format.why);
+		snprintf(error, CAPFILE_ERROR,
+			 ret == -EINVAL ? "%.120s is broken after %llu packets: %.200s" :
+					  "%.120s can't be read on after %llu packets: %.200s",
+			 name_of(f), (unsigned long long)f->n, f->format.why);
 	}
 	return !ret || ret == -ECANCELED ? ret : -EINVAL;
 }
@@ -325,11 +322,13 @@ static int another_link_type(struct capfile *f, const struct capformat_packet *p
 {
 	char was[40], is[40];
 
-	snprintf(error, CAPFILE_ERROR, "%.120s can't be read on after %llu packets: the next, of interface "
+	snprintf(error, CAPFILE_ERROR,
+		 "%.120s can't be read on after %llu packets: the next, of interface "
 		 "%u, is of link type %s, not %s, and a device has one; tshark -r FILE -Y "
-		 "'frame.interface_id==%u' -w OTHER makes a file of them", name_of(f),
-		 (unsigned long long)f->n, p->interface, link_name(p->link_type, is, sizeof is),
-		 link_name(f->link_type, was, sizeof was), p->interface);
+		 "'frame.interface_id==%u' -w OTHER makes a file of them",
+		 name_of(f), (unsigned long long)f->n, p->interface,
+		 link_name(p->link_type, is, sizeof is), link_name(f->link_type, was, sizeof was),
+		 p->interface);
 	return -EINVAL;
 }
 
@@ -341,13 +340,12 @@ static bool has_native_header(const struct capformat_packet *p)
 {
 	switch (p->link_type & 0x03ffffff) {
 	case 113: /* Linux' cooked mode, which has the packets of CAN buses as they are */
-		return p->p.len >= 16 && p->p.bytes[14] == 0 && (p->p.bytes[15] == 12 || p->p.bytes[15] == 13);
+		return p->p.len >= 16 && p->p.bytes[14] == 0 &&
+		       (p->p.bytes[15] == 12 || p->p.bytes[15] == 13);
 	case 189: /* Linux' USB */
 	case 220:
-	case 239: /* Linux' netfilter log */
-		return true;
-	default:
-		return false;
+	case 239: /* Linux' netfilter log */ return true;
+	default: return false;
 	}
 }
 
@@ -355,10 +353,12 @@ static int another_order(struct capfile *f, const struct capformat_packet *p, ch
 {
 	char name[40];
 
-	snprintf(error, CAPFILE_ERROR, "%.120s can't be read on after %llu packets: those of link type %s "
-		 "are in the byte order of the machine that captured them, which is not this one's; "
-		 "editcap FILE OTHER makes a file in this one's", name_of(f), (unsigned long long)f->n,
-		 link_name(p->link_type, name, sizeof name));
+	snprintf(
+		error, CAPFILE_ERROR,
+		"%.120s can't be read on after %llu packets: those of link type %s "
+		"are in the byte order of the machine that captured them, which is not this one's; "
+		"editcap FILE OTHER makes a file in this one's",
+		name_of(f), (unsigned long long)f->n, link_name(p->link_type, name, sizeof name));
 	return -EINVAL;
 }
 

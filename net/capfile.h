@@ -46,7 +46,7 @@ int capfile_rewind(struct capfile *file, char *error);
  * of them, what a pcap file's header says about it.
  */
 int capfile_dlt(const struct capfile *file);
-#define CAPFILE_DLT(dlt) ((int)((uint32_t)(dlt) & 0x03ffffff)) /* without them */
+#define CAPFILE_DLT(dlt) ((int)((uint32_t)(dlt)&0x03ffffff)) /* without them */
 /* Bytes of a frame check sequence at the end of each packet. */
 unsigned capfile_fcs_len(int dlt);
 /* What a file's header says for it: a LINKTYPE_ number, the same on every system. */

@@ -16,8 +16,8 @@
 
 /* An interface of a pcapng section. */
 struct pcapng_interface {
-	uint32_t link_type; /* as in a pcap header: with FCS bits */
-	uint32_t snaplen;   /* 0: none */
+	uint32_t link_type;  /* as in a pcap header: with FCS bits */
+	uint32_t snaplen;    /* 0: none */
 	uint64_t per_second; /* ticks */
 	int64_t offset;      /* seconds */
 };

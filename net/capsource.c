@@ -107,7 +107,9 @@ static ssize_t read_gzip(struct capsource *s, uint8_t *to, size_t size, char *er
 		if (ret)
 			return ret;
 		if (s->raw_at == s->raw_n)
-			return s->gzip_inside ? failed(error, EINVAL, "its gzip data end too soon") : 0;
+			return s->gzip_inside ?
+				       failed(error, EINVAL, "its gzip data end too soon") :
+				       0;
 		s->gzip.next_in = s->raw + s->raw_at;
 		s->gzip.avail_in = (uInt)(s->raw_n - s->raw_at);
 		s->gzip_inside = true;
@@ -174,15 +176,12 @@ static ssize_t decode_some(struct capsource *s, uint8_t *to, size_t size, char *
 {
 	switch (s->coding) {
 #ifdef HAVE_ZLIB
-	case GZIP:
-		return read_gzip(s, to, size, error);
+	case GZIP: return read_gzip(s, to, size, error);
 #endif
 #ifdef HAVE_ZSTD
-	case ZSTD:
-		return read_zstd(s, to, size, error);
+	case ZSTD: return read_zstd(s, to, size, error);
 #endif
-	default:
-		return read_some(s, to, size, error);
+	default: return read_some(s, to, size, error);
 	}
 }
 
@@ -285,9 +284,11 @@ static int begin_decoding(struct capsource *s, const struct packing *p, char *er
 		s->coding = ZSTD;
 #endif
 	if (ret == -ENOTSUP)
-		snprintf(error, CAPSOURCE_ERROR,
-			 "it is compressed by %s; unpack it on the way: %s %.80s | pagepool ..., with - as the "
-			 "file", p->name, p->unpack, s->path);
+		snprintf(
+			error, CAPSOURCE_ERROR,
+			"it is compressed by %s; unpack it on the way: %s %.80s | pagepool ..., with - as the "
+			"file",
+			p->name, p->unpack, s->path);
 	return ret ? ret : unpack(s, error);
 }
 

@@ -81,8 +81,10 @@ static int same_file(const char *read, const char *written, char *error)
 	if (!regular_file(read, STDIN_FILENO, &r) || !regular_file(written, STDOUT_FILENO, &w) ||
 	    r.st_dev != w.st_dev || r.st_ino != w.st_ino)
 		return 0;
-	return fail(error, -EEXIST, "%.200s and %.200s are the same file: it can't be read and "
-		    "written at once", read, written);
+	return fail(error, -EEXIST,
+		    "%.200s and %.200s are the same file: it can't be read and "
+		    "written at once",
+		    read, written);
 }
 
 /* 0, or -EEXIST: two that are written are one file. */
@@ -93,8 +95,10 @@ static int same_outputs(const char *a, const char *b, char *error)
 	if (!regular_file(a, STDOUT_FILENO, &sa) || !regular_file(b, STDOUT_FILENO, &sb) ||
 	    sa.st_dev != sb.st_dev || sa.st_ino != sb.st_ino)
 		return 0;
-	return fail(error, -EEXIST, "%.200s and %.200s are the same file: two can't write to it at "
-		    "once", a, b);
+	return fail(error, -EEXIST,
+		    "%.200s and %.200s are the same file: two can't write to it at "
+		    "once",
+		    a, b);
 }
 
 static int open_soft(struct pp_net **out, const struct pp_net_soft_params *soft,
@@ -151,12 +155,9 @@ static int open_kind(struct pp_net **out, const struct port_words *w, const stru
 		     char *error)
 {
 	switch (w->kind) {
-	case PORT_SOFT:
-		return open_soft(out, &w->soft, p, error);
-	case PORT_VFIO:
-		return vfio_net_open(out, &w->vfio, p, error);
-	case PORT_XDP:
-		return xdp_net_open(out, &w->xdp, p, error);
+	case PORT_SOFT: return open_soft(out, &w->soft, p, error);
+	case PORT_VFIO: return vfio_net_open(out, &w->vfio, p, error);
+	case PORT_XDP: return xdp_net_open(out, &w->xdp, p, error);
 	}
 	return -EOPNOTSUPP;
 }
@@ -334,8 +335,9 @@ static void bind_failed(struct pp_net *net, int ret)
 	if (why && *why)
 		snprintf(net->error, sizeof net->error, "%s", why);
 	else
-		snprintf(net->error, sizeof net->error, "can't bind the driver of %s: %s%s", net->name,
-			 strerror(-ret), ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
+		snprintf(net->error, sizeof net->error, "can't bind the driver of %s: %s%s",
+			 net->name, strerror(-ret),
+			 ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
 }
 
 /* End the bindings of the first net->n_bound queues. */

@@ -14,7 +14,8 @@ int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
 	(void)xdp;
 	(void)params;
 	*out = NULL;
-	snprintf(error, PP_NET_ERROR, "this build of pagepool has no AF_XDP: it needs libxdp and "
+	snprintf(error, PP_NET_ERROR,
+		 "this build of pagepool has no AF_XDP: it needs libxdp and "
 		 "libbpf");
 	return -EOPNOTSUPP;
 }

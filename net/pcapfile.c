@@ -30,9 +30,10 @@ static int version(struct capformat *f, unsigned major, unsigned minor)
 	bool dg_ux = major == 543 && minor == 0;
 
 	if (!dg_ux && (major != 2 || minor > 4))
-		return capformat_fail(f, ENOTSUP, "it is a pcap file of version %u.%u, not 2.4", major, minor);
+		return capformat_fail(f, ENOTSUP, "it is a pcap file of version %u.%u, not 2.4",
+				      major, minor);
 	f->lengths = dg_ux || minor == 3 ? LENGTHS_UNSURE :
-		     minor < 3		 ? LENGTHS_SWAPPED :
+		     minor < 3           ? LENGTHS_SWAPPED :
 					   LENGTHS_RIGHT;
 	return 0;
 }

@@ -61,14 +61,11 @@ static uint32_t most_of(uint32_t type)
 {
 	switch (type) {
 	case SECTION_HEADER:
-	case INTERFACE_DESCRIPTION:
-		return LONGEST_HEADER;
+	case INTERFACE_DESCRIPTION: return LONGEST_HEADER;
 	case OLD_PACKET:
 	case SIMPLE_PACKET:
-	case ENHANCED_PACKET:
-		return CAPFORMAT_LONGEST + LONGEST_HEADER;
-	default:
-		return 0;
+	case ENHANCED_PACKET: return CAPFORMAT_LONGEST + LONGEST_HEADER;
+	default: return 0;
 	}
 }
 
@@ -110,8 +107,8 @@ static int read_body(struct capformat *f, uint32_t type, uint32_t len, struct bo
 	if (n < len)
 		return capformat_fail(f, EINVAL, "it ends in the middle of a block");
 	if (capformat_u32(f, at + len - 4) != len)
-		return capformat_fail(f, EINVAL, "a block's two lengths differ: %u and %u bytes", len,
-				      capformat_u32(f, at + len - 4));
+		return capformat_fail(f, EINVAL, "a block's two lengths differ: %u and %u bytes",
+				      len, capformat_u32(f, at + len - 4));
 	f->pending = len;
 	*out = (struct body){ at + 8, len - FRAME };
 	return 0;
@@ -131,9 +128,10 @@ static int step_over(struct capformat *f, uint32_t len)
 	if (n < 4)
 		return capformat_fail(f, EINVAL, "it ends in the middle of a block");
 	f->pending = 4;
-	return capformat_u32(f, at) == len ? 0 :
-	       capformat_fail(f, EINVAL, "a block's two lengths differ: %u and %u bytes", len,
-			      capformat_u32(f, at));
+	return capformat_u32(f, at) == len ?
+		       0 :
+		       capformat_fail(f, EINVAL, "a block's two lengths differ: %u and %u bytes",
+				      len, capformat_u32(f, at));
 }
 
 /* ---- sections and interfaces ------------------------------------------------------------------ */
@@ -147,7 +145,8 @@ static int begin_section(struct capformat *f, const struct body *b)
 	major = capformat_u16(f, b->bytes + 4);
 	minor = capformat_u16(f, b->bytes + 6);
 	if (major != 1 || (minor != 0 && minor != 2))
-		return capformat_fail(f, ENOTSUP, "a section is of version %u.%u, which nobody here knows",
+		return capformat_fail(f, ENOTSUP,
+				      "a section is of version %u.%u, which nobody here knows",
 				      major, minor);
 	f->n_interfaces = 0;
 	return 0;
@@ -180,7 +179,8 @@ static int option(struct capformat *f, struct pcapng_interface *i, unsigned code
 	return 0;
 }
 
-static int options(struct capformat *f, struct pcapng_interface *i, const uint8_t *at, uint32_t left)
+static int options(struct capformat *f, struct pcapng_interface *i, const uint8_t *at,
+		   uint32_t left)
 {
 	while (left >= 4) {
 		unsigned code = capformat_u16(f, at), len = capformat_u16(f, at + 2);
@@ -226,11 +226,12 @@ static int add_interface(struct capformat *f, const struct body *b)
 /* ---- packets ------------------------------------------------------------------------------------ */
 
 /* Ticks of an interface's clock in nanoseconds since the epoch. */
-static int stamp(struct capformat *f, const struct pcapng_interface *i, uint64_t ticks, uint64_t *ns)
+static int stamp(struct capformat *f, const struct pcapng_interface *i, uint64_t ticks,
+		 uint64_t *ns)
 {
 	__int128 sec = (__int128)(ticks / i->per_second) + i->offset;
-	__int128 all = sec * 1000000000 + (unsigned __int128)(ticks % i->per_second) * 1000000000u /
-						  i->per_second;
+	__int128 all = sec * 1000000000 +
+		       (unsigned __int128)(ticks % i->per_second) * 1000000000u / i->per_second;
 
 	if (all < 0 || all > UINT64_MAX)
 		return capformat_fail(f, ENOTSUP, "a packet's time is %s, which can't be told here",
@@ -244,7 +245,8 @@ static int take(struct capformat *f, const struct body *b, uint32_t at, uint32_t
 		struct capformat_packet *out)
 {
 	if (len > CAPFORMAT_LONGEST || at + len > b->len)
-		return capformat_fail(f, EINVAL, "a packet of %u bytes is longer than its block", len);
+		return capformat_fail(f, EINVAL, "a packet of %u bytes is longer than its block",
+				      len);
 	out->p.bytes = b->bytes + at;
 	out->p.len = len;
 	return 1;
@@ -253,7 +255,8 @@ static int take(struct capformat *f, const struct body *b, uint32_t at, uint32_t
 static int find_interface(struct capformat *f, unsigned number, struct capformat_packet *out)
 {
 	if (number >= f->n_interfaces)
-		return capformat_fail(f, EINVAL, "a packet is of interface %u, and the file has none such",
+		return capformat_fail(f, EINVAL,
+				      "a packet is of interface %u, and the file has none such",
 				      number);
 	out->interface = number;
 	out->link_type = f->interface[number].link_type;
@@ -269,8 +272,9 @@ static int stamped_packet(struct capformat *f, uint32_t type, const struct body 
 
 	if (b->len < 20)
 		return capformat_fail(f, EINVAL, "a packet's block is too short");
-	ret = find_interface(f, type == OLD_PACKET ? capformat_u16(f, b->bytes) :
-						     capformat_u32(f, b->bytes), out);
+	ret = find_interface(
+		f, type == OLD_PACKET ? capformat_u16(f, b->bytes) : capformat_u32(f, b->bytes),
+		out);
 	ticks = (uint64_t)capformat_u32(f, b->bytes + 4) << 32 | capformat_u32(f, b->bytes + 8);
 	if (!ret)
 		ret = stamp(f, &f->interface[out->interface], ticks, &out->p.time_ns);
@@ -295,7 +299,8 @@ static int simple_packet(struct capformat *f, const struct body *b, struct capfo
 	return take(f, b, 4, snaplen && snaplen < len ? snaplen : len, out);
 }
 
-static int read_block(struct capformat *f, uint32_t type, uint32_t len, struct capformat_packet *out)
+static int read_block(struct capformat *f, uint32_t type, uint32_t len,
+		      struct capformat_packet *out)
 {
 	struct body b = { NULL, 0 };
 	int ret = read_body(f, type, len, &b);
@@ -303,14 +308,10 @@ static int read_block(struct capformat *f, uint32_t type, uint32_t len, struct c
 	if (ret)
 		return ret;
 	switch (type) {
-	case SECTION_HEADER:
-		return begin_section(f, &b);
-	case INTERFACE_DESCRIPTION:
-		return add_interface(f, &b);
-	case SIMPLE_PACKET:
-		return simple_packet(f, &b, out);
-	default:
-		return stamped_packet(f, type, &b, out);
+	case SECTION_HEADER: return begin_section(f, &b);
+	case INTERFACE_DESCRIPTION: return add_interface(f, &b);
+	case SIMPLE_PACKET: return simple_packet(f, &b, out);
+	default: return stamped_packet(f, type, &b, out);
 	}
 }
 

@@ -18,8 +18,10 @@ static int drive(struct pp_net **out, struct pp_vfio *vfio, const struct pp_net_
 
 	if (e1000e_knows(vfio, &id))
 		return e1000e_net_open(out, vfio, set, params, error);
-	snprintf(error, PP_NET_ERROR, "%s is a %04x:%04x; the only real NIC with a driver here is "
-		 "Intel's 82574L, 8086:10d3", pp_vfio_address(vfio), id & 0xffff, id >> 16);
+	snprintf(error, PP_NET_ERROR,
+		 "%s is a %04x:%04x; the only real NIC with a driver here is "
+		 "Intel's 82574L, 8086:10d3",
+		 pp_vfio_address(vfio), id & 0xffff, id >> 16);
 	return -EOPNOTSUPP;
 }
 
@@ -34,8 +36,10 @@ int vfio_net_open(struct pp_net **out, const struct pp_net_vfio_params *set,
 	if (!vfio && !pp_vfio_parse_address(address, set->address))
 		return -ENODEV;
 	if (params->link_type && params->link_type != PP_NET_LINK_TYPE(PORT_LINK_ETHERNET)) {
-		snprintf(error, PP_NET_ERROR, "%s is an Ethernet device: it can't send packets of "
-			 "another link type", vfio ? pp_vfio_address(vfio) : address);
+		snprintf(error, PP_NET_ERROR,
+			 "%s is an Ethernet device: it can't send packets of "
+			 "another link type",
+			 vfio ? pp_vfio_address(vfio) : address);
 		return -EOPNOTSUPP;
 	}
 	p.address = address;

@@ -233,7 +233,8 @@ struct transport {
 	uint16_t pseudo; /* the sum of the pseudo-header */
 };
 
-static bool parse_ipv4(const uint8_t *p, uint32_t at, uint32_t left, struct transport *t, uint8_t *kind)
+static bool parse_ipv4(const uint8_t *p, uint32_t at, uint32_t left, struct transport *t,
+		       uint8_t *kind)
 {
 	uint32_t head = left >= 20 ? (p[0] & 15) * 4u : 0, total = left >= 20 ? get16(p + 2) : 0;
 
@@ -246,7 +247,8 @@ static bool parse_ipv4(const uint8_t *p, uint32_t at, uint32_t left, struct tran
 	return true;
 }
 
-static bool parse_ipv6(const uint8_t *p, uint32_t at, uint32_t left, struct transport *t, uint8_t *kind)
+static bool parse_ipv6(const uint8_t *p, uint32_t at, uint32_t left, struct transport *t,
+		       uint8_t *kind)
 {
 	if (left < 40)
 		return false;
@@ -274,7 +276,8 @@ static bool parse(const struct pp_net_seg *seg, struct transport *t)
 	if (at > seg->len)
 		return false;
 	known = type == TYPE_IPV4 ? parse_ipv4(p + at, at, seg->len - at, t, &kind) :
-		type == TYPE_IPV6 ? parse_ipv6(p + at, at, seg->len - at, t, &kind) : false;
+		type == TYPE_IPV6 ? parse_ipv6(p + at, at, seg->len - at, t, &kind) :
+				    false;
 	t->offset = kind == IP_TCP ? 16 : 6;
 	return known && (kind == IP_TCP || kind == IP_UDP) && t->len >= t->offset + 2;
 }

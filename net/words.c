@@ -138,9 +138,12 @@ static int soft_setting(struct port_words *w, const char *key, const char *value
 
 	if (soft_text(p, key, value) || soft_number(p, key, value) || soft_flag(p, key, value))
 		return 0;
-	return wrong(error, "the soft device can't take \"%.150s%s%.150s\"; it takes pcap=FILE, "
-		     "loop=N, rate=PPS, mask=32..64, incoherent, invalidate=strict|deferred, rogue, "
-		     "lies, gone=N, wire=FILE (a comma in a name is written \\,)", key, value ? "=" : "", value ? value : "");
+	return wrong(
+		error,
+		"the soft device can't take \"%.150s%s%.150s\"; it takes pcap=FILE, "
+		"loop=N, rate=PPS, mask=32..64, incoherent, invalidate=strict|deferred, rogue, "
+		"lies, gone=N, wire=FILE (a comma in a name is written \\,)",
+		key, value ? "=" : "", value ? value : "");
 }
 
 static int soft_words(struct port_words *w, char *text, char *error)
@@ -165,9 +168,10 @@ static int vfio_setting(struct port_words *w, const char *key, const char *value
 	else if (!strcmp(key, "api") && value && !strcmp(value, "container"))
 		p->api = PP_VFIO_CONTAINER;
 	else
-		return wrong(error, "the vfio device can't take \"%.150s%s%.150s\"; it takes poll, "
-			     "rogue, api=iommufd|container", key, value ? "=" : "",
-			     value ? value : "");
+		return wrong(error,
+			     "the vfio device can't take \"%.150s%s%.150s\"; it takes poll, "
+			     "rogue, api=iommufd|container",
+			     key, value ? "=" : "", value ? value : "");
 	return 0;
 }
 
@@ -202,8 +206,10 @@ static int xdp_setting(struct port_words *w, const char *key, const char *value,
 	else if (!strcmp(key, "mode") && !strcmp(v, "generic"))
 		p->generic = true;
 	else
-		return wrong(error, "the xdp device can't take \"%.150s%s%.150s\"; it takes "
-			     "frame=2048|4096, mode=copy|zerocopy|generic", key, value ? "=" : "", v);
+		return wrong(error,
+			     "the xdp device can't take \"%.150s%s%.150s\"; it takes "
+			     "frame=2048|4096, mode=copy|zerocopy|generic",
+			     key, value ? "=" : "", v);
 	return 0;
 }
 
@@ -216,8 +222,10 @@ static int xdp_interface(struct port_words *w, char *text, char *error)
 	if (queue)
 		*queue++ = 0;
 	if (!*text || strlen(text) >= IF_NAMESIZE)
-		return wrong(error, "\"%.150s\" is no name of an interface, as in xdp:eth0: they "
-			     "have 1 to %d bytes", text, IF_NAMESIZE - 1);
+		return wrong(error,
+			     "\"%.150s\" is no name of an interface, as in xdp:eth0: they "
+			     "have 1 to %d bytes",
+			     text, IF_NAMESIZE - 1);
 	w->xdp.ifname = text;
 	if (!queue)
 		return 0;
@@ -271,8 +279,10 @@ int port_words(struct port_words *w, const char *device, char *error)
 	if (!strcmp(w->text, "xdp"))
 		return xdp_words(w, text, error);
 	if (if_nametoindex(w->text))
-		return wrong(error, "there is no kind of device \"%.100s\": the interface is "
-			     "xdp:%.100s", w->text, w->text);
+		return wrong(error,
+			     "there is no kind of device \"%.100s\": the interface is "
+			     "xdp:%.100s",
+			     w->text, w->text);
 #endif
 	return wrong(error, "there is no device \"%.150s\"; this build has: %s", w->text,
 		     pp_net_kinds());

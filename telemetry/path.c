@@ -95,7 +95,9 @@ static pid_t pid_of(const char *name)
 	char *end;
 	long pid = strtol(name, &end, 10);
 
-	return *name >= '1' && *name <= '9' && pid <= 0x7fffffff && !strcmp(end, ".sock") ? (pid_t)pid : 0;
+	return *name >= '1' && *name <= '9' && pid <= 0x7fffffff && !strcmp(end, ".sock") ?
+		       (pid_t)pid :
+		       0;
 }
 
 bool path_is_deaf(const char *path)

@@ -88,7 +88,9 @@ static struct text *text_new(struct pp_telemetry *t, const char *line)
 
 	if (!x)
 		return NULL;
-	*x = (struct text){ .refs = 1, .made_ns = telemetry_now_ns(), .len = len + 1, .next = t->texts };
+	*x = (struct text){
+		.refs = 1, .made_ns = telemetry_now_ns(), .len = len + 1, .next = t->texts
+	};
 	memcpy(x->bytes, line, len);
 	x->bytes[len] = '\n';
 	t->texts = x;
@@ -164,7 +166,8 @@ static struct text *refusal(struct pp_telemetry *t, const char *why)
 {
 	char line[160];
 
-	snprintf(line, sizeof line, "{\"protocol\":%d,\"error\":\"%s\"}", PP_TELEMETRY_PROTOCOL, why);
+	snprintf(line, sizeof line, "{\"protocol\":%d,\"error\":\"%s\"}", PP_TELEMETRY_PROTOCOL,
+		 why);
 	return text_new(t, line);
 }
 
@@ -294,7 +297,8 @@ static int prepare(struct pp_telemetry *t)
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct client *c = &t->client[i];
 
-		t->poll[2 + i] = (struct pollfd){ .fd = c->fd, .events = c->out ? POLLOUT : POLLIN };
+		t->poll[2 + i] =
+			(struct pollfd){ .fd = c->fd, .events = c->out ? POLLOUT : POLLIN };
 		if (c->out && wait)
 			wait = 1000; /* it may stall */
 		else if (!c->out && memchr(c->in, '\n', c->n_in))
@@ -445,7 +449,8 @@ int pp_telemetry_start(struct pp_telemetry **out, const struct pp_telemetry_para
 	t->listen_fd = -1;
 	t->pid = getpid();
 	t->started_ns = telemetry_now_ns();
-	snprintf(t->process, sizeof t->process, "%s", p.name ? p.name : program_invocation_short_name);
+	snprintf(t->process, sizeof t->process, "%s",
+		 p.name ? p.name : program_invocation_short_name);
 	t->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = t->stop_fd < 0 ? -errno : choose_path(t, p.path);
 	if (!ret)

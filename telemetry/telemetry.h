@@ -11,7 +11,10 @@
 
 /* What can be asked for. */
 enum request { REQUEST_ALL, REQUEST_TOTALS, REQUESTS };
-#define REQUEST_NAMES { "all", "totals" }
+#define REQUEST_NAMES                                                                              \
+	{                                                                                          \
+		"all", "totals"                                                                    \
+	}
 
 /* path.c: a folder that is this user's alone, made if need be. 0 or a negative errno. */
 int path_folder(char *path, size_t size);

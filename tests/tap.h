@@ -17,8 +17,8 @@
 
 static int tap_tests, tap_failed;
 
-static inline bool tap_check(bool ok, const char *file, int line, const char *expr, const char *format,
-			     ...) __attribute__((format(printf, 5, 6)));
+static inline bool tap_check(bool ok, const char *file, int line, const char *expr,
+			     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static inline bool tap_check(bool ok, const char *file, int line, const char *expr,
 			     const char *format, ...)
@@ -58,23 +58,23 @@ static inline void tap_skip(const char *what, const char *why)
 }
 
 #define check(cond, ...) tap_check((cond), __FILE__, __LINE__, #cond, __VA_ARGS__)
-#define check_eq(a, b, ...)                                                                  \
-	do {                                                                                 \
-		long long tap_a = (long long)(a), tap_b = (long long)(b);                    \
-		if (!tap_check(tap_a == tap_b, __FILE__, __LINE__, #a " == " #b, __VA_ARGS__)) \
-			printf("# %lld, not %lld\n", tap_a, tap_b);                          \
+#define check_eq(a, b, ...)                                                                        \
+	do {                                                                                       \
+		long long tap_a = (long long)(a), tap_b = (long long)(b);                          \
+		if (!tap_check(tap_a == tap_b, __FILE__, __LINE__, #a " == " #b, __VA_ARGS__))     \
+			printf("# %lld, not %lld\n", tap_a, tap_b);                                \
 	} while (0)
-#define require(cond, ...)                                                                   \
-	do {                                                                                 \
-		if (!check(cond, __VA_ARGS__)) {                                             \
-			printf("Bail out! it makes no sense to go on\n");                    \
-			exit(1);                                                             \
-		}                                                                            \
+#define require(cond, ...)                                                                         \
+	do {                                                                                       \
+		if (!check(cond, __VA_ARGS__)) {                                                   \
+			printf("Bail out! it makes no sense to go on\n");                          \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
-#define run(test)                                                                            \
-	do {                                                                                 \
-		printf("# %s\n", #test);                                                     \
-		test();                                                                      \
+#define run(test)                                                                                  \
+	do {                                                                                       \
+		printf("# %s\n", #test);                                                           \
+		test();                                                                            \
 	} while (0)
 
 #endif

@@ -134,7 +134,8 @@ static void line(FILE *out, const char *name, uint64_t n, const char *what)
 	char buf[GROUPED];
 
 	if (n)
-		fprintf(out, "%-9s %s packet%s %s\n", name, grouped(n, buf), n == 1 ? "" : "s", what);
+		fprintf(out, "%-9s %s packet%s %s\n", name, grouped(n, buf), n == 1 ? "" : "s",
+			what);
 }
 
 void account_print(const struct account *a, FILE *out)
@@ -148,9 +149,10 @@ void account_print(const struct account *a, FILE *out)
 	line(out, "carrier", a->packets_no_carrier, "not sent: the device had no carrier");
 	line(out, "malformed", a->packets_malformed,
 	     "not sent: in more pieces than the device can send, or not in its memory");
-	line(out, "dropped", a->packets_dropped, a->sent == a->sent_at_most ?
-	     "not sent: the interface dropped them" :
-	     "perhaps not sent: the interface dropped some, of ours or of others");
+	line(out, "dropped", a->packets_dropped,
+	     a->sent == a->sent_at_most ?
+		     "not sent: the interface dropped them" :
+		     "perhaps not sent: the interface dropped some, of ours or of others");
 	line(out, "no room", a->packets_no_room, "not sent: no room for them, or no page");
 	line(out, "gone", a->packets_gone, "not sent: the device was not there");
 	line(out, "unsent", a->packets_unsent, "not sent: still in the rings at the end");

@@ -10,18 +10,18 @@
 #include <stdio.h>
 
 /* What became of packets that weren't received or sent. Also keys of --json. */
-#define ACCOUNT_COUNTS(X)                                                                \
-	X(packets_refused)        /* received, but nonsense */                           \
-	X(packets_missed)         /* no room in the rings that they are received from */ \
-	X(packets_dropped_before) /* by the interface, before those */                   \
-	X(packets_too_long)                                                              \
-	X(packets_too_short)                                                             \
-	X(packets_no_carrier)                                                            \
-	X(packets_malformed)                                                             \
-	X(packets_dropped)        /* by the interface that was to send them, at most */  \
-	X(packets_no_room)        /* no page to copy to, or the other side was behind */ \
-	X(packets_gone)           /* for a device that was not there */                  \
-	X(packets_unsent)         /* still in the rings when the binding ended */
+#define ACCOUNT_COUNTS(X)                                                                          \
+	X(packets_refused)        /* received, but nonsense */                                     \
+	X(packets_missed)         /* no room in the rings that they are received from */           \
+	X(packets_dropped_before) /* by the interface, before those */                             \
+	X(packets_too_long)                                                                        \
+	X(packets_too_short)                                                                       \
+	X(packets_no_carrier)                                                                      \
+	X(packets_malformed)                                                                       \
+	X(packets_dropped) /* by the interface that was to send them, at most */                   \
+	X(packets_no_room) /* no page to copy to, or the other side was behind */                  \
+	X(packets_gone)    /* for a device that was not there */                                   \
+	X(packets_unsent)  /* still in the rings when the binding ended */
 
 struct account {
 #define ACCOUNT_MEMBER(name) uint64_t name;
@@ -29,7 +29,7 @@ struct account {
 	uint64_t sent, sent_at_most; /* unlike only where others may have lost packets, too */
 	uint64_t bytes_sent;         /* of what was completed */
 	uint64_t nonsense;           /* completions of what was never sent */
-	uint64_t excused;            /* of those above: the end of a device that is told of otherwise */
+	uint64_t excused; /* of those above: the end of a device that is told of otherwise */
 };
 
 /* Add what a device has counted since it was opened: final after unbind and pp_net_quiet. */

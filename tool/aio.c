@@ -63,7 +63,8 @@ static void uring_flush(struct aio *a)
 
 		if (ret > 0) {
 			a->n_prepared -= (unsigned)ret;
-			memmove(a->prepared, a->prepared + ret, a->n_prepared * sizeof *a->prepared);
+			memmove(a->prepared, a->prepared + ret,
+				a->n_prepared * sizeof *a->prepared);
 		} else if (ret != -EINTR && ret != -EAGAIN && ret != -EBUSY) {
 			for (unsigned i = 0; i < a->n_prepared; i++) /* the ring goes with us */
 				a->refused[a->n_refused++] =
@@ -93,8 +94,9 @@ static bool uring_next(struct aio *a, struct aio_done *done)
 static int write_now(const struct job *j)
 {
 	for (;;) {
-		ssize_t n = j->offset == AIO_AT_POSITION ? writev(j->fd, j->iov, (int)j->n) :
-				pwritev(j->fd, j->iov, (int)j->n, (off_t)j->offset);
+		ssize_t n = j->offset == AIO_AT_POSITION ?
+				    writev(j->fd, j->iov, (int)j->n) :
+				    pwritev(j->fd, j->iov, (int)j->n, (off_t)j->offset);
 
 		if (n >= 0)
 			return (int)n;
@@ -235,7 +237,8 @@ void aio_close(struct aio *a)
 	aio_free(a);
 }
 
-void aio_write(struct aio *a, int fd, const struct iovec *iov, unsigned n, uint64_t offset, void *tag)
+void aio_write(struct aio *a, int fd, const struct iovec *iov, unsigned n, uint64_t offset,
+	       void *tag)
 {
 	struct job j = { .fd = fd, .iov = iov, .n = n, .offset = offset, .done = { .tag = tag } };
 

@@ -27,7 +27,8 @@ int aio_open(struct aio **out, unsigned depth, bool threads);
 /* No write may be under way. NULL is allowed. */
 void aio_close(struct aio *a);
 /* Prepare a write. The vectors must stay as they are until it is over. */
-void aio_write(struct aio *a, int fd, const struct iovec *iov, unsigned n, uint64_t offset, void *tag);
+void aio_write(struct aio *a, int fd, const struct iovec *iov, unsigned n, uint64_t offset,
+	       void *tag);
 /* Send what is prepared on its way. */
 void aio_flush(struct aio *a);
 /* The next write that is over. False: none is. */

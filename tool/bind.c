@@ -172,8 +172,8 @@ int bind_main(int argc, char **argv)
 	struct wish w = { 0 };
 	const struct option_def defs[] = {
 		ADDRESS_OPTION(&w),
-		{ "force", 'f', NULL, "even if it is in use: mounted, addressed, routed, opened", OPTION_FLAG,
-		  &w.force },
+		{ "force", 'f', NULL, "even if it is in use: mounted, addressed, routed, opened",
+		  OPTION_FLAG, &w.force },
 		{ 0 },
 	};
 	char old[64] = "";

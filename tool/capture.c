@@ -22,11 +22,11 @@
 
 #define POLL_SEGS 256u
 #define SHOW_NS 250000000u /* between progress lines */
-#define AHEAD 8u /* segments that are fetched before they are needed */
+#define AHEAD 8u           /* segments that are fetched before they are needed */
 
 struct options {
 	const char *device, *file, *page, *expression;
-	uint64_t count;  /* 0: all */
+	uint64_t count; /* 0: all */
 	uint64_t hold, max_pages, snaplen;
 	uint64_t unbind_after, remove_after; /* 0: never */
 	bool rebind, json, unwatched, pcapng, ours_only;
@@ -52,7 +52,7 @@ struct capture {
 	struct queue queue;
 	unsigned part; /* the queue's last segments: of a packet that is not whole yet */
 	struct report report;
-	uint64_t no_page; /* times that no page could be had, when nothing came last */
+	uint64_t no_page;      /* times that no page could be had, when nothing came last */
 	uint64_t begun, shown; /* ns: the start, and the last progress line */
 	bool progress;
 	bool closed; /* what still comes is not received: enough, or no memory for it */
@@ -235,7 +235,9 @@ static void end_binding(struct capture *c, bool gone)
 		pp_net_unbind(c->nic);
 	look(c, true);
 	note_end(c, gone);
-	timeline_mark(c->timeline, gone ? "removed by surprise" : c->loop.done ? "end: unbound" : "unbound");
+	timeline_mark(c->timeline, gone         ? "removed by surprise" :
+				   c->loop.done ? "end: unbound" :
+						  "unbound");
 	report_left(&c->report, dev);
 	pp_device_stats(dev, &stats, sizeof stats);
 	if (!first)
@@ -295,11 +297,13 @@ static bool silent_soft(const struct capture *c)
 static void look_at_device(struct capture *c)
 {
 	switch (c->state) {
-	case PP_NET_RUNNING:
-		break;
+	case PP_NET_RUNNING: break;
 	case PP_NET_END:
-		end(c, silent_soft(c) ? "the soft device has no packets: soft:pcap=FILE gives it some" :
-					"end of input", EXIT_OK);
+		end(c,
+		    silent_soft(c) ?
+			    "the soft device has no packets: soft:pcap=FILE gives it some" :
+			    "end of input",
+		    EXIT_OK);
 		break;
 	case PP_NET_FAILED:
 		if (!stop_asked()) /* else it gave up its waiting because of that */
@@ -416,7 +420,11 @@ static uint64_t due(void *ctx)
 }
 
 static const struct loop_ops ops = {
-	.work = work, .idle = idle, .devices = devices, .also = written, .due = due,
+	.work = work,
+	.idle = idle,
+	.devices = devices,
+	.also = written,
+	.due = due,
 };
 
 /* After the loop: the rest is written, the device let go, the accounts settled. */
@@ -478,7 +486,9 @@ static int begin_file(struct capture *c)
 		.link_type = capfile_link_type(c->info.link_type),
 		.pcapng = c->opt.pcapng || ends_in(c->opt.file, ".pcapng"),
 		/* what others call it */
-		.interface = !strncmp(name, "xdp:", 4) || !strncmp(name, "vfio:", 5) ? strchr(name, ':') + 1 : name,
+		.interface = !strncmp(name, "xdp:", 4) || !strncmp(name, "vfio:", 5) ?
+				     strchr(name, ':') + 1 :
+				     name,
 		.cut_at = c->opt.snaplen > UINT32_MAX ? 0 : (uint32_t)c->opt.snaplen,
 	};
 
@@ -573,18 +583,21 @@ int capture_main(int argc, char **argv)
 {
 	struct capture c = { .loop = { .ops = &ops } };
 	const struct option_def defs[] = {
-		{ "device", 'd', "DEVICE", "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
-		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]"
-		  DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &c.opt.device },
+		{ "device", 'd', "DEVICE",
+		  "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
+		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]" DEVICE_VFIO_HELP
+			  DEVICE_XDP_HELP,
+		  OPTION_STRING, &c.opt.device },
 		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
 		  OPTION_STRING, &c.opt.file },
-		{ "pcapng", 0, NULL, "as pcapng, also if the name doesn't end in .pcapng", OPTION_FLAG,
-		  &c.opt.pcapng },
-		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it", OPTION_SIZE,
-		  &c.opt.snaplen },
-		{ "ring-buffer", 'b', "WHEN", "in several files, the next one after filesize:KB, duration:SECONDS or\n"
-		  "                             packets:N; of these files:N are kept. Several times", OPTION_LIST,
-		  &c.opt.files },
+		{ "pcapng", 0, NULL, "as pcapng, also if the name doesn't end in .pcapng",
+		  OPTION_FLAG, &c.opt.pcapng },
+		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it",
+		  OPTION_SIZE, &c.opt.snaplen },
+		{ "ring-buffer", 'b', "WHEN",
+		  "in several files, the next one after filesize:KB, duration:SECONDS or\n"
+		  "                             packets:N; of these files:N are kept. Several times",
+		  OPTION_LIST, &c.opt.files },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
 		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &c.loop.duration },
 		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
@@ -595,17 +608,20 @@ int capture_main(int argc, char **argv)
 		  OPTION_COUNT, &c.opt.remove_after },
 		{ "rebind", 0, NULL, "after the unbind, bind again and go on", OPTION_FLAG,
 		  &c.opt.rebind },
-		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT, &c.opt.max_pages },
-		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &c.opt.json },
-		{ "report", 0, "FILE", "write an HTML page with the course of the run", OPTION_STRING,
-		  &c.opt.page },
+		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT,
+		  &c.opt.max_pages },
+		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG,
+		  &c.opt.json },
+		{ "report", 0, "FILE", "write an HTML page with the course of the run",
+		  OPTION_STRING, &c.opt.page },
 		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
 		  &c.opt.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER", OPTION_TEXT,
-		  &c.rights.user },
+		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER",
+		  OPTION_TEXT, &c.rights.user },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &c.opt.unwatched },
-		{ "EXPRESSION", 0, "[EXPRESSION]", "only packets for which it is true: tcp port 80; see pcap-filter(7)",
+		{ "EXPRESSION", 0, "[EXPRESSION]",
+		  "only packets for which it is true: tcp port 80; see pcap-filter(7)",
 		  OPTION_WORDS, &c.opt.expression },
 		{ 0 },
 	};
@@ -614,8 +630,9 @@ int capture_main(int argc, char **argv)
 	int status;
 
 	c.loop.ctx = &c;
-	if (options_parse(argc, argv, "capture", "Write the packets that a device receives to a file.",
-			  defs) || !options_sane(&c.opt) || rotate_open(&c.rotate, c.opt.file, &c.opt.files))
+	if (options_parse(argc, argv, "capture",
+			  "Write the packets that a device receives to a file.", defs) ||
+	    !options_sane(&c.opt) || rotate_open(&c.rotate, c.opt.file, &c.opt.files))
 		return EXIT_USAGE;
 	if (rights_find(&c.rights))
 		return EXIT_ERROR;
@@ -630,7 +647,8 @@ int capture_main(int argc, char **argv)
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	pp_net_info(c.nic, &c.info, sizeof c.info);
 	status = EXIT_USAGE;
-	if (enough_pages(&c.opt, c.info.ring) && !filter_open(&c.filter, c.opt.expression, c.info.link_type))
+	if (enough_pages(&c.opt, c.info.ring) &&
+	    !filter_open(&c.filter, c.opt.expression, c.info.link_type))
 		status = run(&c);
 	pp_telemetry_stop(c.telemetry);
 	filter_close(c.filter);

@@ -83,7 +83,8 @@ int watch_open(struct watched *w, const char *pid, bool *usage)
 		say("there is no process %d", w->pid);
 	else if (w->fd == -ENOENT || w->fd == -ECONNREFUSED)
 		say("process %d offers no statistics: only programs that call "
-		    "pp_telemetry_start() do", w->pid);
+		    "pp_telemetry_start() do",
+		    w->pid);
 	else
 		say("can't look at process %d: %s", w->pid, strerror(-w->fd));
 	return -1;
@@ -95,7 +96,8 @@ void watch_close(struct watched *w)
 }
 
 /* Kept for the caller to say: the screen may be in use. */
-static void complain(struct watched *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void complain(struct watched *w, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static void complain(struct watched *w, const char *format, ...)
 {
@@ -145,7 +147,8 @@ static ssize_t read_line(struct watched *w, char **line)
 			return (ssize_t)n;
 		}
 		if (n == size && size >= ANSWER_MAX) {
-			complain(w, "the answer of process %d is longer than %u bytes", w->pid, ANSWER_MAX);
+			complain(w, "the answer of process %d is longer than %u bytes", w->pid,
+				 ANSWER_MAX);
 			break;
 		}
 		if (n == size) {
@@ -171,8 +174,9 @@ static json_t *parse(struct watched *w, const char *line, size_t n)
 	if (!json_is_object(o)) {
 		complain(w, "the answer of process %d is no JSON object", w->pid);
 	} else if (watch_number(o, "protocol") != PP_TELEMETRY_PROTOCOL) {
-		complain(w, "process %d speaks version %llu of the protocol; this command knows %d", w->pid,
-		    (unsigned long long)watch_number(o, "protocol"), PP_TELEMETRY_PROTOCOL);
+		complain(w, "process %d speaks version %llu of the protocol; this command knows %d",
+			 w->pid, (unsigned long long)watch_number(o, "protocol"),
+			 PP_TELEMETRY_PROTOCOL);
 	} else if (json_object_get(o, "error")) {
 		complain(w, "process %d says: %s", w->pid, watch_text(o, "error", why, sizeof why));
 	} else {
@@ -224,8 +228,9 @@ const char *watch_device(const json_t *all, uint64_t binding, char *buf, size_t 
 	size_t i;
 
 	*buf = 0;
-	json_array_foreach(json_object_get(all, "devices"), i, dev)
-		if (binding && watch_number(dev, "binding") == binding)
-			return watch_text(dev, "name", buf, size);
+	json_array_foreach(json_object_get(all, "devices"), i,
+			   dev) if (binding && watch_number(dev, "binding") ==
+						       binding) return watch_text(dev, "name", buf,
+										  size);
 	return buf;
 }

@@ -10,7 +10,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define PATIENCE_NS 5000000000u /* for a device that is to send what it has, when the run is to end */
+#define PATIENCE_NS                                                                                \
+	5000000000u /* for a device that is to send what it has, when the run is to end */
 
 /* What it writes itself is kept apart from what is for people. */
 static void opened(struct pp_net *nic)

@@ -61,7 +61,8 @@ static bool add_interface(const char *interface, void *ctx)
 
 static bool add_pci(const char *address, void *ctx)
 {
-	char path[PCI_PATH], vendor[16] = "?", device[16] = "?", driver[64] = "", name[80], what[200];
+	char path[PCI_PATH], vendor[16] = "?", device[16] = "?", driver[64] = "", name[80],
+			     what[200];
 	bool known;
 
 	if (!pci_link(driver, sizeof driver, address, "driver") || strcmp(driver, "vfio-pci"))

@@ -124,8 +124,8 @@ static void look_at_vfio(struct visit *v)
 		good("VFIO: iommufd (/dev/iommu)");
 	} else if (container && can_open("/dev/vfio/vfio")) {
 		good("VFIO: the container of type 1 (/dev/vfio/vfio)%s",
-		     iommufd ? "; /dev/iommu is not yours to open"
-			     : "; this kernel has no iommufd");
+		     iommufd ? "; /dev/iommu is not yours to open" :
+			       "; this kernel has no iommufd");
 	} else {
 		missing(v, "VFIO: no permission for %s", iommufd ? "/dev/iommu" : "/dev/vfio/vfio");
 		type("chown %u %s   (as root)", (unsigned)getuid(),

@@ -52,8 +52,8 @@ int filter_open(struct filter **out, const char *expression, int dlt)
 	}
 	ret = pcap_compile(dead, &f->program, expression, 1, PCAP_NETMASK_UNKNOWN);
 	if (ret) {
-		say("the filter \"%s\" can't be used: %s; pcap-filter(7) has the language", expression,
-		    reason(pcap_geterr(dead)));
+		say("the filter \"%s\" can't be used: %s; pcap-filter(7) has the language",
+		    expression, reason(pcap_geterr(dead)));
 		free(f);
 	} else {
 		*out = f;
@@ -91,7 +91,8 @@ static bool make_room(struct filter *f, size_t n)
 }
 
 /* All its bytes, in one piece. */
-static const uint8_t *put_together(struct filter *f, const struct pp_net_seg *seg, unsigned n, bool tagged)
+static const uint8_t *put_together(struct filter *f, const struct pp_net_seg *seg, unsigned n,
+				   bool tagged)
 {
 	const uint8_t tag[TAG] = { (uint8_t)(seg->vlan_tpid >> 8), (uint8_t)seg->vlan_tpid,
 				   (uint8_t)(seg->vlan_tci >> 8), (uint8_t)seg->vlan_tci };
@@ -126,7 +127,8 @@ bool filter_wants(struct filter *f, const struct pp_net_seg *seg, unsigned n)
 	if (make_room(f, head.caplen))
 		return pcap_offline_filter(&f->program, &head, put_together(f, seg, n, tagged));
 	if (!f->no_memory)
-		say("no memory to look at a packet of %u bytes: it is taken, and so are others", head.caplen);
+		say("no memory to look at a packet of %u bytes: it is taken, and so are others",
+		    head.caplen);
 	f->no_memory = true;
 	return true;
 }

@@ -12,9 +12,14 @@
 
 #define SECOND 1000000000u
 
-enum { SECTION_HEADER = 0x0A0D0D0A, INTERFACE_DESCRIPTION = 1, STATISTICS = 5, ENHANCED_PACKET = 6 };
+enum {
+	SECTION_HEADER = 0x0A0D0D0A,
+	INTERFACE_DESCRIPTION = 1,
+	STATISTICS = 5,
+	ENHANCED_PACKET = 6
+};
 enum { END = 0, COMMENT = 1 }; /* options of any block */
-enum { PROGRAM = 4 }; /* of a section */
+enum { PROGRAM = 4 };          /* of a section */
 enum { IF_NAME = 2, IF_TSRESOL = 9, IF_FCSLEN = 13 };
 enum { STARTTIME = 2, ENDTIME = 3, IFRECV = 4, IFDROP = 5 };
 
@@ -110,7 +115,8 @@ static unsigned pcapng_file(const struct format_file *f, uint8_t *out)
 	put16(&b, 1);
 	put16(&b, 0);
 	put(&b, unknown, sizeof unknown); /* the section's length */
-	option(&b, PROGRAM, program, (unsigned)snprintf(program, sizeof program, "pagepool %.20s", pp_version()));
+	option(&b, PROGRAM, program,
+	       (unsigned)snprintf(program, sizeof program, "pagepool %.20s", pp_version()));
 	end(&b, 0);
 	from = b.n;
 	begin(&b, INTERFACE_DESCRIPTION);
@@ -137,7 +143,8 @@ bool format_can_tell(bool ng, uint64_t time_ns)
 	return ng || time_ns / SECOND <= UINT32_MAX;
 }
 
-unsigned format_head(bool ng, uint8_t out[FORMAT_HEAD], uint64_t time_ns, uint32_t len, uint32_t wire_len)
+unsigned format_head(bool ng, uint8_t out[FORMAT_HEAD], uint64_t time_ns, uint32_t len,
+		     uint32_t wire_len)
 {
 	uint32_t head[7];
 

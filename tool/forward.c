@@ -23,25 +23,25 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BURST 64u    /* segments received at a time */
-#define QUEUE 2048u  /* segments that wait to be sent: the longest packet, copied, and more */
-#define ROOM 600u    /* of these left for what one more burst may become */
-#define PIECES 512u  /* of a packet: no ring has more */
-#define MACS 4096u   /* addresses remembered; a power of two */
+#define BURST 64u   /* segments received at a time */
+#define QUEUE 2048u /* segments that wait to be sent: the longest packet, copied, and more */
+#define ROOM 600u   /* of these left for what one more burst may become */
+#define PIECES 512u /* of a packet: no ring has more */
+#define MACS 4096u  /* addresses remembered; a power of two */
 #define MAC_PROBES 8u
 #define AGAIN_NS 50000000u /* between looks whether a lost device is back */
 
 /* The keys of --json that are numbers, beside those of each direction. */
-#define FORWARD_COUNTS(X)                                                                \
-	X(packets_copied)                                                                \
-	X(devices_lost)                                                                  \
-	X(devices_back)                                                                  \
-	X(in_flight_at_unbind)                                                           \
-	X(unbind_ns)                                                                     \
-	X(mappings_left)                                                                 \
-	X(late_calls_refused)                                                            \
-	X(pages_leaked)                                                                  \
-	X(iova_left)                                                                     \
+#define FORWARD_COUNTS(X)                                                                          \
+	X(packets_copied)                                                                          \
+	X(devices_lost)                                                                            \
+	X(devices_back)                                                                            \
+	X(in_flight_at_unbind)                                                                     \
+	X(unbind_ns)                                                                               \
+	X(mappings_left)                                                                           \
+	X(late_calls_refused)                                                                      \
+	X(pages_leaked)                                                                            \
+	X(iova_left)                                                                               \
 	X(elapsed_ns)
 
 struct side {
@@ -58,7 +58,7 @@ struct side {
 	unsigned n_part;
 	uint64_t handed, crossing; /* packets: given to the other; for it at all */
 	uint64_t stayed, filtered; /* not: its receiver is on this side; the filter leaves it out */
-	struct account account;        /* of this device: of what it received and was to send */
+	struct account account;    /* of this device: of what it received and was to send */
 };
 
 struct mac {
@@ -74,7 +74,8 @@ struct forward {
 	struct filter *filter;
 	struct rights rights;
 	uint64_t count; /* 0: for ever */
-	unsigned left; /* segments that were still to be sent, or under way, when that was looked at last */
+	unsigned
+		left; /* segments that were still to be sent, or under way, when that was looked at last */
 	struct loop loop;
 	struct mac mac[MACS];
 #define FORWARD_MEMBER(name) uint64_t name;
@@ -159,19 +160,26 @@ static bool copy(struct side *from, struct side *to)
 			struct pp_net_seg *out = &from->queue[from->n];
 			uint32_t left = seg->len - done, size;
 
-			if (from->n == QUEUE || pp_page_get(&out->page, pp_net_send_pool(to->nic, 0))) {
+			if (from->n == QUEUE ||
+			    pp_page_get(&out->page, pp_net_send_pool(to->nic, 0))) {
 				put_all(from->queue + begun, from->n - begun);
 				from->n = begun;
 				return false;
 			}
 			size = pp_page_size(out->page);
 			*out = (struct pp_net_seg){
-				.page = out->page, .len = left < size ? left : size,
-				.wire_len = seg->wire_len, .time_ns = seg->time_ns,
-				.time_source = seg->time_source, .flags = seg->flags & ~PP_NET_LAST,
-				.vlan_tci = seg->vlan_tci, .vlan_tpid = seg->vlan_tpid,
-				.csum_start = seg->csum_start, .csum_offset = seg->csum_offset,
-				.hash = seg->hash, .queue = seg->queue,
+				.page = out->page,
+				.len = left < size ? left : size,
+				.wire_len = seg->wire_len,
+				.time_ns = seg->time_ns,
+				.time_source = seg->time_source,
+				.flags = seg->flags & ~PP_NET_LAST,
+				.vlan_tci = seg->vlan_tci,
+				.vlan_tpid = seg->vlan_tpid,
+				.csum_start = seg->csum_start,
+				.csum_offset = seg->csum_offset,
+				.hash = seg->hash,
+				.queue = seg->queue,
 			};
 			memcpy(pp_page_addr(out->page),
 			       (char *)pp_page_addr(seg->page) + seg->offset + done, out->len);
@@ -428,14 +436,14 @@ static void look_at(struct forward *f, struct side *s)
 	}
 	if (!s->bound)
 		return;
-	if ((s->unbind_after && n >= s->unbind_after) || (s->remove_after && n >= s->remove_after)) {
+	if ((s->unbind_after && n >= s->unbind_after) ||
+	    (s->remove_after && n >= s->remove_after)) {
 		s->excused = true;
 		let_go(f, s, !s->unbind_after);
 		return;
 	}
 	switch (pp_net_state(s->nic)) {
-	case PP_NET_RUNNING:
-		break;
+	case PP_NET_RUNNING: break;
 	case PP_NET_FAILED:
 		if (!s->ended && !stop_asked()) { /* else it gave up its waiting because of that */
 			say("%s", pp_net_error(s->nic));
@@ -443,9 +451,7 @@ static void look_at(struct forward *f, struct side *s)
 		}
 		s->ended = true;
 		break;
-	case PP_NET_END:
-		s->ended = true;
-		break;
+	case PP_NET_END: s->ended = true; break;
 	case PP_NET_GONE:
 		say("%c: %s has gone; the other goes on", s->name, s->spec);
 		s->excused = true;
@@ -510,7 +516,8 @@ static bool idle(void *ctx)
 	struct forward *f = ctx;
 
 	if (both_silent(f) && !f->left)
-		loop_end(&f->loop, f->side[0].lost || f->side[1].lost ? "device lost" : "end of input",
+		loop_end(&f->loop,
+			 f->side[0].lost || f->side[1].lost ? "device lost" : "end of input",
 			 EXIT_OK);
 	return false;
 }
@@ -660,9 +667,11 @@ static void print(const struct forward *f, FILE *out)
 		const struct side *s = &f->side[i];
 		const struct account way = direction(f, i);
 
-		fprintf(out, "%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
-			s->name, f->side[!i].name, account_sent(&way, a), grouped(way.bytes_sent, b),
-			grouped(account_not_sent(&way), c), grouped(s->stayed, d));
+		fprintf(out,
+			"%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
+			s->name, f->side[!i].name, account_sent(&way, a),
+			grouped(way.bytes_sent, b), grouped(account_not_sent(&way), c),
+			grouped(s->stayed, d));
 		if (s->filtered)
 			fprintf(out, "filtered  %s packet%s left out by the filter\n",
 				grouped(s->filtered, d), s->filtered == 1 ? "" : "s");
@@ -672,7 +681,8 @@ static void print(const struct forward *f, FILE *out)
 	if (f->devices_lost)
 		fprintf(out, "lost      %s devices, %s came back\n", grouped(f->devices_lost, a),
 			grouped(f->devices_back, b));
-	fprintf(out, "left      %s mappings, %s bytes of IOVA; %s pages leaked; %s late calls refused\n",
+	fprintf(out,
+		"left      %s mappings, %s bytes of IOVA; %s pages leaked; %s late calls refused\n",
 		grouped(f->mappings_left, a), grouped(f->iova_left, b), grouped(f->pages_leaked, c),
 		grouped(f->late_calls_refused, d));
 	fprintf(out, "ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->loop.why);
@@ -695,13 +705,14 @@ static bool sane(const struct forward *f)
 
 int forward_main(int argc, char **argv)
 {
-	static struct forward f = {
-		.side = { { .name = 'a' }, { .name = 'b' } }, .loop = { .ops = &ops }
-	};
+	static struct forward f = { .side = { { .name = 'a' }, { .name = 'b' } },
+				    .loop = { .ops = &ops } };
 	struct side *a = &f.side[0], *b = &f.side[1];
 	const struct option_def defs[] = {
-		{ "device-a", 'a', "DEVICE", "soft[:pcap=FILE][,wire=FILE][,rate=PPS] and so on, as for "
-		  "capture" DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &a->spec },
+		{ "device-a", 'a', "DEVICE",
+		  "soft[:pcap=FILE][,wire=FILE][,rate=PPS] and so on, as for "
+		  "capture" DEVICE_VFIO_HELP DEVICE_XDP_HELP,
+		  OPTION_STRING, &a->spec },
 		{ "device-b", 'b', "DEVICE", "the other one", OPTION_STRING, &b->spec },
 		{ "learn", 0, NULL, "learn who is where; don't forward what stays on a side",
 		  OPTION_FLAG, &f.learn },
@@ -718,11 +729,12 @@ int forward_main(int argc, char **argv)
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
 		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
 		  &f.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the devices are bound, go on as USER", OPTION_TEXT,
-		  &f.rights.user },
+		{ "user", 'Z', "USER", "begun by root: when the devices are bound, go on as USER",
+		  OPTION_TEXT, &f.rights.user },
 		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
 		  &f.unwatched },
-		{ "EXPRESSION", 0, "[EXPRESSION]", "only packets for which it is true: tcp port 80; see pcap-filter(7)",
+		{ "EXPRESSION", 0, "[EXPRESSION]",
+		  "only packets for which it is true: tcp port 80; see pcap-filter(7)",
 		  OPTION_WORDS, &f.expression },
 		{ 0 },
 	};

@@ -293,7 +293,8 @@ static void note_file(struct look *l, const char *folder)
 	f = fopen(path, "re");
 	while (f && l->n_files < FILES && fgets(line, sizeof line, f)) {
 		line[strcspn(line, "\n")] = 0;
-		if (!strncmp(line, "DEVNAME=", 8) && asprintf(&l->file[l->n_files], "/dev/%s", line + 8) > 0)
+		if (!strncmp(line, "DEVNAME=", 8) &&
+		    asprintf(&l->file[l->n_files], "/dev/%s", line + 8) > 0)
 			l->n_files++;
 	}
 	if (f)

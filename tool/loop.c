@@ -69,9 +69,11 @@ static void wait(const struct loop *l, const struct view *v)
 		due = l->until;
 	if (due <= now)
 		return;
-	t = (struct timespec){ (time_t)((due - now) / 1000000000u), (long)((due - now) % 1000000000u) };
+	t = (struct timespec){ (time_t)((due - now) / 1000000000u),
+			       (long)((due - now) % 1000000000u) };
 	for (unsigned i = 0; i < v->n; i++)
-		fd[2 + i] = (struct pollfd){ .fd = pp_net_event_fd(v->nic[i], 0), .events = POLLIN };
+		fd[2 + i] =
+			(struct pollfd){ .fd = pp_net_event_fd(v->nic[i], 0), .events = POLLIN };
 	if (ppoll(fd, 2 + v->n, due == LOOP_NEVER ? NULL : &t, NULL) <= 0)
 		return;
 	for (unsigned i = 0; i < v->n; i++)

@@ -10,11 +10,30 @@
 
 /* Which of the statistics only ever grow; the rest are gauges. */
 static const char *const counters[] = {
-	"alloc_fast", "alloc_slow", "alloc_slow_high_order", "alloc_empty", "alloc_refill",
-	"alloc_failed", "recycle_cached", "recycle_cache_full", "recycle_ring", "recycle_ring_full",
-	"chunks_released", "bindings", "late_calls_refused", "mappings_forgotten", "maps", "unmaps",
-	"invalidations", "faults", "dma_reads", "dma_writes", "iotlb_misses", "breaches",
-	"bytes_lost", "debug_reports",
+	"alloc_fast",
+	"alloc_slow",
+	"alloc_slow_high_order",
+	"alloc_empty",
+	"alloc_refill",
+	"alloc_failed",
+	"recycle_cached",
+	"recycle_cache_full",
+	"recycle_ring",
+	"recycle_ring_full",
+	"chunks_released",
+	"bindings",
+	"late_calls_refused",
+	"mappings_forgotten",
+	"maps",
+	"unmaps",
+	"invalidations",
+	"faults",
+	"dma_reads",
+	"dma_writes",
+	"iotlb_misses",
+	"breaches",
+	"bytes_lost",
+	"debug_reports",
 };
 
 static bool is_counter(const char *name)
@@ -96,7 +115,8 @@ static void print_family(FILE *out, const json_t *all, const struct family *f)
 		print_value(out, f->name, watch_number(json_object_get(all, f->part), f->name));
 		return;
 	}
-	json_array_foreach(json_object_get(all, f->list), i, o) {
+	json_array_foreach(json_object_get(all, f->list), i, o)
+	{
 		fprintf(out, "%s%s", full, counter ? "_total" : "");
 		print_labels(out, all, o, f->label);
 		print_value(out, f->name, watch_number(json_object_get(o, f->part), f->name));
@@ -110,15 +130,17 @@ void openmetrics_print(FILE *out, const json_t *now)
 #define DEVICE(member, what) { "device_", #member, what, "devices", "stats", "device" },
 #define DOMAIN(member, what) { "domain_", #member, what, "devices", "domain", "device" },
 	static const struct family families[] = {
-		TOTAL(pools, "pools of the process, zombies too")
-		TOTAL(zombies, "pools that are revoked and wait for their pages")
-		TOTAL(zombie_pages, "their pages in flight")
-		TOTAL(chunk_bytes, "memory of chunks not given back to the system")
-		TOTAL(iova_bytes, "IOVA space in use, all domains")
-		TOTAL(oldest_zombie_ns, "how long ago the oldest zombie was revoked")
-		TOTAL(oldest_zombie_pages, "and its pages in flight")
-		TOTAL(debug_reports, "reports of the checker")
-		PP_POOL_STATS(POOL) PP_DEVICE_STATS(DEVICE) PP_DOMAIN_STATS(DOMAIN)
+		TOTAL(pools, "pools of the process, zombies too") TOTAL(
+			zombies, "pools that are revoked and wait for their pages")
+			TOTAL(zombie_pages, "their pages in flight") TOTAL(
+				chunk_bytes, "memory of chunks not given back to the system")
+				TOTAL(iova_bytes, "IOVA space in use, all domains") TOTAL(
+					oldest_zombie_ns,
+					"how long ago the oldest zombie was revoked")
+					TOTAL(oldest_zombie_pages, "and its pages in flight")
+						TOTAL(debug_reports, "reports of the checker")
+							PP_POOL_STATS(POOL) PP_DEVICE_STATS(DEVICE)
+								PP_DOMAIN_STATS(DOMAIN)
 	};
 
 	for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)

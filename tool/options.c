@@ -35,7 +35,8 @@ static void print_help(const char *command, const char *what, const struct optio
 	printf("Usage: pagepool %s", command);
 	for (const struct option_def *d = defs; d->name; d++)
 		if (d->letter && d->value)
-			printf(d->kind == OPTION_STRING ? " -%c %s" : " [-%c %s]", d->letter, d->value);
+			printf(d->kind == OPTION_STRING ? " -%c %s" : " [-%c %s]", d->letter,
+			       d->value);
 	printf(" [OPTION ...]");
 	for (const struct option_def *d = defs; d->name; d++)
 		if (is_argument(d))
@@ -67,7 +68,8 @@ static const struct option_def *find(const struct option_def *defs, const char *
 			continue;
 		if (d->letter && arg[1] == d->letter)
 			return d;
-		if (arg[1] == '-' && !strncmp(arg + 2, d->name, n) && (!arg[2 + n] || arg[2 + n] == '=')) {
+		if (arg[1] == '-' && !strncmp(arg + 2, d->name, n) &&
+		    (!arg[2 + n] || arg[2 + n] == '=')) {
 			*len = 2 + n;
 			return d;
 		}
@@ -112,7 +114,8 @@ static int store(const struct option_def *d, const char *value)
 static const struct option_def *find_argument(const struct option_def *defs)
 {
 	for (const struct option_def *d = defs; d->name; d++)
-		if (d->kind == OPTION_WORDS || (d->kind == OPTION_ARGUMENT && !*(const char **)d->out))
+		if (d->kind == OPTION_WORDS ||
+		    (d->kind == OPTION_ARGUMENT && !*(const char **)d->out))
 			return d;
 	return NULL;
 }
@@ -161,14 +164,16 @@ int options_parse(int argc, char **argv, const char *command, const char *what,
 			print_help(command, what, defs);
 			exit(EXIT_OK);
 		}
-		d = options && arg[0] == '-' && arg[1] ? find(defs, arg, &len) : find_argument(defs);
+		d = options && arg[0] == '-' && arg[1] ? find(defs, arg, &len) :
+							 find_argument(defs);
 		if (d && is_argument(d)) {
 			if (store_argument(d, arg))
 				return -1;
 			continue;
 		}
 		if (!d) {
-			say("%s doesn't know \"%s\"; see pagepool %s --help", command, arg, command);
+			say("%s doesn't know \"%s\"; see pagepool %s --help", command, arg,
+			    command);
 			return -1;
 		}
 		if (arg[len])

@@ -30,8 +30,8 @@ static bool is_file_of(int fd, const struct stat *st)
 	int flags = fcntl(fd, F_GETFL);
 	struct stat other;
 
-	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !fstat(fd, &other) && !is_null(st) &&
-	       other.st_dev == st->st_dev && other.st_ino == st->st_ino;
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY && !fstat(fd, &other) &&
+	       !is_null(st) && other.st_dev == st->st_dev && other.st_ino == st->st_ino;
 }
 
 /* ---- what is for people ------------------------------------------------------------------ */
@@ -83,8 +83,7 @@ static bool look_at(struct output *o)
 	o->regular = S_ISREG(st.st_mode);
 	o->append = o->regular && (fcntl(o->fd, F_GETFL) & O_APPEND);
 	if (o->regular && o->standard) /* a file that others write to before and after us */
-		o->base = o->append ? (uint64_t)st.st_size :
-				      (uint64_t)lseek(o->fd, 0, SEEK_CUR);
+		o->base = o->append ? (uint64_t)st.st_size : (uint64_t)lseek(o->fd, 0, SEEK_CUR);
 	keep_apart(&st);
 	return true;
 }

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct pace {
-	bool topspeed, recorded;  /* as soon as there is room; as far apart as the file says */
+	bool topspeed, recorded;   /* as soon as there is room; as far apart as the file says */
 	uint64_t packets_a_second; /* or so many, */
 	uint64_t bits_a_second;    /* or so many; 0: no such limit */
 	/* the rest is pace.c's */

@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACKET_SEGS 512u /* no ring takes more */
-#define SPIN_NS 60000u	 /* what a sleep may be late by */
-#define BURST 64u	 /* packets sent at a time */
-#define ROOM 64u	 /* of a ring that was full: so few under way before more are sent */
+#define PACKET_SEGS 512u     /* no ring takes more */
+#define SPIN_NS 60000u       /* what a sleep may be late by */
+#define BURST 64u            /* packets sent at a time */
+#define ROOM 64u             /* of a ring that was full: so few under way before more are sent */
 #define LONG_NS 10000000000u /* a wait that a user may wonder about */
 
 struct replay {
@@ -36,11 +36,11 @@ struct replay {
 	/* the packet that is to be sent next */
 	struct capfile_packet packet;
 	bool have;
-	uint64_t due; /* by loop_now; 0: at once */
+	uint64_t due;                       /* by loop_now; 0: at once */
 	struct pp_net_seg seg[PACKET_SEGS]; /* in pages, when it was due */
 	unsigned n_seg;
-	bool full;           /* the ring had no room for it */
-	unsigned under_way;  /* segments, when that was looked at last */
+	bool full;               /* the ring had no room for it */
+	unsigned under_way;      /* segments, when that was looked at last */
 	uint64_t passes, before; /* over the file; packets before this one */
 	struct loop loop;
 	struct report report;
@@ -73,8 +73,9 @@ static int fill(struct replay *r)
 	do {
 		struct pp_net_seg *seg = &r->seg[r->n_seg];
 		uint32_t size, left = p->len - done;
-		int ret = r->n_seg == PACKET_SEGS ? -EMSGSIZE :
-						    pp_page_get(&seg->page, pp_net_send_pool(r->nic, 0));
+		int ret = r->n_seg == PACKET_SEGS ?
+				  -EMSGSIZE :
+				  pp_page_get(&seg->page, pp_net_send_pool(r->nic, 0));
 
 		if (ret) {
 			put_all(r);
@@ -82,8 +83,10 @@ static int fill(struct replay *r)
 		}
 		size = pp_page_size(seg->page);
 		*seg = (struct pp_net_seg){
-			.page = seg->page, .len = left < size ? left : size,
-			.wire_len = p->wire_len, .time_ns = p->time_ns,
+			.page = seg->page,
+			.len = left < size ? left : size,
+			.wire_len = p->wire_len,
+			.time_ns = p->time_ns,
 			.time_source = PP_NET_TIME_FILE,
 		};
 		memcpy(pp_page_addr(seg->page), p->bytes + done, seg->len);
@@ -165,8 +168,8 @@ static bool next(struct replay *r)
 
 static void cant_send(struct replay *r, const char *why)
 {
-	say("can't send packet %llu of %u bytes: %s", (unsigned long long)r->report.packets_received + 1,
-	    r->packet.len, why);
+	say("can't send packet %llu of %u bytes: %s",
+	    (unsigned long long)r->report.packets_received + 1, r->packet.len, why);
 	loop_end(&r->loop, "failed", EXIT_ERROR);
 }
 
@@ -176,8 +179,9 @@ static bool send_packet(struct replay *r)
 	int ret = r->n_seg ? 0 : fill(r);
 
 	if (ret) {
-		cant_send(r, ret == -EMSGSIZE ? "it takes more than 512 pages, and no ring has so many" :
-						strerror(-ret));
+		cant_send(r, ret == -EMSGSIZE ?
+				     "it takes more than 512 pages, and no ring has so many" :
+				     strerror(-ret));
 		return false;
 	}
 	r->full = !pp_net_send(r->nic, 0, r->seg, r->n_seg);
@@ -290,10 +294,10 @@ static int judge(struct replay *r, int status)
 	}
 	status = account_status(a, status);
 	r->report.end = status != EXIT_OK && account_not_sent(a) ? "not all sent" :
-			status != EXIT_OK			 ? "failed" :
-			stop_asked()				 ? "interrupted" :
-			a->sent != a->sent_at_most ? "sent, but some may be lost" :
-						     r->loop.why;
+			status != EXIT_OK                        ? "failed" :
+			stop_asked()                             ? "interrupted" :
+			a->sent != a->sent_at_most               ? "sent, but some may be lost" :
+								   r->loop.why;
 	return status;
 }
 
@@ -337,18 +341,22 @@ int replay_main(int argc, char **argv)
 {
 	static struct replay r = { .loops = 1, .loop = { .ops = &ops } };
 	const struct option_def defs[] = {
-		{ "device", 'd', "DEVICE", "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
-		  "                             [,wire=FILE]: what is sent is dumped there"
-		  DEVICE_VFIO_HELP DEVICE_XDP_HELP, OPTION_STRING, &r.device },
+		{ "device", 'd', "DEVICE",
+		  "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
+		  "                             [,wire=FILE]: what is sent is dumped there" DEVICE_VFIO_HELP
+			  DEVICE_XDP_HELP,
+		  OPTION_STRING, &r.device },
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
 		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
 		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &r.loop.duration },
-		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE, &r.loops },
+		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE,
+		  &r.loops },
 		{ "topspeed", 't', NULL, "as fast as the device takes them (soft: the default)",
 		  OPTION_FLAG, &r.pace.topspeed },
-		{ "recorded", 0, NULL, "as far apart as the file says (others: the default)", OPTION_FLAG,
-		  &r.pace.recorded },
-		{ "pps", 'p', "N", "so many packets a second", OPTION_COUNT, &r.pace.packets_a_second },
+		{ "recorded", 0, NULL, "as far apart as the file says (others: the default)",
+		  OPTION_FLAG, &r.pace.recorded },
+		{ "pps", 'p', "N", "so many packets a second", OPTION_COUNT,
+		  &r.pace.packets_a_second },
 		{ "rate", 0, "N", "so many bits of packets a second", OPTION_COUNT,
 		  &r.pace.bits_a_second },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &r.json },
@@ -361,7 +369,8 @@ int replay_main(int argc, char **argv)
 	bool usage;
 	int status;
 
-	if (options_parse(argc, argv, "replay", "Send the packets of a file out through a device.", defs))
+	if (options_parse(argc, argv, "replay", "Send the packets of a file out through a device.",
+			  defs))
 		return EXIT_USAGE;
 	if (!r.device || !r.path) {
 		say("replay needs -d DEVICE and -r FILE; see pagepool replay --help");

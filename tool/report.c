@@ -51,15 +51,20 @@ void report_print(const struct report *r, FILE *out)
 	if (r->files > 1)
 		fprintf(out, "files     %s\n", grouped(r->files, a));
 	if (r->packets_filtered)
-		fprintf(out, "filtered  %s packet%s left out by the filter\n", grouped(r->packets_filtered, a),
-			r->packets_filtered == 1 ? "" : "s");
+		fprintf(out, "filtered  %s packet%s left out by the filter\n",
+			grouped(r->packets_filtered, a), r->packets_filtered == 1 ? "" : "s");
 	account_print(&r->account, out);
 	if (r->chunks)
-		fprintf(out, "pool      %s chunks, %s bytes mapped (%s in hugetlb pages, %s in "
+		fprintf(out,
+			"pool      %s chunks, %s bytes mapped (%s in hugetlb pages, %s in "
 			"transparent ones)\n",
 			grouped(r->chunks, a), grouped(r->page_bytes_mapped, b),
-			r->chunks_hugetlb == r->chunks ? "all" : r->chunks_hugetlb ? "some" : "none",
-			r->chunks_thp == r->chunks ? "all" : r->chunks_thp ? "some" : "none");
+			r->chunks_hugetlb == r->chunks ? "all" :
+			r->chunks_hugetlb              ? "some" :
+							 "none",
+			r->chunks_thp == r->chunks ? "all" :
+			r->chunks_thp              ? "some" :
+						     "none");
 	if (r->unbind_asked)
 		fprintf(out, "%s   in %.1f us, with %s pages in flight%s\n",
 			r->removed ? "removed" : "unbound", (double)r->unbind_ns / 1e3,
@@ -87,8 +92,7 @@ json_t *report_object(const struct report *r)
 
 #define REPORT_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)r->name));
 	REPORT_COUNTS(REPORT_JSON)
-#define ACCOUNT_JSON(name)                                                               \
-	json_object_set_new(o, #name, json_integer((json_int_t)r->account.name));
+#define ACCOUNT_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)r->account.name));
 	ACCOUNT_COUNTS(ACCOUNT_JSON)
 	json_object_set_new(o, "device", text(r->device));
 	json_object_set_new(o, "file", text(r->file));

@@ -53,7 +53,8 @@ int rights_borrow(const struct rights *r, bool borrow)
 	if (!r->user)
 		return 0;
 	if (borrow)
-		return initgroups(r->user, r->gid) || setegid(r->gid) || seteuid(r->uid) ? cant(r) : 0;
+		return initgroups(r->user, r->gid) || setegid(r->gid) || seteuid(r->uid) ? cant(r) :
+											   0;
 	return seteuid(0) || setegid(0) || initgroups("root", 0) ? cant(r) : 0;
 }
 
@@ -78,7 +79,8 @@ int rights_drop(const struct rights *r)
 	if (!r->user)
 		return 0;
 	return prctl(PR_SET_KEEPCAPS, 1) || initgroups(r->user, r->gid) ||
-		       setresgid(r->gid, r->gid, r->gid) || setresuid(r->uid, r->uid, r->uid) || keep_few() ?
+			       setresgid(r->gid, r->gid, r->gid) ||
+			       setresuid(r->uid, r->uid, r->uid) || keep_few() ?
 		       cant(r) :
 		       0;
 }

@@ -122,6 +122,6 @@ const char *rotate_name(struct rotate *r)
 void rotate_begun(struct rotate *r)
 {
 	if (r->files && r->oldest && unlink(r->oldest) && errno != ENOENT)
-		say("can't remove %s, the oldest of %llu files: %s", r->oldest, (unsigned long long)r->files,
-		    strerror(errno));
+		say("can't remove %s, the oldest of %llu files: %s", r->oldest,
+		    (unsigned long long)r->files, strerror(errno));
 }

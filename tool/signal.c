@@ -69,7 +69,8 @@ int stop_fd_open(void)
 		return -1;
 	}
 	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-		if (signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) || old.sa_handler != SIG_IGN)
+		if (signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) ||
+		    old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &act, NULL);
 	capio_stop_on(event_fd);
 	return event_fd;

@@ -11,15 +11,18 @@ int stat_main(int argc, char **argv)
 	bool json = false, openmetrics = false, usage, ended;
 	const char *pid = NULL;
 	const struct option_def defs[] = {
-		{ "pid", 'p', "PID", "the process; not needed if there is only one", OPTION_TEXT, &pid },
+		{ "pid", 'p', "PID", "the process; not needed if there is only one", OPTION_TEXT,
+		  &pid },
 		{ "json", 0, NULL, "print what the process says, as JSON", OPTION_FLAG, &json },
-		{ "openmetrics", 0, NULL, "print it as OpenMetrics text", OPTION_FLAG, &openmetrics },
+		{ "openmetrics", 0, NULL, "print it as OpenMetrics text", OPTION_FLAG,
+		  &openmetrics },
 		{ 0 },
 	};
 	struct watched w;
 	json_t *o;
 
-	if (options_parse(argc, argv, "stat", "Show the pools and devices of a running process.", defs))
+	if (options_parse(argc, argv, "stat", "Show the pools and devices of a running process.",
+			  defs))
 		return EXIT_USAGE;
 	if (json && openmetrics) {
 		say("--json and --openmetrics exclude each other");

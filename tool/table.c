@@ -52,9 +52,8 @@ static const json_t *same(const json_t *before, const char *list, uint64_t id)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(before, list), i, o)
-		if (watch_number(o, "id") == id)
-			return o;
+	json_array_foreach(json_object_get(before, list), i,
+			   o) if (watch_number(o, "id") == id) return o;
 	return NULL;
 }
 
@@ -71,24 +70,30 @@ static double rate(const json_t *now, const json_t *was, double seconds, const c
 static void print_pool(FILE *out, const json_t *all, const json_t *p, const json_t *was, double s)
 {
 	static const char *const gets[] = { "alloc_fast", NULL };
-	static const char *const puts[] = { "recycle_cached", "recycle_ring", "recycle_ring_full", NULL };
+	static const char *const puts[] = { "recycle_cached", "recycle_ring", "recycle_ring_full",
+					    NULL };
 	static const char *const fails[] = { "alloc_failed", NULL };
 	const json_t *st = json_object_get(p, "stats"), *old = json_object_get(was, "stats");
 	json_t *bindings = json_object_get(p, "bindings");
 	char name[32], dev[32], state[24], a[16], b[16], c[16], d[16], e[16];
 	uint64_t revoked = watch_number(p, "revoked_ago_ns");
 
-	watch_device(all, (uint64_t)json_integer_value(json_array_get(bindings, 0)), dev, sizeof dev);
+	watch_device(all, (uint64_t)json_integer_value(json_array_get(bindings, 0)), dev,
+		     sizeof dev);
 	if (json_array_size(bindings) > 1)
 		snprintf(dev, sizeof dev, "%zu devices", json_array_size(bindings));
-	snprintf(state, sizeof state, "%s%s", revoked ? "zombie " : "alive", revoked ? table_ago(revoked, a) : "");
-	fprintf(out, "%-14.14s %-12.12s %-15s %9s %9s %7s %10s", watch_text(p, "name", name, sizeof name),
-		dev[0] ? dev : "-", state, table_brief((double)watch_number(st, "in_flight"), a),
-		table_brief((double)watch_number(st, "pages"), b), table_brief((double)watch_number(st, "chunks"), c),
+	snprintf(state, sizeof state, "%s%s", revoked ? "zombie " : "alive",
+		 revoked ? table_ago(revoked, a) : "");
+	fprintf(out, "%-14.14s %-12.12s %-15s %9s %9s %7s %10s",
+		watch_text(p, "name", name, sizeof name), dev[0] ? dev : "-", state,
+		table_brief((double)watch_number(st, "in_flight"), a),
+		table_brief((double)watch_number(st, "pages"), b),
+		table_brief((double)watch_number(st, "chunks"), c),
 		table_bytes(watch_number(st, "bytes_mapped"), d));
 	if (s > 0)
 		fprintf(out, " %8s %8s %7s\n", table_brief(rate(st, old, s, gets), a),
-			table_brief(rate(st, old, s, puts), b), table_brief(rate(st, old, s, fails), c));
+			table_brief(rate(st, old, s, puts), b),
+			table_brief(rate(st, old, s, fails), c));
 	else
 		fprintf(out, " %8s %8s\n", table_brief((double)watch_number(st, "alloc_fast"), a),
 			table_brief((double)watch_number(st, "alloc_failed"), e));
@@ -100,48 +105,58 @@ static void print_device(FILE *out, const json_t *d, const json_t *was, double s
 	const json_t *st = json_object_get(d, "stats"), *dom = json_object_get(d, "domain");
 	char name[32], state[16], a[16], b[16], c[16], e[16], f[16];
 
-	fprintf(out, "%-14.14s %-12s %8s %9s %10s %9s %9s", watch_text(d, "name", name, sizeof name),
-		watch_text(d, "state", state, sizeof state), table_brief((double)watch_number(st, "bindings"), a),
+	fprintf(out, "%-14.14s %-12s %8s %9s %10s %9s %9s",
+		watch_text(d, "name", name, sizeof name),
+		watch_text(d, "state", state, sizeof state),
+		table_brief((double)watch_number(st, "bindings"), a),
 		table_brief((double)watch_number(dom, "mappings"), b),
-		table_bytes(watch_number(dom, "bytes_mapped"), c), table_brief((double)watch_number(dom, "faults"), e),
+		table_bytes(watch_number(dom, "bytes_mapped"), c),
+		table_brief((double)watch_number(dom, "faults"), e),
 		table_brief((double)watch_number(st, "late_calls_refused"), f));
 	if (s > 0)
-		fprintf(out, " %9s", table_brief(rate(dom, json_object_get(was, "domain"), s, faults), a));
+		fprintf(out, " %9s",
+			table_brief(rate(dom, json_object_get(was, "domain"), s, faults), a));
 	fprintf(out, "\n");
 }
 
 void table_print(FILE *out, const json_t *now, const json_t *before)
 {
 	const json_t *t = json_object_get(now, "totals");
-	double s = before ? (double)watch_number(now, "time_ns") - (double)watch_number(before, "time_ns") : 0;
+	double s = before ? (double)watch_number(now, "time_ns") -
+				    (double)watch_number(before, "time_ns") :
+			    0;
 	char name[64], version[32], a[16], b[16], c[16];
 	json_t *o;
 	size_t i;
 
 	s = s > 0 ? s / 1e9 : 0;
-	fprintf(out, "%s, process %llu, up %s, pagepool %s\n", watch_text(now, "process", name, sizeof name),
-		(unsigned long long)watch_number(now, "pid"), table_ago(watch_number(now, "uptime_ns"), a),
+	fprintf(out, "%s, process %llu, up %s, pagepool %s\n",
+		watch_text(now, "process", name, sizeof name),
+		(unsigned long long)watch_number(now, "pid"),
+		table_ago(watch_number(now, "uptime_ns"), a),
 		watch_text(now, "version", version, sizeof version));
 	fprintf(out, "%llu pools; %s of chunks, %s of IOVA; %llu reports of the checker\n",
-		(unsigned long long)watch_number(t, "pools"), table_bytes(watch_number(t, "chunk_bytes"), a),
+		(unsigned long long)watch_number(t, "pools"),
+		table_bytes(watch_number(t, "chunk_bytes"), a),
 		table_bytes(watch_number(t, "iova_bytes"), b),
 		(unsigned long long)watch_number(t, "debug_reports"));
 	if (watch_number(t, "zombies"))
-		fprintf(out, "%llu zombies with %s pages; the oldest was revoked %s ago and has %s\n",
+		fprintf(out,
+			"%llu zombies with %s pages; the oldest was revoked %s ago and has %s\n",
 			(unsigned long long)watch_number(t, "zombies"),
 			table_brief((double)watch_number(t, "zombie_pages"), a),
 			table_ago(watch_number(t, "oldest_zombie_ns"), b),
 			table_brief((double)watch_number(t, "oldest_zombie_pages"), c));
 	else
 		fprintf(out, "no zombies\n");
-	fprintf(out, "\n%-14s %-12s %-15s %9s %9s %7s %10s", "POOL", "DEVICE", "STATE", "IN FLIGHT", "PAGES",
-		"CHUNKS", "MAPPED");
+	fprintf(out, "\n%-14s %-12s %-15s %9s %9s %7s %10s", "POOL", "DEVICE", "STATE", "IN FLIGHT",
+		"PAGES", "CHUNKS", "MAPPED");
 	fprintf(out, s > 0 ? " %8s %8s %7s\n" : " %8s %8s\n", s > 0 ? "GETS/s" : "GETS",
 		s > 0 ? "PUTS/s" : "FAILED", "FAILS/s");
 	json_array_foreach(json_object_get(now, "pools"), i, o)
 		print_pool(out, now, o, same(before, "pools", watch_number(o, "id")), s);
-	fprintf(out, "\n%-14s %-12s %8s %9s %10s %9s %9s%s\n", "DEVICE", "STATE", "BINDINGS", "MAPPINGS",
-		"MAPPED", "FAULTS", "LATE", s > 0 ? "  FAULTS/s" : "");
+	fprintf(out, "\n%-14s %-12s %8s %9s %10s %9s %9s%s\n", "DEVICE", "STATE", "BINDINGS",
+		"MAPPINGS", "MAPPED", "FAULTS", "LATE", s > 0 ? "  FAULTS/s" : "");
 	json_array_foreach(json_object_get(now, "devices"), i, o)
 		print_device(out, o, same(before, "devices", watch_number(o, "id")), s);
 }

@@ -150,9 +150,10 @@ static json_t *samples_json(const struct timeline *t)
 	for (unsigned i = 0; i < t->n; i++) {
 		const struct sample *s = &t->sample[i];
 
-		json_array_append_new(all, json_pack("[IIIII]", (json_int_t)s->time_ns,
-						     (json_int_t)s->received, (json_int_t)s->written,
-						     (json_int_t)s->in_flight, (json_int_t)s->mapped));
+		json_array_append_new(all,
+				      json_pack("[IIIII]", (json_int_t)s->time_ns,
+						(json_int_t)s->received, (json_int_t)s->written,
+						(json_int_t)s->in_flight, (json_int_t)s->mapped));
 	}
 	return all;
 }

@@ -37,7 +37,11 @@ struct option_def {
 	const char *value; /* what it takes, for the help; NULL: nothing */
 	const char *help;
 	enum option_kind {
-		OPTION_STRING, OPTION_TEXT, OPTION_COUNT, OPTION_SIZE, OPTION_FLAG,
+		OPTION_STRING,
+		OPTION_TEXT,
+		OPTION_COUNT,
+		OPTION_SIZE,
+		OPTION_FLAG,
 		OPTION_ARGUMENT, /* a string without a dash; name is what the help calls it */
 		OPTION_WORDS,    /* all that there are, with blanks between them */
 		OPTION_LIST,     /* a string each time that it is given: struct option_list */
@@ -55,10 +59,11 @@ bool number_parse(const char *text, uint64_t min, uint64_t *out);
 
 /* device.c */
 
-#define DEVICE_VFIO_HELP \
+#define DEVICE_VFIO_HELP                                                                           \
 	"\n                             or vfio:ADDRESS[,poll][,rogue][,api=iommufd|container]"
 #ifdef HAVE_XDP
-#define DEVICE_XDP_HELP "\n                             or xdp:IFNAME[:QUEUE][,frame=2048|4096]" \
+#define DEVICE_XDP_HELP                                                                            \
+	"\n                             or xdp:IFNAME[:QUEUE][,frame=2048|4096]"                   \
 	"\n                             [,mode=copy|zerocopy|generic]"
 #else
 #define DEVICE_XDP_HELP ""
@@ -105,27 +110,27 @@ FILE *report_stream(void);
 /* report.c */
 
 /* What became of a run; the keys of --json. */
-#define REPORT_COUNTS(X)                                                                 \
-	X(packets_received)                                                              \
-	X(packets_filtered)                                                              \
-	X(packets_written)                                                               \
-	X(packets_written_at_most)                                                       \
-	X(bytes_written)                                                                 \
-	X(files)                                                                         \
-	X(in_flight_at_unbind)                                                           \
-	X(unbind_ns)                                                                     \
-	X(mappings_left)                                                                 \
-	X(iova_left)                                                                     \
-	X(page_table_bytes_left)                                                         \
-	X(faults_before_unbind)                                                          \
-	X(faults_after_unbind)                                                           \
-	X(late_calls_refused)                                                            \
-	X(pages_leaked)                                                                  \
-	X(chunks)                                                                        \
-	X(chunks_hugetlb)                                                                \
-	X(chunks_thp)                                                                    \
-	X(page_bytes_mapped)                                                             \
-	X(bindings)                                                                      \
+#define REPORT_COUNTS(X)                                                                           \
+	X(packets_received)                                                                        \
+	X(packets_filtered)                                                                        \
+	X(packets_written)                                                                         \
+	X(packets_written_at_most)                                                                 \
+	X(bytes_written)                                                                           \
+	X(files)                                                                                   \
+	X(in_flight_at_unbind)                                                                     \
+	X(unbind_ns)                                                                               \
+	X(mappings_left)                                                                           \
+	X(iova_left)                                                                               \
+	X(page_table_bytes_left)                                                                   \
+	X(faults_before_unbind)                                                                    \
+	X(faults_after_unbind)                                                                     \
+	X(late_calls_refused)                                                                      \
+	X(pages_leaked)                                                                            \
+	X(chunks)                                                                                  \
+	X(chunks_hugetlb)                                                                          \
+	X(chunks_thp)                                                                              \
+	X(page_bytes_mapped)                                                                       \
+	X(bindings)                                                                                \
 	X(elapsed_ns)
 
 struct report {

@@ -156,16 +156,19 @@ int top_main(int argc, char **argv)
 	uint64_t interval = 1000;
 	bool kernel = false;
 	const struct option_def defs[] = {
-		{ "pid", 'p', "PID", "the process; not needed if there is only one", OPTION_TEXT, &pid },
-		{ "interval", 'i', "MS", "milliseconds between two looks (1000)", OPTION_COUNT, &interval },
+		{ "pid", 'p', "PID", "the process; not needed if there is only one", OPTION_TEXT,
+		  &pid },
+		{ "interval", 'i', "MS", "milliseconds between two looks (1000)", OPTION_COUNT,
+		  &interval },
 #ifdef HAVE_KERNEL
-		{ "kernel", 'k', NULL, "the running kernel's page pools instead", OPTION_FLAG, &kernel },
+		{ "kernel", 'k', NULL, "the running kernel's page pools instead", OPTION_FLAG,
+		  &kernel },
 #endif
 		{ 0 },
 	};
 
-	if (options_parse(argc, argv, "top", "Show the pools and devices of a running process, live.",
-			  defs))
+	if (options_parse(argc, argv, "top",
+			  "Show the pools and devices of a running process, live.", defs))
 		return EXIT_USAGE;
 	if (interval > 3600000) {
 		say("--interval is at most 3600000, an hour");

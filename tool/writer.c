@@ -33,7 +33,7 @@
 #define BATCH_PACKETS 1024u
 #define COPY_BYTES 256u /* packets up to this length are copied, and their pages put at once */
 #define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
-#define SNAPLEN 262144u /* what readers expect; the header says more when a packet is longer */
+#define SNAPLEN 262144u  /* what readers expect; the header says more when a packet is longer */
 #define PATIENCE_MS 1000 /* when the run is to end: after that we say that a reader doesn't read */
 
 #define TAGGED 16u /* two addresses and a VLAN tag */
@@ -50,7 +50,7 @@ struct batch {
 	uint32_t size[BATCH_PACKETS]; /* of each frame, in the file; IS_NOTE: it is no packet */
 	struct frame frame[BATCH_PACKETS]; /* of packets that aren't copied */
 	char copy[BATCH_PACKETS * (HEAD + COPY_BYTES + FORMAT_TAIL)]; /* small packets, notes */
-	unsigned copied; /* bytes of it in use */
+	unsigned copied;                                              /* bytes of it in use */
 	struct iovec iov[BATCH_IOV];
 	struct pp_page *page[BATCH_IOV];
 	unsigned n_frames, n_iov, n_pages;
@@ -64,25 +64,26 @@ struct writer {
 	struct output out;
 	struct rotate *rotate;
 	struct writer_params params;
-	uint64_t begun, in_file, before; /* this file: since when, packets; bytes of those before it */
+	uint64_t begun, in_file,
+		before; /* this file: since when, packets; bytes of those before it */
 	uint64_t files;
 	bool serial; /* one batch at a time, wherever the file's position is */
 	char error[ERROR_BYTES];
 	bool failed, complained;
-	struct batch *batch; /* BATCHES of them */
+	struct batch *batch;         /* BATCHES of them */
 	struct batch *turn[BATCHES]; /* a ring: [first, first + n) are in use, in order */
 	unsigned first, n;
 	unsigned n_busy;
 	struct pp_page *copied[64]; /* pages whose packets have been copied, to be put together */
 	unsigned n_copied;
 	bool ng;
-	uint32_t cut_at;  /* bytes of each packet that are written; 0: all */
-	uint32_t snaplen; /* as the file's header says */
+	uint32_t cut_at;   /* bytes of each packet that are written; 0: all */
+	uint32_t snaplen;  /* as the file's header says */
 	uint64_t begun_ns; /* since the epoch */
-	uint64_t late;    /* packets whose time the file can't tell */
-	uint64_t end;     /* where the next batch goes */
-	uint64_t packets; /* of the batches that are whole and in front */
-	uint64_t valid;   /* bytes of the file that are whole */
+	uint64_t late;     /* packets whose time the file can't tell */
+	uint64_t end;      /* where the next batch goes */
+	uint64_t packets;  /* of the batches that are whole and in front */
+	uint64_t valid;    /* bytes of the file that are whole */
 };
 
 static uint64_t now_ns(void)
@@ -273,8 +274,8 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 {
 	struct batch *b = w->n ? batch_at(w, w->n - 1) : NULL;
 
-	if (b && b->state == OPEN && b->n_frames < BATCH_PACKETS &&
-	    b->n_iov + n + 2 <= BATCH_IOV && b->bytes < BATCH_BYTES)
+	if (b && b->state == OPEN && b->n_frames < BATCH_PACKETS && b->n_iov + n + 2 <= BATCH_IOV &&
+	    b->bytes < BATCH_BYTES)
 		return b;
 	while (w->n == BATCHES)
 		step(w, true);
@@ -369,10 +370,11 @@ static void raise_snaplen(struct writer *w, uint32_t len)
 {
 	if (!w->out.regular || w->out.append) {
 		say("a packet of %u bytes is longer than the header of %s says, which is on its way already: "
-		    "readers may cut it to %u", len, w->out.name, w->snaplen);
+		    "readers may cut it to %u",
+		    len, w->out.name, w->snaplen);
 		w->snaplen = UINT32_MAX; /* said once */
-	} else if (pwrite(w->out.fd, &len, sizeof len, (off_t)w->out.base + FORMAT_PCAP_SNAPLEN_AT) !=
-		   (ssize_t)sizeof len) {
+	} else if (pwrite(w->out.fd, &len, sizeof len,
+			  (off_t)w->out.base + FORMAT_PCAP_SNAPLEN_AT) != (ssize_t)sizeof len) {
 		fail(w, errno);
 	} else {
 		w->snaplen = len;
@@ -418,7 +420,8 @@ static uint32_t make_frame(struct writer *w, struct packet *p)
 		raise_snaplen(w, len);
 	w->late += !format_can_tell(w->ng, p->first.time_ns);
 	p->len = len - tagged;
-	p->frame->head_len = tagged + format_head(w->ng, p->frame->head, p->first.time_ns, len, wire);
+	p->frame->head_len =
+		tagged + format_head(w->ng, p->frame->head, p->first.time_ns, len, wire);
 	p->frame->tail_len = format_tail(w->ng, p->frame->tail, len);
 	return p->frame->head_len + p->len + p->frame->tail_len;
 }
@@ -513,8 +516,11 @@ static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned 
 void writer_note(struct writer *w, const char *comment, uint64_t received, uint64_t dropped)
 {
 	struct format_note note = {
-		.comment = comment, .begun_ns = w->begun_ns, .now_ns = now_ns(),
-		.received = received, .dropped = dropped,
+		.comment = comment,
+		.begun_ns = w->begun_ns,
+		.now_ns = now_ns(),
+		.received = received,
+		.dropped = dropped,
 	};
 	uint8_t bytes[FORMAT_NOTE];
 	struct frame none = { .head_len = 0 };
@@ -597,7 +603,9 @@ uint64_t writer_files(const struct writer *w)
 static int write_header(struct writer *w, const struct writer_params *p)
 {
 	uint8_t header[FORMAT_FILE];
-	struct format_file f = { .ng = w->ng, .link_type = p->link_type, .interface = p->interface };
+	struct format_file f = { .ng = w->ng,
+				 .link_type = p->link_type,
+				 .interface = p->interface };
 	unsigned len;
 	ssize_t n;
 
@@ -702,11 +710,12 @@ int writer_close(struct writer *w)
 	while (w->n);
 	cut(w);
 	if (w->failed)
-		say("%s; %s the first %llu packets", w->error, w->files > 1 ? "the files hold" : "it holds",
-		    (unsigned long long)w->packets);
+		say("%s; %s the first %llu packets", w->error,
+		    w->files > 1 ? "the files hold" : "it holds", (unsigned long long)w->packets);
 	if (w->late)
 		say("%llu packets have a time after 7 February 2106, which pcap can't tell: they are stamped with "
-		    "the last that it can; a file that ends in .pcapng keeps them", (unsigned long long)w->late);
+		    "the last that it can; a file that ends in .pcapng keeps them",
+		    (unsigned long long)w->late);
 	ret = output_close(&w->out) || w->failed || w->late ? -1 : 0;
 	writer_free(w);
 	return ret;

@@ -20,7 +20,7 @@ struct writer;
  */
 int writer_open(struct writer **out, const char *path, struct rotate *rotate);
 struct writer_params {
-	uint32_t link_type;    /* as capfile_link_type() gives it */
+	uint32_t link_type; /* as capfile_link_type() gives it */
 	bool pcapng;
 	const char *interface; /* its name: pcapng tells it */
 	uint32_t cut_at;       /* bytes of each packet that are written; 0: all */

@@ -77,8 +77,8 @@ static inline void peer_put(void *p)
 	uint64_t depth = s->pushed - s->popped;
 	struct page *page = p;
 
-	if (__builtin_expect(page->refs != self.one || s->owner != self.number ||
-			     depth == s->room, 0))
+	if (__builtin_expect(page->refs != self.one || s->owner != self.number || depth == s->room,
+			     0))
 		fail("a page that is not the owner's");
 	s->page[depth] = page;
 	s->pushed++;

@@ -26,9 +26,17 @@ static struct {
 
 static void peer_init(int argc, char **argv)
 {
-	char lcores[64], *args[] = {
-		argv[0], "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry", "-m",
-		argc > 1 ? argv[1] : "512", "--lcores", lcores, "--log-level=error", NULL };
+	char lcores[64], *args[] = { argv[0],
+				     "--no-huge",
+				     "--no-shconf",
+				     "--no-pci",
+				     "--no-telemetry",
+				     "-m",
+				     argc > 1 ? argv[1] : "512",
+				     "--lcores",
+				     lcores,
+				     "--log-level=error",
+				     NULL };
 	int a = processor(0), b = processor(1);
 
 	snprintf(lcores, sizeof lcores, "0@%d,1@%d,2@%d,3@%d,4@%d", a, b, b, b, b);
@@ -47,12 +55,12 @@ static void peer_open(const struct command *c)
 
 	snprintf(name, sizeof name, "pool%u", made++);
 #ifdef PKTMBUF
-	pool = rte_pktmbuf_pool_create_by_ops(name, n, CACHE, 0,
-		(uint16_t)(bytes + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY, ops);
+	pool = rte_pktmbuf_pool_create_by_ops(
+		name, n, CACHE, 0, (uint16_t)(bytes + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY, ops);
 #else
 	pool = rte_mempool_create_empty(name, n, bytes, CACHE, 0, SOCKET_ID_ANY, 0);
-	if (pool && (rte_mempool_set_ops_byname(pool, ops, NULL) ||
-		     rte_mempool_populate_default(pool) < 0))
+	if (pool &&
+	    (rte_mempool_set_ops_byname(pool, ops, NULL) || rte_mempool_populate_default(pool) < 0))
 		pool = NULL;
 #endif
 	if (!pool)

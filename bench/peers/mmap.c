@@ -21,7 +21,8 @@ static void peer_init(int argc, char **argv)
 static void peer_open(const struct command *c)
 {
 	size_t len = command_number(c, "pages", 0) * 4096;
-	char *p = mmap(NULL, len + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p =
+		mmap(NULL, len + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		fail("mmap");

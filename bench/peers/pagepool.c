@@ -22,8 +22,8 @@ static void peer_init(int argc, char **argv)
 static void peer_open(const struct command *c)
 {
 	struct pp_pool_params params = pp_pool_defaults();
-	pp_binding_t b = command_number(c, "mapped", 1) ? pp_device_binding(dev) :
-							  pp_binding_none();
+	pp_binding_t b =
+		command_number(c, "mapped", 1) ? pp_device_binding(dev) : pp_binding_none();
 
 	bytes = (uint32_t)command_number(c, "bytes", 4096);
 	if (command_number(c, "keep", 0))

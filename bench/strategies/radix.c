@@ -17,7 +17,7 @@
 
 #ifdef BEST
 #define FLUSH_EACH false
-#define BEGIN (Word_t)-1
+#define BEGIN (Word_t) - 1
 #define FIRST JudyLLast
 #define NEXT JudyLPrev
 #else

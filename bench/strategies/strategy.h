@@ -31,9 +31,9 @@ struct counts {
 
 /* What a strategy defines; page is its own descriptor. */
 struct page;
-static void strategy_open(uint64_t n);      /* n: the pages there may be */
-static struct page *page_get(void);         /* mapped for the device */
-static void page_handed_on(struct page *);  /* the device has filled it: it travels now */
+static void strategy_open(uint64_t n);     /* n: the pages there may be */
+static struct page *page_get(void);        /* mapped for the device */
+static void page_handed_on(struct page *); /* the device has filled it: it travels now */
 static void page_put(struct page *);
 static void strategy_unbind(void);
 static struct counts strategy_counts(void);
@@ -108,7 +108,8 @@ static struct counts dma_counts(uint64_t record_bytes)
 
 	memset(&s, 0, sizeof s);
 	dma.iommu->ops->stats(dma.iommu, &s);
-	return (struct counts){ dma.mappings, dma.mappings * PAGE, s.page_table_bytes, record_bytes };
+	return (struct counts){ dma.mappings, dma.mappings * PAGE, s.page_table_bytes,
+				record_bytes };
 }
 
 static uint64_t strategy_late_calls(void)

@@ -98,11 +98,13 @@ static int devices_map(const struct run *run, bool map)
 	struct rte_device *dev;
 	int err = 0;
 
-	RTE_DEV_FOREACH(dev, "bus=pci", &it) {
+	RTE_DEV_FOREACH(dev, "bus=pci", &it)
+	{
 		if (!rte_dev_is_probed(dev))
 			continue;
 		if (!(map ? rte_dev_dma_map : rte_dev_dma_unmap)(dev, run->addr, run->iova,
-								 run->len) || !map)
+								 run->len) ||
+		    !map)
 			continue;
 		/* its driver needs no mapping, or another device of its container has made it */
 		if (rte_errno == ENOTSUP || rte_errno == EEXIST || err)
@@ -240,8 +242,12 @@ static struct rte_mempool_memhdr *header_new(const struct memory *memory, struct
 		rte_free(hdr);
 		return NULL;
 	}
-	*hdr = (struct rte_mempool_memhdr){ .mp = mp, .addr = run->addr, .iova = run->iova,
-					    .len = run->len, .free_cb = free_cb, .opaque = run };
+	*hdr = (struct rte_mempool_memhdr){ .mp = mp,
+					    .addr = run->addr,
+					    .iova = run->iova,
+					    .len = run->len,
+					    .free_cb = free_cb,
+					    .opaque = run };
 	return hdr;
 }
 

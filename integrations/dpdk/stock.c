@@ -217,8 +217,8 @@ static __rte_noinline int get_slow(struct stock *stock, void **obj, uint32_t n)
 			copy(obj + rest, &shelf->obj[shelf_count(shelf)], have);
 		}
 		if (shelf && n <= shelf->cap / 2 && shelf_count(shelf) < shelf->cap / 2)
-			shelf_load(stock, shelf, RTE_MIN(shelf->cap / 2 - shelf_count(shelf),
-							 stock->count));
+			shelf_load(stock, shelf,
+				   RTE_MIN(shelf->cap / 2 - shelf_count(shelf), stock->count));
 		ret = 0;
 	}
 	rte_spinlock_unlock(&stock->lock);

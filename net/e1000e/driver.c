@@ -157,8 +157,7 @@ static void rx_post(struct e1000e *e)
 			port_count(&e->queue.stats.rx_no_page, 1);
 			break; /* some will be put; the next poll tries again */
 		}
-		pp_dma_sync_for_device(e->binding, pp_page_iova(page), E1000E_RX_BUFFER,
-				       e->rx_dir);
+		pp_dma_sync_for_device(e->binding, pp_page_iova(page), E1000E_RX_BUFFER, e->rx_dir);
 		d->addr = htole64(pp_page_iova(page));
 		d->done = 0;
 		e->rx_slot[e->rx_posted++ % SLOTS].page = page;
@@ -209,8 +208,7 @@ static void rx_look(struct e1000e *e)
 		e->rx_bad |= s->len > E1000E_RX_BUFFER || (done & E1000E_RX_ERRORS) ||
 			     e->rx_seen - e->rx_whole > PIECES;
 		if (!e->rx_bad && s->len)
-			pp_dma_sync_for_cpu(e->binding, pp_page_iova(s->page), s->len,
-					    e->rx_dir);
+			pp_dma_sync_for_cpu(e->binding, pp_page_iova(s->page), s->len, e->rx_dir);
 		if (s->last || e->rx_bad) /* a bad one's pages are free again at once */
 			rx_close(e, e->rx_seen, now_ns);
 		if (s->last) {
@@ -419,7 +417,8 @@ static void start(struct e1000e *e)
 		  E1000E_TCTL_EN | E1000E_TCTL_PSP | E1000E_TCTL_CT(15u) | E1000E_TCTL_COLD(63u));
 	reg_write(e, E1000E_RCTL,
 		  E1000E_RCTL_EN | (e->promiscuous ? E1000E_RCTL_UPE : 0) | E1000E_RCTL_MPE |
-			  E1000E_RCTL_LPE | E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 | E1000E_RCTL_SECRC);
+			  E1000E_RCTL_LPE | E1000E_RCTL_BAM | E1000E_RCTL_BSIZE_4096 |
+			  E1000E_RCTL_SECRC);
 	rx_post(e);
 	if (!e->poll)
 		reg_write(e, E1000E_IMS, CAUSES);
@@ -558,7 +557,8 @@ static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 		if (!e->rogue) {
 			stop(e); /* if it won't: what it does from now on faults */
 			pp_vfio_bus_master(e->vfio, false);
-			port_count(&e->queue.stats.rx_missed, e->gone ? 0 : reg_read(e, E1000E_MPC));
+			port_count(&e->queue.stats.rx_missed,
+				   e->gone ? 0 : reg_read(e, E1000E_MPC));
 		}
 		rx_look(e);
 		e1000e_reap(&e->queue);
@@ -700,10 +700,14 @@ static void describe(struct e1000e *e, uint64_t max_pages)
 		.name = "e1000e", .probe = probe, .remove = e1000e_remove, .ctx = e
 	};
 	net->info = (struct pp_net_info){
-		.name = net->name, .link_type = PORT_LINK_ETHERNET, .ring = RING,
-		.shortest = E1000E_TX_SHORTEST, .longest = E1000E_TX_LONGEST,
+		.name = net->name,
+		.link_type = PORT_LINK_ETHERNET,
+		.ring = RING,
+		.shortest = E1000E_TX_SHORTEST,
+		.longest = E1000E_TX_LONGEST,
 		.pieces = E1000E_TX_PIECES,
-		.time_source = PP_NET_TIME_POLL, .time_precision_ns = 1,
+		.time_source = PP_NET_TIME_POLL,
+		.time_precision_ns = 1,
 	};
 	e->queue.net = net;
 	e->queue.wants = pp_pool_defaults();

@@ -24,8 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RING 512u       /* descriptors of each ring */
-#define MAX_SEGS 512u  /* of one packet */
+#define RING 512u         /* descriptors of each ring */
+#define MAX_SEGS 512u     /* of one packet */
 #define STOP_SPINS 200000 /* looks at a device that was told to stop, before giving it up */
 
 struct soft_net {
@@ -41,7 +41,7 @@ struct soft_net {
 	uint64_t *tx_head; /* where the device writes how far it got */
 	pp_iova_t rx_iova, tx_iova, tx_head_iova;
 	enum pp_dma_dir rx_dir, tx_dir; /* of the pools */
-	struct pp_page *rx_page[RING]; /* what is posted in each slot */
+	struct pp_page *rx_page[RING];  /* what is posted in each slot */
 	struct pp_page *tx_page[RING];
 	uint64_t tx_ctrl[RING]; /* as posted: what lies in the ring the device may have changed */
 	uint64_t rx_next, rx_posted; /* slots looked at next, and posted; counting on for ever */
@@ -129,8 +129,11 @@ static bool rx_take(struct soft_net *s, unsigned *packet)
 	} else {
 		pp_dma_sync_for_cpu(s->binding, pp_page_iova(page), len, s->rx_dir);
 		s->held[s->held_n++] = (struct pp_net_seg){
-			.page = page, .len = len, .flags = last ? PP_NET_LAST : 0,
-			.wire_len = (uint32_t)d->size, .time_ns = d->time,
+			.page = page,
+			.len = len,
+			.flags = last ? PP_NET_LAST : 0,
+			.wire_len = (uint32_t)d->size,
+			.time_ns = d->time,
 			.time_source = PP_NET_TIME_FILE,
 		};
 	}
@@ -283,7 +286,8 @@ static int make_pools(struct soft_net *s, pp_binding_t binding)
 
 static int make_rings(struct soft_net *s, pp_binding_t binding)
 {
-	int ret = pp_dma_alloc_coherent(binding, RING * sizeof *s->rx, (void **)&s->rx, &s->rx_iova);
+	int ret =
+		pp_dma_alloc_coherent(binding, RING * sizeof *s->rx, (void **)&s->rx, &s->rx_iova);
 
 	if (!ret)
 		ret = pp_dma_alloc_coherent(binding, RING * sizeof *s->tx, (void **)&s->tx,
@@ -379,8 +383,7 @@ static void empty_rings(struct soft_net *s)
 	while (s->rx_next < s->rx_posted)
 		pp_page_put(s->rx_page[s->rx_next++ % RING]);
 	while (s->tx_done < s->tx_posted) {
-		port_count(&s->queue.stats.tx_unsent,
-			   s->tx_ctrl[s->tx_done % RING] & SOFT_TX_END);
+		port_count(&s->queue.stats.tx_unsent, s->tx_ctrl[s->tx_done % RING] & SOFT_TX_END);
 		pp_page_put(s->tx_page[s->tx_done++ % RING]);
 	}
 }
@@ -477,8 +480,12 @@ static void describe(struct soft_net *s, const struct pp_net_params *params)
 		.name = "soft", .probe = probe, .remove = soft_remove, .ctx = s
 	};
 	net->info = (struct pp_net_info){
-		.name = net->name, .output = s->output, .ring = RING, .pieces = RING,
-		.time_source = PP_NET_TIME_FILE, .time_precision_ns = 1,
+		.name = net->name,
+		.output = s->output,
+		.ring = RING,
+		.pieces = RING,
+		.time_source = PP_NET_TIME_FILE,
+		.time_precision_ns = 1,
 	};
 	s->queue.net = net;
 	s->queue.wants = pp_pool_defaults();
@@ -511,12 +518,19 @@ int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
 		  const struct pp_net_params *params, char *error)
 {
 	struct soft_model_params model = {
-		.pcap = soft->pcap, .wire = soft->wire, .rate = soft->rate, .lies = soft->lies,
+		.pcap = soft->pcap,
+		.wire = soft->wire,
+		.rate = soft->rate,
+		.lies = soft->lies,
 		.dlt = params->link_type ? params->link_type - 1 : PORT_LINK_ETHERNET,
-		.loops = !soft->loops ? 1 : soft->loops == UINT64_MAX ? 0 : soft->loops,
+		.loops = !soft->loops              ? 1 :
+			 soft->loops == UINT64_MAX ? 0 :
+						     soft->loops,
 		.address_bits = soft->address_bits ? soft->address_bits : 64,
-		.incoherent = soft->incoherent, .deferred = soft->deferred,
-		.rogue = soft->rogue, .gone_after = soft->gone_after,
+		.incoherent = soft->incoherent,
+		.deferred = soft->deferred,
+		.rogue = soft->rogue,
+		.gone_after = soft->gone_after,
 	};
 	struct soft_net *s = NULL;
 	int ret = 0;
@@ -538,7 +552,8 @@ int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
 		return 0;
 	}
 	if (!*error)
-		snprintf(error, SOFT_MODEL_ERROR, "can't set up the software NIC: %s", strerror(-ret));
+		snprintf(error, SOFT_MODEL_ERROR, "can't set up the software NIC: %s",
+			 strerror(-ret));
 	if (s) {
 		soft_model_destroy(s->hw);
 		free(s->output);

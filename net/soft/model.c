@@ -56,9 +56,9 @@ struct soft_model {
 	unsigned rx_n, rx_at;
 	uint8_t *frame; /* what is being sent, put together */
 	size_t frame_size;
-	bool running;       /* enabled, and had no fault */
-	bool rampaging;     /* told to stop, and doesn't */
-	unsigned rampaged;  /* accesses refused in a row since */
+	bool running;      /* enabled, and had no fault */
+	bool rampaging;    /* told to stop, and doesn't */
+	unsigned rampaged; /* accesses refused in a row since */
 	uint64_t home; /* a rogue's touchstone: its own word, which it may read while it is bound */
 	uint64_t remembered[MEMORY];
 	unsigned n_remembered;
@@ -224,7 +224,8 @@ static void rx_advance(struct soft_model *m, unsigned n)
 		return;
 	}
 	if (n > m->rx_at) {
-		memmove(m->rx, m->rx + (n - m->rx_at), (m->rx_n - (n - m->rx_at)) * sizeof m->rx[0]);
+		memmove(m->rx, m->rx + (n - m->rx_at),
+			(m->rx_n - (n - m->rx_at)) * sizeof m->rx[0]);
 		m->rx_n -= n - m->rx_at;
 		m->rx_at = 0;
 	} else {
@@ -243,7 +244,8 @@ static unsigned too_long(struct soft_model *m, unsigned descs)
 	if (!descs)
 		return 0; /* there is no ring at all now */
 	snprintf(m->error, sizeof m->error,
-		 "a packet of %u bytes, number %" PRIu64 ", can't be received: it takes more than the %u pages of the ring",
+		 "a packet of %u bytes, number %" PRIu64
+		 ", can't be received: it takes more than the %u pages of the ring",
 		 m->packet.len, m->played + 1, descs);
 	end_line(m, true);
 	return 0;
@@ -285,7 +287,8 @@ static bool rx_write_back(struct soft_model *m, const struct piece *piece, unsig
 		uint64_t words[3] = {
 			m->packet.wire_len,
 			m->packet.time_ns,
-			honest(m, piece[i].len) << 32 | SOFT_RX_DONE | (i + 1 == n ? SOFT_RX_END : 0),
+			honest(m, piece[i].len) << 32 | SOFT_RX_DONE |
+				(i + 1 == n ? SOFT_RX_END : 0),
 		};
 		uint64_t at = base + (m->rx_head + i) % size * sizeof(struct soft_rx_desc);
 
@@ -343,7 +346,10 @@ static bool wire_broken(struct soft_model *m, int ret)
 static void wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *d)
 {
 	struct capfile_packet p = {
-		.bytes = m->frame, .len = len, .wire_len = (uint32_t)d->length, .time_ns = d->time,
+		.bytes = m->frame,
+		.len = len,
+		.wire_len = (uint32_t)d->length,
+		.time_ns = d->time,
 	};
 
 	if (m->dumping && !(get(m, SOFT_STATUS) & SOFT_STATUS_FAILED))
@@ -606,7 +612,8 @@ static int build(struct soft_model *m, const struct soft_model_params *params, c
 		ret = -pthread_create(&m->thread, NULL, device, m);
 	}
 	if (ret)
-		snprintf(error, SOFT_MODEL_ERROR, "can't start the software NIC: %s", strerror(-ret));
+		snprintf(error, SOFT_MODEL_ERROR, "can't start the software NIC: %s",
+			 strerror(-ret));
 	return ret;
 }
 

@@ -14,16 +14,16 @@
 struct soft_model;
 
 struct soft_model_params {
-	const char *pcap;   /* what it receives; NULL: nothing, for ever */
-	const char *wire;   /* where it dumps what it sends; NULL: nowhere */
-	int dlt;            /* libpcap's DLT_ number of its line, unless `pcap` says */
-	uint64_t loops;     /* how often it plays the file; 0: for ever */
-	uint64_t rate;      /* packets per second, received and sent; 0: full speed */
-	unsigned address_bits; /* 32 to 64 */
+	const char *pcap;          /* what it receives; NULL: nothing, for ever */
+	const char *wire;          /* where it dumps what it sends; NULL: nowhere */
+	int dlt;                   /* libpcap's DLT_ number of its line, unless `pcap` says */
+	uint64_t loops;            /* how often it plays the file; 0: for ever */
+	uint64_t rate;             /* packets per second, received and sent; 0: full speed */
+	unsigned address_bits;     /* 32 to 64 */
 	bool incoherent, deferred; /* of its IOMMU */
-	bool rogue;         /* goes on doing DMA when it has been told to stop */
-	bool lies;          /* now and then writes lengths and indices that are none */
-	uint64_t gone_after; /* vanishes after so many packets; 0: never */
+	bool rogue;                /* goes on doing DMA when it has been told to stop */
+	bool lies;                 /* now and then writes lengths and indices that are none */
+	uint64_t gone_after;       /* vanishes after so many packets; 0: never */
 };
 
 #define SOFT_MODEL_ERROR 500 /* at most PP_NET_ERROR */

@@ -26,10 +26,10 @@
 
 #include "lane.h"
 
-#define OVERHEAD 22u        /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
-#define LOOK_AGAIN 64u      /* calls of state, before the interface is looked at */
-#define CLOSELY_NS 400000000u  /* between looks for what makes no event */
-#define WATCH_NS 500000000  /* after which who waits is woken for such a look */
+#define OVERHEAD 22u          /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
+#define LOOK_AGAIN 64u        /* calls of state, before the interface is looked at */
+#define CLOSELY_NS 400000000u /* between looks for what makes no event */
+#define WATCH_NS 500000000    /* after which who waits is woken for such a look */
 #define SEND_AGAIN_NS 1000000
 #define COUNTERS_MS 2500    /* some cards' counters are that late */
 #define WRITER_PAGES 16384u /* that a program may have handed on, beside those it holds */
@@ -39,9 +39,9 @@
  */
 #define RINGS 8192u
 #define MIN_RING 256u
-#define SEND_RING 1024u     /* of one that only sends */
-#define REST_NS 50000u      /* and as much again before a timer goes off: 0.1 ms of packets */
-#define REST_RING 2048u     /* which a ring must have room for many times */
+#define SEND_RING 1024u        /* of one that only sends */
+#define REST_NS 50000u         /* and as much again before a timer goes off: 0.1 ms of packets */
+#define REST_RING 2048u        /* which a ring must have room for many times */
 #define MAX_BYTES (1ull << 30) /* of a chunk */
 
 /* ---- the binding ------------------------------------------------------------------------------ */
@@ -230,8 +230,8 @@ static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
 	uint64_t dropped = all - sent.min;
 
 	stats->rx_missed = xdp_umem_missed(xdp_lane(q)->umem);
-	stats->tx_sent_min = stats->tx_packets - (dropped < stats->tx_packets ? dropped :
-						  stats->tx_packets);
+	stats->tx_sent_min =
+		stats->tx_packets - (dropped < stats->tx_packets ? dropped : stats->tx_packets);
 	if (sent.max < stats->tx_sent_max)
 		stats->tx_sent_max = sent.max;
 }
@@ -277,17 +277,23 @@ static void note_changes(struct xdp_net *x, unsigned changes)
 	if (changes & XDP_RENAMED)
 		port_notice(&x->net, "%s is %s now, and goes on", x->net.name, k->name);
 	if ((changes & XDP_MTU_CHANGED) && !x->send_only && k->mtu + OVERHEAD > most)
-		port_notice(&x->net, "%s has an MTU of %u now: packets of more than %u bytes can't be "
-			    "received any more, and are counted as missed", k->name, k->mtu, most);
+		port_notice(&x->net,
+			    "%s has an MTU of %u now: packets of more than %u bytes can't be "
+			    "received any more, and are counted as missed",
+			    k->name, k->mtu, most);
 	if ((changes & XDP_QUEUES_CHANGED) && k->n_queues > XDP_QUEUES && x->every)
-		port_notice(&x->net, "%s has %u receive queues now, of which %u can be served: what "
-			    "comes by the others goes to the kernel", k->name, k->n_queues, XDP_QUEUES);
+		port_notice(&x->net,
+			    "%s has %u receive queues now, of which %u can be served: what "
+			    "comes by the others goes to the kernel",
+			    k->name, k->n_queues, XDP_QUEUES);
 	for (unsigned i = 0; i < x->n; i++) {
 		unsigned q = __atomic_exchange_n(&x->lane[i].unserved, 0, __ATOMIC_ACQUIRE);
 
 		if (q && q <= XDP_QUEUES)
-			port_notice(&x->net, "what comes by queue %u of %s, which is new, goes to the "
-				    "kernel: %s", q - 1, k->name, x->lane[i].umem->error);
+			port_notice(&x->net,
+				    "what comes by queue %u of %s, which is new, goes to the "
+				    "kernel: %s",
+				    q - 1, k->name, x->lane[i].umem->error);
 	}
 }
 
@@ -399,15 +405,20 @@ static int choose_queues(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	x->count = xdp->queue_count ? xdp->queue_count : k->n_queues - xdp->first_queue;
 	x->every = !xdp->queue_count && !xdp->first_queue;
 	if (last >= k->n_queues)
-		snprintf(error, XDP_ERROR, "%s has %u receive queue%s, numbered from 0: there is no "
-			 "queue %u", k->name, k->n_queues, k->n_queues == 1 ? "" : "s", last);
+		snprintf(error, XDP_ERROR,
+			 "%s has %u receive queue%s, numbered from 0: there is no "
+			 "queue %u",
+			 k->name, k->n_queues, k->n_queues == 1 ? "" : "s", last);
 	else if (x->first + x->count > XDP_QUEUES)
-		snprintf(error, XDP_ERROR, "%s has %u receive queues, of which %u can be served: "
-			 "name one, as in xdp:%s:0", k->name, k->n_queues, XDP_QUEUES, k->name);
+		snprintf(error, XDP_ERROR,
+			 "%s has %u receive queues, of which %u can be served: "
+			 "name one, as in xdp:%s:0",
+			 k->name, k->n_queues, XDP_QUEUES, k->name);
 	else if (x->n > x->count)
-		snprintf(error, XDP_ERROR, "%s has %u receive queue%s for a program that serves %u: "
-			 "ethtool -L %s combined %u, or let the program take fewer", k->name, x->count,
-			 x->count == 1 ? "" : "s", x->n, k->name, x->n);
+		snprintf(error, XDP_ERROR,
+			 "%s has %u receive queue%s for a program that serves %u: "
+			 "ethtool -L %s combined %u, or let the program take fewer",
+			 k->name, x->count, x->count == 1 ? "" : "s", x->n, k->name, x->n);
 	else
 		return 0;
 	return -ENXIO;
@@ -422,10 +433,11 @@ static int choose_frame(struct xdp_net *x, uint32_t wish, uint32_t *frame, char 
 	x->shift = (unsigned)__builtin_ctz(*frame);
 	if (need <= *frame)
 		return 0;
-	snprintf(error, XDP_ERROR, "%s has an MTU of %u, and a frame of %u bytes takes one of %u at "
-		 "most: ip link set %s mtu %u%s", k->name, k->mtu, *frame,
-		 *frame - OVERHEAD - XDP_HEADROOM, k->name, *frame - OVERHEAD - XDP_HEADROOM,
-		 *frame == 2048 ? ", or frame=4096" : "");
+	snprintf(error, XDP_ERROR,
+		 "%s has an MTU of %u, and a frame of %u bytes takes one of %u at "
+		 "most: ip link set %s mtu %u%s",
+		 k->name, k->mtu, *frame, *frame - OVERHEAD - XDP_HEADROOM, k->name,
+		 *frame - OVERHEAD - XDP_HEADROOM, *frame == 2048 ? ", or frame=4096" : "");
 	return -EMSGSIZE;
 }
 
@@ -453,11 +465,12 @@ static int choose_pool(struct xdp_net *x, const struct pp_net_params *params, ui
 
 	if (!pages)
 		pages = params->keep + (x->send_only ? x->ring + x->ring / 2 :
-					2 * x->net.info.ring + WRITER_PAGES);
+						       2 * x->net.info.ring + WRITER_PAGES);
 	if (pages > MAX_BYTES / frame) {
-		snprintf(error, XDP_ERROR, "%llu pages are too many for AF_XDP, whose memory is one "
-			 "area: %llu of %u bytes at most", (unsigned long long)pages,
-			 MAX_BYTES / frame, frame);
+		snprintf(error, XDP_ERROR,
+			 "%llu pages are too many for AF_XDP, whose memory is one "
+			 "area: %llu of %u bytes at most",
+			 (unsigned long long)pages, MAX_BYTES / frame, frame);
 		return -E2BIG;
 	}
 	while (bytes < pages * frame)
@@ -517,8 +530,9 @@ static int open_lane(struct xdp_net *x, unsigned i, const struct xdp_umem_params
 	int ret;
 
 	*l = (struct xdp_lane){ .x = x, .epoll = -1, .timer = -1, .wake = -1 };
-	l->queue = (struct port_queue){ .net = &x->net, .index = i, .wants = *pool,
-					.one_chunk = true };
+	l->queue = (struct port_queue){
+		.net = &x->net, .index = i, .wants = *pool, .one_chunk = true
+	};
 	x->net.queue[i] = &l->queue;
 	ret = open_events(l);
 	if (!ret)
@@ -546,18 +560,26 @@ static void keep_tags(struct xdp_net *x)
 		return;
 	if (k->generic && !k->physical) {
 		if (!xdp_feature_is_on(k->query, k->name, "vlan-challenged"))
-			port_notice(&x->net, "VLAN tags that come beside the packets of %s are lost in this "
-				    "mode%s", k->name, k->veth ? ": leave out mode=generic, or at the "
-				    "other end ethtool -K IFNAME tx-vlan-offload off" : "");
+			port_notice(&x->net,
+				    "VLAN tags that come beside the packets of %s are lost in this "
+				    "mode%s",
+				    k->name,
+				    k->veth ? ": leave out mode=generic, or at the "
+					      "other end ethtool -K IFNAME tx-vlan-offload off" :
+					      "");
 		return;
 	}
 	kept = xdp_features_keep_tags(&k->features, k->name, &changed);
 	if (changed)
-		port_notice(&x->net, "%s leaves VLAN tags in the packets now (rx-vlan-offload off), as "
-			    "long as this runs", k->name);
+		port_notice(&x->net,
+			    "%s leaves VLAN tags in the packets now (rx-vlan-offload off), as "
+			    "long as this runs",
+			    k->name);
 	if (!kept)
-		port_notice(&x->net, "%s takes VLAN tags out of the packets and can't be told "
-			    "otherwise: they are lost", k->name);
+		port_notice(&x->net,
+			    "%s takes VLAN tags out of the packets and can't be told "
+			    "otherwise: they are lost",
+			    k->name);
 }
 
 static void describe(struct xdp_net *x, const struct pp_net_params *params)
@@ -566,12 +588,15 @@ static void describe(struct xdp_net *x, const struct pp_net_params *params)
 
 	snprintf(net->name, sizeof net->name, "xdp:%s", x->link.name);
 	net->ops = &xdp_ops;
-	net->drv = (struct pp_driver){
-		.name = "xdp", .probe = probe, .remove = xdp_remove, .ctx = x
-	};
+	net->drv =
+		(struct pp_driver){ .name = "xdp", .probe = probe, .remove = xdp_remove, .ctx = x };
 	net->info = (struct pp_net_info){
-		.name = net->name, .link_type = PORT_LINK_ETHERNET, .pieces = 1, .shortest = 14,
-		.time_source = PP_NET_TIME_KERNEL, .time_precision_ns = 1,
+		.name = net->name,
+		.link_type = PORT_LINK_ETHERNET,
+		.pieces = 1,
+		.shortest = 14,
+		.time_source = PP_NET_TIME_KERNEL,
+		.time_precision_ns = 1,
 	};
 	x->send_only = params->send_only;
 }
@@ -604,14 +629,17 @@ static int open_link(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	int ret;
 
 	if (params->link_type && params->link_type != PP_NET_LINK_TYPE(PORT_LINK_ETHERNET)) {
-		snprintf(error, XDP_ERROR, "%s has Ethernet frames: it can't send packets of another "
-			 "link type", xdp->ifname);
+		snprintf(error, XDP_ERROR,
+			 "%s has Ethernet frames: it can't send packets of another "
+			 "link type",
+			 xdp->ifname);
 		return -EOPNOTSUPP;
 	}
 	ret = xdp_link_open(&x->link, xdp->ifname,
 			    params->send_only ? XDP_NO_PROGRAM :
 			    xdp->generic      ? XDP_GENERIC :
-						XDP_BEST, error);
+						XDP_BEST,
+			    error);
 	if (ret)
 		return ret;
 	describe(x, params);

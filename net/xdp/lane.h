@@ -30,9 +30,9 @@ struct xdp_lane {
 	struct xdp_net *x;
 	struct xdp_umem *umem; /* the device's domain */
 	int epoll, timer;
-	int wake;        /* an eventfd: the state has changed */
-	unsigned turn;   /* the socket to poll first */
-	unsigned seen;   /* the interface's queues, when they were looked at last */
+	int wake;      /* an eventfd: the state has changed */
+	unsigned turn; /* the socket to poll first */
+	unsigned seen; /* the interface's queues, when they were looked at last */
 	/* 1 up: a new queue that can't be served. Set here, taken by who looks at the state. */
 	unsigned unserved;
 
@@ -53,12 +53,12 @@ struct xdp_net {
 	struct xdp_link link;
 	struct xdp_tally tally;
 	bool send_only;
-	bool every;     /* all of the interface's queues are served, new ones too */
+	bool every;            /* all of the interface's queues are served, new ones too */
 	unsigned first, count; /* else: these */
-	unsigned shift; /* a frame has 1 << shift bytes */
-	unsigned ring;  /* entries of a socket's ring */
-	bool look;      /* at the interface, at the next call of state; set by any, relaxed */
-	unsigned polls; /* of the state, since it was looked at */
+	unsigned shift;        /* a frame has 1 << shift bytes */
+	unsigned ring;         /* entries of a socket's ring */
+	bool look;           /* at the interface, at the next call of state; set by any, relaxed */
+	unsigned polls;      /* of the state, since it was looked at */
 	uint64_t closely_ns; /* when it was looked at for what makes no event */
 	unsigned n;
 	struct xdp_lane lane[];

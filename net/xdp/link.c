@@ -55,14 +55,16 @@ static struct nlmsghdr *ask(struct xdp_link *l, void *request, uint32_t len, cha
 }
 
 /* An attribute behind the message's own structure of `head` bytes, of at least `size` bytes. */
-static const void *attribute(const struct nlmsghdr *h, size_t head, unsigned short type, size_t size)
+static const void *attribute(const struct nlmsghdr *h, size_t head, unsigned short type,
+			     size_t size)
 {
 	const char *at = (const char *)NLMSG_DATA(h) + NLMSG_ALIGN(head);
 	size_t left = h->nlmsg_len - (size_t)(at - (const char *)h);
 
 	if (h->nlmsg_len < (size_t)(at - (const char *)h))
 		return NULL;
-	for (const struct rtattr *a = (const struct rtattr *)at; RTA_OK(a, left); a = RTA_NEXT(a, left))
+	for (const struct rtattr *a = (const struct rtattr *)at; RTA_OK(a, left);
+	     a = RTA_NEXT(a, left))
 		if ((a->rta_type & NLA_TYPE_MASK) == type && RTA_PAYLOAD(a) >= size)
 			return RTA_DATA(a);
 	return NULL;
@@ -122,7 +124,8 @@ int xdp_link_counts(struct xdp_link *l, struct xdp_counts *counts)
 			      offsetof(struct rtnl_link_stats64, rx_compressed));
 	if (s)
 		*counts = (struct xdp_counts){
-			.tx_packets = s->tx_packets, .tx_lost = s->tx_dropped + s->tx_errors,
+			.tx_packets = s->tx_packets,
+			.tx_lost = s->tx_dropped + s->tx_errors,
 			.rx_missed = s->rx_missed_errors + s->rx_fifo_errors,
 		};
 	pthread_mutex_unlock(&l->lock);
@@ -178,7 +181,7 @@ static int open_sockets(struct xdp_link *l, char *error)
 	l->events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (l->events < 0 || bind(l->events, (struct sockaddr *)&addr, sizeof addr))
 		return xdp_fail(error, -errno, "can't watch for changes of %s: %s", l->name,
-			    strerror(errno));
+				strerror(errno));
 	l->query = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	l->ask = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (l->query < 0 || l->ask < 0)
@@ -196,7 +199,8 @@ static int look_first(struct xdp_link *l, char *error)
 	if (!l->index)
 		return xdp_fail(error, -ENODEV,
 				"there is no interface %s in this network namespace: "
-			    "see ip link", l->name);
+				"see ip link",
+				l->name);
 	ret = ask_facts(l, &f);
 	if (ret)
 		return xdp_fail(error, ret, "can't ask what %s is: %s", l->name, strerror(-ret));
@@ -208,8 +212,8 @@ static int look_first(struct xdp_link *l, char *error)
 	if (f.type != ARPHRD_ETHER && f.type != ARPHRD_LOOPBACK)
 		return xdp_fail(error, -EOPNOTSUPP, "%s has no Ethernet frames", l->name);
 	if (!(f.flags & IFF_UP))
-		return xdp_fail(error, -ENETDOWN,
-				"%s is down: ip link set %s up", l->name, l->name);
+		return xdp_fail(error, -ENETDOWN, "%s is down: ip link set %s up", l->name,
+				l->name);
 	return 0;
 }
 
@@ -225,10 +229,10 @@ int xdp_link_promiscuous(struct xdp_link *l, char *error)
 	if (errno == EPERM)
 		return xdp_fail(error, -EPERM,
 				"promiscuous mode of %s, and AF_XDP sockets, need the right "
-			    "CAP_NET_RAW: run this as root", l->name);
-	return xdp_fail(error, -errno,
-			"can't have %s receive what is for other addresses: %s", l->name,
-		    strerror(errno));
+				"CAP_NET_RAW: run this as root",
+				l->name);
+	return xdp_fail(error, -errno, "can't have %s receive what is for other addresses: %s",
+			l->name, strerror(errno));
 }
 
 /* ---- what becomes of it -------------------------------------------------------------------------- */
@@ -284,12 +288,15 @@ static bool look_again(struct xdp_link *l, unsigned *changes)
 	if (ret == -ENODEV)
 		events(l); /* the one that tells where it went may have come meanwhile */
 	if (ret == -ENODEV)
-		return !gone(l, l->moved ? "%s has gone to another network namespace" :
-			     "%s has gone: it was deleted", l->name);
+		return !gone(l,
+			     l->moved ? "%s has gone to another network namespace" :
+					"%s has gone: it was deleted",
+			     l->name);
 	if (ret) /* no memory: the next look may tell */
 		return true;
 	if (!(f.flags & IFF_UP))
-		return !gone(l, "%s has gone down: ip link set %s up, and begin again", f.name, f.name);
+		return !gone(l, "%s has gone down: ip link set %s up, and begin again", f.name,
+			     f.name);
 	*changes |= strcmp(f.name, l->name) ? XDP_RENAMED : 0;
 	*changes |= f.mtu != l->mtu ? XDP_MTU_CHANGED : 0;
 	strcpy(l->name, f.name);
@@ -343,8 +350,11 @@ bool xdp_link_look(struct xdp_link *l, bool closely, unsigned *changes)
 	if (n > l->n_queues)
 		attach_again(l);
 	__atomic_store_n(&l->n_queues, n, __ATOMIC_RELAXED);
-	return !is_attached(l) && gone(l, "the XDP program on %s has gone: somebody took it off, and no "
-				       "packet comes any more", l->name);
+	return !is_attached(l) &&
+	       gone(l,
+		    "the XDP program on %s has gone: somebody took it off, and no "
+		    "packet comes any more",
+		    l->name);
 }
 
 /* ---- the program ------------------------------------------------------------------------------ */
@@ -376,7 +386,8 @@ static int attach_best(struct xdp_link *l, bool driver, char *error)
 
 	for (unsigned i = 0; i < sizeof wishes / sizeof wishes[0] && !is_final(ret); i++) {
 		struct xdp_program_wish w = { .bound_to = wishes[i].tags ? l->index : 0,
-					      .veth = wishes[i].sums, .tai = wishes[i].tai };
+					      .veth = wishes[i].sums,
+					      .tai = wishes[i].tai };
 
 		if ((w.bound_to && !driver) || (w.veth && (!driver || !l->veth)))
 			continue;
@@ -404,14 +415,16 @@ static int attach(struct xdp_link *l, bool generic, char *error)
 	case -EEXIST:
 		return xdp_fail(error, ret,
 				"another XDP program is on %s: end the program that put "
-			    "it there, or take it off (ip link set %s xdp off)", l->name, l->name);
+				"it there, or take it off (ip link set %s xdp off)",
+				l->name, l->name);
 	case -EPERM:
 		return xdp_fail(error, ret,
 				"an XDP program on %s needs the right CAP_NET_ADMIN: run "
-			    "this as root", l->name);
+				"this as root",
+				l->name);
 	default:
 		return xdp_fail(error, ret, "can't attach an XDP program to %s: %s", l->name,
-			    strerror(-ret));
+				strerror(-ret));
 	}
 }
 
@@ -422,7 +435,8 @@ int xdp_link_steer(struct xdp_link *l, unsigned queue, int socket)
 
 void xdp_link_leave(struct xdp_link *l, unsigned queue)
 {
-	bpf_map_delete_elem(l->program.sockets, &queue); /* that of a closed socket is gone already */
+	bpf_map_delete_elem(l->program.sockets,
+			    &queue); /* that of a closed socket is gone already */
 }
 
 /* ---- open, close --------------------------------------------------------------------------------- */
@@ -431,8 +445,12 @@ int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, char *
 {
 	int ret;
 
-	*l = (struct xdp_link){ .program = { .fd = -1, .sockets = -1, .counts = -1 }, .link = -1,
-				.query = -1, .events = -1, .ask = -1, .promiscuous = -1 };
+	*l = (struct xdp_link){ .program = { .fd = -1, .sockets = -1, .counts = -1 },
+				.link = -1,
+				.query = -1,
+				.events = -1,
+				.ask = -1,
+				.promiscuous = -1 };
 	if (strlen(name) >= sizeof l->name)
 		return xdp_fail(error, -EINVAL, "no interface has a name as long as %s", name);
 	strcpy(l->name, name);

@@ -38,8 +38,8 @@ enum {
 struct xdp_link {
 	char name[IF_NAMESIZE]; /* that it has now */
 	unsigned index;         /* the kernel's, never used again */
-	bool generic;  /* the program runs in the stack, not in the driver */
-	bool physical; /* it is hardware, or looks so */
+	bool generic;           /* the program runs in the stack, not in the driver */
+	bool physical;          /* it is hardware, or looks so */
 	bool veth;
 	/* Written by who looks (pp_net_state), read by the queues: relaxed. */
 	unsigned mtu, n_queues;
@@ -51,7 +51,7 @@ struct xdp_link {
 	int events; /* readable when some interface has changed */
 	int promiscuous;
 	bool gone;
-	bool moved; /* what became of it, if it isn't here any more */
+	bool moved;          /* what became of it, if it isn't here any more */
 	char why[XDP_ERROR]; /* gone: what happened */
 	/* Held while `ask` is used: what is asked for is answered. */
 	pthread_mutex_t lock;

@@ -51,7 +51,8 @@ static int number(int query, const char *ifname, const char *feature, uint32_t *
 	names->len = *of;
 	if (!ethtool(query, ifname, names))
 		for (uint32_t i = 0; i < names->len && found < 0; i++)
-			if (!strncmp((char *)names->data + i * ETH_GSTRING_LEN, feature, ETH_GSTRING_LEN))
+			if (!strncmp((char *)names->data + i * ETH_GSTRING_LEN, feature,
+				     ETH_GSTRING_LEN))
 				found = (int)i;
 	free(names);
 	return found;

@@ -13,7 +13,7 @@
 #define XDP_FEATURES 2u
 
 struct xdp_features {
-	int query; /* a socket to ask about interfaces; the owner's */
+	int query;                     /* a socket to ask about interfaces; the owner's */
 	const char *off[XDP_FEATURES]; /* switched off by us */
 };
 

@@ -29,17 +29,17 @@
 #include "umem.h"
 
 /* Newer than the headers of some systems. */
-#define DEV_BOUND_ONLY (1u << 6)   /* BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3 */
-#define HELPER_TAI 208             /* bpf_ktime_get_tai_ns, Linux 6.1 */
-#define CSUM_PARTIAL 3             /* CHECKSUM_PARTIAL of the kernel */
-#define MMAPABLE (1u << 10)        /* BPF_F_MMAPABLE */
+#define DEV_BOUND_ONLY (1u << 6) /* BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3 */
+#define HELPER_TAI 208           /* bpf_ktime_get_tai_ns, Linux 6.1 */
+#define CSUM_PARTIAL 3           /* CHECKSUM_PARTIAL of the kernel */
+#define MMAPABLE (1u << 10)      /* BPF_F_MMAPABLE */
 
 /* ---- where the kernel has what ------------------------------------------------------------- */
 
 /* A field: of whole bytes, or some bits of one byte. */
 struct field {
-	uint32_t at;       /* bytes from the structure's beginning */
-	uint8_t mask;      /* of bits; 0: whole bytes */
+	uint32_t at;  /* bytes from the structure's beginning */
+	uint8_t mask; /* of bits; 0: whole bytes */
 	uint8_t shift;
 	bool known;
 };
@@ -60,7 +60,8 @@ static bool find_member(const struct btf *btf, int type, const char *name, uint3
 
 	for (uint32_t i = 0; t && btf_is_composite(t) && i < btf_vlen(t); i++) {
 		const struct btf_member *m = &btf_members(t)[i];
-		uint32_t at = base + btf_member_bit_offset(t, i), bits = btf_member_bitfield_size(t, i);
+		uint32_t at = base + btf_member_bit_offset(t, i),
+			 bits = btf_member_bitfield_size(t, i);
 		const char *its = btf__name_by_offset(btf, m->name_off);
 
 		if (*its && !strcmp(its, name)) {
@@ -90,7 +91,8 @@ static void look_at_kernel(void)
 
 	if (!base)
 		return;
-	kernel.vlan_tag = btf__find_by_name_kind(base, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC);
+	kernel.vlan_tag =
+		btf__find_by_name_kind(base, "bpf_xdp_metadata_rx_vlan_tag", BTF_KIND_FUNC);
 	kernel.context = btf__find_by_name_kind(base, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC);
 	kernel.cast = btf__find_by_name_kind(base, "bpf_rdonly_cast", BTF_KIND_FUNC);
 	/* it begins with a pointer to an sk_buff, as what lies behind an xdp_buff does */
@@ -113,9 +115,8 @@ static void look_at_kernel(void)
 static bool knows_sums(void)
 {
 	return kernel.context > 0 && kernel.cast > 0 && kernel.pointer > 0 && kernel.skb.known &&
-	       kernel.head.known && kernel.data.known &&
-	       kernel.csum_start.known && kernel.csum_offset.known && kernel.ip_summed.known &&
-	       kernel.ip_summed.mask;
+	       kernel.head.known && kernel.data.known && kernel.csum_start.known &&
+	       kernel.csum_offset.known && kernel.ip_summed.known && kernel.ip_summed.mask;
 }
 
 /* ---- instructions --------------------------------------------------------------------------- */
@@ -130,8 +131,9 @@ struct code {
 
 static void put(struct code *c, uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
 {
-	c->insn[c->n++] = (struct bpf_insn){ .code = code, .dst_reg = dst & 0xf, .src_reg = src & 0xf,
-					     .off = off, .imm = imm };
+	c->insn[c->n++] = (struct bpf_insn){
+		.code = code, .dst_reg = dst & 0xf, .src_reg = src & 0xf, .off = off, .imm = imm
+	};
 }
 
 static void move(struct code *c, uint8_t dst, uint8_t src)
@@ -351,10 +353,11 @@ int xdp_program_open(struct xdp_program *p, unsigned queues, char *error)
 	if (p->wordless)
 		return 0;
 	if (errno == EPERM)
-		return xdp_fail(error, -EPERM, "an XDP program needs the rights CAP_NET_ADMIN and "
-			    "CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
-	return xdp_fail(error, -errno,
-			"can't make the maps of an XDP program: %s", strerror(errno));
+		return xdp_fail(error, -EPERM,
+				"an XDP program needs the rights CAP_NET_ADMIN and "
+				"CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
+	return xdp_fail(error, -errno, "can't make the maps of an XDP program: %s",
+			strerror(errno));
 }
 
 static void assemble(struct code *c, const struct xdp_program *p, const struct xdp_program_wish *w)
@@ -395,10 +398,11 @@ int xdp_program_load(struct xdp_program *p, const struct xdp_program_wish *w, ch
 	if (asks)
 		return -EOPNOTSUPP; /* whatever it minds: a simpler one may do */
 	if (errno == EPERM)
-		return xdp_fail(error, -EPERM, "an XDP program needs the rights CAP_NET_ADMIN and "
-			    "CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
+		return xdp_fail(error, -EPERM,
+				"an XDP program needs the rights CAP_NET_ADMIN and "
+				"CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
 	return xdp_fail(error, -errno, "can't load an XDP program: %s%s%s", strerror(errno),
-		    *log ? ": " : "", log);
+			*log ? ": " : "", log);
 }
 
 int xdp_program_again(const struct xdp_program *p)
@@ -441,5 +445,6 @@ uint64_t xdp_program_epoch(const struct xdp_program *p)
 	if (!p->tai)
 		return now - clock_ns(CLOCK_MONOTONIC);
 	/* whole seconds, and not the time between the two looks */
-	return (uint64_t)-(((int64_t)(clock_ns(CLOCK_TAI) - now) + 500000000) / 1000000000 * 1000000000);
+	return (uint64_t) -
+	       (((int64_t)(clock_ns(CLOCK_TAI) - now) + 500000000) / 1000000000 * 1000000000);
 }

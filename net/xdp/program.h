@@ -15,10 +15,10 @@
 
 /* What lies before a packet's first byte. The program's word, which is the kernel's. */
 struct xdp_word {
-	uint64_t time;     /* xdp_program_time makes it one since the epoch */
-	uint32_t flags;    /* XDP_WORD_... */
-	uint16_t tci;      /* of a VLAN tag; host order */
-	uint16_t tpid;     /* big-endian */
+	uint64_t time;                    /* xdp_program_time makes it one since the epoch */
+	uint32_t flags;                   /* XDP_WORD_... */
+	uint16_t tci;                     /* of a VLAN tag; host order */
+	uint16_t tpid;                    /* big-endian */
 	uint16_t csum_start, csum_offset; /* the kernel's: from the packet's first byte */
 	uint32_t reserved;
 };
@@ -37,10 +37,10 @@ struct xdp_program {
 	int fd;
 	int sockets; /* the map: queue to socket */
 	int counts;
-	const uint64_t *wordless; /* in `counts`: packets that had no room for a word */
-	bool tai;  /* times are CLOCK_TAI's; else CLOCK_MONOTONIC's */
-	bool tags; /* it tells of VLAN tags */
-	bool sums; /* it tells of unfinished checksums */
+	const uint64_t *wordless;     /* in `counts`: packets that had no room for a word */
+	bool tai;                     /* times are CLOCK_TAI's; else CLOCK_MONOTONIC's */
+	bool tags;                    /* it tells of VLAN tags */
+	bool sums;                    /* it tells of unfinished checksums */
 	struct xdp_program_wish wish; /* that it was loaded by */
 };
 

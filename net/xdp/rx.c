@@ -134,7 +134,10 @@ static bool rx_take(struct xdp_lane *l, const struct xdp_desc *d, const struct l
 		return false;
 	}
 	*seg = (struct pp_net_seg){
-		.page = f->page, .offset = offset, .len = len, .wire_len = len,
+		.page = f->page,
+		.offset = offset,
+		.len = len,
+		.wire_len = len,
 		.flags = PP_NET_LAST,
 		.room = (uint16_t)(offset < XDP_HEADROOM ? offset : XDP_HEADROOM),
 	};

@@ -17,9 +17,9 @@
 struct xdp_tally {
 	pthread_mutex_t lock; /* held while what follows is used: any thread may ask */
 	bool begun;
-	bool exact; /* each packet is counted by the interface, sooner or later */
+	bool exact;                 /* each packet is counted by the interface, sooner or later */
 	struct xdp_counts from, to; /* when the last binding began; when they were last looked at */
-	uint64_t done_from, done_to; /* packets done with, by then; in all bindings */
+	uint64_t done_from, done_to;   /* packets done with, by then; in all bindings */
 	uint64_t min, max, rx_dropped; /* of the bindings before */
 };
 

@@ -126,22 +126,23 @@ static int say_why(struct xdp_umem *u, unsigned queue, int ret)
 	case -EBUSY:
 		return xdp_fail(u->error, ret,
 				"queue %u of %s is taken by another AF_XDP socket: end the "
-			    "program that has it, or take another queue", queue, u->ifname);
+				"program that has it, or take another queue",
+				queue, u->ifname);
 	case -EPERM:
 		return xdp_fail(u->error, ret,
 				"AF_XDP sockets need the right CAP_NET_RAW: run this as root");
 	case -EOPNOTSUPP:
-		return xdp_fail(u->error, ret, "the driver of %s has no zero-copy mode: leave out "
-			    "mode=zerocopy", u->ifname);
+		return xdp_fail(u->error, ret,
+				"the driver of %s has no zero-copy mode: leave out "
+				"mode=zerocopy",
+				u->ifname);
 	case -ENODEV:
 	case -ENETDOWN:
-		return xdp_fail(u->error, ret,
-				"%s has gone or is down: ip link set %s up", u->ifname,
-			    u->ifname);
+		return xdp_fail(u->error, ret, "%s has gone or is down: ip link set %s up",
+				u->ifname, u->ifname);
 	default:
-		return xdp_fail(u->error, ret,
-				"can't open an AF_XDP socket on queue %u of %s: %s", queue,
-			    u->ifname, strerror(-ret));
+		return xdp_fail(u->error, ret, "can't open an AF_XDP socket on queue %u of %s: %s",
+				queue, u->ifname, strerror(-ret));
 	}
 }
 
@@ -229,15 +230,16 @@ static int register_area(struct xdp_umem *u, void *addr, size_t len)
 	case -ENOBUFS:
 		return xdp_fail(u->error, -ENOMEM,
 				"%zu KiB of pages must be locked in memory, and the limit "
-			    "is %llu KiB: raise it (ulimit -l)%s have the right CAP_IPC_LOCK%s",
-			    len >> 10, (unsigned long long)limit.rlim_cur >> 10,
-			    u->params.send_only ? ", or" : ",",
-			    u->params.send_only ? "" : ", or limit the pool (capture --max-pages)");
+				"is %llu KiB: raise it (ulimit -l)%s have the right CAP_IPC_LOCK%s",
+				len >> 10, (unsigned long long)limit.rlim_cur >> 10,
+				u->params.send_only ? ", or" : ",",
+				u->params.send_only ? "" :
+						      ", or limit the pool (capture --max-pages)");
 	case -EAFNOSUPPORT:
 		return xdp_fail(u->error, ret, "this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)");
 	default:
 		return xdp_fail(u->error, ret, "can't register %zu bytes for AF_XDP on %s: %s", len,
-			    u->ifname, strerror(-ret));
+				u->ifname, strerror(-ret));
 	}
 }
 
@@ -252,7 +254,7 @@ static int umem_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 	if (u->len)
 		return xdp_fail(u->error, -ENOSPC,
 				"AF_XDP takes one area of memory for an interface: the "
-			    "pool can't grow beyond it");
+				"pool can't grow beyond it");
 	ret = register_area(u, addr, len);
 	if (ret)
 		return ret;

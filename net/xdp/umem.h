@@ -37,10 +37,10 @@ struct xdp_queue {
 };
 
 struct xdp_umem_params {
-	uint32_t frame; /* bytes of a frame: 2048 or 4096 */
+	uint32_t frame;      /* bytes of a frame: 2048 or 4096 */
 	unsigned bind_flags; /* XDP_COPY, XDP_ZEROCOPY, or neither: what there is */
-	unsigned ring; /* entries of each of a socket's four rings; a power of two */
-	bool send_only; /* nothing is received */
+	unsigned ring;       /* entries of each of a socket's four rings; a power of two */
+	bool send_only;      /* nothing is received */
 };
 
 struct xdp_umem {
@@ -50,15 +50,15 @@ struct xdp_umem {
 	char *addr;
 	size_t len;
 	pp_iova_t iova;
-	struct xsk_umem *umem; /* NULL: not registered with the kernel, or not any more */
+	struct xsk_umem *umem;    /* NULL: not registered with the kernel, or not any more */
 	char ifname[IF_NAMESIZE]; /* of the interface, when the sockets are opened */
 	struct xdp_queue queue[XDP_QUEUES];
 	unsigned n_queues; /* of these, that have a socket */
 	/* Held while sockets come and go, and by who counts, whatever thread that is: what
 	 * follows. */
 	pthread_mutex_t lock;
-	uint64_t missed;  /* packets that the closed sockets had no room for */
-	uint64_t refused; /* descriptors that the kernel refused, of the same */
+	uint64_t missed;       /* packets that the closed sockets had no room for */
+	uint64_t refused;      /* descriptors that the kernel refused, of the same */
 	char error[XDP_ERROR]; /* why the last map or open failed */
 };
 

@@ -48,8 +48,8 @@ static struct rte_mempool *mbufs_for(pp_binding_t binding, unsigned n)
 	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = ROOM };
 
 	config.binding = binding;
-	mp = rte_mempool_create_empty("mbufs", n, sizeof(struct rte_mbuf) + ROOM, 0,
-				      sizeof private, SOCKET_ID_ANY, 0);
+	mp = rte_mempool_create_empty("mbufs", n, sizeof(struct rte_mbuf) + ROOM, 0, sizeof private,
+				      SOCKET_ID_ANY, 0);
 	require(mp && !rte_mempool_set_ops_byname(mp, "pagepool", &config), "a pool of mbufs");
 	rte_pktmbuf_pool_init(mp, &private);
 	require(rte_mempool_populate_default(mp) == (int)n, "is populated");
@@ -129,8 +129,8 @@ static void addresses(void)
 
 		rte_mempool_mem_iter(mp, see_run, &seen);
 		check(seen.known, "DPDK knows the memory");
-		check_eq(seen.bytes, totals().chunk_bytes, "all of %zu bytes are listed, in %u runs",
-			 seen.bytes, seen.runs);
+		check_eq(seen.bytes, totals().chunk_bytes,
+			 "all of %zu bytes are listed, in %u runs", seen.bytes, seen.runs);
 		rte_mempool_obj_iter(mp, check_object, &wrong);
 		check_eq(wrong, 0, "each object has its chunk's address");
 		check_eq(rte_mempool_avail_count(mp), cases[i].n, "all are free");
@@ -236,7 +236,8 @@ static void device(void)
 	check(!strcmp(rte_pktmbuf_mtod(m[0], char *), frame), "and it is the mbuf");
 	strcpy(rte_pktmbuf_mtod(m[1], char *), "to the device, x");
 	check(!pp_soft_read(d.iommu, rte_mbuf_data_iova(m[1]), back, sizeof back) &&
-	      !memcmp(back, "to the device, x", sizeof back), "and it reads there");
+		      !memcmp(back, "to the device, x", sizeof back),
+	      "and it reads there");
 
 	check(!pp_device_unbind(d.dev), "the device's driver goes, with mbufs out");
 	check_eq(soft_device_domain(&d).mappings, 0, "nothing is mapped any more");
@@ -307,7 +308,8 @@ static void take_all(void)
 	int bad = 0;
 	unsigned lcore;
 
-	RTE_LCORE_FOREACH_WORKER(lcore) {
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
 		rte_eal_remote_launch(leave_on_shelf, mp, lcore);
 		bad |= rte_eal_wait_lcore(lcore);
 	}
@@ -379,7 +381,7 @@ static void threads(unsigned n, const char *what)
 	pthread_create(&other, NULL, churn_thread, &job); /* one that is no lcore */
 	rte_eal_mp_remote_launch(churn, &job, CALL_MAIN);
 	RTE_LCORE_FOREACH_WORKER(lcore)
-		rte_eal_wait_lcore(lcore);
+	rte_eal_wait_lcore(lcore);
 	pthread_join(other, NULL);
 	printf("# %u lcores and a thread, %u objects, %u gets found too few\n", rte_lcore_count(),
 	       n, job.failed);
@@ -432,8 +434,18 @@ int main(int argc, char **argv)
 {
 	bool huge = argc > 1 && !strcmp(argv[1], "huge");
 	char at[64];
-	char *eal[] = { argv[0], "--lcores", at, "-m", "128", "--no-pci", "--no-telemetry",
-			"--log-level", "pagepool:critical", "--in-memory", NULL, NULL };
+	char *eal[] = { argv[0],
+			"--lcores",
+			at,
+			"-m",
+			"128",
+			"--no-pci",
+			"--no-telemetry",
+			"--log-level",
+			"pagepool:critical",
+			"--in-memory",
+			NULL,
+			NULL };
 
 	if (huge && !huge_pages(160))
 		tap_skip_all("no 160 huge pages are free: sysctl vm.nr_hugepages=160");

@@ -56,11 +56,15 @@ static void note_row(const char *line)
 	const char *rows = getenv("PP_DPDK_ROWS");
 	unsigned cache, cores, get, put, keep, constant;
 
-	if (sscanf(line, "mempool_autotest cache=%u cores=%u n_get_bulk=%u n_put_bulk=%u n_keep=%u "
-			 "constant_n=%u", &cache, &cores, &get, &put, &keep, &constant) != 6)
+	if (sscanf(line,
+		   "mempool_autotest cache=%u cores=%u n_get_bulk=%u n_put_bulk=%u n_keep=%u "
+		   "constant_n=%u",
+		   &cache, &cores, &get, &put, &keep, &constant) != 6)
 		return;
 	row = !rows || (get == put && !constant && listed(rows, get) && strchr(rows, '/') &&
-			listed(strchr(rows, '/') + 1, keep)) ? WANTED : UNWANTED;
+			listed(strchr(rows, '/') + 1, keep)) ?
+		      WANTED :
+		      UNWANTED;
 }
 
 int __printf_chk(int flag, const char *format, ...)
@@ -83,7 +87,8 @@ int __printf_chk(int flag, const char *format, ...)
 int rte_eal_remote_launch(int (*work)(void *), void *arg, unsigned lcore)
 {
 	int (*next)(int (*)(void *), void *, unsigned) =
-		(int (*)(int (*)(void *), void *, unsigned))dlsym(RTLD_NEXT, "rte_eal_remote_launch");
+		(int (*)(int (*)(void *), void *, unsigned))dlsym(RTLD_NEXT,
+								  "rte_eal_remote_launch");
 
 	return row == UNWANTED ? 0 : next(work, arg, lcore);
 }
@@ -91,7 +96,7 @@ int rte_eal_remote_launch(int (*work)(void *), void *arg, unsigned lcore)
 /* A row ends when 5 of what this says have gone by. */
 uint64_t rte_get_tsc_hz(void)
 {
-	uint64_t (*next)(void) = (uint64_t (*)(void))dlsym(RTLD_NEXT, "rte_get_tsc_hz");
+	uint64_t (*next)(void) = (uint64_t(*)(void))dlsym(RTLD_NEXT, "rte_get_tsc_hz");
 	const char *ms = getenv("PP_DPDK_ROW_MS");
 
 	if (!ms || row == NO_ROW)

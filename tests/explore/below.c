@@ -366,7 +366,7 @@ uint64_t windows_octaves(const struct pp_iommu *iommu)
 }
 
 int mappings_add_span(struct binding *b, struct mapping **to, const struct iova *block, void *addr,
-		   size_t len, enum pp_dma_dir dir)
+		      size_t len, enum pp_dma_dir dir)
 {
 	(void)b;
 	(void)block;

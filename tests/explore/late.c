@@ -92,7 +92,8 @@ void late_take(unsigned t, const void *p, enum order order)
 	bool keep = late_choice;
 
 	*knows |= l->known;
-	for (unsigned k = 0; k < i; k++) /* what it loads is there since a store that others may miss */
+	for (unsigned k = 0; k < i;
+	     k++) /* what it loads is there since a store that others may miss */
 		if (world.late[k].p == p && !l->same)
 			world.knows.now[t] |= (uint8_t)(1u << k);
 	late_left--;
@@ -186,7 +187,8 @@ unsigned late_choices(unsigned t, const void *p)
 	if (late_left <= world.n_late || world.n_late == LATE)
 		return 0;
 	for (unsigned u = 0; u < n_threads; u++)
-		if (u != t && world.thread[u].op.kind != OP_DONE && loads_at(u, p) && !stores_at(u, p))
+		if (u != t && world.thread[u].op.kind != OP_DONE && loads_at(u, p) &&
+		    !stores_at(u, p))
 			mask |= 1u << u;
 	return mask;
 }

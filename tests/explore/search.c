@@ -583,9 +583,9 @@ bool explore(const struct scenario *s, bool print)
 		held = search_all();
 	}
 	printf("# %s: %u late load%s at most, %llu states, %llu steps, %.2g schedules of up to "
-	       "%u steps, %.1f s\n", s->name, late_most, late_most == 1 ? "" : "s",
-	       (unsigned long long)result.states, (unsigned long long)result.steps,
-	       result.schedules, result.depth, seconds() - begin);
+	       "%u steps, %.1f s\n",
+	       s->name, late_most, late_most == 1 ? "" : "s", (unsigned long long)result.states,
+	       (unsigned long long)result.steps, result.schedules, result.depth, seconds() - begin);
 	if (!held && print && result.states > STATES_MAX)
 		printf("#   too many states\n");
 	else if (!held && print && started)

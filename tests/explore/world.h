@@ -13,7 +13,7 @@
 #define BLOCKS 32u    /* allocations in a region */
 #define STACK 16384u
 #define WIPE 2048u /* bytes of a stack that are cleared below what is in use */
-#define STORES 16u  /* in a buffer; a thread that has more is a failure */
+#define STORES 16u /* in a buffer; a thread that has more is a failure */
 #define TLS 64u    /* bytes of it, at most */
 #define PLACES (REGIONS * REGION + 16384) /* bytes that can be shared */
 #define RACES 4096u
@@ -76,9 +76,9 @@ struct late {
 /* Of which of them who knows, as bits: it can't load what was before them. */
 struct knows {
 	uint8_t now[THREADS];
-	uint8_t loaded[THREADS]; /* by relaxed loads: for a fence */
-	uint8_t fenced[THREADS]; /* at the last fence: for relaxed stores */
-	uint8_t fences;          /* who passes a fence, by those before it */
+	uint8_t loaded[THREADS];         /* by relaxed loads: for a fence */
+	uint8_t fenced[THREADS];         /* at the last fence: for relaxed stores */
+	uint8_t fences;                  /* who passes a fence, by those before it */
 	uint8_t stored[THREADS][STORES]; /* who acquires that, from the buffers */
 	uint8_t none[6];
 };
@@ -158,7 +158,8 @@ extern char __start_explore_bss[], __stop_explore_bss[];
 /* late.c; t is the thread that does it */
 extern uint8_t known[RACES]; /* of which late stores who acquires it knows; for each shared place */
 extern unsigned late_left;   /* late loads that the schedule may still have */
-extern unsigned late_choice; /* of the step under way: who doesn't notice its store, as bits; or: its
+extern unsigned
+	late_choice; /* of the step under way: who doesn't notice its store, as bits; or: its
 				late load may be followed by another there */
 
 /* Which threads may not notice a store to p. */
@@ -180,8 +181,8 @@ void late_fence(unsigned t);
 void late_heavy(unsigned t);
 
 /* weaken.c */
-extern unsigned weakened;  /* the number of the operation that is, or 0 */
-extern bool weakened_met;  /* it was done, in this scenario */
+extern unsigned weakened; /* the number of the operation that is, or 0 */
+extern bool weakened_met; /* it was done, in this scenario */
 void weaken_number(void);
 void weaken_print(void);
 enum order order_of(const struct site *site);

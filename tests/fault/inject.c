@@ -70,28 +70,27 @@ ssize_t __wrap_write(int fd, const void *buf, size_t n)
 }
 
 /* A function of the command's that can fail: name, arguments, and how it does. */
-#define WRAP(type, name, args, call, error, value)                  \
-	type __real_##name args;                                    \
-	type __wrap_##name args;                                    \
-	type __wrap_##name args                                     \
-	{                                                           \
-		if (decide(NULL, #name)) {                          \
-			errno = error;                              \
-			return value;                               \
-		}                                                   \
-		return __real_##name call;                          \
+#define WRAP(type, name, args, call, error, value)                                                 \
+	type __real_##name args;                                                                   \
+	type __wrap_##name args;                                                                   \
+	type __wrap_##name args                                                                    \
+	{                                                                                          \
+		if (decide(NULL, #name)) {                                                         \
+			errno = error;                                                             \
+			return value;                                                              \
+		}                                                                                  \
+		return __real_##name call;                                                         \
 	}
 
 WRAP(void *, malloc, (size_t n), (n), ENOMEM, NULL)
 WRAP(void *, calloc, (size_t n, size_t size), (n, size), ENOMEM, NULL)
 WRAP(char *, strdup, (const char *s), (s), ENOMEM, NULL)
 WRAP(int, eventfd, (unsigned n, int flags), (n, flags), EMFILE, -1)
-WRAP(int, pthread_create,
-     (pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg), (t, a, fn, arg), EAGAIN,
-     EAGAIN)
+WRAP(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*fn)(void *), void *arg),
+     (t, a, fn, arg), EAGAIN, EAGAIN)
 WRAP(int, io_uring_queue_init, (unsigned n, struct io_uring *ring, unsigned flags),
      (n, ring, flags), ENOMEM, -ENOMEM)
-WRAP(int, io_uring_submit, (struct io_uring *ring), (ring), ENOMEM, -ENOMEM)
+WRAP(int, io_uring_submit, (struct io_uring * ring), (ring), ENOMEM, -ENOMEM)
 WRAP(int, ftruncate, (int fd, off_t n), (fd, n), EIO, -1)
 
 /* Of the run's own thread: how often another one polls hangs on time, and would be counted. */

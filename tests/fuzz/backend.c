@@ -15,7 +15,8 @@ struct backend {
 	struct pp_iommu *soft;
 	struct piece *mapped; /* by whole map calls, or what is left of one */
 	size_t n, room;
-	struct piece doubtful; /* len 0: none. A map of it broke the contract: it is to be unmapped */
+	struct piece
+		doubtful; /* len 0: none. A map of it broke the contract: it is to be unmapped */
 	bool doubtful_mapped;
 	bool blocked;
 	unsigned lies; /* each so many unmaps; 0: never */
@@ -37,8 +38,8 @@ static const struct {
 	bool mapped;
 } failures[] = {
 	{ -ENOMEM, -ENOMEM, false }, { -ENOSPC, -ENOSPC, false }, { -EEXIST, -EEXIST, false },
-	{ -EIO, -EIO, false },	     { -EAGAIN, -EAGAIN, false }, { 1, -EIO, false },
-	{ 4096, -EIO, true },	     { -5000, -EIO, true },
+	{ -EIO, -EIO, false },       { -EAGAIN, -EAGAIN, false }, { 1, -EIO, false },
+	{ 4096, -EIO, true },        { -5000, -EIO, true },
 };
 
 static struct {
@@ -131,8 +132,8 @@ static size_t take_out(struct backend *b, pp_iova_t iova, size_t len)
 
 /* ---- its functions --------------------------------------------------------------------------- */
 
-static int own_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len,
-		   size_t page_size, unsigned prot)
+static int own_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t len, size_t page_size,
+		   unsigned prot)
 {
 	struct backend *b = backend_of(iommu);
 	int said = 0, ret;

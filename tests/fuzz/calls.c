@@ -210,9 +210,9 @@ static void compare_totals(void)
 		pools++;
 		zombies += p->revoked;
 		pages += p->revoked ? p->in_flight : 0;
-		bytes += p->params.chunk_size * (p->handle            ? pool_now[i].chunks
-						 : p->in_flight < 100 ? ref_chunks(i)
-								      : 0);
+		bytes += p->params.chunk_size * (p->handle          ? pool_now[i].chunks :
+						 p->in_flight < 100 ? ref_chunks(i) :
+								      0);
 		pending += !p->handle && p->in_flight >= 100; /* too many to count each time */
 	}
 	for (int i = 0; i < DEVICES; i++)
@@ -272,7 +272,8 @@ static void step(void)
 	ref.lost |= any_broken();
 	recalls_compare();
 	compare();
-	if (ref.debug && depth == 0 && report_expected != REPORT_MAYBE && !ref.unsynced && !ref.lost)
+	if (ref.debug && depth == 0 && report_expected != REPORT_MAYBE && !ref.unsynced &&
+	    !ref.lost)
 		must((pp_debug_reports() != reports) == (report_expected == REPORT_SOME),
 		     "the checker reported %llu times",
 		     (unsigned long long)(pp_debug_reports() - reports));
@@ -323,7 +324,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	crowd_end();
 	pp_totals(&t, sizeof t);
 	must(!t.pools && ((t.chunk_bytes == lost_before.chunk_bytes &&
-			   t.iova_bytes == lost_before.iova_bytes) || backend_lies() > lies),
+			   t.iova_bytes == lost_before.iova_bytes) ||
+			  backend_lies() > lies),
 	     "left: %llu pools, %llu bytes, %llu of IOVA", (unsigned long long)t.pools,
 	     (unsigned long long)t.chunk_bytes, (unsigned long long)t.iova_bytes);
 	return 0;

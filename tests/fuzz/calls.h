@@ -26,8 +26,9 @@ extern struct input in;
 /* What the reference's records stand for. */
 struct real {
 	struct pp_device *device[DEVICES];
-	struct pp_iommu *iommu[DEVICES]; /* the software IOMMU, through which a device does its DMA */
-	struct pp_iommu *own[DEVICES];   /* backend.h's, which has it then; or NULL */
+	struct pp_iommu
+		*iommu[DEVICES];       /* the software IOMMU, through which a device does its DMA */
+	struct pp_iommu *own[DEVICES]; /* backend.h's, which has it then; or NULL */
 	struct pp_driver driver[DRIVERS];
 	struct pp_pool *pool[POOLS];
 	uint64_t device_id[DEVICES], pool_id[POOLS];

@@ -592,8 +592,9 @@ static void compare_domain(int d)
 		}
 	least = ending ? least : bytes;
 	must(s.bytes_mapped >= least && s.bytes_mapped <= bytes,
-	     "the device can reach %llu bytes, not %llu to %llu", (unsigned long long)s.bytes_mapped,
-	     (unsigned long long)least, (unsigned long long)bytes);
+	     "the device can reach %llu bytes, not %llu to %llu",
+	     (unsigned long long)s.bytes_mapped, (unsigned long long)least,
+	     (unsigned long long)bytes);
 	must(s.mappings >= n + (chunks > 0 && !ending) && s.mappings <= n + chunks,
 	     "%llu mappings, not %llu to %llu", (unsigned long long)s.mappings,
 	     (unsigned long long)n, (unsigned long long)(n + chunks));

@@ -10,9 +10,9 @@
 static void expect_report(int want)
 {
 	if (ref.debug & PP_DEBUG_DMA)
-		report_expected = report_expected == REPORT_MAYBE ? REPORT_MAYBE
-				  : want                          ? REPORT_SOME
-								  : REPORT_NONE;
+		report_expected = report_expected == REPORT_MAYBE ? REPORT_MAYBE :
+				  want                            ? REPORT_SOME :
+								    REPORT_NONE;
 }
 
 /* ---- mappings -------------------------------------------------------------------------------- */
@@ -307,16 +307,16 @@ static bool sync(void)
 		b = pick_binding(&name);
 	want = ref_enter(b, false);
 	if (!want && ref.binding[b].checked)
-		want = b == m->binding
-			       ? ref_sync(m, m->iova + off, len, (enum pp_dma_dir)dir, for_cpu)
-			       : -EINVAL;
+		want = b == m->binding ?
+			       ref_sync(m, m->iova + off, len, (enum pp_dma_dir)dir, for_cpu) :
+			       -EINVAL;
 	expect_report(want);
 	if (!want && ref.debug && ref.device[ref.binding[m->binding].device].incoherent)
 		report_expected = REPORT_MAYBE;
 	note("pp_dma_sync(binding %d, 0x%llx + %zu, %zu bytes, direction %u, for %s)", b,
 	     (unsigned long long)m->iova, off, len, dir, for_cpu ? "CPU" : "device");
-	ret = for_cpu ? pp_dma_sync_for_cpu(name, m->iova + off, len, (enum pp_dma_dir)dir)
-		      : pp_dma_sync_for_device(name, m->iova + off, len, (enum pp_dma_dir)dir);
+	ret = for_cpu ? pp_dma_sync_for_cpu(name, m->iova + off, len, (enum pp_dma_dir)dir) :
+			pp_dma_sync_for_device(name, m->iova + off, len, (enum pp_dma_dir)dir);
 	must_be(ret, want, "the result");
 	if (!ret && m->view && for_cpu)
 		memcpy(m->copy + off, m->view + (m->iova & 4095) + off, len);

@@ -370,9 +370,10 @@ static bool get_frag(void)
 		if (ret == -ENODEV && !p->revoked && ending != NONE && !have && left)
 			ref_enter(ending, true);
 		else
-			must(fault && !p->revoked ? fault_errno(ret) || !left
-			     : ret == -ENOSPC || ret == -EIO ? can_t_grow(i, ret, (int)have, 1)
-						  : ret == (p->revoked ? -ENODEV : -ENOBUFS) &&
+			must(fault && !p->revoked ? fault_errno(ret) || !left :
+			     ret == -ENOSPC || ret == -EIO ?
+						    can_t_grow(i, ret, (int)have, 1) :
+						    ret == (p->revoked ? -ENODEV : -ENOBUFS) &&
 							    (p->revoked || !left),
 			     "pp_frag_get() is %d", ret);
 		return true;
@@ -616,7 +617,8 @@ static bool change_recall(void)
 		return true;
 	}
 	must_be(pp_recall_register(real.pool[i], &holder[r]), 0, "pp_recall_register()");
-	must_be(pp_recall_register(real.pool[i], &holder[r]), -EEXIST, "pp_recall_register() again");
+	must_be(pp_recall_register(real.pool[i], &holder[r]), -EEXIST,
+		"pp_recall_register() again");
 	ref.recall_pool[r] = holder_pool[r] = i;
 	return true;
 }
@@ -735,7 +737,8 @@ static void compare_pool(int i)
 	must_be(s->max_pages, p->params.max_pages, "the limit");
 	/* chunks that came while a device is ending aren't mapped for it */
 	must(s->bytes_mapped == n * s->chunks * p->params.chunk_size ||
-		     (ref_ending(p) != NONE && s->bytes_mapped < n * s->chunks * p->params.chunk_size),
+		     (ref_ending(p) != NONE &&
+		      s->bytes_mapped < n * s->chunks * p->params.chunk_size),
 	     "%llu bytes mapped", (unsigned long long)s->bytes_mapped);
 	must_be(s->chunks, s->chunks_hugetlb + s->chunks_thp + s->chunks_base,
 		"chunks of all kinds");

@@ -203,12 +203,13 @@ static void send(void)
 		if (pp_page_get(&seg[i].page, pp_net_send_pool(run.nic, 0)))
 			abort();
 		seg[i] = (struct pp_net_seg){ .page = seg[i].page,
-					   .len = input_byte(&in),
-					   .wire_len = 1,
-					   .flags = input_byte(&in) & PP_NET_LAST };
+					      .len = input_byte(&in),
+					      .wire_len = 1,
+					      .flags = input_byte(&in) & PP_NET_LAST };
 	}
 	taken = pp_net_send(run.nic, 0, seg, n);
-	must(taken <= n && (!taken || seg[taken - 1].flags & PP_NET_LAST), "half a packet was taken");
+	must(taken <= n && (!taken || seg[taken - 1].flags & PP_NET_LAST),
+	     "half a packet was taken");
 	for (unsigned i = 0; i < n; i++) {
 		run.given_packets += i < taken && seg[i].flags & PP_NET_LAST;
 		run.given_bytes += i < taken ? seg[i].len : 0;

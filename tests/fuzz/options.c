@@ -269,7 +269,8 @@ static void command(int argc, char **argv)
 		must(!memcmp(got.number, want.number, sizeof got.number) &&
 			     !memcmp(got.flag, want.flag, sizeof got.flag) &&
 			     !memcmp(got.string, want.string, sizeof got.string) &&
-			     !got.words == !want.words && (!got.words || !strcmp(got.words, want.words)) &&
+			     !got.words == !want.words &&
+			     (!got.words || !strcmp(got.words, want.words)) &&
 			     !memcmp(&got.list, &want.list, sizeof got.list),
 		     "other values were taken");
 }

@@ -24,7 +24,7 @@
 #define LISTENERS 2
 #define RECALLS 3
 #define NONE (-1)
-#define NOBODY (-2) /* the owner of a pool, when that thread has ended */
+#define NOBODY (-2)       /* the owner of a pool, when that thread has ended */
 #define NEVER_SYNCED 0xDB /* what an incoherent device sees of memory before any sync */
 
 struct ref_device {
@@ -109,7 +109,7 @@ struct reference {
 	int recall_pool[RECALLS];      /* or NONE: not registered; -2: for a pool that is gone */
 	unsigned recall_due[RECALLS];  /* how often it must be asked before this call ends */
 	unsigned debug;
-	bool lost;     /* a back end lost count: what it had may never go back, and is told */
+	bool lost; /* a back end lost count: what it had may never go back, and is told */
 	bool unsynced; /* an incoherent device has written: when it is told that nobody synced is open */
 };
 extern struct reference ref;

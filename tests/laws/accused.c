@@ -59,7 +59,8 @@ static void *work(void *arg)
 
 	while (!flag_up(&w->stop)) {
 		pp_iova_t iova;
-		int ret = pp_dma_map(w->binding, w->memory + 100, PP_BASE_PAGE, PP_DMA_TO_DEVICE, &iova);
+		int ret = pp_dma_map(w->binding, w->memory + 100, PP_BASE_PAGE, PP_DMA_TO_DEVICE,
+				     &iova);
 
 		raise_flag(&w->running);
 		if (!ret)
@@ -367,7 +368,7 @@ static void a_put_in_the_midst_of_a_revocation(void)
 	soft_device_init(&d, NULL);
 	pool = new_pool(soft_device_bind(&d), &p);
 	b = take(pool, CHUNKS * IN_CHUNK);
-	for (unsigned i = 0; i < b.n; i++) /* chunk by chunk, each upwards */
+	for (unsigned i = 0; i < b.n; i++)         /* chunk by chunk, each upwards */
 		if (i % IN_CHUNK == IN_CHUNK - 10) /* the first 64, a word, are free */
 			kept[i / IN_CHUNK] = b.page[i];
 		else
@@ -417,7 +418,8 @@ static void an_unmap_is_not_laid_to_an_older_one(void)
 	check(first / PP_BASE_PAGE == second / PP_BASE_PAGE, "the address is used again");
 	check_eq(pp_dma_unmap(b, second, 64, PP_DMA_TO_DEVICE), -EINVAL, "unmapped twice");
 	check_eq(reports, 1, "which is told");
-	if (!check(!strstr(last_report, "were mapped there"), "of an older mapping nothing is said"))
+	if (!check(!strstr(last_report, "were mapped there"),
+		   "of an older mapping nothing is said"))
 		printf("# %s\n", last_report);
 	reports = 0;
 	soft_device_exit(&d);

@@ -40,7 +40,8 @@ static void arguments(void)
 	plain = new_pool(pp_binding_none(), &p);
 	require(!pp_page_get(&page, plain), "a pool that is attached nowhere gives pages");
 	check_eq(pp_pool_attach(plain, ba), 0, "and may be attached later");
-	check_eq(pp_soft_write(a.iommu, pp_page_iova(page), "x", 1), 0, "its pages are mapped then");
+	check_eq(pp_soft_write(a.iommu, pp_page_iova(page), "x", 1), 0,
+		 "its pages are mapped then");
 	pp_page_put(page);
 	pp_pool_destroy(plain);
 	soft_device_exit(&a);
@@ -69,7 +70,8 @@ static void directions_are_enforced(void)
 				 "direction %u: the device %s", dir,
 				 reads[dir] ? "reads" : "can't read");
 		check_eq(!pp_soft_write(d.iommu, pp_page_iova(page), &byte, 1), writes[dir],
-			 "direction %u: the device %s", dir, writes[dir] ? "writes" : "can't write");
+			 "direction %u: the device %s", dir,
+			 writes[dir] ? "writes" : "can't write");
 		pp_page_put(page);
 		pp_pool_destroy(pool);
 		soft_device_exit(&d);
@@ -96,7 +98,8 @@ static void sixteen_devices(void)
 	check_eq(pp_pool_detach(pool, pp_device_binding(d[7].dev)), 0, "one leaves");
 	check_eq(pp_pool_attach(pool, pp_device_binding(d[16].dev)), 0, "and makes room");
 	for (unsigned i = 0; i < 17; i++)
-		check_eq(device_can_write(&d[i], &b), i == 7 ? 0 : 100, "device %u reaches them", i);
+		check_eq(device_can_write(&d[i], &b), i == 7 ? 0 : 100, "device %u reaches them",
+			 i);
 	for (unsigned i = 0; i < 17; i++)
 		soft_device_exit(&d[i]);
 	check(pp_pool_revoked(pool), "all gone: revoked");
@@ -200,7 +203,8 @@ static bool kernel_keeps_from_fork(void)
 	int status = -1;
 	pid_t pid;
 
-	require(p != MAP_FAILED && !madvise(p, 65536, MADV_DONTFORK), "memory that is to stay here");
+	require(p != MAP_FAILED && !madvise(p, 65536, MADV_DONTFORK),
+		"memory that is to stay here");
 	pid = fork();
 	if (!pid)
 		_exit(mincore(p, 1, &in) == 0); /* else there is nothing */

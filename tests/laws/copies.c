@@ -37,9 +37,18 @@ static void here_put(struct pp_page *page)
 }
 
 static struct copy here = {
-	"the program's",   pp_pool_create,    pp_pool_destroy, here_get,
-	pp_page_get_batch, pp_frag_get,	      here_put,	       pp_page_put_batch,
-	pp_pool_stats,	   pp_totals,	      NULL,	       { NULL },
+	"the program's",
+	pp_pool_create,
+	pp_pool_destroy,
+	here_get,
+	pp_page_get_batch,
+	pp_frag_get,
+	here_put,
+	pp_page_put_batch,
+	pp_pool_stats,
+	pp_totals,
+	NULL,
+	{ NULL },
 };
 
 static void *symbol(void *lib, const char *name)
@@ -140,8 +149,10 @@ static void pages_are_put_by_the_other_copy(struct copy *there)
 
 	for (unsigned i = 0; i < 2; i++)
 		make(both[i]);
-	check(anchor_of(&here)->number != anchor_of(there)->number, "their anchors differ in number");
-	check(anchor_of(&here)->owner != anchor_of(there)->owner, "as does what they call the thread");
+	check(anchor_of(&here)->number != anchor_of(there)->number,
+	      "their anchors differ in number");
+	check(anchor_of(&here)->owner != anchor_of(there)->owner,
+	      "as does what they call the thread");
 	for (unsigned round = 0; round < 16; round++) {
 		for (unsigned i = 0; i < 2; i++)
 			get_all(both[i], both[round >> 3 ^ i]);

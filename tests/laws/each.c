@@ -68,9 +68,10 @@ static void pools_say_what_they_are(void)
 	s = pools();
 	check_eq(s.n, 2, "both pools are found");
 	check(!strcmp(s.pool[0].name, "rx") && s.pool[0].page_size == 8192 &&
-	      s.pool[0].chunk_size == 64 * KIB && s.pool[0].dir == PP_DMA_FROM_DEVICE,
+		      s.pool[0].chunk_size == 64 * KIB && s.pool[0].dir == PP_DMA_FROM_DEVICE,
 	      "the first says what it is");
-	check(s.pool[0].n_bindings == 1 && s.pool[0].binding[0].id == binding.id, "and where it is attached");
+	check(s.pool[0].n_bindings == 1 && s.pool[0].binding[0].id == binding.id,
+	      "and where it is attached");
 	check(strstr(s.pool[0].label, pp_device_name(d.dev)) != NULL, "its label names the device");
 	check(!s.pool[0].revoked_ago_ns && !s.pool[0].destroyed, "it is alive");
 	check(s.pool[1].id > s.pool[0].id && !s.pool[1].n_bindings, "the second is another one");
@@ -97,11 +98,13 @@ static void devices_are_found_in_order(void)
 	s = devices();
 	check_eq(s.n, 2, "both devices are found");
 	check(s.device[0] == pp_device_id(a.dev) && s.device[1] == pp_device_id(b.dev) &&
-	      s.device[1] > s.device[0], "in the order of registration");
+		      s.device[1] > s.device[0],
+	      "in the order of registration");
 	check(!strcmp(s.name[0], pp_device_name(a.dev)), "with their names");
 	soft_device_exit(&a);
 	s = devices();
-	check(s.n == 1 && s.device[0] == pp_device_id(b.dev), "one that is unregistered isn't found");
+	check(s.n == 1 && s.device[0] == pp_device_id(b.dev),
+	      "one that is unregistered isn't found");
 	soft_device_exit(&b);
 	check_eq(devices().n, 0, "nor anything at the end");
 }

@@ -114,11 +114,27 @@ static void make_others(unsigned n, unsigned threads)
 /* ---- the calls ------------------------------------------------------------------------------ */
 
 static const char *const names[] = {
-	"pp_device_register", "pp_device_bind", "pp_dma_map", "pp_dma_alloc_coherent",
-	"pp_pool_create", "pp_pool_attach", "a get that grows", "pp_pool_stats", "pp_device_stats",
-	"pp_domain_stats", "pp_page_put", "a put of all", "pp_pool_trim", "pp_pool_own",
-	"pp_pool_detach", "pp_dma_free_coherent", "pp_dma_unmap", "pp_device_unbind",
-	"the last put of a zombie", "pp_pool_destroy", "pp_device_unregister",
+	"pp_device_register",
+	"pp_device_bind",
+	"pp_dma_map",
+	"pp_dma_alloc_coherent",
+	"pp_pool_create",
+	"pp_pool_attach",
+	"a get that grows",
+	"pp_pool_stats",
+	"pp_device_stats",
+	"pp_domain_stats",
+	"pp_page_put",
+	"a put of all",
+	"pp_pool_trim",
+	"pp_pool_own",
+	"pp_pool_detach",
+	"pp_dma_free_coherent",
+	"pp_dma_unmap",
+	"pp_device_unbind",
+	"the last put of a zombie",
+	"pp_pool_destroy",
+	"pp_device_unregister",
 };
 #define CALLS (sizeof names / sizeof names[0])
 
@@ -127,11 +143,11 @@ static struct pp_pool *pool;
 static struct bunch held;
 static void (*begin)(void), (*end)(void);
 
-#define COUNTED(call)                                                                        \
-	do {                                                                                 \
-		begin();                                                                     \
-		call;                                                                        \
-		end();                                                                       \
+#define COUNTED(call)                                                                              \
+	do {                                                                                       \
+		begin();                                                                           \
+		call;                                                                              \
+		end();                                                                             \
 	} while (0)
 
 static void begin_step(void)
@@ -248,7 +264,8 @@ static void count(unsigned others, unsigned n[CALLS])
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
 		tap_skip_all("no process can be stepped through here");
-	require(WIFEXITED(status) && !WEXITSTATUS(status) && call == CALLS, "counted beside %u others", others);
+	require(WIFEXITED(status) && !WEXITSTATUS(status) && call == CALLS,
+		"counted beside %u others", others);
 }
 
 int main(void)
@@ -259,6 +276,7 @@ int main(void)
 	count(OTHERS, among);
 	for (unsigned i = 0; i < CALLS; i++)
 		check(alone[i] && among[i] <= alone[i] + alone[i] / 5 + 300,
-		      "%s: %u instructions alone, %u among %u devices", names[i], alone[i], among[i], OTHERS);
+		      "%s: %u instructions alone, %u among %u devices", names[i], alone[i],
+		      among[i], OTHERS);
 	return tap_end();
 }

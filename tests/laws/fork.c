@@ -111,12 +111,12 @@ static void teardown(void)
 
 static int status;
 
-#define ok_in_child(cond)                                                                     \
-	do {                                                                                  \
-		if (!(cond)) {                                                                \
-			printf("# in the child, line %d: %s\n", __LINE__, #cond);             \
-			status = 1;                                                           \
-		}                                                                             \
+#define ok_in_child(cond)                                                                          \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			printf("# in the child, line %d: %s\n", __LINE__, #cond);                  \
+			status = 1;                                                                \
+		}                                                                                  \
 	} while (0)
 
 #define OWN 48u
@@ -126,8 +126,8 @@ static char *own[OWN];
 static void map_own(void)
 {
 	for (unsigned i = 0; i < OWN; i++) {
-		own[i] = mmap(NULL, 64 * KIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			      0);
+		own[i] = mmap(NULL, 64 * KIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
 		ok_in_child(own[i] != MAP_FAILED);
 		memset(own[i], 'c', 64 * KIB);
 	}

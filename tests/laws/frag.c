@@ -109,8 +109,8 @@ static void in_any_order(void)
 					require(false, "fragment %u of round %u", i, round);
 			put_in_order(f, 64, order);
 		}
-		check(pool_stats(pool).in_flight <= 1, "order %u: all pages were used again and again",
-		      order);
+		check(pool_stats(pool).in_flight <= 1,
+		      "order %u: all pages were used again and again", order);
 		b = take(pool, 3);
 		check(all_different(&b), "and can be got");
 		put_all(&b);
@@ -173,7 +173,8 @@ static void a_failure_leaves_the_open_page(void)
 	pool = new_pool(pp_binding_none(), &p);
 	require(!pp_frag_get(&a, pool, 1000, 64), "a fragment of the only page");
 	for (unsigned i = 0; i < 3; i++)
-		check_eq(pp_frag_get(&b, pool, 4000, 64), -ENOBUFS, "a larger one than what is left");
+		check_eq(pp_frag_get(&b, pool, 4000, 64), -ENOBUFS,
+			 "a larger one than what is left");
 	check_eq(pp_frag_get(&c, pool, 1000, 64), 0, "one that fits can be had after it,");
 	check(c.page == a.page && c.offset == 1024, "behind the first");
 	pp_page_put(a.page);
@@ -286,7 +287,8 @@ static void revoked_while_cutting(void)
 		for (unsigned i = 0; i < c->got; i++)
 			pp_page_put(c->f[i].page);
 		if (pool_stats(c->pool).in_flight || pool_stats(c->pool).chunks)
-			check_eq(pool_stats(c->pool).in_flight, 0, "round %u: all come home", round);
+			check_eq(pool_stats(c->pool).in_flight, 0, "round %u: all come home",
+				 round);
 		pp_pool_destroy(c->pool);
 		soft_device_exit(&d);
 	}

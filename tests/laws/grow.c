@@ -23,10 +23,10 @@ static struct {
 	unsigned records; /* allocations */
 	unsigned calls;   /* of the system for memory */
 	unsigned discards;
-	bool locked;      /* memory is locked: MADV_DONTNEED is refused, */
-	bool old;         /* by a kernel that doesn't know MADV_DONTNEED_LOCKED and POPULATE_WRITE */
-	bool stuck;       /* nothing helps */
-	bool hugetlb;     /* there are huge pages: base pages, that look like them */
+	bool locked;  /* memory is locked: MADV_DONTNEED is refused, */
+	bool old;     /* by a kernel that doesn't know MADV_DONTNEED_LOCKED and POPULATE_WRITE */
+	bool stuck;   /* nothing helps */
+	bool hugetlb; /* there are huge pages: base pages, that look like them */
 	unsigned promised; /* more of them are promised than there are: so many can be had, */
 	unsigned unlocked, populated;
 	bool unpopulated; /* a byte of such memory was handed out that isn't there */
@@ -111,7 +111,8 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 			return refused(EFAULT);
 		sys.promised -= (unsigned)(len / (2 * MIB));
 		sys.populated += (unsigned)(len / (2 * MIB));
-		for (size_t at = 0; at < len; at += 4096) /* the kernel below may be too old, or qemu-user */
+		for (size_t at = 0; at < len;
+		     at += 4096) /* the kernel below may be too old, or qemu-user */
 			((volatile char *)addr)[at] = 0;
 		return 0;
 	}
@@ -128,7 +129,6 @@ int __wrap_munlock(const void *addr, size_t len)
 	return 0;
 }
 
-
 /* ---- no thread is cancelled in a call of the library ---------------------------------------- */
 
 struct cancelled {
@@ -143,7 +143,8 @@ static void *is_cancelled_in_a_get(void *arg)
 	int state;
 
 	pp_pool_own(c->pool);
-	pthread_cancel(pthread_self()); /* at the next cancellation point, which a growth must not be */
+	pthread_cancel(
+		pthread_self()); /* at the next cancellation point, which a growth must not be */
 	if (!pp_page_get(&page, c->pool))
 		pp_page_put(page);
 	raise_flag(&c->returned);
@@ -165,8 +166,10 @@ static void a_get_is_no_cancellation_point(void)
 		c.pool = new_pool(soft_device_bind(&d), &p);
 		join(start(is_cancelled_in_a_get, &c));
 		/* else the pool's lock is locked for ever: it makes no sense to go on */
-		require(flag_up(&c.returned), "memory of kind %u: the get of a thread that is cancelled "
-			"returns first", i);
+		require(flag_up(&c.returned),
+			"memory of kind %u: the get of a thread that is cancelled "
+			"returns first",
+			i);
 		check_eq(pool_stats(c.pool).in_flight, 0, "its put is counted");
 		pp_pool_destroy(c.pool);
 		soft_device_exit(&d);
@@ -202,7 +205,8 @@ static pp_iova_t take_half(pp_binding_t binding)
 
 static void give_half(pp_binding_t binding, pp_iova_t half)
 {
-	check_eq(pp_dma_unmap(binding, half, (size_t)2 << 30, PP_DMA_TO_DEVICE), 0, "the half goes");
+	check_eq(pp_dma_unmap(binding, half, (size_t)2 << 30, PP_DMA_TO_DEVICE), 0,
+		 "the half goes");
 }
 
 /* IOVA is asked for before memory and records, and not again before some has been given back. */
@@ -239,7 +243,8 @@ static void a_get_without_iova(void)
 			require(false, "a get that fails goes on to fail");
 	check_eq(sys.records + sys.calls + spy_calls(&spy), steps,
 		 "a hundred more that fail: no record, no memory, no mapping is tried");
-	check_eq(pp_dma_unmap(binding, iova, sizeof other, PP_DMA_TO_DEVICE), 0, "some IOVA comes back");
+	check_eq(pp_dma_unmap(binding, iova, sizeof other, PP_DMA_TO_DEVICE), 0,
+		 "some IOVA comes back");
 	check_eq(pp_page_get(&b.page[b.n++], pool), 0, "and a get finds it");
 	check_eq(pp_page_get(&b.page[b.n++], pool), 0, "a chunk has two pages");
 	check_eq(pp_page_get(&page, pool), -ENOSPC, "and that was all");
@@ -489,7 +494,8 @@ static void a_put_does_no_other_pools_work(void)
 		pp_page_put(b[1].page[i]);
 		most = sys.discards - discards > most ? sys.discards - discards : most;
 	}
-	check(spy.invalidations > before, "all that was pending was invalidated by puts to another pool,");
+	check(spy.invalidations > before,
+	      "all that was pending was invalidated by puts to another pool,");
 	check(most <= 2, "the longest of which gave the memory of %u chunks back", most);
 	free(b[1].page);
 	pp_pool_destroy(pool[0]);
@@ -527,8 +533,8 @@ static void locked_memory(bool old, bool stuck)
 	if (stuck)
 		check_eq(totals().chunk_bytes, in * 4096ull, "what can't be given back is counted");
 	else
-		check_eq(in, live, "what is trimmed has gone, %s", old ? "as an old kernel does it" :
-									 "by its own name");
+		check_eq(in, live, "what is trimmed has gone, %s",
+			 old ? "as an old kernel does it" : "by its own name");
 	if (!stuck)
 		check_eq(totals().chunk_bytes, live * 4096ull, "as the statistics say");
 	check_eq(sys.unlocked != 0, old && !stuck, "it was unlocked only if that is needed");
@@ -602,7 +608,8 @@ static void huge_pages_are_there(bool old)
 	sys.populated = 0;
 	pool = new_pool(pp_binding_none(), &p);
 	b = take(pool, 11 * 512);
-	check_eq(pool_stats(pool).chunks_hugetlb, old ? 11 : 5, "chunks of huge pages: as many as there are");
+	check_eq(pool_stats(pool).chunks_hugetlb, old ? 11 : 5,
+		 "chunks of huge pages: as many as there are");
 	check_eq(sys.populated, old ? 0 : 5, "each was asked for");
 	for (unsigned i = 0; i < b.n; i++)
 		if ((uintptr_t)pp_page_addr(b.page[i]) % (2 * MIB) == 0 && i < 512 * 5)
@@ -640,8 +647,10 @@ static void huge_pages_go_back(void)
 	for (unsigned i = 0; i < 2; i++) {
 		thin_out(&b, 700);
 		pp_pool_trim(pool, 0);
-		check(totals().chunk_bytes == pool_stats(pool).chunks * 2 * MIB, "others are trimmed");
-		check_eq(pool_stats(pool).chunks_hugetlb, pool_stats(pool).chunks, "those left are huge");
+		check(totals().chunk_bytes == pool_stats(pool).chunks * 2 * MIB,
+		      "others are trimmed");
+		check_eq(pool_stats(pool).chunks_hugetlb, pool_stats(pool).chunks,
+			 "those left are huge");
 		check(all_filled(&b, 4), "and whole");
 		put_all(&b);
 		b = take(pool, 11 * 512);
@@ -676,7 +685,8 @@ static void gets_during_remove(struct soft_device *d, pp_binding_t binding, enum
 		o->ret = pp_page_get(&o->b.page[o->b.n], o->pool);
 	if (o->stays)
 		check_eq(pool_stats(o->pool).bytes_mapped,
-			 soft_device_domain(o->stays).bytes_mapped + soft_device_domain(d).bytes_mapped,
+			 soft_device_domain(o->stays).bytes_mapped +
+				 soft_device_domain(d).bytes_mapped,
 			 "what is mapped is counted, for one or for both");
 }
 

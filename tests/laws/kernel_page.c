@@ -42,7 +42,8 @@ int __real_mprotect(void *addr, size_t len, int prot);
 int __wrap_mprotect(void *addr, size_t len, int prot);
 int __real_madvise(void *addr, size_t len, int advice);
 int __wrap_madvise(void *addr, size_t len, int advice);
-ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags);
+ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice,
+			       unsigned flags);
 
 UNWATCHED long __wrap_sysconf(int name)
 {
@@ -99,7 +100,8 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 	return is_whole(addr, len) ? __real_madvise(addr, whole(len), advice) : -1;
 }
 
-ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags)
+ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice,
+			       unsigned flags)
 {
 	ssize_t done = 0;
 
@@ -152,7 +154,8 @@ static void a_zombies_pages(uint32_t page_size, unsigned max_pages, unsigned ste
 	pp_pool_destroy(pool);
 	for (unsigned k = 0; k < together; k++)
 		for (unsigned i = 0; i < b.n; i++) {
-			bool last = i / per_chunk == (b.n - 1) / per_chunk; /* chunk: all of it goes */
+			bool last =
+				i / per_chunk == (b.n - 1) / per_chunk; /* chunk: all of it goes */
 
 			if (in_place(addr[i], page_size) != k * step % together)
 				continue;
@@ -273,7 +276,8 @@ static void coherent_memory(void)
 int main(int argc, char **argv)
 {
 	kernel_page = argc > 1 ? strtoul(argv[1], NULL, 0) : 65536;
-	if (kernel_page < (size_t)__real_sysconf(_SC_PAGESIZE)) /* what is freed would be too much */
+	if (kernel_page <
+	    (size_t)__real_sysconf(_SC_PAGESIZE)) /* what is freed would be too much */
 		tap_skip_all("this kernel's pages are larger than those to be played");
 	printf("# a kernel with pages of %zu bytes\n", kernel_page);
 	run(zombies);

@@ -15,7 +15,7 @@ static const char *const ending_name[] = { "unbind", "removal", "surprise remova
 
 static void end_binding(struct soft_device *d, enum ending how)
 {
-	int ret = how == REMOVE ? pp_device_remove(d->dev, PP_REMOVAL_ORDERLY) :
+	int ret = how == REMOVE   ? pp_device_remove(d->dev, PP_REMOVAL_ORDERLY) :
 		  how == SURPRISE ? pp_device_remove(d->dev, PP_REMOVAL_SURPRISE) :
 				    pp_device_unbind(d->dev);
 
@@ -30,8 +30,8 @@ static void map_and_forget(struct soft_device *d, pp_binding_t binding)
 	void *cpu;
 
 	for (unsigned i = 0; i < 6; i++) {
-		require(!pp_dma_map(binding, own_memory[i] + 100 * i, 5000, (enum pp_dma_dir)(i % 3),
-				    &iova),
+		require(!pp_dma_map(binding, own_memory[i] + 100 * i, 5000,
+				    (enum pp_dma_dir)(i % 3), &iova),
 			"the driver maps memory of its own");
 		pp_soft_read(d->iommu, iova, &word, sizeof word);
 		pp_soft_write(d->iommu, iova, &word, sizeof word);
@@ -39,7 +39,8 @@ static void map_and_forget(struct soft_device *d, pp_binding_t binding)
 	for (unsigned i = 0; i < 2; i++) {
 		require(!pp_dma_alloc_coherent(binding, 10000, &cpu, &iova),
 			"the driver takes coherent memory");
-		require(!pp_soft_write(d->iommu, iova, &word, sizeof word), "the device writes there");
+		require(!pp_soft_write(d->iommu, iova, &word, sizeof word),
+			"the device writes there");
 	}
 }
 
@@ -69,7 +70,8 @@ static void binding_leaves_nothing(const struct pp_soft_params *soft, enum endin
 	held[0] = take(pool[0], 3000);
 	held[1] = take(pool[1], 3000);
 	map_and_forget(&d, binding);
-	check(device_reads(&d, &held[0]) && device_reads(&d, &held[1]), "the device reaches the pages");
+	check(device_reads(&d, &held[0]) && device_reads(&d, &held[1]),
+	      "the device reaches the pages");
 	if (!strcmp(d.iommu->ops->kind, "soft")) /* others don't tell */
 		check(soft_device_domain(&d).iotlb_entries > 0, "the IOTLB knows some");
 	/* a range that is pending is no mapping any more, but not to be used again yet */
@@ -85,7 +87,8 @@ static void binding_leaves_nothing(const struct pp_soft_params *soft, enum endin
 	check_eq(device_can_write(&d, &held[0]) + device_can_write(&d, &held[1]), 0,
 		 "the device reaches none of the pages in flight");
 	if (how != SURPRISE)
-		check_eq(soft_device_stats(&d).mappings_forgotten, 8, "what was forgotten is counted");
+		check_eq(soft_device_stats(&d).mappings_forgotten, 8,
+			 "what was forgotten is counted");
 	if (how == UNBIND) {
 		soft_device_bind(&d);
 		check_eq(device_can_write(&d, &held[0]) + device_can_write(&d, &held[1]), 0,
@@ -161,7 +164,8 @@ static void *maps_until_refused(void *arg)
 	pp_iova_t iova;
 
 	do {
-		m->last = pp_dma_map(m->binding, memory, sizeof memory, PP_DMA_BIDIRECTIONAL, &iova);
+		m->last =
+			pp_dma_map(m->binding, memory, sizeof memory, PP_DMA_BIDIRECTIONAL, &iova);
 		raise_flag(&m->ready);
 	} while (!m->last);
 	return NULL;
@@ -174,7 +178,7 @@ static void *grows_until_refused(void *arg)
 	pp_pool_own(m->pool);
 	do {
 		m->last = m->held.n == 20000 ? -ENODEV :
-				pp_page_get(&m->held.page[m->held.n], m->pool);
+					       pp_page_get(&m->held.page[m->held.n], m->pool);
 		m->held.n += !m->last;
 		raise_flag(&m->ready);
 	} while (!m->last);

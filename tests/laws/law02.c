@@ -110,7 +110,8 @@ static const struct {
 #define N_LATE (sizeof late_calls / sizeof late_calls[0])
 
 /* Each call in turn. dev NULL: the device isn't there to count. */
-static void all_refused(struct old *o, struct soft_device *d, const struct spy *spy, const char *when)
+static void all_refused(struct old *o, struct soft_device *d, const struct spy *spy,
+			const char *when)
 {
 	for (unsigned i = 0; i < N_LATE; i++) {
 		uint64_t late = d ? soft_device_stats(d).late_calls_refused : 0;

@@ -20,7 +20,7 @@ struct engine {
 	unsigned n, step; /* it goes over every step-th of them */
 	int stop;
 	unsigned rounds; /* complete ones */
-	int counting; /* from now on each success counts: it must not be */
+	int counting;    /* from now on each success counts: it must not be */
 	unsigned successes;
 };
 
@@ -35,7 +35,8 @@ static void *hammers(void *arg)
 
 		for (unsigned i = 0; i < e->n; i += e->step)
 			if (!pp_soft_write(e->d->iommu, e->iova[i] + i % 7 * 256, poison,
-					   sizeof poison) && counting)
+					   sizeof poison) &&
+			    counting)
 				count_up(&e->successes);
 		count_up(&e->rounds);
 	}
@@ -86,7 +87,9 @@ static void set_up(struct scene *s, bool deferred, uint32_t page_size)
 	s->iova = calloc(s->target.n, sizeof *s->iova);
 	for (unsigned i = 0; i < s->target.n; i++)
 		s->iova[i] = pp_page_iova(s->target.page[i]);
-	s->engine = (struct engine){ .d = &s->d, .iova = s->iova, .n = s->target.n,
+	s->engine = (struct engine){ .d = &s->d,
+				     .iova = s->iova,
+				     .n = s->target.n,
 				     .step = device_step() < 32 ? device_step() : 32 };
 	check_eq(device_can_write(&s->d, &s->target), s->target.n, "the device reaches its pages");
 	s->thread = start(hammers, &s->engine);
@@ -112,7 +115,8 @@ static void all_faults_from_here(struct scene *s, const char *when)
 static void contents_stand(struct scene *s, const char *when)
 {
 	check(all_filled(&s->quiet, QUIET_GENERATION), "%s: what was there before is there", when);
-	check(all_filled(&s->target, TARGET_GENERATION), "%s: what was written since is there", when);
+	check(all_filled(&s->target, TARGET_GENERATION), "%s: what was written since is there",
+	      when);
 }
 
 static void stop_engine(struct scene *s)

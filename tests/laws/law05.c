@@ -20,7 +20,7 @@
 /* ---- the watch on memory that goes ------------------------------------------------------- */
 
 static struct {
-	struct soft_device *d; /* NULL: off */
+	struct soft_device *d;    /* NULL: off */
 	const struct bunch *told; /* pages whose addresses the device was told ... */
 	char **addr;              /* ... and where they were, and are for the device */
 	pp_iova_t *iova;
@@ -32,8 +32,10 @@ int __real_munmap(void *addr, size_t len);
 int __wrap_munmap(void *addr, size_t len);
 int __real_madvise(void *addr, size_t len, int advice);
 int __wrap_madvise(void *addr, size_t len, int advice);
-ssize_t __real_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags);
-ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags);
+ssize_t __real_process_madvise(int fd, const struct iovec *range, size_t n, int advice,
+			       unsigned flags);
+ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice,
+			       unsigned flags);
 
 static void memory_goes(const char *addr, size_t len)
 {
@@ -66,7 +68,8 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 	return __real_madvise(addr, len, advice);
 }
 
-ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice, unsigned flags)
+ssize_t __wrap_process_madvise(int fd, const struct iovec *range, size_t n, int advice,
+			       unsigned flags)
 {
 	for (size_t i = 0; i < n && advice == MADV_DONTNEED; i++)
 		memory_goes(range[i].iov_base, range[i].iov_len);
@@ -207,7 +210,8 @@ static void stale_entries_hit_live_memory(void)
 	      (unsigned long long)soft_device_domain(&d).pending_ranges);
 	check(pool_stats(pool).chunks_released > 0, "they are out of the pool");
 	check_eq(totals().chunk_bytes,
-		 pool_stats(pool).chunks * 64 * KIB + soft_device_domain(&d).pending_ranges * 64 * KIB,
+		 pool_stats(pool).chunks * 64 * KIB +
+			 soft_device_domain(&d).pending_ranges * 64 * KIB,
 		 "but for each pending range its memory is there still (%llu before)",
 		 (unsigned long long)idle);
 	for (unsigned i = 0; i < 200; i++) {
@@ -384,7 +388,9 @@ static void free_pages_of_zombies_are_given_back(bool before, bool runs)
 		else
 			kept += filled(b.page[i], 5);
 	check_eq(given_back, 384, "pages put %s are given back, %s", before ? "before" : "after",
-		 runs ? "in a run" : before ? "by trim" : "one by one");
+		 runs   ? "in a run" :
+		 before ? "by trim" :
+			  "one by one");
 	check_eq(kept, 128, "those in flight are whole");
 	for (unsigned i = 0; i < b.n; i++)
 		if (stays(i, runs))

@@ -296,7 +296,8 @@ static void a_thread_in_a_dead_owners_place(void)
 		join(start(owns_gets_ends, &h));
 		join(start(puts_one, &h.page)); /* most likely where the owner was */
 	}
-	check_eq(pool_stats(pool).recycle_cached, 0, "a thread in a dead owner's place isn't the owner");
+	check_eq(pool_stats(pool).recycle_cached, 0,
+		 "a thread in a dead owner's place isn't the owner");
 	check_eq(pool_stats(pool).recycle_ring, 20, "its puts are any thread's");
 	check_eq(pool_stats(pool).in_flight, 0, "and are not lost");
 	pp_pool_destroy(pool);

@@ -99,11 +99,11 @@ static bool same_stats(const struct pp_pool_stats *a, const struct pp_pool_stats
 {
 	bool same = true;
 
-#define SAME(name, what)                                                                \
-	if (a->name != b->name) {                                                       \
-		printf("# " #name ": %llu mapped, %llu not\n",                          \
-		       (unsigned long long)a->name, (unsigned long long)b->name);       \
-		same = false;                                                           \
+#define SAME(name, what)                                                                           \
+	if (a->name != b->name) {                                                                  \
+		printf("# " #name ": %llu mapped, %llu not\n", (unsigned long long)a->name,        \
+		       (unsigned long long)b->name);                                               \
+		same = false;                                                                      \
 	}
 	PP_POOL_STATS(SAME)
 #undef SAME

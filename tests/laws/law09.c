@@ -93,8 +93,8 @@ static void one_address_everywhere(void)
 	check_eq(pool_stats(pool).bytes_mapped, DEVICES * pool_stats(pool).chunks * 64 * KIB,
 		 "every chunk is mapped for each");
 	for (unsigned i = 0; i < DEVICES; i++) {
-		check_eq(soft_device_domain(&dev[i]).bytes_mapped, pool_stats(pool).chunks * 64 * KIB,
-			 "device %u has them all", i);
+		check_eq(soft_device_domain(&dev[i]).bytes_mapped,
+			 pool_stats(pool).chunks * 64 * KIB, "device %u has them all", i);
 		check_eq(pp_pool_attach(pool, binding[i]), -EEXIST, "device %u has it already", i);
 	}
 	put_all(&b);

@@ -80,8 +80,8 @@ void __wrap_free(void *p)
 /* ---- the fault points ---------------------------------------------------------------- */
 
 static struct {
-	unsigned n;       /* the one that fails, from 1 */
-	bool persistent;  /* and all that follow */
+	unsigned n;      /* the one that fails, from 1 */
+	bool persistent; /* and all that follow */
 	unsigned seen;
 	bool hit;
 } fault;
@@ -138,11 +138,11 @@ static struct all_there_is look(struct world *w)
 	return all;
 }
 
-#define DIFFER(name, what)                                                                \
-	if (a->name != b->name) {                                                         \
-		printf("# " #name ": %llu before, %llu after\n",                          \
-		       (unsigned long long)a->name, (unsigned long long)b->name);         \
-		same = false;                                                             \
+#define DIFFER(name, what)                                                                         \
+	if (a->name != b->name) {                                                                  \
+		printf("# " #name ": %llu before, %llu after\n", (unsigned long long)a->name,      \
+		       (unsigned long long)b->name);                                               \
+		same = false;                                                                      \
 	}
 
 static bool same_domain(const struct pp_domain_stats *a, const struct pp_domain_stats *b)
@@ -211,9 +211,9 @@ struct operation {
 	bool unbound;
 	void (*prepare)(struct world *w); /* may be NULL */
 	int (*call)(struct world *w);
-	void (*undo)(struct world *w); /* when it succeeded */
+	void (*undo)(struct world *w);     /* when it succeeded */
 	void (*clean_up)(struct world *w); /* what prepare did; may be NULL */
-	unsigned at_least; /* fault points that it is known to have */
+	unsigned at_least;                 /* fault points that it is known to have */
 };
 
 /* A back end that pins keeps a thread's last failure in words, in memory that is made with the first. */
@@ -222,7 +222,8 @@ static void fail_to_map(struct world *w)
 	pp_iova_t iova;
 
 	if (w->d[0].iommu->pins)
-		check(pp_dma_map(w->binding[0], (void *)PP_BASE_PAGE, 1, PP_DMA_TO_DEVICE, &iova) < 0,
+		check(pp_dma_map(w->binding[0], (void *)PP_BASE_PAGE, 1, PP_DMA_TO_DEVICE, &iova) <
+			      0,
 		      "what isn't there can't be mapped");
 }
 
@@ -281,7 +282,8 @@ static bool fails_cleanly(struct world *w, const struct operation *op)
 		check(false, "%s: failed at point %u%s (%d), and left something", op->name, fault.n,
 		      fault.persistent ? " and after" : "", ret);
 	if (ret != -ENOMEM && ret != -ENOSPC && ret != -ENOSYS)
-		check_eq(ret, -ENOMEM, "%s: an errno that says why, at point %u", op->name, fault.n);
+		check_eq(ret, -ENOMEM, "%s: an errno that says why, at point %u", op->name,
+			 fault.n);
 	return fault.hit;
 }
 
@@ -502,8 +504,8 @@ static void from_one_on(void)
 /* A bind makes history even if it fails; apart from that nothing may be left. */
 static void a_probe_that_fails_anywhere(void)
 {
-	static const struct operation bind = { "bind",	   1, true, prepare_bind, call_bind,
-					       undo_bind, clean_up_bind, 10 };
+	static const struct operation bind = { "bind",    1,         true,          prepare_bind,
+					       call_bind, undo_bind, clean_up_bind, 10 };
 	struct world w;
 	int ret = -1;
 
@@ -527,12 +529,13 @@ static void a_probe_that_fails_anywhere(void)
 		after = look(&w);
 		if (pp_device_state(w.d[0].dev) != PP_DEVICE_PRESENT ||
 		    !same_totals(&before.totals, &after.totals) ||
-		    !same_domain(&before.domain[0], &after.domain[0]) ||
-		    after.device[0].pools || !same_memory(&before, &after))
+		    !same_domain(&before.domain[0], &after.domain[0]) || after.device[0].pools ||
+		    !same_memory(&before, &after))
 			check(false, "bind: the probe failed at point %u, and left something",
 			      fault.n);
 	}
-	check(fault.n > bind.at_least, "a probe that takes one of everything: %u points", fault.n - 1);
+	check(fault.n > bind.at_least, "a probe that takes one of everything: %u points",
+	      fault.n - 1);
 	undo_bind(&w);
 	end_world(&w, &bind);
 }
@@ -568,14 +571,14 @@ static void no_iova_left(void)
 	do {
 		before = look(&w);
 		ret = n < 64 ? pp_dma_map(w.binding[0], huge, 512 * MIB - 1, PP_DMA_TO_DEVICE,
-					  &iova[n]) : -E2BIG;
+					  &iova[n]) :
+			       -E2BIG;
 		n += !ret;
 	} while (!ret);
 	after = look(&w);
 	check_eq(ret, -ENOSPC, "IOVA space within 32 bits runs out after %u mappings", n);
 	check(same_domain(&before.domain[0], &after.domain[0]) &&
-		      same_totals(&before.totals, &after.totals) &&
-		      same_memory(&before, &after),
+		      same_totals(&before.totals, &after.totals) && same_memory(&before, &after),
 	      "and the failed one leaves nothing");
 	while (n--)
 		check_eq(pp_dma_unmap(w.binding[0], iova[n], 512 * MIB - 1, PP_DMA_TO_DEVICE), 0,
@@ -597,7 +600,8 @@ static void the_device_is_gone(void)
 	prepare_pool(&w);
 	pp_device_remove(w.d[0].dev, PP_REMOVAL_SURPRISE);
 	before = look(&w);
-	check_eq(pp_page_get(&page, w.pool), -ENODEV, "a get from the pool of a device that's gone");
+	check_eq(pp_page_get(&page, w.pool), -ENODEV,
+		 "a get from the pool of a device that's gone");
 	check_eq(pp_pool_attach(w.pool, w.binding[0]), -ENODEV, "and an attach");
 	check_eq(pp_device_bind(w.d[0].dev, &w.d[0].drv), -ENODEV, "and a bind");
 	after = look(&w);

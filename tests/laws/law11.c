@@ -161,8 +161,10 @@ static void bad_unmaps_and_syncs(void)
 	debug_device(&d, &binding, PP_DEBUG_DMA);
 	pool = new_pool(binding, NULL);
 	b = take(pool, 10);
-	pp_dma_map(binding, memory[0], 5000, dir, &iova); mapped = __LINE__;
-	pp_dma_alloc_coherent(binding, 4096, &cpu, &coherent); made = __LINE__;
+	pp_dma_map(binding, memory[0], 5000, dir, &iova);
+	mapped = __LINE__;
+	pp_dma_alloc_coherent(binding, 4096, &cpu, &coherent);
+	made = __LINE__;
 	memcpy(memory[0], &word, sizeof word);
 	before = soft_device_domain(&d);
 
@@ -191,7 +193,8 @@ static void bad_unmaps_and_syncs(void)
 	check_eq(pp_dma_sync_for_cpu(binding, iova, 5001, dir), -EINVAL, "sync past the end");
 	names_the_call("sync for CPU", iova, 5001, __LINE__ - 1);
 	names_the_mapping(iova, 5000, mapped);
-	check_eq(pp_dma_sync_for_device(binding, iova, 8, PP_DMA_FROM_DEVICE), -EINVAL, "direction");
+	check_eq(pp_dma_sync_for_device(binding, iova, 8, PP_DMA_FROM_DEVICE), -EINVAL,
+		 "direction");
 	names_the_call("sync for device", iova, 8, __LINE__ - 1);
 	check_eq(pp_dma_sync_for_device(binding, 0x123456000, 8, dir), -EINVAL, "nothing there");
 	names_the_call("sync for device", 0x123456000, 8, __LINE__ - 1);
@@ -355,10 +358,12 @@ static void forgotten_and_never_synced(void)
 	soft.incoherent = true;
 	soft_device_init(&d, &soft);
 	binding = soft_device_bind(&d);
-	check(!pp_dma_map(binding, memory[0], 64, PP_DMA_BIDIRECTIONAL, &iova), "64 bytes are mapped");
+	check(!pp_dma_map(binding, memory[0], 64, PP_DMA_BIDIRECTIONAL, &iova),
+	      "64 bytes are mapped");
 	reports = 0;
 	/* beyond them, in the same base page: reached, and synced by nothing */
-	check(!pp_soft_write(d.iommu, (iova | (PP_BASE_PAGE - 1)) - 63, "lost", 4), "the device writes");
+	check(!pp_soft_write(d.iommu, (iova | (PP_BASE_PAGE - 1)) - 63, "lost", 4),
+	      "the device writes");
 	check(!pp_device_unbind(d.dev), "the unbind comes to an end");
 	check_eq(reports, 2, "forgotten, and never synced");
 	reports = 0;

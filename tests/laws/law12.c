@@ -72,7 +72,8 @@ static void begin(bool incoherent)
 
 static void end(const char *what)
 {
-	if (!check(reports && strstr(last_report, what), "while it is told that %s, others work", what))
+	if (!check(reports && strstr(last_report, what), "while it is told that %s, others work",
+		   what))
 		printf("# %s\n", last_report);
 	pp_debug_set_report(NULL, NULL);
 	pp_debug_set(0);
@@ -154,7 +155,8 @@ static void mapped_and_forgotten(void)
 	pp_iova_t iova;
 
 	begin(false);
-	check_eq(pp_dma_map(pp_device_binding(d.dev), memory, 64, PP_DMA_TO_DEVICE, &iova), 0, "mapped");
+	check_eq(pp_dma_map(pp_device_binding(d.dev), memory, 64, PP_DMA_TO_DEVICE, &iova), 0,
+		 "mapped");
 	pp_device_unbind(d.dev);
 	end("its driver left 1 mapping behind");
 }
@@ -182,7 +184,8 @@ static void read_and_never_synced(void)
 static void unmapped_wrongly(void)
 {
 	begin(false);
-	check_eq(pp_dma_unmap(pp_device_binding(d.dev), 0x123000, 64, PP_DMA_TO_DEVICE), -EINVAL, "refused");
+	check_eq(pp_dma_unmap(pp_device_binding(d.dev), 0x123000, 64, PP_DMA_TO_DEVICE), -EINVAL,
+		 "refused");
 	end("nothing is mapped there");
 }
 

@@ -27,7 +27,7 @@ struct sort {
 	enum op op;
 	enum lie lie;
 	long long returns; /* of unmap, NONE: what it did */
-	unsigned what; /* of these: */
+	unsigned what;     /* of these: */
 };
 
 #define TOLD 1u /* it is told in debug mode, and counted */
@@ -74,7 +74,7 @@ struct liar {
 	struct pp_iommu iommu; /* what the library has; first */
 	struct pp_iommu *soft; /* what the device has */
 	const struct sort *sort;
-	unsigned at;   /* the call of that function that it lies at */
+	unsigned at; /* the call of that function that it lies at */
 	unsigned calls;
 	bool lied, next;
 	struct reach mapped[256], left[64]; /* by map calls; after a lie */
@@ -89,7 +89,8 @@ static struct liar *liar_of(struct pp_iommu *iommu)
 /* Is this the call? */
 static bool lies(struct liar *l, enum op op)
 {
-	if (l->sort->op != op || ++l->calls < l->at || (l->calls > l->at && !(l->sort->what & EVER)))
+	if (l->sort->op != op || ++l->calls < l->at ||
+	    (l->calls > l->at && !(l->sort->what & EVER)))
 		return false;
 	l->lied = true;
 	l->next = l->sort->what & NEXT;
@@ -198,7 +199,8 @@ static int liar_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool fo
 {
 	struct liar *l = liar_of(iommu);
 	bool lie = lies(l, SYNC);
-	int ret = lie && l->sort->lie == UNDONE ? 0 : l->soft->ops->sync(l->soft, iova, len, for_cpu);
+	int ret =
+		lie && l->sort->lie == UNDONE ? 0 : l->soft->ops->sync(l->soft, iova, len, for_cpu);
 
 	return lie ? (int)l->sort->returns : ret;
 }
@@ -372,7 +374,7 @@ static void use_memory(void)
 		pp_dma_free_coherent(b, 3 * PP_BASE_PAGE, cpu, ring);
 	}
 	pp_dma_alloc_coherent(b, 3 * PP_BASE_PAGE, &cpu, &ring); /* left for the unbind */
-	for (unsigned i = 0; i < 3; i++) { /* one is left for the unbind */
+	for (unsigned i = 0; i < 3; i++) {                       /* one is left for the unbind */
 		bool was = broken();
 		int ret;
 
@@ -382,7 +384,8 @@ static void use_memory(void)
 		expect(ret == 0 || ret == -EIO, "an unmap returns 0 or -EIO");
 		expect(ret || was || !broken(), "one that breaks the domain doesn't return 0");
 		expect(liar.sort->op == INVALIDATE || liar.sort->op == BLOCK ||
-		       pp_soft_write(bad.iommu, iova[i], &byte, 1), "then the device can't write there");
+			       pp_soft_write(bad.iommu, iova[i], &byte, 1),
+		       "then the device can't write there");
 	}
 }
 
@@ -391,7 +394,8 @@ static void unbind(void)
 {
 	expect(!pp_device_unbind(bad.dev), "unbound");
 	expect(all_filled(&held, 1), "pages in flight hold what was written after an unbind");
-	for (unsigned i = 0; i < held.n && liar.sort->op != INVALIDATE && liar.sort->op != BLOCK; i++)
+	for (unsigned i = 0; i < held.n && liar.sort->op != INVALIDATE && liar.sort->op != BLOCK;
+	     i++)
 		expect(pp_soft_write(bad.iommu, pp_page_iova(held.page[i]), "x", 1),
 		       "the device can't write to pages in flight");
 }
@@ -418,7 +422,8 @@ static void begin_anew(void)
 {
 	int ret = pp_device_bind(bad.dev, &bad.drv);
 
-	expect(ret == (broken() ? -EIO : 0), "a domain that is broken can't be bound again, others can");
+	expect(ret == (broken() ? -EIO : 0),
+	       "a domain that is broken can't be bound again, others can");
 	give_out();
 }
 

@@ -133,7 +133,8 @@ static void handed_around(void)
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	pthread_barrier_destroy(&meet);
-	check(anchors(pool) <= THREADS, "%u threads in 30 turns: %u caches", THREADS, anchors(pool));
+	check(anchors(pool) <= THREADS, "%u threads in 30 turns: %u caches", THREADS,
+	      anchors(pool));
 	if (pp_pool_own(pool))
 		abort();
 	check(all_there(pool), "and all pages are there");

@@ -23,9 +23,9 @@ static void parameters_that_are_refused(void)
 {
 	static const struct {
 		uint32_t page, chunk;
-	} sizes[] = { { 1024, 0 },	 { 2047, 0 },	      { 3000, 0 },	{ 4096, 2048 },
-		      { 8192, 4096 },	 { 4096, 3u << 20 },  { 4u << 20, 0 },	{ 4096, 2u << 30 },
-		      { 2048, 2048 } };
+	} sizes[] = { { 1024, 0 },     { 2047, 0 },        { 3000, 0 },
+		      { 4096, 2048 },  { 8192, 4096 },     { 4096, 3u << 20 },
+		      { 4u << 20, 0 }, { 4096, 2u << 30 }, { 2048, 2048 } };
 	struct pp_pool_params p;
 	char longer[sizeof p + 16] = { 0 };
 
@@ -33,8 +33,8 @@ static void parameters_that_are_refused(void)
 		p = pp_pool_defaults();
 		p.page_size = sizes[i].page;
 		p.chunk_size = sizes[i].chunk;
-		check_eq(try_params(&p), -EINVAL, "pages of %u bytes in chunks of %u", sizes[i].page,
-			 sizes[i].chunk);
+		check_eq(try_params(&p), -EINVAL, "pages of %u bytes in chunks of %u",
+			 sizes[i].page, sizes[i].chunk);
 	}
 	p = pp_pool_defaults();
 	p.dir = (enum pp_dma_dir)3;
@@ -157,7 +157,8 @@ static void kinds_of_memory(void)
 		s = pool_stats(pool);
 		check_eq(s.chunks_hugetlb + s.chunks_thp + s.chunks_base, s.chunks,
 			 "each chunk is of one kind");
-		check(kind < 1 || !s.chunks_hugetlb, "%s: nothing better than asked for", name[kind]);
+		check(kind < 1 || !s.chunks_hugetlb, "%s: nothing better than asked for",
+		      name[kind]);
 		check(kind < 2 || !s.chunks_thp, "%s: the same", name[kind]);
 		printf("# %s: %llu, %llu, %llu\n", name[kind], (unsigned long long)s.chunks_hugetlb,
 		       (unsigned long long)s.chunks_thp, (unsigned long long)s.chunks_base);
@@ -343,7 +344,8 @@ static void statistics_of_other_sizes(void)
 	pp_pool_stats(pool, &longer.s, sizeof longer);
 	check(!longer.more[0] && !longer.more[3], "what the library doesn't know is zero");
 	pp_pool_stats(pool, (struct pp_pool_stats *)shorter, 16);
-	check(!shorter[0] && !shorter[1] && shorter[2] == 7, "no more is written than there is room");
+	check(!shorter[0] && !shorter[1] && shorter[2] == 7,
+	      "no more is written than there is room");
 	pp_pool_destroy(pool);
 }
 
@@ -451,9 +453,10 @@ static void hysteresis(void)
 
 static void the_limit_by_default(void)
 {
-	struct pp_pool *pool = new_pool(pp_binding_none(), &(struct pp_pool_params){
-					.size = sizeof(struct pp_pool_params),
-					.chunk_size = 64 * KIB, .memory = PP_MEMORY_BASE });
+	struct pp_pool *pool = new_pool(
+		pp_binding_none(), &(struct pp_pool_params){ .size = sizeof(struct pp_pool_params),
+							     .chunk_size = 64 * KIB,
+							     .memory = PP_MEMORY_BASE });
 	struct bunch b;
 
 	check_eq(pool_stats(pool).idle_limit, 8, "eight at least");

@@ -205,7 +205,8 @@ static void a_callback_may_change_the_list(void)
 	pp_pool_destroy(asking);
 	check(k[1].asked == 2 && k[3].asked == 2 && newcomer.asked, "and again, with the newcomer");
 	check(!pp_recall_unregister(&k[1].recall) && !pp_recall_unregister(&k[3].recall) &&
-		      !pp_recall_unregister(&newcomer.recall), "all unregistered");
+		      !pp_recall_unregister(&newcomer.recall),
+	      "all unregistered");
 	check_nothing_left("at the end");
 }
 

@@ -141,7 +141,8 @@ static void devices_say_nothing(void)
 	check_eq(pp_device_state(NULL), PP_DEVICE_GONE, "pp_device_state(NULL)");
 	check_eq(pp_device_binding(NULL).id, 0, "pp_device_binding(NULL)");
 	check(!pp_device_name(NULL)[0], "pp_device_name(NULL)");
-	check(!pp_device_resource(NULL) && !pp_device_data(NULL), "pp_device_resource(NULL), _data");
+	check(!pp_device_resource(NULL) && !pp_device_data(NULL),
+	      "pp_device_resource(NULL), _data");
 	check_eq(pp_device_address_bits(NULL), 0, "pp_device_address_bits(NULL)");
 	check_eq(pp_device_id(NULL), 0, "pp_device_id(NULL)");
 	pp_device_stats(NULL, &s, sizeof s);
@@ -174,7 +175,8 @@ static void mappings(void)
 	refused("map", "wraps", pp_dma_map(b, memory, SIZE_MAX, PP_DMA_TO_DEVICE, &iova));
 	refused("map", "direction", pp_dma_map(b, memory, 1, (enum pp_dma_dir)3, &iova));
 	check_eq(soft_device_domain(&d).mappings, 0, "nothing was mapped");
-	check(!pp_dma_map_at(b, memory, 9, PP_DMA_TO_DEVICE, &iova, NULL), "a call without a place");
+	check(!pp_dma_map_at(b, memory, 9, PP_DMA_TO_DEVICE, &iova, NULL),
+	      "a call without a place");
 	check(!pp_dma_sync_at(b, iova, 9, PP_DMA_TO_DEVICE, false, NULL), "a sync without one");
 	check(!pp_dma_unmap_at(b, iova, 9, PP_DMA_TO_DEVICE, NULL), "an unmap without one");
 	watch(PP_DEBUG_DMA);
@@ -236,7 +238,8 @@ static struct pp_pool_params with(uint32_t page_size, uint32_t chunk_size, int d
 
 static void creation(void)
 {
-	static const uint32_t pages[] = { 1024, 3000, 4u << 20 }, chunks[] = { 2048, 12288, 1u << 31 };
+	static const uint32_t pages[] = { 1024, 3000, 4u << 20 },
+			      chunks[] = { 2048, 12288, 1u << 31 };
 	struct pp_pool_params none = { 0 };
 	struct {
 		struct pp_pool_params p;
@@ -370,7 +373,8 @@ static void vfio_devices(void)
 	check(!mmio && value == UINT32_MAX, "what is left of failed calls");
 	check_eq(pp_vfio_irq_count(NULL, PP_VFIO_MSI), 0, "pp_vfio_irq_count(NULL)");
 	check(!pp_vfio_requested(NULL) && !pp_vfio_iommu(NULL), "pp_vfio_requested(NULL), _iommu");
-	check(!pp_vfio_address(NULL)[0] && !pp_vfio_error(NULL)[0], "pp_vfio_address(NULL), _error");
+	check(!pp_vfio_address(NULL)[0] && !pp_vfio_error(NULL)[0],
+	      "pp_vfio_address(NULL), _error");
 	check_eq(pp_vfio_api(NULL), PP_VFIO_ANY, "pp_vfio_api(NULL)");
 }
 

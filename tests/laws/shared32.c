@@ -64,7 +64,8 @@ static void the_second_is_refused(void)
 	check(at >> 32, "above 4 GiB");
 	pp_dma_unmap(pp_device_binding(wide.dev), at, PIECE, PP_DMA_TO_DEVICE);
 	pp_dma_unmap(pp_device_binding(first.dev), iova[--n], PIECE, PP_DMA_TO_DEVICE);
-	check_eq(pp_page_get(&page, pool), 0, "what the first gives back the second's pool can have");
+	check_eq(pp_page_get(&page, pool), 0,
+		 "what the first gives back the second's pool can have");
 	check(page && !(pp_page_iova(page) >> 32), "within its 32 bits");
 	pp_page_put(page);
 	pp_pool_destroy(pool);
@@ -83,7 +84,8 @@ int main(void)
 	begin(&second, 32);
 	begin(&wide, 64);
 	use_up();
-	check(n >= PIECES / 2 && n < PIECES, "one device has %u of %u pieces, and there is no more", n, PIECES);
+	check(n >= PIECES / 2 && n < PIECES, "one device has %u of %u pieces, and there is no more",
+	      n, PIECES);
 	run(the_second_is_refused);
 	use_up();
 	pp_device_unbind(first.dev);

@@ -108,8 +108,8 @@ static void telling_remove(struct soft_device *self, pp_binding_t binding, enum 
 
 static void tell_event(struct pp_notifier *self, enum pp_event event, struct pp_device *dev)
 {
-	static const char *const word[] = { "ADD", "BIND", "BOUND", "NOT_BOUND", "UNBIND",
-					    "UNBOUND", "DEL", "REMOVED" };
+	static const char *const word[] = { "ADD",    "BIND",    "BOUND", "NOT_BOUND",
+					    "UNBIND", "UNBOUND", "DEL",   "REMOVED" };
 
 	(void)self;
 	(void)dev;

@@ -249,7 +249,8 @@ static void *cancelled(void *arg)
 	struct call *c = arg;
 	int state;
 
-	pthread_cancel(pthread_self()); /* deferred, as by default: at the next cancellation point */
+	pthread_cancel(
+		pthread_self()); /* deferred, as by default: at the next cancellation point */
 	c->call();
 	c->ended = 1;
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
@@ -284,12 +285,12 @@ static void *in_thread(void *(*fn)(void *), struct call *c)
 static void every_call_with_a_cancellation_pending(void)
 {
 	static struct call calls[] = {
-		{ "bind", do_bind, 0 },	      { "create", do_create, 0 },
-		{ "get", do_get, 0 },	      { "dump", do_dump, 0 },
-		{ "map", do_map, 0 },	      { "misuse", do_misuse, 0 },
+		{ "bind", do_bind, 0 },       { "create", do_create, 0 },
+		{ "get", do_get, 0 },         { "dump", do_dump, 0 },
+		{ "map", do_map, 0 },         { "misuse", do_misuse, 0 },
 		{ "unmap", do_unmap, 0 },     { "look", do_look, 0 },
-		{ "trim", do_trim, 0 },	      { "unbind", do_unbind, 0 },
-		{ "put", do_put, 0 },	      { "destroy", do_destroy, 0 },
+		{ "trim", do_trim, 0 },       { "unbind", do_unbind, 0 },
+		{ "put", do_put, 0 },         { "destroy", do_destroy, 0 },
 		{ "open VFIO", do_vfio, 0 },  { "bind again", do_bind, 0 },
 		{ "surprise", do_remove, 0 }, { "unregister", do_exit, 0 },
 	};
@@ -299,8 +300,8 @@ static void every_call_with_a_cancellation_pending(void)
 	soft.deferred = soft.incoherent = true;
 	w.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	spy_device_init(&w.dev, &w.spy, &soft);
-	w.ops = (struct pp_iommu_ops){ "points",    point_destroy, point_map,  point_unmap,
-				       point_invalidate, point_block,	point_sync, point_stats };
+	w.ops = (struct pp_iommu_ops){ "points",         point_destroy, point_map,  point_unmap,
+				       point_invalidate, point_block,   point_sync, point_stats };
 	w.spy.iommu.ops = &w.ops;
 	w.dev.probe = point_probe;
 	w.dev.remove = point_remove;

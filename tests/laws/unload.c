@@ -28,8 +28,8 @@ static struct {
 	int (*driver_unregister)(struct pp_driver *drv);
 	int (*bind)(struct pp_device *dev, struct pp_driver *drv);
 	pp_binding_t (*binding)(const struct pp_device *dev);
-	int (*map)(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir, pp_iova_t *out,
-		   const char *place);
+	int (*map)(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
+		   pp_iova_t *out, const char *place);
 	void (*debug_set)(unsigned what);
 } pp;
 
@@ -196,7 +196,8 @@ static void nothing_is_left(const char *path, unsigned debug)
 	for (unsigned i = 0; i < 3 && left; i++)
 		left = left_of_fifty(path, debug, &was);
 	check_eq(left, 0, "50 times loaded and unloaded, debug mode %u: no byte is left", debug);
-	malloc_trim(0); /* the heap may differ by a page; what is left each time makes 50 and more */
+	malloc_trim(
+		0); /* the heap may differ by a page; what is left each time makes 50 and more */
 	if (!check(mapped() < was + 50 * 4096, "nor is any mapped"))
 		printf("# %" PRIu64 " bytes more\n", mapped() - was);
 }

@@ -264,7 +264,8 @@ static void call_wrong(int ret[WRONG_CALLS])
 	params.memory = PP_MEMORY_BASE;
 	require(!pp_dma_map(b, memory, 1500, PP_DMA_FROM_DEVICE, &iova) &&
 			!pp_dma_alloc_coherent(b, 4096, &cpu, &ring) &&
-			!pp_pool_create(&pool, b, &params), "a mapping, coherent memory, a pool");
+			!pp_pool_create(&pool, b, &params),
+		"a mapping, coherent memory, a pool");
 	ret[n++] = pp_dma_map(b, NULL, 64, PP_DMA_TO_DEVICE, &other);
 	ret[n++] = pp_dma_map(b, memory, 0, PP_DMA_TO_DEVICE, &other);
 	ret[n++] = pp_dma_map(b, memory, SIZE_MAX, PP_DMA_TO_DEVICE, &other);
@@ -370,7 +371,8 @@ static void holders_are_asked_once(void)
 	check_eq(pp_recall_register(rx, NULL), -EINVAL, "nor without a structure");
 	check_eq(pp_recall_unregister(&a.recall), -ENOENT, "who isn't registered can't go");
 	check(!pp_recall_register(rx, &a.recall) && !pp_recall_register(rx, &b.recall) &&
-		      !pp_recall_register(tx, &other.recall), "two holders of rx, one of tx");
+		      !pp_recall_register(tx, &other.recall),
+	      "two holders of rx, one of tx");
 	a.page = page_of(rx);
 	pp_pool_recall(rx);
 	check(a.n == 1 && b.n == 1, "pp_pool_recall asks both holders, once");
@@ -492,7 +494,8 @@ static void the_oldest_zombie_is_told(void)
 	struct pp_page *old_page[3], *young_page[5];
 	uint64_t t[4];
 
-	check(!totals().oldest_zombie_ns && !totals().oldest_zombie_pages, "none, no age, no pages");
+	check(!totals().oldest_zombie_ns && !totals().oldest_zombie_pages,
+	      "none, no age, no pages");
 	require(pp_page_get_batch(old_page, 3, old) == 3, "three pages of one pool");
 	require(pp_page_get_batch(young_page, 5, young) == 5, "five of another");
 	check(!totals().oldest_zombie_ns, "a live pool is none");

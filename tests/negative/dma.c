@@ -32,7 +32,8 @@ static void *some_pages(size_t len, int prot)
 static void right(void)
 {
 	pp_binding_t binding = start();
-	char *page = some_pages(PP_BASE_PAGE, PROT_READ), *gone = some_pages(PP_BASE_PAGE, PROT_READ);
+	char *page = some_pages(PP_BASE_PAGE, PROT_READ),
+	     *gone = some_pages(PP_BASE_PAGE, PROT_READ);
 	struct pp_pool *pool = pool_new(binding, "rx", PP_DMA_FROM_DEVICE);
 	struct pp_page *of_pool = page_new(pool);
 	pp_iova_t again;
@@ -74,8 +75,8 @@ static void unmap_double(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_map(binding, memory, 1500, PP_DMA_TO_DEVICE, &iova)); /* @unmap_double.map */
-	need(!pp_dma_unmap(binding, iova, 1500, PP_DMA_TO_DEVICE)); /* @unmap_double.first */
-	pp_dma_unmap(binding, iova, 1500, PP_DMA_TO_DEVICE); /* @unmap_double.call */
+	need(!pp_dma_unmap(binding, iova, 1500, PP_DMA_TO_DEVICE));        /* @unmap_double.first */
+	pp_dma_unmap(binding, iova, 1500, PP_DMA_TO_DEVICE);               /* @unmap_double.call */
 }
 
 static void unmap_foreign(void)
@@ -102,7 +103,8 @@ static void unmap_wrong_size(void)
 {
 	pp_binding_t binding = start();
 
-	need(!pp_dma_map(binding, memory, 1500, PP_DMA_TO_DEVICE, &iova)); /* @unmap_wrong_size.map */
+	need(!pp_dma_map(binding, memory, 1500, PP_DMA_TO_DEVICE,
+			 &iova));                            /* @unmap_wrong_size.map */
 	pp_dma_unmap(binding, iova, 1400, PP_DMA_TO_DEVICE); /* @unmap_wrong_size.call */
 }
 
@@ -111,7 +113,7 @@ static void unmap_wrong_direction(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_map(binding, memory, 1500, PP_DMA_TO_DEVICE,
-			 &iova)); /* @unmap_wrong_direction.map */
+			 &iova));                              /* @unmap_wrong_direction.map */
 	pp_dma_unmap(binding, iova, 1500, PP_DMA_FROM_DEVICE); /* @unmap_wrong_direction.call */
 }
 
@@ -120,7 +122,7 @@ static void unmap_inside(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_map(binding, memory, 1500, PP_DMA_TO_DEVICE, &iova)); /* @unmap_inside.map */
-	pp_dma_unmap(binding, iova + 64, 1436, PP_DMA_TO_DEVICE); /* @unmap_inside.call */
+	pp_dma_unmap(binding, iova + 64, 1436, PP_DMA_TO_DEVICE);          /* @unmap_inside.call */
 }
 
 static void unmap_coherent(void)
@@ -128,7 +130,7 @@ static void unmap_coherent(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_alloc_coherent(binding, 4096, &cpu, &iova)); /* @unmap_coherent.map */
-	pp_dma_unmap(binding, iova, 4096, PP_DMA_BIDIRECTIONAL); /* @unmap_coherent.call */
+	pp_dma_unmap(binding, iova, 4096, PP_DMA_BIDIRECTIONAL);  /* @unmap_coherent.call */
 }
 
 static void unmap_pool(void)
@@ -145,7 +147,7 @@ static void free_streaming(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_map(binding, memory, 4096, PP_DMA_BIDIRECTIONAL,
-			 &iova)); /* @free_streaming.map */
+			 &iova));                          /* @free_streaming.map */
 	pp_dma_free_coherent(binding, 4096, memory, iova); /* @free_streaming.call */
 }
 
@@ -154,7 +156,7 @@ static void free_wrong_size(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_alloc_coherent(binding, 8192, &cpu, &iova)); /* @free_wrong_size.map */
-	pp_dma_free_coherent(binding, 4096, cpu, iova); /* @free_wrong_size.call */
+	pp_dma_free_coherent(binding, 4096, cpu, iova);           /* @free_wrong_size.call */
 }
 
 static void free_wrong_cpu_address(void)
@@ -162,7 +164,7 @@ static void free_wrong_cpu_address(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_alloc_coherent(binding, 4096, &cpu, &iova)); /* @free_wrong_cpu_address.map */
-	pp_dma_free_coherent(binding, 4096, memory, iova); /* @free_wrong_cpu_address.call */
+	pp_dma_free_coherent(binding, 4096, memory, iova);        /* @free_wrong_cpu_address.call */
 }
 
 static void free_double(void)
@@ -170,8 +172,8 @@ static void free_double(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_alloc_coherent(binding, 4096, &cpu, &iova)); /* @free_double.map */
-	need(!pp_dma_free_coherent(binding, 4096, cpu, iova)); /* @free_double.first */
-	pp_dma_free_coherent(binding, 4096, cpu, iova); /* @free_double.call */
+	need(!pp_dma_free_coherent(binding, 4096, cpu, iova));    /* @free_double.first */
+	pp_dma_free_coherent(binding, 4096, cpu, iova);           /* @free_double.call */
 }
 
 /* ---- map ---------------------------------------------------------------------------------- */
@@ -210,7 +212,7 @@ static void map_gone(void)
 	pp_binding_t binding = start();
 	char *gone = some_pages(2 * PP_BASE_PAGE, PROT_READ | PROT_WRITE);
 
-	need(!munmap(gone + PP_BASE_PAGE, PP_BASE_PAGE)); /* the first one stays */
+	need(!munmap(gone + PP_BASE_PAGE, PP_BASE_PAGE));                /* the first one stays */
 	pp_dma_map(binding, gone + 4000, 1500, PP_DMA_TO_DEVICE, &iova); /* @map_gone.call */
 }
 
@@ -308,16 +310,34 @@ static void alloc_wraps(void)
 
 static const struct negative cases[] = {
 	NEGATIVE(right),
-	NEGATIVE(unmap_never), NEGATIVE(unmap_double), NEGATIVE(unmap_foreign),
-	NEGATIVE(unmap_failed_map), NEGATIVE(unmap_wrong_size), NEGATIVE(unmap_wrong_direction),
-	NEGATIVE(unmap_inside), NEGATIVE(unmap_coherent), NEGATIVE(unmap_pool),
-	NEGATIVE(free_streaming), NEGATIVE(free_wrong_size), NEGATIVE(free_wrong_cpu_address),
+	NEGATIVE(unmap_never),
+	NEGATIVE(unmap_double),
+	NEGATIVE(unmap_foreign),
+	NEGATIVE(unmap_failed_map),
+	NEGATIVE(unmap_wrong_size),
+	NEGATIVE(unmap_wrong_direction),
+	NEGATIVE(unmap_inside),
+	NEGATIVE(unmap_coherent),
+	NEGATIVE(unmap_pool),
+	NEGATIVE(free_streaming),
+	NEGATIVE(free_wrong_size),
+	NEGATIVE(free_wrong_cpu_address),
 	NEGATIVE(free_double),
-	NEGATIVE(map_null), NEGATIVE(map_zero), NEGATIVE(map_wraps), NEGATIVE(map_no_direction),
-	NEGATIVE(map_gone), NEGATIVE(map_read_only), NEGATIVE(map_page_record),
-	NEGATIVE(map_chunk_record), NEGATIVE(map_pool_record), NEGATIVE(map_stack),
-	NEGATIVE(map_overlap), NEGATIVE(map_overlap_pool), NEGATIVE(map_beyond_mask),
-	NEGATIVE(alloc_zero), NEGATIVE(alloc_wraps),
+	NEGATIVE(map_null),
+	NEGATIVE(map_zero),
+	NEGATIVE(map_wraps),
+	NEGATIVE(map_no_direction),
+	NEGATIVE(map_gone),
+	NEGATIVE(map_read_only),
+	NEGATIVE(map_page_record),
+	NEGATIVE(map_chunk_record),
+	NEGATIVE(map_pool_record),
+	NEGATIVE(map_stack),
+	NEGATIVE(map_overlap),
+	NEGATIVE(map_overlap_pool),
+	NEGATIVE(map_beyond_mask),
+	NEGATIVE(alloc_zero),
+	NEGATIVE(alloc_wraps),
 };
 
 NEGATIVE_MAIN(cases)

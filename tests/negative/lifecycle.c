@@ -203,8 +203,7 @@ static void late_unmap_unregistered(void)
 
 static void no_binding(void)
 {
-	pp_dma_map(pp_binding_none(), memory, 1500, PP_DMA_TO_DEVICE,
-		   &iova); /* @no_binding.call */
+	pp_dma_map(pp_binding_none(), memory, 1500, PP_DMA_TO_DEVICE, &iova); /* @no_binding.call */
 }
 
 static void map_again(struct device *self, enum pp_remove_why why)
@@ -222,12 +221,22 @@ static void map_in_remove(void)
 
 static const struct negative cases[] = {
 	NEGATIVE(right),
-	NEGATIVE(forgot_streaming), NEGATIVE(forgot_coherent), NEGATIVE(forgot_three),
-	NEGATIVE(failed_probe_streaming), NEGATIVE(failed_probe_coherent),
-	NEGATIVE(late_map), NEGATIVE(late_unmap), NEGATIVE(late_sync_for_cpu),
-	NEGATIVE(late_sync_for_device), NEGATIVE(late_alloc), NEGATIVE(late_free),
-	NEGATIVE(late_unmap_rebound), NEGATIVE(late_sync_rebound),
-	NEGATIVE(late_unmap_unregistered), NEGATIVE(no_binding), NEGATIVE(map_in_remove),
+	NEGATIVE(forgot_streaming),
+	NEGATIVE(forgot_coherent),
+	NEGATIVE(forgot_three),
+	NEGATIVE(failed_probe_streaming),
+	NEGATIVE(failed_probe_coherent),
+	NEGATIVE(late_map),
+	NEGATIVE(late_unmap),
+	NEGATIVE(late_sync_for_cpu),
+	NEGATIVE(late_sync_for_device),
+	NEGATIVE(late_alloc),
+	NEGATIVE(late_free),
+	NEGATIVE(late_unmap_rebound),
+	NEGATIVE(late_sync_rebound),
+	NEGATIVE(late_unmap_unregistered),
+	NEGATIVE(no_binding),
+	NEGATIVE(map_in_remove),
 };
 
 NEGATIVE_MAIN(cases)

@@ -21,15 +21,18 @@ struct negative {
 	const char *name;
 	void (*commit)(void);
 };
-#define NEGATIVE(name) { #name, name }
+#define NEGATIVE(name)                                                                             \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 
 /* What must work for the case to make sense. */
-#define need(cond)                                                                           \
-	do {                                                                                 \
-		if (!(cond)) {                                                               \
-			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);            \
-			exit(2);                                                             \
-		}                                                                            \
+#define need(cond)                                                                                 \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #cond);                  \
+			exit(2);                                                                   \
+		}                                                                                  \
 	} while (0)
 
 static inline int negative_main(int argc, char **argv, const struct negative *cases, size_t n)
@@ -44,10 +47,10 @@ static inline int negative_main(int argc, char **argv, const struct negative *ca
 	}
 	return argc < 2 ? 0 : 2;
 }
-#define NEGATIVE_MAIN(cases)                                                                 \
-	int main(int argc, char **argv)                                                      \
-	{                                                                                    \
-		return negative_main(argc, argv, cases, sizeof cases / sizeof cases[0]);     \
+#define NEGATIVE_MAIN(cases)                                                                       \
+	int main(int argc, char **argv)                                                            \
+	{                                                                                          \
+		return negative_main(argc, argv, cases, sizeof cases / sizeof cases[0]);           \
 	}
 
 /* ---- a device on the software IOMMU ------------------------------------------------------- */
@@ -91,8 +94,9 @@ static inline void device_new(struct device *self, const char *name, bool incohe
 	params.name = name;
 	params.iommu = self->iommu;
 	need(!pp_device_register(&self->dev, &params));
-	self->drv = (struct pp_driver){ .name = name, .probe = device_probe,
-					.remove = device_remove, .ctx = self };
+	self->drv = (struct pp_driver){
+		.name = name, .probe = device_probe, .remove = device_remove, .ctx = self
+	};
 	need(!pp_driver_register(&self->drv));
 }
 

@@ -104,8 +104,8 @@ static void put_twice(void)
 {
 	start();
 	need(!pp_page_get(&page, pool)); /* @put_twice.get */
-	pp_page_put(page); /* @put_twice.first */
-	pp_page_put(page); /* @put_twice.call */
+	pp_page_put(page);               /* @put_twice.first */
+	pp_page_put(page);               /* @put_twice.call */
 	after = 1;
 }
 
@@ -120,7 +120,7 @@ static void put_twice_elsewhere(void)
 {
 	start();
 	need(!pp_page_get(&page, pool)); /* @put_twice_elsewhere.get */
-	pp_page_put(page); /* @put_twice_elsewhere.first */
+	pp_page_put(page);               /* @put_twice_elsewhere.first */
 	elsewhere(put_again, page);
 }
 
@@ -167,10 +167,10 @@ static void put_fragment_twice(void)
 	struct pp_frag first, second;
 
 	start();
-	need(!pp_frag_get(&first, pool, 4096, 0)); /* @put_fragment_twice.get */
+	need(!pp_frag_get(&first, pool, 4096, 0));  /* @put_fragment_twice.get */
 	need(!pp_frag_get(&second, pool, 4096, 0)); /* the first page is used up now */
-	pp_page_put(first.page); /* @put_fragment_twice.first */
-	pp_page_put(first.page); /* @put_fragment_twice.call */
+	pp_page_put(first.page);                    /* @put_fragment_twice.first */
+	pp_page_put(first.page);                    /* @put_fragment_twice.call */
 	after = 1;
 }
 
@@ -225,7 +225,7 @@ static void device_write_after_put(void)
 static void *put_elsewhere(void *arg)
 {
 	pp_page_put(arg); /* @write_after_put_elsewhere.put */
-	after = 2; /* unlike put_again, lest the compiler make one of the two */
+	after = 2;        /* unlike put_again, lest the compiler make one of the two */
 	return NULL;
 }
 
@@ -489,20 +489,39 @@ static void get_in_handler(void)
 
 static const struct negative cases[] = {
 	NEGATIVE(right),
-	NEGATIVE(put_twice), NEGATIVE(put_twice_elsewhere), NEGATIVE(put_after_last),
-	NEGATIVE(put_twice_in_batch), NEGATIVE(put_twice_zombie), NEGATIVE(put_fragment_twice),
-	NEGATIVE(put_fragments_too_often), NEGATIVE(too_many_references),
-	NEGATIVE(write_after_put), NEGATIVE(device_write_after_put),
+	NEGATIVE(put_twice),
+	NEGATIVE(put_twice_elsewhere),
+	NEGATIVE(put_after_last),
+	NEGATIVE(put_twice_in_batch),
+	NEGATIVE(put_twice_zombie),
+	NEGATIVE(put_fragment_twice),
+	NEGATIVE(put_fragments_too_often),
+	NEGATIVE(too_many_references),
+	NEGATIVE(write_after_put),
+	NEGATIVE(device_write_after_put),
 	NEGATIVE(write_after_put_elsewhere),
-	NEGATIVE(fragment_empty), NEGATIVE(fragment_too_long), NEGATIVE(fragment_align_odd),
+	NEGATIVE(fragment_empty),
+	NEGATIVE(fragment_too_long),
+	NEGATIVE(fragment_align_odd),
 	NEGATIVE(fragment_align_too_large),
-	NEGATIVE(get_elsewhere), NEGATIVE(get_batch_elsewhere), NEGATIVE(get_fragment_elsewhere),
-	NEGATIVE(get_after_handover), NEGATIVE(get_destroyed), NEGATIVE(get_destroyed_zombie),
-	NEGATIVE(get_fragment_destroyed), NEGATIVE(attach_destroyed), NEGATIVE(detach_destroyed),
-	NEGATIVE(destroy_destroyed), NEGATIVE(own_destroyed), NEGATIVE(trim_destroyed),
-	NEGATIVE(stats_destroyed), NEGATIVE(recall_destroyed),
-	NEGATIVE(write_after_put_trim), NEGATIVE(write_after_put_destroy),
-	NEGATIVE(put_in_handler), NEGATIVE(get_in_handler),
+	NEGATIVE(get_elsewhere),
+	NEGATIVE(get_batch_elsewhere),
+	NEGATIVE(get_fragment_elsewhere),
+	NEGATIVE(get_after_handover),
+	NEGATIVE(get_destroyed),
+	NEGATIVE(get_destroyed_zombie),
+	NEGATIVE(get_fragment_destroyed),
+	NEGATIVE(attach_destroyed),
+	NEGATIVE(detach_destroyed),
+	NEGATIVE(destroy_destroyed),
+	NEGATIVE(own_destroyed),
+	NEGATIVE(trim_destroyed),
+	NEGATIVE(stats_destroyed),
+	NEGATIVE(recall_destroyed),
+	NEGATIVE(write_after_put_trim),
+	NEGATIVE(write_after_put_destroy),
+	NEGATIVE(put_in_handler),
+	NEGATIVE(get_in_handler),
 };
 
 NEGATIVE_MAIN(cases)

@@ -95,7 +95,7 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	by_the_owner(unmapped, mark);
 	need(!page_get(batch, pool));
 	mark();
-	page_put(batch[0]); /* the one before it went to the other pool */
+	page_put(batch[0]);                      /* the one before it went to the other pool */
 	need(!pp_frag_get(&frag, pool, 64, 64)); /* opens the page */
 	pp_page_put(frag.page);
 	mark();

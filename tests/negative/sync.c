@@ -66,7 +66,8 @@ static void right_pool(pp_binding_t binding)
 	for (unsigned i = 0; i < 3; i++) { /* the third time as the first */
 		struct pp_page *page = page_new(pool);
 
-		need(!pp_dma_sync_for_device(binding, pp_page_iova(page), 4096, PP_DMA_FROM_DEVICE));
+		need(!pp_dma_sync_for_device(binding, pp_page_iova(page), 4096,
+					     PP_DMA_FROM_DEVICE));
 		memset(buf, 6, 200);
 		need(!pp_soft_write(dev.iommu, pp_page_iova(page), buf, 200));
 		need(!pp_dma_sync_for_cpu(binding, pp_page_iova(page), 200, PP_DMA_FROM_DEVICE));
@@ -108,21 +109,24 @@ static void sync_never_mapped(void)
 {
 	pp_binding_t binding = start();
 
-	pp_dma_sync_for_cpu(binding, 0x123000, 64, PP_DMA_FROM_DEVICE); /* @sync_never_mapped.call */
+	pp_dma_sync_for_cpu(binding, 0x123000, 64,
+			    PP_DMA_FROM_DEVICE); /* @sync_never_mapped.call */
 }
 
 static void sync_failed_map(void)
 {
 	pp_binding_t binding = start();
 
-	pp_dma_sync_for_cpu(binding, PP_IOVA_NONE, 64, PP_DMA_FROM_DEVICE); /* @sync_failed_map.call */
+	pp_dma_sync_for_cpu(binding, PP_IOVA_NONE, 64,
+			    PP_DMA_FROM_DEVICE); /* @sync_failed_map.call */
 }
 
 static void sync_unmapped(void)
 {
 	pp_binding_t binding = start();
 
-	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE, &iova)); /* @sync_unmapped.map */
+	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE,
+			 &iova));                                     /* @sync_unmapped.map */
 	need(!pp_dma_unmap(binding, iova, 1500, PP_DMA_FROM_DEVICE)); /* @sync_unmapped.unmap */
 	pp_dma_sync_for_cpu(binding, iova, 1500, PP_DMA_FROM_DEVICE); /* @sync_unmapped.call */
 }
@@ -150,7 +154,7 @@ static void sync_before(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_map(binding, memory + 256, 100, PP_DMA_FROM_DEVICE,
-			 &iova)); /* @sync_before.map */
+			 &iova));                                        /* @sync_before.map */
 	pp_dma_sync_for_cpu(binding, iova - 64, 64, PP_DMA_FROM_DEVICE); /* @sync_before.call */
 }
 
@@ -159,15 +163,17 @@ static void sync_behind(void)
 	pp_binding_t binding = start();
 
 	need(!pp_dma_map(binding, memory, 100, PP_DMA_FROM_DEVICE, &iova)); /* @sync_behind.map */
-	pp_dma_sync_for_cpu(binding, iova + 100, 64, PP_DMA_FROM_DEVICE); /* @sync_behind.call */
+	pp_dma_sync_for_cpu(binding, iova + 100, 64, PP_DMA_FROM_DEVICE);   /* @sync_behind.call */
 }
 
 static void sync_past_end(void)
 {
 	pp_binding_t binding = start();
 
-	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE, &iova)); /* @sync_past_end.map */
-	pp_dma_sync_for_cpu(binding, iova + 1000, 501, PP_DMA_FROM_DEVICE); /* @sync_past_end.call */
+	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE,
+			 &iova)); /* @sync_past_end.map */
+	pp_dma_sync_for_cpu(binding, iova + 1000, 501,
+			    PP_DMA_FROM_DEVICE); /* @sync_past_end.call */
 }
 
 static void sync_past_pool(void)
@@ -183,7 +189,7 @@ static void sync_wraps(void)
 {
 	pp_binding_t binding = start();
 
-	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE, &iova)); /* @sync_wraps.map */
+	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE, &iova));  /* @sync_wraps.map */
 	pp_dma_sync_for_cpu(binding, iova + 1, SIZE_MAX, PP_DMA_FROM_DEVICE); /* @sync_wraps.call */
 }
 
@@ -195,7 +201,8 @@ static void sync_wrong_direction(void)
 
 	need(!pp_dma_map(binding, memory, 1500, PP_DMA_FROM_DEVICE,
 			 &iova)); /* @sync_wrong_direction.map */
-	pp_dma_sync_for_cpu(binding, iova, 1500, PP_DMA_BIDIRECTIONAL); /* @sync_wrong_direction.call */
+	pp_dma_sync_for_cpu(binding, iova, 1500,
+			    PP_DMA_BIDIRECTIONAL); /* @sync_wrong_direction.call */
 }
 
 static void sync_for_cpu_never_written(void)
@@ -290,15 +297,26 @@ static void missing_for_cpu_overwritten(void)
 
 static const struct negative cases[] = {
 	NEGATIVE(right),
-	NEGATIVE(sync_never_mapped), NEGATIVE(sync_failed_map), NEGATIVE(sync_unmapped),
-	NEGATIVE(sync_foreign), NEGATIVE(sync_foreign_pool), NEGATIVE(sync_before),
-	NEGATIVE(sync_behind), NEGATIVE(sync_past_end), NEGATIVE(sync_past_pool),
+	NEGATIVE(sync_never_mapped),
+	NEGATIVE(sync_failed_map),
+	NEGATIVE(sync_unmapped),
+	NEGATIVE(sync_foreign),
+	NEGATIVE(sync_foreign_pool),
+	NEGATIVE(sync_before),
+	NEGATIVE(sync_behind),
+	NEGATIVE(sync_past_end),
+	NEGATIVE(sync_past_pool),
 	NEGATIVE(sync_wraps),
-	NEGATIVE(sync_wrong_direction), NEGATIVE(sync_for_cpu_never_written),
-	NEGATIVE(sync_for_device_never_read), NEGATIVE(sync_pool_never_read),
-	NEGATIVE(missing_for_device), NEGATIVE(missing_for_device_beside),
-	NEGATIVE(missing_for_device_pool), NEGATIVE(missing_for_cpu_unmapped),
-	NEGATIVE(missing_for_cpu_unbound), NEGATIVE(missing_for_cpu_overwritten),
+	NEGATIVE(sync_wrong_direction),
+	NEGATIVE(sync_for_cpu_never_written),
+	NEGATIVE(sync_for_device_never_read),
+	NEGATIVE(sync_pool_never_read),
+	NEGATIVE(missing_for_device),
+	NEGATIVE(missing_for_device_beside),
+	NEGATIVE(missing_for_device_pool),
+	NEGATIVE(missing_for_cpu_unmapped),
+	NEGATIVE(missing_for_cpu_unbound),
+	NEGATIVE(missing_for_cpu_overwritten),
 };
 
 NEGATIVE_MAIN(cases)

@@ -65,7 +65,8 @@ static void counts_of_no_device(void)
 	memset(&info, 1, sizeof info);
 	pp_net_stats(NULL, PP_NET_ALL_QUEUES, &stats, sizeof stats);
 	pp_net_info(NULL, &info, sizeof info);
-	check(all_zero(&stats, sizeof stats) && all_zero(&info, sizeof info), "no device: all is 0");
+	check(all_zero(&stats, sizeof stats) && all_zero(&info, sizeof info),
+	      "no device: all is 0");
 }
 
 static void nothing_to_fill_in(void)

@@ -37,7 +37,8 @@ static int tag(int ifindex, unsigned tpid, unsigned tci)
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .flags = BPF_TC_F_REPLACE, .handle = 1, .priority = 1);
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .flags = BPF_TC_F_REPLACE, .handle = 1,
+			    .priority = 1);
 
 	opts.prog_fd = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "tag", "Dual BSD/GPL", code,
 				     sizeof code / sizeof code[0], NULL);

@@ -116,7 +116,9 @@ static unsigned gather(uint8_t *to, const struct pp_net_seg *seg, unsigned n)
 	return len;
 }
 
-static const unsigned cuts[][4] = { { 0 }, { 33, 0 }, { 54, 7, 0 }, { 64, 1, 1, 0 }, { 80, 200, 0 } };
+static const unsigned cuts[][4] = {
+	{ 0 }, { 33, 0 }, { 54, 7, 0 }, { 64, 1, 1, 0 }, { 80, 200, 0 }
+};
 #define N_CUTS (sizeof cuts / sizeof cuts[0])
 
 /* All versions, kinds, lengths, tags, pieces: fn is true for each. */
@@ -126,7 +128,8 @@ static bool all(bool (*fn)(const struct made *m, const unsigned *lens))
 
 	for (unsigned i = 0; i < 2 * 2 * 3 * N_CUTS * 24; i++) {
 		unsigned tags = i / 4 % 3, pieces = i / 12 % N_CUTS;
-		struct made m = make(i & 1 ? 4 : 6, i & 2 ? TCP : UDP, (unsigned)rand() % 1400, tags);
+		struct made m =
+			make(i & 1 ? 4 : 6, i & 2 ? TCP : UDP, (unsigned)rand() % 1400, tags);
 
 		wrong += !fn(&m, cuts[pieces]);
 	}
@@ -280,7 +283,8 @@ static void crc(void)
 	want = plain_crc(zeroed.bytes + m.start, m.len - m.start);
 	n = cut(seg, &m, (unsigned[]){ 77, 3, 0 });
 	check(!whole_crc(seg, n, m.start, 8), "a CRC");
-	check(whole_crc(seg, n, m.start, 41) && whole_crc(seg, n, m.len, 0), "... where it can't be");
+	check(whole_crc(seg, n, m.start, 41) && whole_crc(seg, n, m.len, 0),
+	      "... where it can't be");
 	gather(got, seg, n);
 	for (unsigned i = 0; i < 4; i++)
 		zeroed.bytes[m.start + 8 + i] = (uint8_t)(want >> 8 * i);

@@ -25,7 +25,7 @@
 
 #define DEVICES 2
 #define HOLDERS 2
-#define ITEMS 1024u  /* items on the way from one thread to another */
+#define ITEMS 1024u /* items on the way from one thread to another */
 #define STASH 600u  /* items that a holder keeps */
 #define POSTED 64u  /* pages posted to the device at a time */
 #define TOLD 1024u  /* addresses that the engine remembers */
@@ -364,11 +364,11 @@ static struct {
 	/* from the controller: an order stands until the owner takes it away */
 	int order;
 	pp_binding_t binding[DEVICES];
-	unsigned attach; /* devices, the first included */
+	unsigned attach;      /* devices, the first included */
 	struct pp_pool *pool; /* NULL: none */
 	struct dice dice;
 	uint64_t generation;
-	uint64_t done;     /* operations */
+	uint64_t done; /* operations */
 	uint64_t made, failed, frags, trims, dma_written, dma_refused;
 } owner;
 
@@ -420,7 +420,8 @@ static void fill_items(struct item *it, unsigned n)
 
 static struct item whole(struct pp_page *page)
 {
-	struct item it = { .page = page, .addr = pp_page_addr(page),
+	struct item it = { .page = page,
+			   .addr = pp_page_addr(page),
 			   .words = pp_page_size(page) / 8 };
 
 	if (it.words > 512 && roll(&owner.dice, 16)) /* mostly just the start of a large one */
@@ -444,9 +445,10 @@ static unsigned get_items(struct item *it, unsigned n)
 		while (got < n && !(ret = pp_page_get(page, owner.pool)))
 			it[got++] = whole(page[0]);
 	} else {
-		while (got < n && !(ret = pp_frag_get(&frag, owner.pool,
-						      8 + 8 * roll(&owner.dice, 128), 8)))
-			it[got++] = (struct item){ .page = frag.page, .addr = frag.addr,
+		while (got < n &&
+		       !(ret = pp_frag_get(&frag, owner.pool, 8 + 8 * roll(&owner.dice, 128), 8)))
+			it[got++] = (struct item){ .page = frag.page,
+						   .addr = frag.addr,
 						   .words = frag.len / 8 };
 		owner.frags += got;
 	}
@@ -603,9 +605,7 @@ static void lose_device(unsigned i, struct dice *dice)
 		pp_device_remove(device[i].dev, PP_REMOVAL_ORDERLY);
 		must_be_empty(i);
 		break;
-	case 4:
-		pp_pool_detach(owner.pool, owner.binding[i]);
-		break;
+	case 4: pp_pool_detach(owner.pool, owner.binding[i]); break;
 	}
 	store(&engine.rogue[i], 1); /* from here on it must not get through */
 }

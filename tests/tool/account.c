@@ -20,11 +20,31 @@ static const struct {
 	const char *word; /* in what is said; NULL: nothing is */
 } table[] = {
 	{ "nothing", { 0 }, false, EXIT_OK, NULL },
-	{ "all sent", { .tx_packets = N, .tx_sent_min = N, .tx_sent_max = N }, false, EXIT_OK, NULL },
-	{ "missed in our rings", { .rx_missed = N }, false, EXIT_ERROR, "want of room in the rings" },
-	{ "... is no matter of a device's end", { .rx_missed = N }, true, EXIT_ERROR, "want of room" },
-	{ "dropped by the interface before them", { .rx_dropped = N }, false, EXIT_DROPPED, "before they came" },
-	{ "both", { .rx_missed = N, .rx_dropped = 7 }, false, EXIT_ERROR, "want of room in the rings" },
+	{ "all sent",
+	  { .tx_packets = N, .tx_sent_min = N, .tx_sent_max = N },
+	  false,
+	  EXIT_OK,
+	  NULL },
+	{ "missed in our rings",
+	  { .rx_missed = N },
+	  false,
+	  EXIT_ERROR,
+	  "want of room in the rings" },
+	{ "... is no matter of a device's end",
+	  { .rx_missed = N },
+	  true,
+	  EXIT_ERROR,
+	  "want of room" },
+	{ "dropped by the interface before them",
+	  { .rx_dropped = N },
+	  false,
+	  EXIT_DROPPED,
+	  "before they came" },
+	{ "both",
+	  { .rx_missed = N, .rx_dropped = 7 },
+	  false,
+	  EXIT_ERROR,
+	  "want of room in the rings" },
 	{ "received, but nonsense", { .rx_refused = N }, false, EXIT_OK, NULL },
 	{ "too long", { .tx_too_long = N }, false, EXIT_ERROR, "longer than" },
 	{ "too short", { .tx_too_short = N }, false, EXIT_ERROR, "shorter than" },
@@ -33,12 +53,21 @@ static const struct {
 	{ "malformed", { .tx_malformed = N }, false, EXIT_ERROR, "more pieces" },
 	{ "unsent", { .tx_unsent = N }, false, EXIT_ERROR, "still unsent" },
 	{ "... of a device that was to go", { .tx_unsent = N }, true, EXIT_OK, NULL },
-	{ "dropped by the interface", { .tx_packets = 2 * N, .tx_sent_min = N, .tx_sent_max = N }, false,
-	  EXIT_ERROR, "dropped by the interface" },
-	{ "... perhaps those of others", { .tx_packets = N, .tx_sent_min = 0, .tx_sent_max = N }, false, EXIT_OK,
+	{ "dropped by the interface",
+	  { .tx_packets = 2 * N, .tx_sent_min = N, .tx_sent_max = N },
+	  false,
+	  EXIT_ERROR,
+	  "dropped by the interface" },
+	{ "... perhaps those of others",
+	  { .tx_packets = N, .tx_sent_min = 0, .tx_sent_max = N },
+	  false,
+	  EXIT_OK,
 	  NULL },
-	{ "confirmed, but never given", { .tx_refused = 1, .tx_packets = N, .tx_sent_min = N, .tx_sent_max = N },
-	  false, EXIT_ERROR, "never given" },
+	{ "confirmed, but never given",
+	  { .tx_refused = 1, .tx_packets = N, .tx_sent_min = N, .tx_sent_max = N },
+	  false,
+	  EXIT_ERROR,
+	  "never given" },
 };
 
 static void one(unsigned i)
@@ -53,7 +82,8 @@ static void one(unsigned i)
 	account_join(&joined, &a); /* as forward does with two */
 	status = account_status(&joined, EXIT_OK);
 	check(status == table[i].status, "%s: %d", table[i].what, status);
-	check(table[i].word ? strstr(said, table[i].word) && strstr(said, "1,234") : !*said, "... \"%s\"", said);
+	check(table[i].word ? strstr(said, table[i].word) && strstr(said, "1,234") : !*said,
+	      "... \"%s\"", said);
 	check(account_status(&joined, EXIT_LOST) == EXIT_LOST, "... another end comes first");
 }
 

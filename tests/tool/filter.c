@@ -22,9 +22,25 @@ static struct pp_pool *pool;
 
 /* True for some of the packets below, and not for others. */
 static const char *const expressions[] = {
-	"ip", "not ip", "udp", "tcp or vlan", "vlan", "vlan 5", "vlan 5 and udp", "vlan and vlan 7",
-	"port 9", "greater 1000", "less 200", "len & 3 = 0", "ether[12:2] = 0x8100", "ether[20] & 1 = 1",
-	"ether[3000] > 128", "ether[len - 1] < 128", "udp[8] < 100", "ip[2:2] > 500", "ether host 2:0:0:0:0:1",
+	"ip",
+	"not ip",
+	"udp",
+	"tcp or vlan",
+	"vlan",
+	"vlan 5",
+	"vlan 5 and udp",
+	"vlan and vlan 7",
+	"port 9",
+	"greater 1000",
+	"less 200",
+	"len & 3 = 0",
+	"ether[12:2] = 0x8100",
+	"ether[20] & 1 = 1",
+	"ether[3000] > 128",
+	"ether[len - 1] < 128",
+	"udp[8] < 100",
+	"ip[2:2] > 500",
+	"ether host 2:0:0:0:0:1",
 };
 #define N_EXPRESSIONS (sizeof expressions / sizeof expressions[0])
 
@@ -74,10 +90,13 @@ static unsigned lay(struct pp_net_seg *seg, const struct made *m, bool beside)
 	memcpy(rest, m->bytes, 12);
 	memcpy(rest + 12, m->bytes + 12 + skip, m->len - 12 - skip);
 	for (unsigned done = 0, left = m->len - skip; left; n++) {
-		unsigned len = n + 1 < most ? 12 + (unsigned)rand() % 30 : left > 2000 ? 2000 : left;
+		unsigned len = n + 1 < most ? 12 + (unsigned)rand() % 30 :
+			       left > 2000  ? 2000 :
+					      left;
 
 		len = len < left ? len : left;
-		seg[n] = (struct pp_net_seg){ .len = len, .offset = 7 + n, .wire_len = m->wire_len };
+		seg[n] =
+			(struct pp_net_seg){ .len = len, .offset = 7 + n, .wire_len = m->wire_len };
 		must(!pp_page_get(&seg[n].page, pool), "no page");
 		memcpy((char *)pp_page_addr(seg[n].page) + seg[n].offset, rest + done, len);
 		done += len;
@@ -126,8 +145,8 @@ static void one(const char *expression, pcap_t *dead)
 			pp_page_put(seg[--n].page);
 	}
 	filter_close(f);
-	check(!wrong && wanted && wanted < ROUNDS / N_EXPRESSIONS, "%s: %u wanted, %u wrong", expression, wanted,
-	      wrong);
+	check(!wrong && wanted && wanted < ROUNDS / N_EXPRESSIONS, "%s: %u wanted, %u wrong",
+	      expression, wanted, wrong);
 }
 
 static void none_and_wrong(void)
@@ -135,11 +154,13 @@ static void none_and_wrong(void)
 	struct filter *f;
 	struct pp_net_seg seg = { .flags = PP_NET_LAST };
 
-	check(!filter_open(&f, NULL, DLT_ETHERNET) && !f && filter_wants(f, &seg, 1), "none wants all");
+	check(!filter_open(&f, NULL, DLT_ETHERNET) && !f && filter_wants(f, &seg, 1),
+	      "none wants all");
 	filter_close(f);
 	check(filter_open(&f, "tcp prot 80", DLT_ETHERNET) && !f && strstr(said, "\"tcp prot 80\""),
 	      "nonsense: %s", said);
-	check(filter_open(&f, "vlan 9999", DLT_ETHERNET) && !f && !strchr(said, '\n'), "a number too large: %s", said);
+	check(filter_open(&f, "vlan 9999", DLT_ETHERNET) && !f && !strchr(said, '\n'),
+	      "a number too large: %s", said);
 }
 
 int main(int argc, char **argv)

@@ -243,8 +243,8 @@ static void windows_between_ranges_are_never_used(void)
 
 	require(!pp_soft_create(&p.iommu, NULL), "a domain");
 	p.name = "windows";
-	p.iommu->ranges[1] = (struct pp_iova_range){ last + 1,
-						     p.iommu->ranges[p.iommu->n_ranges - 1].last };
+	p.iommu->ranges[1] =
+		(struct pp_iova_range){ last + 1, p.iommu->ranges[p.iommu->n_ranges - 1].last };
 	p.iommu->n_ranges = 2;
 	p.iommu->ranges[0].last = first - 1;
 	soft_device_init(&sd, NULL);
@@ -379,10 +379,11 @@ static void strange_destroy(struct pp_iommu *iommu)
 static struct strange strange(void)
 {
 	return (struct strange){
-		.iommu = { .ranges = { { 1 << 20, (1ull << 40) - 1 } }, .n_ranges = 1,
+		.iommu = { .ranges = { { 1 << 20, (1ull << 40) - 1 } },
+			   .n_ranges = 1,
 			   .page_sizes = 4096 },
-		.ops = { "strange", strange_destroy, strange_map, strange_unmap,
-			 strange_invalidate, strange_block, strange_sync, NULL },
+		.ops = { "strange", strange_destroy, strange_map, strange_unmap, strange_invalidate,
+			 strange_block, strange_sync, NULL },
 	};
 }
 
@@ -410,11 +411,11 @@ static void a_back_end_must_have_its_functions(void)
 
 	check_eq(try_strange(&s), 0, "with all of them but stats it is taken");
 	check_eq(s.destroyed, 1, "and destroyed with its device");
-#define WITHOUT(f, ret)                                                                      \
-	do {                                                                                 \
-		s = strange();                                                               \
-		s.ops.f = NULL;                                                              \
-		check_eq(try_strange(&s), ret, "without " #f);                               \
+#define WITHOUT(f, ret)                                                                            \
+	do {                                                                                       \
+		s = strange();                                                                     \
+		s.ops.f = NULL;                                                                    \
+		check_eq(try_strange(&s), ret, "without " #f);                                     \
 	} while (0)
 	WITHOUT(kind, -EINVAL);
 	WITHOUT(destroy, -EINVAL);
@@ -452,9 +453,13 @@ static void ranges_must_ascend_and_be_of_whole_pages(void)
 		{ { { 1 << 20, (1 << 20) - 1 } }, 1, -EINVAL, "an empty one" },
 		{ { { (1 << 20) + 100, (2 << 20) - 1 } }, 1, -EINVAL, "one that begins in a page" },
 		{ { { 1 << 20, (2 << 20) + 100 } }, 1, -EINVAL, "one that ends in a page" },
-		{ { { 1 << 20, (2 << 20) - 1 }, { 1 << 20, (4 << 20) - 1 } }, 2, -EINVAL,
+		{ { { 1 << 20, (2 << 20) - 1 }, { 1 << 20, (4 << 20) - 1 } },
+		  2,
+		  -EINVAL,
 		  "two that overlap" },
-		{ { { 2 << 20, (3 << 20) - 1 }, { 1 << 20, (2 << 20) - 1 } }, 2, -EINVAL,
+		{ { { 2 << 20, (3 << 20) - 1 }, { 1 << 20, (2 << 20) - 1 } },
+		  2,
+		  -EINVAL,
 		  "two in the wrong order" },
 		{ { { 0, UINT64_MAX }, { 1 << 20, (2 << 20) - 1 } }, 2, -EINVAL, "one in another" },
 	};
@@ -532,13 +537,15 @@ static void nonsense_of_a_back_end_is_an_errno(void)
 		check(pp_page_get(&page, pool) == -EIO && !page, "it gives no page");
 		pp_pool_destroy(pool);
 		check(!s.mapped && !soft_device_domain(&sd).mappings &&
-			      !soft_device_domain(&sd).bytes_mapped, "nothing is left");
+			      !soft_device_domain(&sd).bytes_mapped,
+		      "nothing is left");
 	}
 	s.maps = false;
 	s.map_returns = -ENOSPC;
 	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -ENOSPC, "an errno is told");
 	s.map_returns = 0;
-	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_FROM_DEVICE, &iova), 0, "what is right is right");
+	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_FROM_DEVICE, &iova), 0,
+		 "what is right is right");
 	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), 0, "so is a sync");
 	s.sync_returns = 7;
 	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), -EIO, "it returns 7");
@@ -546,7 +553,8 @@ static void nonsense_of_a_back_end_is_an_errno(void)
 	check_eq(pp_dma_sync_for_cpu(b, iova, PAGE, PP_DMA_FROM_DEVICE), -EINVAL, "or an errno");
 	check(pp_dma_unmap(b, iova, PAGE, PP_DMA_FROM_DEVICE) == -EIO && !s.mapped,
 	      "then an unmap says so, and is done");
-	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -EIO, "a map that can't sync fails");
+	check_eq(pp_dma_map(b, memory, PAGE, PP_DMA_TO_DEVICE, &iova), -EIO,
+		 "a map that can't sync fails");
 	check(iova == PP_IOVA_NONE && !s.mapped, "with nothing mapped");
 	check_eq(soft_device_domain(&sd).breaches, 6 * sizeof nonsense / sizeof nonsense[0] + 1,
 		 "nonsense is counted, an errno isn't");
@@ -679,7 +687,8 @@ static void a_window_in_use_is_not_given_to_who_cannot_use_it(void)
 		 "then it is unmapped");
 	for (unsigned i = 0; i < 100; i++)
 		ok = !pp_dma_map(pp_device_binding(sd[1].dev), memory, PAGE, PP_DMA_TO_DEVICE,
-				 &iova) && iova != used && ok;
+				 &iova) &&
+		     iova != used && ok;
 	check(ok, "100 maps of the other one find their place");
 	soft_device_exit(&sd[1]);
 	check_eq(pp_dma_map(pp_device_binding(sd[0].dev), memory, PAGE, PP_DMA_TO_DEVICE, &iova), 0,
@@ -785,7 +794,8 @@ static void hears_once(struct pp_notifier *self, enum pp_event event, struct pp_
 
 	(void)dev;
 	check_eq(event, PP_EVENT_BIND_DRIVER, "told of the bind");
-	check(!pthread_create(&thread, NULL, registers_another, NULL) && !pthread_join(thread, NULL),
+	check(!pthread_create(&thread, NULL, registers_another, NULL) &&
+		      !pthread_join(thread, NULL),
 	      "no lock is held");
 	check_eq(pp_notifier_unregister(self), 0, "it unregisters itself");
 	memset(self, 0xA5, sizeof *self);
@@ -815,7 +825,8 @@ static void a_listener_is_registered_once(void)
 	pid = fork();
 	if (!pid)
 		_exit(pp_notifier_register(&listener) != -EEXIST);
-	check(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status), "a second time is refused");
+	check(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && !WEXITSTATUS(status),
+	      "a second time is refused");
 }
 
 /* ---- what probe and remove find -------------------------------------------------- */
@@ -1273,7 +1284,8 @@ static bool match_slowly(struct pp_device *dev, void *ctx)
 		sched_yield();
 	for (int i = 0; i < 200; i++)
 		sched_yield();
-	check_eq(__atomic_load_n(&unregistered, __ATOMIC_ACQUIRE), 0, "unregister waits for a match");
+	check_eq(__atomic_load_n(&unregistered, __ATOMIC_ACQUIRE), 0,
+		 "unregister waits for a match");
 	return true;
 }
 

@@ -175,8 +175,8 @@ static void wrong_arguments_of_map_are_refused(void)
 			 -EINVAL, "%s", cases[i].why);
 		check(iova == PP_IOVA_NONE, "the address is none");
 	}
-	check(pp_dma_map(b, (void *)(UINTPTR_MAX - 10), 100, PP_DMA_TO_DEVICE, &iova) ==
-			  -EINVAL, "a length that wraps in the last page");
+	check(pp_dma_map(b, (void *)(UINTPTR_MAX - 10), 100, PP_DMA_TO_DEVICE, &iova) == -EINVAL,
+	      "a length that wraps in the last page");
 	if (iova != PP_IOVA_NONE)
 		pp_dma_unmap(b, iova, 100, PP_DMA_TO_DEVICE);
 	check(all_is_undone(&sd), "nothing is mapped");
@@ -687,7 +687,8 @@ static void large_ranges_are_found(void)
 	pp_dma_set_mask(b, 32);
 	for (unsigned i = 0; i < n; i++)
 		check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &iova[i]), 0, "mapping %u", i);
-	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &none), -ENOSPC, "another has no room");
+	check_eq(pp_dma_map(b, large, len, PP_DMA_TO_DEVICE, &none), -ENOSPC,
+		 "another has no room");
 	pp_debug_set(PP_DEBUG_DMA);
 	for (unsigned i = 0; i < n; i++)
 		for (uint64_t at = 0; at < len; at += 1 << 27)
@@ -953,8 +954,7 @@ static void late_calls_are_reported(void)
 	at = PP_PLACE; check_eq(pp_dma_map(old, memory, 5, PP_DMA_TO_DEVICE, &iova), -ENODEV, "map");
 	/* clang-format on */
 	check_eq(reports, 1, "is reported");
-	check(says("soft0") && says("map: ") && says(at) && says("ended"),
-	      "with device and place");
+	check(says("soft0") && says("map: ") && says(at) && says("ended"), "with device and place");
 	check_eq(pp_dma_sync_for_cpu(old, 0x7000, 5, PP_DMA_TO_DEVICE), -ENODEV, "a sync");
 	check(reports == 2 && says("sync for CPU"), "too, on a coherent device as well");
 	soft_device_exit(&sd);
@@ -1076,12 +1076,12 @@ static unsigned fail_each(const struct soft_device *sd, pp_binding_t b, bool coh
 		int ret;
 
 		fail_begin(&f, NULL, n);
-		ret = coherent ? pp_dma_alloc_coherent(b, 3 * PAGE, &cpu, &iova)
-			       : pp_dma_map(b, memory + 9, 2 * PAGE, PP_DMA_TO_DEVICE, &iova);
+		ret = coherent ? pp_dma_alloc_coherent(b, 3 * PAGE, &cpu, &iova) :
+				 pp_dma_map(b, memory + 9, 2 * PAGE, PP_DMA_TO_DEVICE, &iova);
 		if (!fail_end(&f)) {
 			check_eq(ret, 0, "with nothing more to fail it works");
-			ret = coherent ? pp_dma_free_coherent(b, 3 * PAGE, cpu, iova)
-				       : pp_dma_unmap(b, iova, 2 * PAGE, PP_DMA_TO_DEVICE);
+			ret = coherent ? pp_dma_free_coherent(b, 3 * PAGE, cpu, iova) :
+					 pp_dma_unmap(b, iova, 2 * PAGE, PP_DMA_TO_DEVICE);
 			check(!ret && as_before(sd, before), "and is undone");
 			return n;
 		}

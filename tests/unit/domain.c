@@ -146,7 +146,8 @@ static void map_some(struct coarse *c, pp_binding_t b)
 	static const struct {
 		size_t at, len;
 	} some[] = {
-		{ 0, 1 }, { 4096, 4096 }, { 4095, 2 }, { 65535, 2 }, { 12345, 100000 }, { 65536, 65536 },
+		{ 0, 1 },     { 4096, 4096 },    { 4095, 2 },
+		{ 65535, 2 }, { 12345, 100000 }, { 65536, 65536 },
 	};
 	char byte = 0;
 
@@ -159,7 +160,8 @@ static void map_some(struct coarse *c, pp_binding_t b)
 		check_eq(pp_dma_map(b, addr, some[i].len, PP_DMA_TO_DEVICE, &iova), 0,
 			 "%zu bytes at %zu", some[i].len, some[i].at);
 		check_eq(iova % kernel_page, some[i].at % kernel_page, "its offset in the page");
-		check(!pp_soft_read(c->soft, iova + some[i].len - 1, &byte, 1) && byte == (char)(2 + i),
+		check(!pp_soft_read(c->soft, iova + some[i].len - 1, &byte, 1) &&
+			      byte == (char)(2 + i),
 		      "the device reads its end");
 		check_eq(pp_dma_unmap(b, iova, some[i].len, PP_DMA_TO_DEVICE), 0, "unmapped");
 		check_eq(pp_soft_read(c->soft, iova, &byte, 1), -EFAULT, "it reads no more");

@@ -371,11 +371,13 @@ static void half_a_packet(void)
 	check_eq(poll_nic(16), 0, "nor later");
 	piece(noise + 4096, 1000, true);
 	check_eq(poll_nic(1), 1, "a whole one is, piece by piece if that is asked for");
-	check(!(seg[0].flags & PP_NET_LAST) && seg[0].wire_len == 5096, "its length is known from the start");
+	check(!(seg[0].flags & PP_NET_LAST) && seg[0].wire_len == 5096,
+	      "its length is known from the start");
 	pp_page_put(seg[0].page);
 	reg_set(E1000E_RDH, 1);
 	write_back(E1000E_RX_DD | 0xffff); /* it changes its mind */
-	check(poll_nic(1) == 1 && seg[0].flags & PP_NET_LAST && seg[0].len == 1000, "what was read once stays");
+	check(poll_nic(1) == 1 && seg[0].flags & PP_NET_LAST && seg[0].len == 1000,
+	      "what was read once stays");
 	pp_page_put(seg[0].page);
 	piece(noise, 4096, false);
 	check_eq(pp_net_unbind(nic), 0, "unbound in the middle of a packet");

@@ -103,7 +103,8 @@ static void it_grows_and_shrinks_in_pieces(void)
 		most = h.n_buckets - before > most ? h.n_buckets - before : most;
 	}
 	check_eq(most, 1, "a member more, a bucket more at most");
-	check(h.n_buckets >= MANY && longest(&h) <= 16, "%u of %u in a bucket at most", longest(&h), MANY);
+	check(h.n_buckets >= MANY && longest(&h) <= 16, "%u of %u in a bucket at most", longest(&h),
+	      MANY);
 	check(is_right(&h, MANY), "all of them are found");
 	for (unsigned i = 0; i < MANY; i++) {
 		before = h.n_buckets;

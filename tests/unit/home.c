@@ -16,7 +16,8 @@ static struct pp_page *page[CHUNKS * EACH];
 
 static int by_address(const void *a, const void *b)
 {
-	const char *x = (*(struct pp_page *const *)a)->addr, *y = (*(struct pp_page *const *)b)->addr;
+	const char *x = (*(struct pp_page *const *)a)->addr,
+		   *y = (*(struct pp_page *const *)b)->addr;
 
 	return x < y ? -1 : x > y;
 }
@@ -95,7 +96,8 @@ static void an_idle_one_behind_others_is_trimmed(void)
 	firsts_come_home();
 	pool_free_pages(&page[1], EACH - 1);
 	check_eq(pp_pool_trim(pool, 0), 1, "it can be trimmed");
-	check_eq(pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_IDLE], 0, "and is idle no more");
+	check_eq(pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_IDLE], 0,
+		 "and is idle no more");
 	check_eq(pool->n_chunks, CHUNKS - 1, "nor there");
 	pp_pool_destroy(pool);
 }

@@ -106,14 +106,16 @@ static void sharers_use_what_each_can(void)
 
 	require(!ioas_get(&s, &fake, NULL, error), "a space");
 	check_eq(ioas_join(s, &wide, error), 0, "the first sharer");
-	check(has_range(&wide, 0, 0, 0xfedfffff) && has_range(&wide, 1, 0xfef00000, (1ull << 48) - 1),
+	check(has_range(&wide, 0, 0, 0xfedfffff) &&
+		      has_range(&wide, 1, 0xfef00000, (1ull << 48) - 1),
 	      "has what it had");
 	check_eq(ioas_join(s, &low, error), 0, "one of 39 bits joins");
 	check(has_range(&wide, 1, 0xfef00000, (1ull << 39) - 1), "the first is narrowed");
 	holed.iommu.page_sizes = 65536;
 	check_eq(ioas_join(s, &holed, error), 0, "one with a window elsewhere, and larger pages");
 	for (struct pp_vfio *p = s->sharers; p; p = p->sharer)
-		check(p->iommu.page_sizes == 65536 && p->iommu.n_ranges == 3 && has_range(p, 0, 1 << 20, 0xfedfffff) &&
+		check(p->iommu.page_sizes == 65536 && p->iommu.n_ranges == 3 &&
+			      has_range(p, 0, 1 << 20, 0xfedfffff) &&
 			      has_range(p, 1, 0xfef00000, 5 * GIB - 1) &&
 			      has_range(p, 2, 5 * GIB + (1 << 20), (1ull << 39) - 1),
 		      "%s: all have the same three ranges and pages", p->address);

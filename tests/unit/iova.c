@@ -454,9 +454,9 @@ static void a_small_block_leaves_room_for_a_large_range(void)
 		uint64_t len;
 		unsigned bits;
 	} cases[] = {
-		{ GIB + PAGE, 32 },     { 2 * GIB, 32 },      { 2 * GIB + PAGE, 32 },
-		{ 3 * GIB, 32 },        { 5 * GIB / 2, 32 },  { 4 * GIB - PAGE, 33 },
-		{ 4 * GIB + PAGE, 33 }, { 6 * GIB, 33 },      { 40 * GIB, 36 },
+		{ GIB + PAGE, 32 },     { 2 * GIB, 32 },     { 2 * GIB + PAGE, 32 },
+		{ 3 * GIB, 32 },        { 5 * GIB / 2, 32 }, { 4 * GIB - PAGE, 33 },
+		{ 4 * GIB + PAGE, 33 }, { 6 * GIB, 33 },     { 40 * GIB, 36 },
 		{ 600 * GIB, 40 },
 	};
 
@@ -559,7 +559,8 @@ static void octaves_can_be_left_out(void)
 	require(!iova_get_in(&b[1], GIB, 1ull << 30 | 1ull << 29), "1 GiB");
 	check_eq(b[1]->addr, GIB, "is an octave");
 	iova_put(b[1]);
-	require(!iova_get_in(&b[1], 5 * GIB / 4, 1ull << 30 | 1ull << 31), "a range over two octaves");
+	require(!iova_get_in(&b[1], 5 * GIB / 4, 1ull << 30 | 1ull << 31),
+		"a range over two octaves");
 	check(b[1]->addr >= GIB, "lies in both");
 	iova_put(b[1]);
 	check_eq(iova_get_in(&b[1], 5 * GIB / 4, 1ull << 30 | 1ull << 28), -ENOSPC,
@@ -921,7 +922,8 @@ static void threads_share_the_arena(void)
 		pthread_join(t[i], &n);
 		wrong += (uintptr_t)n;
 	}
-	check_eq(wrong, 0, "three threads take and give, and windows come and go: no page was two's");
+	check_eq(wrong, 0,
+		 "three threads take and give, and windows come and go: no page was two's");
 	iova_unuse();
 	check_eq(iova_in_use(), 0, "all is back");
 	check(whole_below(48), "and whole");

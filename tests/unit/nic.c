@@ -61,7 +61,8 @@ int main(int argc, char **argv)
 	}
 	check(n > 512 && n <= 1024, "%u pages were kept", n);
 	pp_net_stats(nic, 0, &stats, sizeof stats);
-	check(seg[n - 1].flags & PP_NET_LAST && packets == stats.rx_packets, "%u whole packets", packets);
+	check(seg[n - 1].flags & PP_NET_LAST && packets == stats.rx_packets, "%u whole packets",
+	      packets);
 	pp_net_close(nic);
 	return tap_end();
 }

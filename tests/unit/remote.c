@@ -38,8 +38,8 @@ static unsigned taken(const struct pp_pool *pool, uint64_t thread)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < POOL_SPSC_RINGS; i++)
-		n += thread ? env_load_relaxed(&pool->spsc_thread[i]) == thread
-			    : env_load_relaxed(&pool->spsc_thread[i]) != 0;
+		n += thread ? env_load_relaxed(&pool->spsc_thread[i]) == thread :
+			      env_load_relaxed(&pool->spsc_thread[i]) != 0;
 	return n;
 }
 
@@ -48,7 +48,7 @@ static unsigned taken(const struct pp_pool *pool, uint64_t thread)
 struct putter {
 	pthread_t thread;
 	struct pp_page **page;
-	unsigned n;    /* to put; 0 once that is done */
+	unsigned n; /* to put; 0 once that is done */
 	bool end;
 	uint64_t self; /* its number */
 };
@@ -118,7 +118,8 @@ static void one_spsc_ring_of_a_pool(void)
 		put_one_by(&p, b);
 		put_one_by(&p, a);
 	}
-	check_eq(taken(a, p.self), 1, "a thread that puts in turn to two pools has one SPSC ring of the one");
+	check_eq(taken(a, p.self), 1,
+		 "a thread that puts in turn to two pools has one SPSC ring of the one");
 	check_eq(taken(b, p.self), 1, "and one of the other");
 	check_eq(taken(a, 0), 1, "those that have ended have none");
 	end(&p);
@@ -138,7 +139,8 @@ static void idle_threads_are_in_nobodys_way(void)
 	}
 	begin(&p);
 	put_one_by(&p, pool);
-	check_eq(taken(pool, p.self), 1, "a thread gets an SPSC ring while %u idle ones have theirs", IDLE);
+	check_eq(taken(pool, p.self), 1,
+		 "a thread gets an SPSC ring while %u idle ones have theirs", IDLE);
 	end(&p);
 	for (unsigned i = 0; i < IDLE; i++)
 		end(&idle[i]);
@@ -172,12 +174,14 @@ static void taken_from_in_turn(void)
 	}
 	for (unsigned i = 0; i < POOL_SPSC_RINGS; i++)
 		left += !pool->spsc[i]->head;
-	check_eq(left, 0, "so many refills take from every SPSC ring, though the first is always full");
+	check_eq(left, 0,
+		 "so many refills take from every SPSC ring, though the first is always full");
 	check(pool->mpsc.head, "and from the ring");
 	again = taken(pool, p[POOL_SPSC_RINGS].self);
 	end(&p[1]);
 	put_one_by(&p[POOL_SPSC_RINGS], pool);
-	check(!again && taken(pool, p[POOL_SPSC_RINGS].self), "who has none gets one that becomes free");
+	check(!again && taken(pool, p[POOL_SPSC_RINGS].self),
+	      "who has none gets one that becomes free");
 	for (unsigned i = 0; i <= POOL_SPSC_RINGS; i++)
 		if (i != 1)
 			end(&p[i]);

@@ -582,7 +582,8 @@ static void an_unmap_leaves_the_other_mapping_of_the_page(void)
 	write_byte(iommu, IOVA + 8 * PAGE + 200, 2);
 	unmap(iommu, IOVA, PAGE);
 	invalidate(iommu, IOVA, PAGE);
-	check(read_byte(iommu, IOVA + 8 * PAGE + 100) == 1, "what was synced through the other one stays");
+	check(read_byte(iommu, IOVA + 8 * PAGE + 100) == 1,
+	      "what was synced through the other one stays");
 	sync_for(iommu, IOVA + 8 * PAGE, PAGE, true);
 	check(memory[200] == 2, "what the device wrote through it isn't lost");
 	unmap(iommu, IOVA + 8 * PAGE, PAGE);

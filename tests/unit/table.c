@@ -308,8 +308,10 @@ static void a_lone_page_asks_for_no_memory(void)
 
 	table_init(&t, own[0]);
 	for (unsigned i = 0; i < 3; i++) {
-		check_eq(table_map(&t, G1 * (1 + 100 * i), memory(4 * G1), K4, K4, RW), 0, "mapped");
-		check(t.root >= own[0] && t.root < own[0] + TABLE_OWN * TABLE_ENTRIES, "in tables of its own");
+		check_eq(table_map(&t, G1 * (1 + 100 * i), memory(4 * G1), K4, K4, RW), 0,
+			 "mapped");
+		check(t.root >= own[0] && t.root < own[0] + TABLE_OWN * TABLE_ENTRIES,
+		      "in tables of its own");
 		check_eq(t.pages, 4, "which count");
 		check_eq(table_map(&t, 300 * G1, memory(4 * G1), K4, K4, RW), 0,
 			 "another one, elsewhere");

@@ -74,10 +74,13 @@ static void it_starts_and_stops(void)
 	fd = call(path);
 	check(fd >= 0 && ask(fd, "totals\n", line, sizeof line), "it answers");
 	check(!strncmp(line, "{\"protocol\":1,", 14), "with its version");
-	check(strstr(line, "a \\\"test\\\"?") != NULL, "a name is quoted, and of its control characters freed");
+	check(strstr(line, "a \\\"test\\\"?") != NULL,
+	      "a name is quoted, and of its control characters freed");
 	check(!strstr(line, "\"devices\""), "totals are no more than that");
-	check(ask(fd, "all\r\n", line, sizeof line) && strstr(line, "\"pools\":["), "all, with a carriage return");
-	check(ask(fd, "nonsense\n", line, sizeof line) && strstr(line, "\"error\":"), "what it doesn't know it says");
+	check(ask(fd, "all\r\n", line, sizeof line) && strstr(line, "\"pools\":["),
+	      "all, with a carriage return");
+	check(ask(fd, "nonsense\n", line, sizeof line) && strstr(line, "\"error\":"),
+	      "what it doesn't know it says");
 	pp_telemetry_stop(t);
 	check(read(fd, line, 1) == 0, "it hangs up at the end");
 	close(fd);
@@ -151,16 +154,19 @@ static void it_is_found_by_its_number(void)
 	bool listed = false;
 
 	setenv("XDG_RUNTIME_DIR", dir, 1);
-	check_eq(pp_telemetry_find(found, sizeof found, getpid()), -ENOENT, "nothing is offered yet");
+	check_eq(pp_telemetry_find(found, sizeof found, getpid()), -ENOENT,
+		 "nothing is offered yet");
 	check_eq(pp_telemetry_find(found, sizeof found, 0), -ESRCH, "there is no process 0");
 	check_eq(pp_telemetry_find(NULL, sizeof found, getpid()), -EINVAL, "no place for the path");
 	check_eq(pp_telemetry_start(NULL, NULL), -EINVAL, "no place for it");
 	check(!pp_telemetry_path(NULL)[0], "nothing has no path");
 	check_eq(pp_telemetry_list(NULL, 9), pp_telemetry_list(NULL, 0), "none is filled in");
 	require(!pp_telemetry_start(&t, NULL), "started at the usual place");
-	check(!pp_telemetry_find(found, sizeof found, getpid()) && !strcmp(found, pp_telemetry_path(t)),
+	check(!pp_telemetry_find(found, sizeof found, getpid()) &&
+		      !strcmp(found, pp_telemetry_path(t)),
 	      "it is found there");
-	check_eq(pp_telemetry_find(found, 10, getpid()), -ENAMETOOLONG, "a short buffer is not overrun");
+	check_eq(pp_telemetry_find(found, 10, getpid()), -ENAMETOOLONG,
+		 "a short buffer is not overrun");
 	n = pp_telemetry_list(pid, 64);
 	for (unsigned i = 0; i < n && i < 64; i++)
 		listed |= pid[i] == getpid();

@@ -158,7 +158,8 @@ static void kinds(void)
 		{ "transparent 2 MiB, spans", 1024 * MIB, 128 * MIB, 0, MADV_HUGEPAGE },
 		{ "hugetlb 2 MiB, by chunks", 1024 * MIB, CHUNK, MAP_HUGETLB | 21 << 26, -1 },
 		{ "hugetlb 2 MiB, spans", 1024 * MIB, 128 * MIB, MAP_HUGETLB | 21 << 26, -1 },
-		{ "hugetlb 1 GiB, one mapping", 1024 * MIB, 1024 * MIB, MAP_HUGETLB | 30 << 26, -1 },
+		{ "hugetlb 1 GiB, one mapping", 1024 * MIB, 1024 * MIB, MAP_HUGETLB | 30 << 26,
+		  -1 },
 	};
 
 	for (unsigned i = 0; i < sizeof kind / sizeof kind[0]; i++) {
@@ -261,7 +262,8 @@ static void unbinding(bool all)
 	      "%u times the pages in flight cost no more than half as much again", n[last] / n[0]);
 	check(grown[last].ns * grown[0].chunks <= grown[0].ns * grown[last].chunks * 3 / 2,
 	      "what it costs is the chunks: %u times of them, no more than so many times the cost "
-	      "and a half", (unsigned)(grown[last].chunks / grown[0].chunks));
+	      "and a half",
+	      (unsigned)(grown[last].chunks / grown[0].chunks));
 	pp_device_unregister(dev);
 	pp_driver_unregister(&drv);
 }

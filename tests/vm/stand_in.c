@@ -82,8 +82,9 @@ static struct stand_in *take(void)
 	const char *api = getenv("PP_TEST_API");
 	struct stand_in *s = find(NULL);
 
-	if (!s || !edu_open(&s->edu,
-			    api && !strcmp(api, "container") ? PP_VFIO_CONTAINER : PP_VFIO_ANY, NULL))
+	if (!s ||
+	    !edu_open(&s->edu, api && !strcmp(api, "container") ? PP_VFIO_CONTAINER : PP_VFIO_ANY,
+		      NULL))
 		return NULL;
 	s->iommu = pp_vfio_iommu(s->edu.vfio);
 	s->real = s->iommu->ops;
@@ -123,16 +124,16 @@ int __wrap_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_
 {
 	struct stand_in *s = find(iommu);
 
-	return s ? edu_access(&s->edu, iova, buf, len, false)
-		 : __real_pp_soft_read(iommu, iova, buf, len);
+	return s ? edu_access(&s->edu, iova, buf, len, false) :
+		   __real_pp_soft_read(iommu, iova, buf, len);
 }
 
 int __wrap_pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len)
 {
 	struct stand_in *s = find(iommu);
 
-	return s ? edu_access(&s->edu, iova, (void *)buf, len, true)
-		 : __real_pp_soft_write(iommu, iova, buf, len);
+	return s ? edu_access(&s->edu, iova, (void *)buf, len, true) :
+		   __real_pp_soft_write(iommu, iova, buf, len);
 }
 
 unsigned __wrap_pp_soft_faults(struct pp_iommu *iommu, struct pp_soft_fault *out, unsigned n)

@@ -41,9 +41,8 @@ static uint64_t now_ns(void)
 static void fill(uint8_t *p, uint32_t len)
 {
 	static const uint8_t head[42] = {
-		2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0,
-		0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 10, 77, 0, 1, 10, 77, 0, 2,
-		0x30, 0x39, 0x30, 0x3a,
+		2, 0, 0, 0,  0,  2, 2, 0,  0,  0, 0, 1,  8,  0, 0x45, 0,    0,    0,    0,
+		0, 0, 0, 64, 17, 0, 0, 10, 77, 0, 1, 10, 77, 0, 2,    0x30, 0x39, 0x30, 0x3a,
 	};
 	uint16_t total = htons((uint16_t)(len - 14)), udp = htons((uint16_t)(len - 34));
 	uint32_t sum = 0;
@@ -60,11 +59,10 @@ static void fill(uint8_t *p, uint32_t len)
 	p[25] = (uint8_t)sum;
 }
 
-
 /* Sends packets, about `want` of them, and returns how many, or a negative errno. */
 static int (*send_some)(unsigned want);
 
-static int fd;                      /* the packet socket, or the program */
+static int fd; /* the packet socket, or the program */
 static uint32_t len;
 static uint8_t packet[BATCH][MAX];
 static uint64_t number;
@@ -98,7 +96,8 @@ static int send_frames(unsigned want)
 
 static int open_socket(const char *ifname)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP),
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_IP),
 				  .sll_ifindex = (int)if_nametoindex(ifname) };
 	int one = 1;
 
@@ -111,7 +110,8 @@ static int open_socket(const char *ifname)
 static int open_frames(const char *ifname)
 {
 	const struct bpf_insn code[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_1,
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K,
+		  .dst_reg = BPF_REG_1,
 		  .imm = (int)if_nametoindex(ifname) },
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2 },
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect },

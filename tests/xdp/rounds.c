@@ -219,8 +219,9 @@ int main(int argc, char **argv)
 		}
 	}
 	printf("# %u rounds, %llu bindings, %llu packets; %llu bindings without one; resident %llu KiB, then %llu\n",
-	       done, (unsigned long long)c.bindings, (unsigned long long)c.packets, (unsigned long long)c.empty,
-	       (unsigned long long)kib, (unsigned long long)resident_kib());
+	       done, (unsigned long long)c.bindings, (unsigned long long)c.packets,
+	       (unsigned long long)c.empty, (unsigned long long)kib,
+	       (unsigned long long)resident_kib());
 	check(done == rounds, "every round opens, binds, and ends");
 	check(c.packets > rounds * 10ull, "packets came");
 	check(!c.changed, "what is held across the end is as it was received");

@@ -136,9 +136,9 @@ static void look_at_drivers(struct visit *v)
 			     s->pool[j].mapped == s->pool[i].mapped;
 		note("driver %s: %u page pool%s, %s",
 		     *s->pool[i].driver ? s->pool[i].driver : "(not known)", n, n == 1 ? "" : "s",
-		     s->pool[i].mapped == YES  ? "mapped for its device"
-		     : s->pool[i].mapped == NO ? "not mapped by page_pool"
-					       : "mapped or not isn't known");
+		     s->pool[i].mapped == YES ? "mapped for its device" :
+		     s->pool[i].mapped == NO  ? "not mapped by page_pool" :
+						"mapped or not isn't known");
 	}
 	if (!s->n_pools)
 		note("%s; a driver makes its pools when its interface goes up",
@@ -198,8 +198,8 @@ static void look_at_device(struct visit *v, const struct device *d)
 		v->translated++;
 		note("%s (%s): behind an IOMMU, %s", d->name, d->bus,
 		     !strcmp(type, "DMA-FQ") ? "unmapped in batches (DMA-FQ): a page can be "
-					       "reached some 10 ms longer"
-					     : type);
+					       "reached some 10 ms longer" :
+					       type);
 	}
 }
 

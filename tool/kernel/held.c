@@ -229,8 +229,8 @@ struct held_sum held_sum(const struct held *h, int pool)
 		else if (h->holding[i].pool == pool)
 			sum.found += h->holding[i].pages;
 	sum.in_flight = at ? (int32_t)((uint32_t)member_at(p, at, M_pool_hold) -
-				       (uint32_t)member_at(p, at, M_pool_release))
-			   : h->scan->pool[pool].in_flight;
+				       (uint32_t)member_at(p, at, M_pool_release)) :
+			     h->scan->pool[pool].in_flight;
 	sum.missing = sum.in_flight - (int64_t)(sum.found + sum.idle);
 	return sum;
 }

@@ -15,7 +15,7 @@ struct seen {
 	struct seen_slot {
 		kaddr_t key; /* 0: free */
 		uint32_t value;
-	} *slot;
+	} * slot;
 	size_t size, used;
 };
 /* 1: it had no number, and has this one now; 0: it had one, which *value is now; or -ENOMEM. */
@@ -27,7 +27,12 @@ struct owner {
 };
 
 enum holder_kind {
-	HOLDER_SOCKET, HOLDER_PIPE, HOLDER_TUN, HOLDER_FRAGMENTS, HOLDER_CPU, HOLDER_POOL,
+	HOLDER_SOCKET,
+	HOLDER_PIPE,
+	HOLDER_TUN,
+	HOLDER_FRAGMENTS,
+	HOLDER_CPU,
+	HOLDER_POOL,
 };
 
 struct holder {
@@ -35,31 +40,31 @@ struct holder {
 	kaddr_t object;
 	size_t first_owner, n_owners; /* in held.owner; none: no process has it open */
 	bool waits_for_accept; /* a connection that its listener, the owner's, hasn't taken */
-	int net;                      /* in scan.net, or -1 */
+	int net;               /* in scan.net, or -1 */
 	unsigned cpu;
 	char protocol[12];
-	char local[56], remote[56];   /* "10.0.0.1:80", "[::1]:80", or "" */
+	char local[56], remote[56]; /* "10.0.0.1:80", "[::1]:80", or "" */
 };
 
 /* The ways in which one can hold a page; the names of the rows' "where". */
-#define PLACES(X)                                             \
-	X(RECEIVE, "receive queue")                           \
-	X(OUT_OF_ORDER, "out-of-order queue")                 \
-	X(ERROR, "error queue")                               \
-	X(BACKLOG, "backlog")                                 \
-	X(SEND, "send queue")                                 \
-	X(PIPE, "pipe")                                       \
-	X(TUN, "queue of the tun device")                     \
-	X(FRAGMENTS, "IP fragments that wait for the rest")   \
-	X(DEFERRED, "list of packets to be freed")            \
-	X(INPUT, "input queue")                               \
+#define PLACES(X)                                                                                  \
+	X(RECEIVE, "receive queue")                                                                \
+	X(OUT_OF_ORDER, "out-of-order queue")                                                      \
+	X(ERROR, "error queue")                                                                    \
+	X(BACKLOG, "backlog")                                                                      \
+	X(SEND, "send queue")                                                                      \
+	X(PIPE, "pipe")                                                                            \
+	X(TUN, "queue of the tun device")                                                          \
+	X(FRAGMENTS, "IP fragments that wait for the rest")                                        \
+	X(DEFERRED, "list of packets to be freed")                                                 \
+	X(INPUT, "input queue")                                                                    \
 	X(IDLE, "idle in the pool")
 
 enum place {
 #define X(id, text) PLACE_##id,
 	PLACES(X)
 #undef X
-	N_PLACES
+		N_PLACES
 };
 const char *place_name(enum place place);
 

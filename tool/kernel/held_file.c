@@ -60,8 +60,8 @@ static void look_at_other_file(struct held *h, struct walk *w, uint32_t kind, ka
 		return;
 	h->holder[holder].first_owner = owners.first;
 	h->holder[holder].n_owners = owners.n;
-	held_look(h, w, (uint32_t)holder, pipe ? PLACE_PIPE : PLACE_TUN, pipe ? walk_pipe : walk_tun,
-	     object);
+	held_look(h, w, (uint32_t)holder, pipe ? PLACE_PIPE : PLACE_TUN,
+		  pipe ? walk_pipe : walk_tun, object);
 	held_drop_empty(h, holder);
 }
 

@@ -62,7 +62,7 @@ void held_fragments(struct held *h, struct walk *w, unsigned net, enum member wh
 		held_name_address(x->remote, sizeof x->remote, v6 ? AF_INET6 : AF_INET, from, 0);
 		held_name_address(x->local, sizeof x->local, v6 ? AF_INET6 : AF_INET, to, 0);
 		held_look(h, w, (uint32_t)holder, PLACE_FRAGMENTS, runs,
-		     queue + offset_of(p, M_fq_tree));
+			  queue + offset_of(p, M_fq_tree));
 		date_fragments(h, dir, queue, holder);
 		held_drop_empty(h, holder);
 	}
@@ -84,8 +84,8 @@ static void look_at_defer_nodes(struct held *h, struct walk *w, uint32_t holder,
 	} while (!access(path, F_OK));
 	for (unsigned i = 0; nodes && i < n_nodes; i++)
 		held_look(h, w, holder, PLACE_DEFERRED, walk_chain_at,
-		     nodes + base + i * size_of(p, T_skb_defer_node) +
-			     offset_of(p, M_defer_node_list));
+			  nodes + base + i * size_of(p, T_skb_defer_node) +
+				  offset_of(p, M_defer_node_list));
 }
 
 static void look_at_cpu(struct held *h, struct walk *w, unsigned cpu, kaddr_t softnet, kaddr_t base)
@@ -98,11 +98,13 @@ static void look_at_cpu(struct held *h, struct walk *w, unsigned cpu, kaddr_t so
 	h->holder[holder].cpu = cpu;
 	if (has(p, M_sd_defer))
 		held_look(h, w, (uint32_t)holder, PLACE_DEFERRED, walk_chain_at,
-		     softnet + offset_of(p, M_sd_defer));
+			  softnet + offset_of(p, M_sd_defer));
 	if (has(p, M_hot_defer_nodes))
 		look_at_defer_nodes(h, w, (uint32_t)holder, base);
-	held_look(h, w, (uint32_t)holder, PLACE_INPUT, walk_queue, softnet + offset_of(p, M_sd_input));
-	held_look(h, w, (uint32_t)holder, PLACE_INPUT, walk_queue, softnet + offset_of(p, M_sd_process));
+	held_look(h, w, (uint32_t)holder, PLACE_INPUT, walk_queue,
+		  softnet + offset_of(p, M_sd_input));
+	held_look(h, w, (uint32_t)holder, PLACE_INPUT, walk_queue,
+		  softnet + offset_of(p, M_sd_process));
 	held_drop_empty(h, holder);
 }
 

@@ -136,8 +136,7 @@ static void look_at_listener(struct held *h, struct walk *w, kaddr_t sk, struct 
 	}
 }
 
-void held_socket_file(struct held *h, struct walk *w, kaddr_t socket,
-				struct owners owners)
+void held_socket_file(struct held *h, struct walk *w, kaddr_t socket, struct owners owners)
 {
 	struct peek *p = h->scan->peek;
 	kaddr_t sk = member_at(p, socket, M_socket_sk);

@@ -127,7 +127,8 @@ void kernel_print_holders(const struct held *h, int index)
 	rows = rows_of(h, index, &n);
 	printf("pool %s of %s%s%s%s, %s: %lld pages in flight\n", kernel_pool_name(pool, name),
 	       pool->interface_gone ? "an interface that has gone" :
-	       *pool->interface     ? pool->interface : "an unknown device",
+	       *pool->interface     ? pool->interface :
+				      "an unknown device",
 	       *pool->driver ? " (" : "", pool->driver, *pool->driver ? ")" : "",
 	       kernel_pool_state(pool, state), (long long)sum.in_flight);
 	printf("%9s  %-18s %s\n", "PAGES", "SINCE", "HOLDER");

@@ -16,9 +16,11 @@ static const struct {
 } commands[] = {
 	{ "pools", kernel_pools_main, "list the page pools of the machine (without COMMAND, too)" },
 	{ "holders", kernel_holders_main, "tell who holds their pages" },
-	{ "watch", kernel_watch_main, "tell where pages leave them from now on, and what goes wrong" },
+	{ "watch", kernel_watch_main,
+	  "tell where pages leave them from now on, and what goes wrong" },
 	{ "check", kernel_check_main, "tell whether this kernel unmaps them in time" },
-	{ "unbind", kernel_unbind_main, "take a device from its driver once all its pages are back" },
+	{ "unbind", kernel_unbind_main,
+	  "take a device from its driver once all its pages are back" },
 };
 
 static void usage(void)

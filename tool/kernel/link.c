@@ -145,9 +145,9 @@ static int keep_message(const struct nlmsghdr *nlh, void *ctx)
 	size_t len = MNL_ALIGN(nlh->nlmsg_len);
 	char *grown;
 
-	if (nlh->nlmsg_type == RTM_NEWROUTE   ? !keep_route(nlh, l->index)
-	    : nlh->nlmsg_type == RTM_NEWNEIGH ? !keep_neighbour(nlh, l->index)
-					      : !keep_address(nlh, l->index))
+	if (nlh->nlmsg_type == RTM_NEWROUTE ? !keep_route(nlh, l->index) :
+	    nlh->nlmsg_type == RTM_NEWNEIGH ? !keep_neighbour(nlh, l->index) :
+					      !keep_address(nlh, l->index))
 		return MNL_CB_OK;
 	grown = realloc(l->saved, l->len + len);
 	if (!grown) {

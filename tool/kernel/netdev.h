@@ -27,30 +27,30 @@ enum {
 enum { NETDEV_POOL_STATS_INFO = 1, NETDEV_POOL_STATS_FIRST = 8 };
 
 /* The counters, in the order of their attributes from NETDEV_POOL_STATS_FIRST on. */
-#define NETDEV_POOL_STATS(X)                                                          \
-	X(alloc_fast, "pages taken from the cache")                                   \
-	X(alloc_slow, "pages taken from the system")                                  \
-	X(alloc_slow_high_order, "of these, pages of a higher order")                 \
-	X(alloc_empty, "times that the ring was empty")                               \
-	X(alloc_refill, "times that the cache was refilled from the ring")            \
-	X(alloc_waive, "pages from the ring that were of another node")               \
-	X(recycle_cached, "pages that came back into the cache")                      \
-	X(recycle_cache_full, "times that the cache was full")                        \
-	X(recycle_ring, "pages that came back into the ring")                         \
-	X(recycle_ring_full, "pages given to the system because the ring was full")   \
+#define NETDEV_POOL_STATS(X)                                                                       \
+	X(alloc_fast, "pages taken from the cache")                                                \
+	X(alloc_slow, "pages taken from the system")                                               \
+	X(alloc_slow_high_order, "of these, pages of a higher order")                              \
+	X(alloc_empty, "times that the ring was empty")                                            \
+	X(alloc_refill, "times that the cache was refilled from the ring")                         \
+	X(alloc_waive, "pages from the ring that were of another node")                            \
+	X(recycle_cached, "pages that came back into the cache")                                   \
+	X(recycle_cache_full, "times that the cache was full")                                     \
+	X(recycle_ring, "pages that came back into the ring")                                      \
+	X(recycle_ring_full, "pages given to the system because the ring was full")                \
 	X(recycle_released_refcnt, "pages given up because somebody else held them")
 
 enum {
 #define X(name, help) NETDEV_STAT_##name,
 	NETDEV_POOL_STATS(X)
 #undef X
-	NETDEV_STATS
+		NETDEV_STATS
 };
 
 struct netdev_pool {
 	uint64_t id, napi, in_flight, bytes;
-	uint32_t ifindex;      /* 0: its interface has gone */
-	uint64_t detach_time;  /* 0: it hasn't been detached */
+	uint32_t ifindex;     /* 0: its interface has gone */
+	uint64_t detach_time; /* 0: it hasn't been detached */
 	bool has_stats;
 	uint64_t stats[NETDEV_STATS];
 };

@@ -117,9 +117,11 @@ static __u32 number_of(struct task_struct *task)
 
 	bpf_probe_read_kernel(&pid, sizeof pid, &leader->thread_pid);
 	if (pid)
-		bpf_probe_read_kernel(&nr, sizeof nr,
-				      (void *)((__u64)&((struct pid *)pid)->numbers[0].nr +
-					       (__u64)pid_level * bpf_core_type_size(struct upid)));
+		bpf_probe_read_kernel(
+			&nr, sizeof nr,
+			(void *)((__u64) &
+				 ((struct pid *)pid)->numbers[0].nr +
+					 (__u64)pid_level * bpf_core_type_size(struct upid)));
 	return nr;
 }
 

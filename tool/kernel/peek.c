@@ -20,8 +20,8 @@
 #define BTF_FILE "/sys/kernel/btf/vmlinux"
 
 /* All symbols that are asked for: the kernel's list is long, and read once. */
-static const char *const symbols[] = { "page_pools", "mem_id_ht", "softnet_data", "__per_cpu_offset",
-				       "net_hotdata" };
+static const char *const symbols[] = { "page_pools", "mem_id_ht", "softnet_data",
+				       "__per_cpu_offset", "net_hotdata" };
 #define N_SYMBOLS (sizeof symbols / sizeof symbols[0])
 
 struct peek {

@@ -216,18 +216,20 @@ enum member {
 #define X(id, type, path) M_##id,
 	MEMBERS(X)
 #undef X
-	N_MEMBERS
+		N_MEMBERS
 };
 
 /* Structures whose size is used. */
+/* clang-format off */
 #define TYPES(X) X(net_device) X(page) X(page_pool) X(sk_buff) X(skb_shared_info) X(skb_frag) \
 	X(bio_vec) X(veth_rq) X(pipe_buffer) X(sock) X(skb_defer_node)
+/* clang-format on */
 
 enum type {
 #define X(name) T_##name,
 	TYPES(X)
 #undef X
-	N_TYPES
+		N_TYPES
 };
 
 bool has(const struct peek *p, enum member m);

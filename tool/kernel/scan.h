@@ -29,17 +29,17 @@ struct device {
 enum answer { UNKNOWN, NO, YES };
 
 struct pool {
-	kaddr_t address;          /* 0: only netlink told of it */
-	uint64_t id;              /* the kernel's; 0: none (before 6.8) */
+	kaddr_t address;                                /* 0: only netlink told of it */
+	uint64_t id;                                    /* the kernel's; 0: none (before 6.8) */
 	char interface[NAME_BYTES], driver[NAME_BYTES]; /* "" when not known */
 	bool interface_gone;
 	uint64_t napi;
 	uint32_t taken, given_back; /* pages, ever; they wrap; 0: only netlink told of it */
-	int64_t in_flight;        /* pages; below 0: the kernel counts wrong */
+	int64_t in_flight;          /* pages; below 0: the kernel counts wrong */
 	uint64_t page_bytes;
 	enum answer mapped;
 	bool zombie;
-	int64_t zombie_s;         /* seconds since it was detached; below 0: not known */
+	int64_t zombie_s; /* seconds since it was detached; below 0: not known */
 	bool has_stats;
 	uint64_t stats[NETDEV_STATS];
 };

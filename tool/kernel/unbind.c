@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TIMEOUT 60      /* seconds */
-#define STEP_MS 300     /* between two looks */
-#define INTERFACES 64u  /* of one device */
+#define TIMEOUT 60     /* seconds */
+#define STEP_MS 300    /* between two looks */
+#define INTERFACES 64u /* of one device */
 
 struct wish {
 	const char *what;
@@ -306,8 +306,8 @@ static void progress(const struct job *j, int64_t left_ms)
 	char n[32];
 
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "\r\033[K%s: %s still held; %lld s left", j->name,
-			pages(j->out, n), (long long)(left_ms + 999) / 1000);
+		fprintf(stderr, "\r\033[K%s: %s still held; %lld s left", j->name, pages(j->out, n),
+			(long long)(left_ms + 999) / 1000);
 }
 
 static void end_progress(void)
@@ -360,7 +360,8 @@ static int unbind_driver(const struct job *j)
 	if (ret == -EPERM || ret == -EACCES)
 		say("no right to write %s; run it as root", path);
 	else if (ret)
-		say("%s can't be unbound from %s: %s: %s", j->name, j->driver, path, strerror(-ret));
+		say("%s can't be unbound from %s: %s: %s", j->name, j->driver, path,
+		    strerror(-ret));
 	return ret;
 }
 
@@ -379,8 +380,7 @@ static int finish(struct job *j)
 	printf("%s is unbound from %s", j->name, j->driver);
 	if (j->out)
 		printf(", with %s held", pages(j->out, n));
-	printf(". Back: echo %s >/sys/bus/%s/drivers/%s/bind\n", j->name,
-	       bus, j->driver);
+	printf(". Back: echo %s >/sys/bus/%s/drivers/%s/bind\n", j->name, bus, j->driver);
 	return EXIT_OK;
 }
 
@@ -469,8 +469,8 @@ int kernel_unbind_main(int argc, char **argv)
 		  OPTION_ARGUMENT, &w.what },
 		{ "timeout", 't', "SECONDS", "how long to wait for the pages (60); 0: look once",
 		  OPTION_SIZE, &w.timeout },
-		{ "force", 'f', NULL, "even if it is in use: addressed, routed, opened", OPTION_FLAG,
-		  &w.force },
+		{ "force", 'f', NULL, "even if it is in use: addressed, routed, opened",
+		  OPTION_FLAG, &w.force },
 		{ "unbind-anyway", 0, NULL, "after that time, even if pages are still held",
 		  OPTION_FLAG, &w.anyway },
 		{ "down", 0, NULL, "only take it down and wait; also for virtual interfaces",
@@ -486,7 +486,8 @@ int kernel_unbind_main(int argc, char **argv)
 		return EXIT_ERROR;
 	}
 	if (options_parse(argc, argv, "kernel unbind",
-			  "Take a network device from its driver once all its pages are back.", defs)) {
+			  "Take a network device from its driver once all its pages are back.",
+			  defs)) {
 		ret = EXIT_USAGE;
 	} else if (!w.what) {
 		say("kernel unbind needs an interface or a PCI address; ip link lists the interfaces");

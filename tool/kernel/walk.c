@@ -72,9 +72,9 @@ void walk_address(struct walk *w, kaddr_t address)
 
 static size_t frag_pages(struct peek *p, const char *shinfo, struct page_seen *pages)
 {
-	enum member member = has(p, M_frag_netmem) ? M_frag_netmem
-			     : has(p, M_frag_page) ? M_frag_page
-						   : M_bio_vec_page;
+	enum member member = has(p, M_frag_netmem) ? M_frag_netmem :
+			     has(p, M_frag_page)   ? M_frag_page :
+						     M_bio_vec_page;
 	size_t size = size_of(p, T_skb_frag) ? size_of(p, T_skb_frag) : size_of(p, T_bio_vec);
 	size_t first = offset_of(p, M_shinfo_frags), n = member_in(p, shinfo, M_shinfo_nr_frags),
 	       found = 0;

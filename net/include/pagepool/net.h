@@ -55,16 +55,16 @@ struct pp_vfio;
  * Both may be set in packets to send, which are then completed in place.
  */
 enum pp_net_flags {
-	PP_NET_LAST = 1,          /**< the packet's last segment */
-	PP_NET_CSUM_VALID = 2,    /**< the device verified the transport checksum */
+	PP_NET_LAST = 1,       /**< the packet's last segment */
+	PP_NET_CSUM_VALID = 2, /**< the device verified the transport checksum */
 	/**
 	 * The transport checksum is partial: the sum of the bytes from csum_start to the end of the
 	 * packet must be stored at csum_start + csum_offset.
 	 */
 	PP_NET_CSUM_PARTIAL = 4,
-	PP_NET_VLAN = 8,          /**< vlan_tci and vlan_tpid hold a tag that isn't in the data */
-	PP_NET_HASH = 16,         /**< hash is the device's receive hash */
-	PP_NET_CUT = 32,          /**< truncated: wire_len is the original length */
+	PP_NET_VLAN = 8,  /**< vlan_tci and vlan_tpid hold a tag that isn't in the data */
+	PP_NET_HASH = 16, /**< hash is the device's receive hash */
+	PP_NET_CUT = 32,  /**< truncated: wire_len is the original length */
 };
 
 /** The source of a time stamp, and how late it may be. */
@@ -81,16 +81,16 @@ enum pp_net_time {
 /** A segment of a packet, with a reference to its page. To send: zero the unused members. */
 struct pp_net_seg {
 	struct pp_page *page;
-	uint64_t time_ns;     /**< since the epoch; 0 where time_source is PP_NET_TIME_NONE */
-	uint32_t offset;      /**< of the data in the page */
-	uint32_t len;         /**< bytes of data in this segment */
-	uint32_t wire_len;    /**< length of the whole packet on the wire */
+	uint64_t time_ns;  /**< since the epoch; 0 where time_source is PP_NET_TIME_NONE */
+	uint32_t offset;   /**< of the data in the page */
+	uint32_t len;      /**< bytes of data in this segment */
+	uint32_t wire_len; /**< length of the whole packet on the wire */
 	uint32_t hash;
-	uint32_t flags;       /**< enum pp_net_flags */
-	uint16_t room;        /**< headroom: bytes before offset that the holder may write */
-	uint16_t queue;       /**< the device's queue that received it */
-	uint16_t vlan_tci;    /**< priority, DEI, VLAN ID; host byte order */
-	uint16_t vlan_tpid;   /**< 0x8100, 0x88a8; host byte order */
+	uint32_t flags;     /**< enum pp_net_flags */
+	uint16_t room;      /**< headroom: bytes before offset that the holder may write */
+	uint16_t queue;     /**< the device's queue that received it */
+	uint16_t vlan_tci;  /**< priority, DEI, VLAN ID; host byte order */
+	uint16_t vlan_tpid; /**< 0x8100, 0x88a8; host byte order */
 	uint16_t csum_start, csum_offset;
 	uint8_t time_source;  /**< enum pp_net_time */
 	uint8_t reserved[15]; /**< must be 0 */
@@ -100,37 +100,37 @@ struct pp_net_seg {
 
 /** A Linux interface, through AF_XDP. */
 struct pp_net_xdp_params {
-	size_t size;             /**< of this structure; see PP_PARAMS */
+	size_t size; /**< of this structure; see PP_PARAMS */
 	const char *ifname;
-	unsigned first_queue;    /**< the first of the interface's receive queues to use */
-	unsigned queue_count;    /**< how many; 0: all, from queue 0 */
-	uint32_t frame;          /**< page size: 2048 or 4096. 0: as the MTU requires */
-	bool generic;            /**< generic XDP: in the stack, not in the driver */
-	bool copy, zero_copy;    /**< require this mode; neither: the best available */
+	unsigned first_queue; /**< the first of the interface's receive queues to use */
+	unsigned queue_count; /**< how many; 0: all, from queue 0 */
+	uint32_t frame;       /**< page size: 2048 or 4096. 0: as the MTU requires */
+	bool generic;         /**< generic XDP: in the stack, not in the driver */
+	bool copy, zero_copy; /**< require this mode; neither: the best available */
 };
 
 /** A PCI device through VFIO: an Intel 82574L. */
 struct pp_net_vfio_params {
 	size_t size;
-	const char *address;     /**< PCI address, as in 0000:00:03.0 */
-	struct pp_vfio *vfio;    /**< or an open device, which pp_net_close closes */
-	uint32_t api;            /**< enum pp_vfio_api */
-	bool poll;               /**< no interrupts: the event descriptor is always readable */
-	bool rogue;              /**< for tests: don't stop the device on unbind */
+	const char *address;  /**< PCI address, as in 0000:00:03.0 */
+	struct pp_vfio *vfio; /**< or an open device, which pp_net_close closes */
+	uint32_t api;         /**< enum pp_vfio_api */
+	bool poll;            /**< no interrupts: the event descriptor is always readable */
+	bool rogue;           /**< for tests: don't stop the device on unbind */
 };
 
 /** A software NIC behind the software IOMMU. */
 struct pp_net_soft_params {
 	size_t size;
-	const char *pcap;        /**< a capture file to receive packets from; NULL: none */
-	const char *wire;        /**< a file to write sent packets to; NULL: none */
-	uint64_t loops;          /**< how often to play the file; 0: once; UINT64_MAX: for ever */
-	uint64_t rate;           /**< packets per second, received and sent; 0: no limit */
-	uint64_t gone_after;     /**< disappear after this many packets; 0: never */
-	unsigned address_bits;   /**< 32 to 64; 0: 64 */
+	const char *pcap;          /**< a capture file to receive packets from; NULL: none */
+	const char *wire;          /**< a file to write sent packets to; NULL: none */
+	uint64_t loops;            /**< how often to play the file; 0: once; UINT64_MAX: for ever */
+	uint64_t rate;             /**< packets per second, received and sent; 0: no limit */
+	uint64_t gone_after;       /**< disappear after this many packets; 0: never */
+	unsigned address_bits;     /**< 32 to 64; 0: 64 */
 	bool incoherent, deferred; /**< properties of its IOMMU */
-	bool rogue;              /**< continue DMA after being told to stop */
-	bool lies;               /**< occasionally write invalid lengths and indices */
+	bool rogue;                /**< continue DMA after being told to stop */
+	bool lies;                 /**< occasionally write invalid lengths and indices */
 };
 
 #define PP_NET_LINK_TYPE(dlt) ((dlt) + 1)
@@ -151,10 +151,10 @@ struct pp_net_params {
 	 * several: soft and vfio devices have one, whatever is asked for (pp_net_info.queues).
 	 */
 	unsigned queues;
-	uint64_t max_pages;  /**< limit on each queue's receive pool; 0: none */
-	uint64_t keep;       /**< how many pages of a queue the program will hold */
-	bool send_only;      /**< receive nothing: incoming packets are left to others */
-	bool promiscuous;    /**< promiscuous mode, until close */
+	uint64_t max_pages; /**< limit on each queue's receive pool; 0: none */
+	uint64_t keep;      /**< how many pages of a queue the program will hold */
+	bool send_only;     /**< receive nothing: incoming packets are left to others */
+	bool promiscuous;   /**< promiscuous mode, until close */
 	/** Link type of packets to send: PP_NET_LINK_TYPE of a DLT_ of libpcap; 0: Ethernet. */
 	int link_type;
 	/** Files that the program itself uses, or NULL: a device that would write them is refused. */
@@ -182,14 +182,14 @@ PP_API const char *pp_net_kinds(void);
 
 /** Properties of a device, most of them known from open on. New members go to the end only. */
 struct pp_net_info {
-	const char *name;        /**< "xdp:eth0"; valid until close */
-	const char *output;      /**< a file that the device itself writes, or NULL */
-	int link_type;           /**< DLT_ number of its packets (libpcap) */
-	uint32_t fcs_len;        /**< length of the FCS in packets; 0: none, or unknown */
-	uint32_t queues;         /**< number of queues that the program serves */
-	uint32_t ring;           /**< how many pages a queue keeps posted for receive */
+	const char *name;           /**< "xdp:eth0"; valid until close */
+	const char *output;         /**< a file that the device itself writes, or NULL */
+	int link_type;              /**< DLT_ number of its packets (libpcap) */
+	uint32_t fcs_len;           /**< length of the FCS in packets; 0: none, or unknown */
+	uint32_t queues;            /**< number of queues that the program serves */
+	uint32_t ring;              /**< how many pages a queue keeps posted for receive */
 	uint32_t shortest, longest; /**< limits on the length of a sent packet; 0: none */
-	uint32_t pieces;         /**< limit on the segments of a sent packet; 0: none */
+	uint32_t pieces;            /**< limit on the segments of a sent packet; 0: none */
 	/**
 	 * Polling interval at which a program under load gets full batches and needn't wait for
 	 * events, in ns; 0: it should wait.
@@ -271,7 +271,8 @@ PP_API int pp_net_own(struct pp_net *net, unsigned queue);
  * what had arrived by then.
  * @return the number of segments; 0: none, or no such queue.
  */
-PP_API unsigned pp_net_receive(struct pp_net *net, unsigned queue, struct pp_net_seg *seg, unsigned n);
+PP_API unsigned pp_net_receive(struct pp_net *net, unsigned queue, struct pp_net_seg *seg,
+			       unsigned n);
 /**
  * Send whole packets; accepted segments pass their references to the device. A packet that can't be
  * sent (too long, too short, no carrier) is accepted, put, and counted by reason.
@@ -329,12 +330,12 @@ PP_API const char *pp_net_notice(struct pp_net *net);
  */
 struct pp_net_stats {
 	uint64_t rx_packets, rx_bytes;
-	uint64_t rx_refused;    /**< invalid descriptors from the device or the kernel */
-	uint64_t rx_no_page;    /**< times that no page was available to post */
-	uint64_t rx_posted;     /**< pages currently posted */
-	uint64_t rx_missed;     /**< packets dropped because the rings were full */
-	uint64_t rx_dropped;    /**< packets that the device dropped before the rings */
-	uint64_t tx_taken;      /**< packets handed to the device */
+	uint64_t rx_refused;           /**< invalid descriptors from the device or the kernel */
+	uint64_t rx_no_page;           /**< times that no page was available to post */
+	uint64_t rx_posted;            /**< pages currently posted */
+	uint64_t rx_missed;            /**< packets dropped because the rings were full */
+	uint64_t rx_dropped;           /**< packets that the device dropped before the rings */
+	uint64_t tx_taken;             /**< packets handed to the device */
 	uint64_t tx_packets, tx_bytes; /**< of these, completed by it */
 	/** See above; equal unless others' packets are dropped there too, or counts are late. */
 	uint64_t tx_sent_min, tx_sent_max;
@@ -350,7 +351,8 @@ struct pp_net_stats {
  * Fill in the counters. Some are read from the kernel, so don't call this for each packet.
  * @param queue  or PP_NET_ALL_QUEUES for their sum. @param size  sizeof(*stats).
  */
-PP_API void pp_net_stats(struct pp_net *net, unsigned queue, struct pp_net_stats *stats, size_t size);
+PP_API void pp_net_stats(struct pp_net *net, unsigned queue, struct pp_net_stats *stats,
+			 size_t size);
 
 #ifdef __cplusplus
 }

@@ -15,9 +15,8 @@
 /* The place of an operation in the source, and its order. */
 #define ENV_SITE_OF(op, text, order)                                                               \
 	__extension__({                                                                            \
-		static const struct site site_ __attribute__((section("explore_sites"))) = {       \
-			op, text, __FILE__, __func__, __LINE__, order                              \
-		};                                                                                 \
+		static const struct site site_ __attribute__((section(                             \
+			"explore_sites"))) = { op, text, __FILE__, __func__, __LINE__, order };    \
 		&site_;                                                                            \
 	})
 #define ENV_SITE(text) ENV_SITE_OF("", text, 0)

@@ -27,8 +27,8 @@ struct pp_dpdk_config {
 	 * pp_binding_none(): for DPDK's devices.
 	 */
 	pp_binding_t binding;
-	enum pp_dma_dir dir;    /**< what the device may do */
-	enum pp_memory memory;  /**< the first kind to try */
+	enum pp_dma_dir dir;   /**< what the device may do */
+	enum pp_memory memory; /**< the first kind to try */
 };
 
 /**

@@ -271,7 +271,7 @@ static void test_nic_remove(struct pci_dev *pdev)
 	remove_ports();
 }
 
-static const struct pci_device_id test_nic_ids[] = { { PCI_DEVICE(0x1234, 0x11e8) }, { } };
+static const struct pci_device_id test_nic_ids[] = { { PCI_DEVICE(0x1234, 0x11e8) }, {} };
 MODULE_DEVICE_TABLE(pci, test_nic_ids);
 
 static struct pci_driver test_nic_driver = {
