@@ -162,9 +162,9 @@ static void bad_unmaps_and_syncs(void)
 	pool = new_pool(binding, NULL);
 	b = take(pool, 10);
 	pp_dma_map(binding, memory[0], 5000, dir, &iova);
-	mapped = __LINE__;
+	mapped = __LINE__ - 1;
 	pp_dma_alloc_coherent(binding, 4096, &cpu, &coherent);
-	made = __LINE__;
+	made = __LINE__ - 1;
 	memcpy(memory[0], &word, sizeof word);
 	before = soft_device_domain(&d);
 
@@ -193,8 +193,7 @@ static void bad_unmaps_and_syncs(void)
 	check_eq(pp_dma_sync_for_cpu(binding, iova, 5001, dir), -EINVAL, "sync past the end");
 	names_the_call("sync for CPU", iova, 5001, __LINE__ - 1);
 	names_the_mapping(iova, 5000, mapped);
-	check_eq(pp_dma_sync_for_device(binding, iova, 8, PP_DMA_FROM_DEVICE), -EINVAL,
-		 "direction");
+	check_eq(pp_dma_sync_for_device(binding, iova, 8, PP_DMA_FROM_DEVICE), -EINVAL, "the way");
 	names_the_call("sync for device", iova, 8, __LINE__ - 1);
 	check_eq(pp_dma_sync_for_device(binding, 0x123456000, 8, dir), -EINVAL, "nothing there");
 	names_the_call("sync for device", 0x123456000, 8, __LINE__ - 1);

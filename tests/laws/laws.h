@@ -193,12 +193,17 @@ static inline void check_nothing_left(const char *when)
 		       (unsigned long long)t.iova_bytes);
 }
 
-/* Is there memory at this address? In a page of the real kernel's, whatever one is played. */
+/*
+ * Is there memory at this address? In a page of the real kernel's: where a larger one is played,
+ * that kernel still takes the address of a base page.
+ */
 static inline bool in_memory(const void *addr)
 {
+	const uintptr_t page = (uintptr_t)addr & ~(uintptr_t)(PP_BASE_PAGE - 1);
 	unsigned char in[1] = { 0 };
 
-	mincore((void *)((uintptr_t)addr & ~(uintptr_t)(getauxval(AT_PAGESZ) - 1)), 1, in);
+	if (mincore((void *)page, 1, in))
+		mincore((void *)(page & ~(uintptr_t)(getauxval(AT_PAGESZ) - 1)), 1, in);
 	return in[0] & 1;
 }
 
