@@ -170,7 +170,7 @@ deb-test: deb ## install them in a clean Debian, build the examples there, run a
 	@scripts/deb-test
 
 format: ## lay the C sources out as .clang-format says
-	@clang-format -i $$(git ls-files src include examples tests net tool telemetry bench integrations | grep '\.[ch]$$')
+	@clang-format -i $$(git ls-files src include examples tests net tool telemetry bench dpdk | grep '\.[ch]$$')
 
 clean: ## remove what was built
 	@rm -rf $(BUILD) out

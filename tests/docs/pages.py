@@ -21,7 +21,7 @@ pages = sorted(glob.glob("*.md") + glob.glob("docs/*.md") + ["linux/README.md", 
 OTHERS = {"cc", "apt-get", "ninja", "ldconfig", "perf", "bpftrace", "dpdk-testpmd", "socat", "taskset", "python3",
           "addr2line", "sudo", "cmp", "ls", "gdb", "git", "echo", "cd", "./program", "./pagepool", "modprobe"}
 # where our sources are; other paths in the pages are Linux's
-OURS = r"(?:src|include/pagepool|net/(?!core|ipv4)|tool|telemetry|integrations|examples|bench|scripts|docs|linux/(?!vfio|iommufd)|" \
+OURS = r"(?:src|include/pagepool|net/(?!core|ipv4)|tool|telemetry|dpdk|examples|bench|scripts|docs|linux/(?!vfio|iommufd)|" \
     r"tests|completion|debian|\.github)/"
 
 

@@ -43,10 +43,10 @@ never "a back end's operations are called by its domain only, but for its end" \
 never "lists with a pointer to what points here are those of env/list.h" \
 	'\*next, \*\*[a-z]+;' '^src/env/list\.h:' src include
 
-bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' net tool telemetry examples bench integrations \
+bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' net tool telemetry examples bench dpdk \
 	--include='*.[ch]')
 [ -z "$bad" ]
-ok $? "drivers, command, examples, benchmark and integrations use public headers only"
+ok $? "drivers, command, examples, benchmark and DPDK handler use public headers only"
 
 # of net/ the command and the examples see what programs see; the file reader is shared
 bad=$(grep -rnE '#include [<"](\.\./)*(net/)?(port|e1000e/|soft/|virtio/|xdp/(driver|link|umem))' tool telemetry examples \

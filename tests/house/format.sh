@@ -4,7 +4,7 @@
 set -u
 . "$(dirname "$0")/../tap.sh"
 cd "$1" || exit 1
-folders="src include examples tests net tool telemetry bench integrations"
+folders="src include examples tests net tool telemetry bench dpdk"
 
 clang-format --version 2>/dev/null | grep -q 'version 14\.' || { echo "1..0 # SKIP there is no clang-format 14"; exit 0; }
 # shellcheck disable=SC2086 # a list of words
