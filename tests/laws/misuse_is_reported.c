@@ -1,5 +1,5 @@
 /*
- * law11.c - Law 11: bad use is caught in the debug mode with a message that names the
+ * misuse_is_reported.c - Law 11: bad use is caught in the debug mode with a message that names the
  * device, the address, the size, and where it was mapped; it never corrupts memory
  * silently.
  *
@@ -275,7 +275,7 @@ static void a_page_put_twice(bool mapped, bool zombie)
 	check(says("%p", addr), "the page");
 	check(says("0x%llx", (unsigned long long)iova), "its DMA address");
 	check(says("4096 bytes"), "its size");
-	check(says("law11"), "where it was got");
+	check(says("misuse_is_reported"), "where it was got");
 	check(says("by thread %d", (int)gettid()), "and by whom");
 	join(start(puts_one, page));
 	one_report("put three times, by another thread");

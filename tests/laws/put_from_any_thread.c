@@ -1,6 +1,6 @@
 /*
- * law06.c - Law 6: putting a page is allowed from any thread at any time, and never blocks
- * or fails. And nothing is lost: what was put can be got again.
+ * put_from_any_thread.c - Law 6: putting a page is allowed from any thread at any time, and never
+ * blocks or fails. And nothing is lost: what was put can be got again.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

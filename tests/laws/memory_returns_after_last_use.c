@@ -1,8 +1,9 @@
 /*
- * law05.c - Law 5: memory goes back to the system no earlier than the last reference is
- * put and the last IOTLB entry that could reach it is gone, and, in a zombie pool, no later
- * than the last put of its chunk; the pool itself goes with its last page. No polling, no
- * timer, no helper thread. A live pool keeps idle chunks up to a limit that it states.
+ * memory_returns_after_last_use.c - Law 5: memory goes back to the system no earlier than the
+ * last reference is put and the last IOTLB entry that could reach it is gone, and, in a zombie
+ * pool, no later than the last put of its chunk; the pool itself goes with its last page. No
+ * polling, no timer, no helper thread. A live pool keeps idle chunks up to a limit that it
+ * states.
  *
  * The test stands in front of the library's munmap(2), madvise(2) and process_madvise(2): at
  * the very moment when memory goes, it asks the device whether it can reach it, and the test

@@ -1,6 +1,7 @@
 /*
- * own.c - Law 6, of a pool that changes hands: the last owner puts at any time, also while the next
- * one takes the pool over and gets. No page is lost, none handed out twice.
+ * handover_loses_no_page.c - Law 6, of a pool that changes hands: the last owner puts at any
+ * time, also while the next one takes the pool over and gets. No page is lost, none handed out
+ * twice.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

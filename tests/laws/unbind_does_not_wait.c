@@ -1,6 +1,6 @@
 /*
- * law03.c - Law 3: unbind never waits for pages in flight. Its cost grows with the number
- * of chunks, never with the number of pages or holders.
+ * unbind_does_not_wait.c - Law 3: unbind never waits for pages in flight. Its cost grows with the
+ * number of chunks, never with the number of pages or holders.
  *
  * Costs are counted, not timed: calls that arrive at the back end.
  *

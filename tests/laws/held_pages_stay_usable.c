@@ -1,6 +1,6 @@
 /*
- * law04.c - Law 4: a page in flight stays readable and writable for its holder until its
- * holder puts it, whatever became of device, binding, driver, pool handle.
+ * held_pages_stay_usable.c - Law 4: a page in flight stays readable and writable for its holder
+ * until its holder puts it, whatever became of device, binding, driver, pool handle.
  *
  * All the while an engine of the device hammers at the addresses it was told before.
  *

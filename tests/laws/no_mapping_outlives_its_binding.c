@@ -1,6 +1,7 @@
 /*
- * law01.c - Law 1: no DMA mapping outlives the binding it was made in. When unbind
- * returns, the domain holds nothing of it: no IOVA, no page-table page, no IOTLB entry.
+ * no_mapping_outlives_its_binding.c - Law 1: no DMA mapping outlives the binding it was made in.
+ * When unbind returns, the domain holds nothing of it: no IOVA, no page-table page, no IOTLB
+ * entry.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * law10.c - Law 10: every failure (memory, IOVA space, IOMMU map, device gone) leaves
- * everything as it was before the call.
+ * failure_changes_nothing.c - Law 10: every failure (memory, IOVA space, IOMMU map, device gone)
+ * leaves everything as it was before the call.
  *
  * Built on the library with fault points. Each operation is tried with its first fault
  * point failing, then its second, until it has none left; and again with the n-th and all

@@ -1,8 +1,8 @@
 /*
- * shared32.c - What pagepool/iommu.h states of devices that can address 32 bits: they share 4 GiB of
- * DMA addresses, less the first page. When these are in use, by whichever of them, a map and a growth
- * are refused with -ENOSPC, all is as before, and what is given back is there for the others. A
- * device that can address more isn't concerned.
+ * devices_share_32_bit_iova.c - What pagepool/iommu.h states of devices that can address 32 bits:
+ * they share 4 GiB of DMA addresses, less the first page. When these are in use, by whichever of
+ * them, a map and a growth are refused with -ENOSPC, all is as before, and what is given back is
+ * there for the others. A device that can address more isn't concerned.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

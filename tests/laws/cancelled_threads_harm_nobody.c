@@ -1,6 +1,6 @@
 /*
- * threads.c - Law 13, of threads: one that is cancelled, wherever it is, or runs while the
- * process ends, harms nobody.
+ * cancelled_threads_harm_nobody.c - Law 13, of threads: one that is cancelled, wherever it is, or
+ * runs while the process ends, harms nobody.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

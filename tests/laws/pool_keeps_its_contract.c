@@ -1,6 +1,6 @@
 /*
- * pool.c - unit tests of src/pool/: parameters, sizes, limits, batches, references,
- * statistics, growth, trimming, owners.
+ * pool_keeps_its_contract.c - unit tests of src/pool/: parameters, sizes, limits, batches,
+ * references, statistics, growth, trimming, owners.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

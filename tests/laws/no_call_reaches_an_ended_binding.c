@@ -1,6 +1,7 @@
 /*
- * law02.c - Law 2: no map, unmap or sync ever reaches a device through a binding that has
- * ended, not even after the device is bound again. It is refused with -ENODEV, and counted.
+ * no_call_reaches_an_ended_binding.c - Law 2: no map, unmap or sync ever reaches a device through
+ * a binding that has ended, not even after the device is bound again. It is refused with -ENODEV,
+ * and counted.
  *
  * A spy sits between library and IOMMU and counts what arrives.
  *

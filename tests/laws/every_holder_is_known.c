@@ -1,5 +1,5 @@
 /*
- * watch.c - unit tests of debug mode `pages`: who holds each page, and the dump.
+ * every_holder_is_known.c - unit tests of debug mode `pages`: who holds each page, and the dump.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -113,7 +113,7 @@ static void grouped_by_holder(void)
 	check(line_with("rx1", " 15 pages"), "fifteen untagged of the first place");
 	check(line_with("rx1", " 30 pages"), "thirty untagged of the second");
 	line = line_with(" 15 pages", "got at ");
-	check(line && strstr(line, "watch"), "the place is in this program");
+	check(line && strstr(line, "every_holder_is_known"), "the place is in this program");
 	pp_page_put(page[0]);
 	check_eq(dump_pages(), 59, "one less");
 	check(line_with("tagged capture", " 4 pages"), "one less captured");

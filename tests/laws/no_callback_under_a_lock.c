@@ -1,8 +1,8 @@
 /*
- * law12.c - Law 12: nothing that can call back or print happens under a lock that a put or an
- * unbind takes: while a report is being printed, or the pages in flight are, every other thread
- * goes on. (What is cancelled: threads.c; holders and listeners: recall.c, unit/device.c; a
- * removal: surprise.c.)
+ * no_callback_under_a_lock.c - Law 12: nothing that can call back or print happens under a lock
+ * that a put or an unbind takes: while a report is being printed, or the pages in flight are,
+ * every other thread goes on. (What is cancelled: cancelled_threads_harm_nobody.c; holders and
+ * listeners: holders_are_asked.c, unit/device.c; a removal: removal_blocks_at_once.c.)
  *
  * Where a lock is held the test hangs.
  *

@@ -1,6 +1,7 @@
 /*
- * unload.c SHARED-LIBRARY - a plug-in comes and goes with the library, and a thread that it was used
- * on stays: nothing is left of it, neither memory nor address space nor a handler.
+ * unload_leaves_nothing.c SHARED-LIBRARY - a plug-in comes and goes with the library, and a
+ * thread that it was used on stays: nothing is left of it, neither memory nor address space nor a
+ * handler.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * law09.c - Law 9: a page has one DMA address, the same for every device its pool is
- * attached to.
+ * one_address_on_all_devices.c - Law 9: a page has one DMA address, the same for every device its
+ * pool is attached to.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

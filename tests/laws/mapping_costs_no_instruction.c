@@ -1,7 +1,7 @@
 /*
- * law08.c - Law 8: with no pages mapped and no unbind going on, DMA mapping costs the fast
- * path no instruction: get and put run the same code for a mapped pool as for an unmapped
- * one.
+ * mapping_costs_no_instruction.c - Law 8: with no pages mapped and no unbind going on, DMA
+ * mapping costs the fast path no instruction: get and put run the same code for a mapped pool as
+ * for an unmapped one.
  *
  * Here: both do the same, step by step, as their statistics tell, and neither get nor put
  * calls the back end, whatever the size of a burst. Instructions are counted by bench/.

@@ -1,6 +1,7 @@
 /*
- * copies.c SHARED-LIBRARY - Law 13, of copies of the library: this program has one in it, and loads
- * another. Pages of each are put by way of the other, and got; none changes hands.
+ * copies_share_a_process.c SHARED-LIBRARY - Law 13, of copies of the library: this program has
+ * one in it, and loads another. Pages of each are put by way of the other, and got; none changes
+ * hands.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

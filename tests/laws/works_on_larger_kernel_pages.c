@@ -1,10 +1,11 @@
 /*
- * kernel_page.c - a kernel whose pages are larger than 4 KiB, played: laws 4 and 5 on it.
+ * works_on_larger_kernel_pages.c - a kernel whose pages are larger than 4 KiB, played: laws 4 and
+ * 5 on it.
  *
- * kernel_page BYTES. The functions of libc that take memory from the kernel or give it back do as
- * such a kernel does: an address that is no multiple of its page is refused, a length is rounded
- * up. What the library asks must be whole pages: it is noted if it isn't. Larger pages than the
- * kernel has can be played, smaller ones can't.
+ * works_on_larger_kernel_pages BYTES. The functions of libc that take memory from the kernel or
+ * give it back do as such a kernel does: an address that is no multiple of its page is refused, a
+ * length is rounded up. What the library asks must be whole pages: it is noted if it isn't.
+ * Larger pages than the kernel has can be played, smaller ones can't.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

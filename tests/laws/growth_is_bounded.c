@@ -1,6 +1,6 @@
 /*
- * grow.c - growing and shrinking: what a get, a put and a trim cost at most, in steps; where memory
- * comes from and where it goes. Law 12, of the pool.
+ * growth_is_bounded.c - growing and shrinking: what a get, a put and a trim cost at most, in
+ * steps; where memory comes from and where it goes. Law 12, of the pool.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -421,8 +421,8 @@ static void fresh_chunks_are_idle(void)
 /* ---- what a put costs --------------------------------------------------------------------------- */
 
 /*
- * Of each put, however many chunks there are. A watched pool: each put goes to its chunk. Else, once in
- * a while, 32 of the owner's cache do, which may be as many chunks.
+ * Of each put, however many chunks there are. A watched pool: each put goes to its chunk. Else,
+ * once in a while, 32 of the owner's cache do, which may be as many chunks.
  */
 static void a_put_trims_a_little(unsigned pages, bool deferred, bool watched)
 {

@@ -1,9 +1,10 @@
 /*
- * refused.c - what no call can do anything with: NULL where something must be, and parameters out of
- * range. A call that returns an errno says -EINVAL, and in debug mode, of either kind, a sentence
- * that names the call and what is wrong or allowed; the others do nothing.
+ * bad_arguments_are_refused.c - what no call can do anything with: NULL where something must be,
+ * and parameters out of range. A call that returns an errno says -EINVAL, and in debug mode, of
+ * either kind, a sentence that names the call and what is wrong or allowed; the others do
+ * nothing.
  *
- * refused ROOT: every public call is in here.
+ * bad_arguments_are_refused ROOT: every public call is in here.
  *
  * Not checked by the library, so as to take no instruction more: pp_page_get, pp_page_get_batch,
  * pp_page_put, pp_page_put_batch, pp_page_ref, pp_frag_get's pool and place, pp_page_addr,
@@ -458,7 +459,7 @@ static void all_calls_are_here(void)
 	unsigned n = 0;
 	glob_t headers;
 
-	snprintf(path, sizeof path, "%s/tests/laws/refused.c", root);
+	snprintf(path, sizeof path, "%s/tests/laws/bad_arguments_are_refused.c", root);
 	here = strdup(contents(path));
 	snprintf(path, sizeof path, "%s/include/pagepool/*.h", root);
 	require(here && !glob(path, 0, NULL, &headers), "the headers");

@@ -1,6 +1,6 @@
 /*
- * recall.c - holders are asked to give pages back early: when their pool is revoked, when
- * somebody asks, and not for another pool nor after they have unregistered. They are asked
+ * holders_are_asked.c - holders are asked to give pages back early: when their pool is revoked,
+ * when somebody asks, and not for another pool nor after they have unregistered. They are asked
  * without a lock: what they do then is theirs.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

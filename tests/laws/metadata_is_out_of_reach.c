@@ -1,6 +1,6 @@
 /*
- * law07.c - Law 7: nothing the device can write to holds the library's own metadata: page
- * descriptors live outside DMA memory.
+ * metadata_is_out_of_reach.c - Law 7: nothing the device can write to holds the library's own
+ * metadata: page descriptors live outside DMA memory.
  *
  * The device writes 0xFF over every byte it can reach; then everything must still work.
  *
