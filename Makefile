@@ -104,9 +104,9 @@ check-files: ## every capture file below a folder, DIR=..., through capture and 
 	@$(MAKE) --no-print-directory build
 	@scripts/check-files $(BUILD)/tool/pagepool "$(DIR)"
 
-check-watch: ## telemetry under abuse, the probes by perf and bpftrace, the pages in Chromium (root)
-	@scripts/deps watch
-	@scripts/check watch
+check-telemetry: ## telemetry under abuse, the probes by perf and bpftrace, the pages in Chromium (root)
+	@scripts/deps telemetry
+	@scripts/check telemetry
 
 soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
@@ -183,6 +183,6 @@ help: ## this menu
 
 .PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
-	deb-test site check-net check-xdp bench-xdp check-watch bench-vm check-kernel check-kernel-quick \
+	deb-test site check-net check-xdp bench-xdp check-telemetry bench-vm check-kernel check-kernel-quick \
 	bench-dpdk check-machines check-arm64 check-debian check-ktools explore-acquires check-files \
 	check-ktools-vm

@@ -1,6 +1,6 @@
 #!/bin/bash
 # site.sh ROOT - the documentation's pages can be made, and no link between them leads nowhere.
-# What a browser makes of them is tests/watch/pages.sh's.
+# What a browser makes of them is tests/telemetry/pages.sh's.
 set -u
 root=$1
 /usr/bin/python3 -c 'import markdown' 2>/dev/null || { echo "1..0 # SKIP there is no python3-markdown"; exit 0; }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # report.sh - the page of capture --report: it is one file and has the run, and no other file is
-# lost for it. What a browser makes of it is tests/watch/pages.sh's.
+# lost for it. What a browser makes of it is tests/telemetry/pages.sh's.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

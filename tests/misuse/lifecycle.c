@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "negative.h"
+#include "misuse.h"
 
 static struct device dev;
 static char memory[4 * PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
@@ -219,24 +219,24 @@ static void map_in_remove(void)
 	pp_device_unbind(dev.dev);
 }
 
-static const struct negative cases[] = {
-	NEGATIVE(right),
-	NEGATIVE(forgot_streaming),
-	NEGATIVE(forgot_coherent),
-	NEGATIVE(forgot_three),
-	NEGATIVE(failed_probe_streaming),
-	NEGATIVE(failed_probe_coherent),
-	NEGATIVE(late_map),
-	NEGATIVE(late_unmap),
-	NEGATIVE(late_sync_for_cpu),
-	NEGATIVE(late_sync_for_device),
-	NEGATIVE(late_alloc),
-	NEGATIVE(late_free),
-	NEGATIVE(late_unmap_rebound),
-	NEGATIVE(late_sync_rebound),
-	NEGATIVE(late_unmap_unregistered),
-	NEGATIVE(no_binding),
-	NEGATIVE(map_in_remove),
+static const struct misuse cases[] = {
+	MISUSE(right),
+	MISUSE(forgot_streaming),
+	MISUSE(forgot_coherent),
+	MISUSE(forgot_three),
+	MISUSE(failed_probe_streaming),
+	MISUSE(failed_probe_coherent),
+	MISUSE(late_map),
+	MISUSE(late_unmap),
+	MISUSE(late_sync_for_cpu),
+	MISUSE(late_sync_for_device),
+	MISUSE(late_alloc),
+	MISUSE(late_free),
+	MISUSE(late_unmap_rebound),
+	MISUSE(late_sync_rebound),
+	MISUSE(late_unmap_unregistered),
+	MISUSE(no_binding),
+	MISUSE(map_in_remove),
 };
 
-NEGATIVE_MAIN(cases)
+MISUSE_MAIN(cases)

@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "negative.h"
+#include "misuse.h"
 
 static struct device dev, other;
 static char memory[4 * PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
@@ -295,28 +295,28 @@ static void missing_for_cpu_overwritten(void)
 	pp_dma_sync_for_device(binding, iova, 1500, PP_DMA_FROM_DEVICE);
 }
 
-static const struct negative cases[] = {
-	NEGATIVE(right),
-	NEGATIVE(sync_never_mapped),
-	NEGATIVE(sync_failed_map),
-	NEGATIVE(sync_unmapped),
-	NEGATIVE(sync_foreign),
-	NEGATIVE(sync_foreign_pool),
-	NEGATIVE(sync_before),
-	NEGATIVE(sync_behind),
-	NEGATIVE(sync_past_end),
-	NEGATIVE(sync_past_pool),
-	NEGATIVE(sync_wraps),
-	NEGATIVE(sync_wrong_direction),
-	NEGATIVE(sync_for_cpu_never_written),
-	NEGATIVE(sync_for_device_never_read),
-	NEGATIVE(sync_pool_never_read),
-	NEGATIVE(missing_for_device),
-	NEGATIVE(missing_for_device_beside),
-	NEGATIVE(missing_for_device_pool),
-	NEGATIVE(missing_for_cpu_unmapped),
-	NEGATIVE(missing_for_cpu_unbound),
-	NEGATIVE(missing_for_cpu_overwritten),
+static const struct misuse cases[] = {
+	MISUSE(right),
+	MISUSE(sync_never_mapped),
+	MISUSE(sync_failed_map),
+	MISUSE(sync_unmapped),
+	MISUSE(sync_foreign),
+	MISUSE(sync_foreign_pool),
+	MISUSE(sync_before),
+	MISUSE(sync_behind),
+	MISUSE(sync_past_end),
+	MISUSE(sync_past_pool),
+	MISUSE(sync_wraps),
+	MISUSE(sync_wrong_direction),
+	MISUSE(sync_for_cpu_never_written),
+	MISUSE(sync_for_device_never_read),
+	MISUSE(sync_pool_never_read),
+	MISUSE(missing_for_device),
+	MISUSE(missing_for_device_beside),
+	MISUSE(missing_for_device_pool),
+	MISUSE(missing_for_cpu_unmapped),
+	MISUSE(missing_for_cpu_unbound),
+	MISUSE(missing_for_cpu_overwritten),
 };
 
-NEGATIVE_MAIN(cases)
+MISUSE_MAIN(cases)

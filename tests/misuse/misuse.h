@@ -1,5 +1,5 @@
 /*
- * negative.h - for programs that must be caught: `prog CASE` commits exactly one error,
+ * misuse.h - for programs that must be caught: `prog CASE` commits exactly one error,
  * `prog` lists the cases. run.sh knows what is to be said of each. The case `right`, which
  * every program has, commits none.
  *
@@ -7,8 +7,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NEGATIVE_H
-#define NEGATIVE_H
+#ifndef MISUSE_H
+#define MISUSE_H
 
 #include <errno.h>
 #include <pagepool/pagepool.h>
@@ -17,11 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct negative {
+struct misuse {
 	const char *name;
 	void (*commit)(void);
 };
-#define NEGATIVE(name)                                                                             \
+#define MISUSE(name)                                                                               \
 	{                                                                                          \
 #name, name                                                                        \
 	}
@@ -35,7 +35,7 @@ struct negative {
 		}                                                                                  \
 	} while (0)
 
-static inline int negative_main(int argc, char **argv, const struct negative *cases, size_t n)
+static inline int misuse_main(int argc, char **argv, const struct misuse *cases, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (argc < 2) {
@@ -47,10 +47,10 @@ static inline int negative_main(int argc, char **argv, const struct negative *ca
 	}
 	return argc < 2 ? 0 : 2;
 }
-#define NEGATIVE_MAIN(cases)                                                                       \
+#define MISUSE_MAIN(cases)                                                                         \
 	int main(int argc, char **argv)                                                            \
 	{                                                                                          \
-		return negative_main(argc, argv, cases, sizeof cases / sizeof cases[0]);           \
+		return misuse_main(argc, argv, cases, sizeof cases / sizeof cases[0]);             \
 	}
 
 /* ---- a device on the software IOMMU ------------------------------------------------------- */

@@ -9,7 +9,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "negative.h"
+#include "misuse.h"
 
 #include <signal.h>
 #include <sys/ptrace.h>

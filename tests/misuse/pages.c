@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "negative.h"
+#include "misuse.h"
 
 #include <signal.h>
 
@@ -487,41 +487,41 @@ static void get_in_handler(void)
 	interrupt_a_get(get_another);
 }
 
-static const struct negative cases[] = {
-	NEGATIVE(right),
-	NEGATIVE(put_twice),
-	NEGATIVE(put_twice_elsewhere),
-	NEGATIVE(put_after_last),
-	NEGATIVE(put_twice_in_batch),
-	NEGATIVE(put_twice_zombie),
-	NEGATIVE(put_fragment_twice),
-	NEGATIVE(put_fragments_too_often),
-	NEGATIVE(too_many_references),
-	NEGATIVE(write_after_put),
-	NEGATIVE(device_write_after_put),
-	NEGATIVE(write_after_put_elsewhere),
-	NEGATIVE(fragment_empty),
-	NEGATIVE(fragment_too_long),
-	NEGATIVE(fragment_align_odd),
-	NEGATIVE(fragment_align_too_large),
-	NEGATIVE(get_elsewhere),
-	NEGATIVE(get_batch_elsewhere),
-	NEGATIVE(get_fragment_elsewhere),
-	NEGATIVE(get_after_handover),
-	NEGATIVE(get_destroyed),
-	NEGATIVE(get_destroyed_zombie),
-	NEGATIVE(get_fragment_destroyed),
-	NEGATIVE(attach_destroyed),
-	NEGATIVE(detach_destroyed),
-	NEGATIVE(destroy_destroyed),
-	NEGATIVE(own_destroyed),
-	NEGATIVE(trim_destroyed),
-	NEGATIVE(stats_destroyed),
-	NEGATIVE(recall_destroyed),
-	NEGATIVE(write_after_put_trim),
-	NEGATIVE(write_after_put_destroy),
-	NEGATIVE(put_in_handler),
-	NEGATIVE(get_in_handler),
+static const struct misuse cases[] = {
+	MISUSE(right),
+	MISUSE(put_twice),
+	MISUSE(put_twice_elsewhere),
+	MISUSE(put_after_last),
+	MISUSE(put_twice_in_batch),
+	MISUSE(put_twice_zombie),
+	MISUSE(put_fragment_twice),
+	MISUSE(put_fragments_too_often),
+	MISUSE(too_many_references),
+	MISUSE(write_after_put),
+	MISUSE(device_write_after_put),
+	MISUSE(write_after_put_elsewhere),
+	MISUSE(fragment_empty),
+	MISUSE(fragment_too_long),
+	MISUSE(fragment_align_odd),
+	MISUSE(fragment_align_too_large),
+	MISUSE(get_elsewhere),
+	MISUSE(get_batch_elsewhere),
+	MISUSE(get_fragment_elsewhere),
+	MISUSE(get_after_handover),
+	MISUSE(get_destroyed),
+	MISUSE(get_destroyed_zombie),
+	MISUSE(get_fragment_destroyed),
+	MISUSE(attach_destroyed),
+	MISUSE(detach_destroyed),
+	MISUSE(destroy_destroyed),
+	MISUSE(own_destroyed),
+	MISUSE(trim_destroyed),
+	MISUSE(stats_destroyed),
+	MISUSE(recall_destroyed),
+	MISUSE(write_after_put_trim),
+	MISUSE(write_after_put_destroy),
+	MISUSE(put_in_handler),
+	MISUSE(get_in_handler),
 };
 
-NEGATIVE_MAIN(cases)
+MISUSE_MAIN(cases)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""toll.py TOOL ROOT [ROUNDS [SECONDS]] - what 200 abusive clients cost a capture: that it loses
+"""overhead.py TOOL ROOT [ROUNDS [SECONDS]] - what 200 abusive clients cost a capture: that it loses
 no packet, and that its rate stays within the noise of runs without them. Prints TAP.
 
 By turns, in rounds whose order changes, a capture at full speed runs

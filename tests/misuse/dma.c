@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "negative.h"
+#include "misuse.h"
 
 #include <sys/mman.h>
 
@@ -308,36 +308,36 @@ static void alloc_wraps(void)
 	pp_dma_alloc_coherent(binding, SIZE_MAX - 100, &cpu, &iova); /* @alloc_wraps.call */
 }
 
-static const struct negative cases[] = {
-	NEGATIVE(right),
-	NEGATIVE(unmap_never),
-	NEGATIVE(unmap_double),
-	NEGATIVE(unmap_foreign),
-	NEGATIVE(unmap_failed_map),
-	NEGATIVE(unmap_wrong_size),
-	NEGATIVE(unmap_wrong_direction),
-	NEGATIVE(unmap_inside),
-	NEGATIVE(unmap_coherent),
-	NEGATIVE(unmap_pool),
-	NEGATIVE(free_streaming),
-	NEGATIVE(free_wrong_size),
-	NEGATIVE(free_wrong_cpu_address),
-	NEGATIVE(free_double),
-	NEGATIVE(map_null),
-	NEGATIVE(map_zero),
-	NEGATIVE(map_wraps),
-	NEGATIVE(map_no_direction),
-	NEGATIVE(map_gone),
-	NEGATIVE(map_read_only),
-	NEGATIVE(map_page_record),
-	NEGATIVE(map_chunk_record),
-	NEGATIVE(map_pool_record),
-	NEGATIVE(map_stack),
-	NEGATIVE(map_overlap),
-	NEGATIVE(map_overlap_pool),
-	NEGATIVE(map_beyond_mask),
-	NEGATIVE(alloc_zero),
-	NEGATIVE(alloc_wraps),
+static const struct misuse cases[] = {
+	MISUSE(right),
+	MISUSE(unmap_never),
+	MISUSE(unmap_double),
+	MISUSE(unmap_foreign),
+	MISUSE(unmap_failed_map),
+	MISUSE(unmap_wrong_size),
+	MISUSE(unmap_wrong_direction),
+	MISUSE(unmap_inside),
+	MISUSE(unmap_coherent),
+	MISUSE(unmap_pool),
+	MISUSE(free_streaming),
+	MISUSE(free_wrong_size),
+	MISUSE(free_wrong_cpu_address),
+	MISUSE(free_double),
+	MISUSE(map_null),
+	MISUSE(map_zero),
+	MISUSE(map_wraps),
+	MISUSE(map_no_direction),
+	MISUSE(map_gone),
+	MISUSE(map_read_only),
+	MISUSE(map_page_record),
+	MISUSE(map_chunk_record),
+	MISUSE(map_pool_record),
+	MISUSE(map_stack),
+	MISUSE(map_overlap),
+	MISUSE(map_overlap_pool),
+	MISUSE(map_beyond_mask),
+	MISUSE(alloc_zero),
+	MISUSE(alloc_wraps),
 };
 
-NEGATIVE_MAIN(cases)
+MISUSE_MAIN(cases)

@@ -626,7 +626,7 @@ static void holders_are_grouped(void)
 	check_eq(times_in(text, "\n"), 2, "in two groups");
 	check_eq(times_in(text, "pool rx"), 2, "of that pool");
 	check_eq(times_in(text, " (revoked): "), 2, "which is revoked");
-	check_eq(times_in(text, "/negative-counts"), 2, "each with its place");
+	check_eq(times_in(text, "/misuse-counts"), 2, "each with its place");
 	line = line_with(text, "3 pages in flight");
 	check(line[0] && !strstr(line, "tagged"), "three without a tag");
 	check(line_names(line, main_thread.thread), "of the thread that got them");
