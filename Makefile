@@ -95,8 +95,8 @@ bench-xdp: ## packets a second beside tcpdump, dumpcap and plain loops, at lengt
 	@scripts/deps check iproute2 ethtool
 	@test -f out/gcc/build.ninja || meson setup out/gcc -Dwerror=true >/dev/null
 	@ninja --quiet -C out/gcc
-	@SECONDS_EACH=$(or $(SECONDS_EACH),2) ROUNDS=$(or $(ROUNDS),5) tests/xdp/bench.sh \
-		out/gcc/tool/pagepool out/gcc/tests/xdp/gen out/gcc/tests/xdp/plain
+	@SECONDS_EACH=$(or $(SECONDS_EACH),2) ROUNDS=$(or $(ROUNDS),5) tests/net/xdp/bench.sh \
+		out/gcc/tool/pagepool out/gcc/tests/net/xdp/gen out/gcc/tests/net/xdp/plain
 
 check-files: ## every capture file below a folder, DIR=..., through capture and replay, judged by other readers
 	@scripts/deps run python3 tshark zstd

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# lib.sh - what the tests of libpagepool-net on interfaces share: tests/xdp/lib.sh, and the probe.
+# lib.sh - what the tests of libpagepool-net on interfaces share: tests/net/xdp/lib.sh, and the probe.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 probe=${2:?the probe}
-# shellcheck source=tests/xdp/lib.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../xdp/lib.sh"
+# shellcheck source=tests/net/xdp/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/xdp/lib.sh"
 here=$(dirname "${BASH_SOURCE[0]}")
 
 # receive WORD...: the probe on mid-a, in the background; it has its sockets

@@ -81,7 +81,7 @@ same_as_tcpdump() { # SETTINGS
 	zero packets_missed packets_refused mappings_left iova_left pages_leaked faults_before_unbind \
 		late_calls_refused || return 1
 	# tcpdump listens before the sums are finished
-	"$python" -IS "$here/../net/packets.py" finish "$dir/raw.pcap" "$dir/theirs.pcap"
+	"$python" -IS "$here/../packets.py" finish "$dir/raw.pcap" "$dir/theirs.pcap"
 	contents "$dir/ours.pcap" >"$dir/ours"
 	contents "$dir/theirs.pcap" >"$dir/theirs"
 	[ "$(wc -l <"$dir/theirs")" -gt 1000 ] || { echo "tcpdump has hardly seen anything"; return 1; }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # nic.sh TOOL LOSE DRIVER - pagepool kernel on a NIC whose page pools are mapped, in the virtual machine
-# (tests/kernel/vm): processes hold pages, the driver is unbound, they give them back. The kernel's own
+# (tests/tool/kernel/vm): processes hold pages, the driver is unbound, they give them back. The kernel's own
 # count of a zombie's pages is the judge, as none lies in the driver's ring then.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

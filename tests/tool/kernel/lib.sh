@@ -16,7 +16,7 @@ export LC_ALL=C
 tool=${1:?the path of the pagepool command}
 lose=${2:?the path of lose.bpf.o}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$here/../tap.sh"
+. "$here/../../tap.sh"
 UDP=6000 MSS=6948 MTU=7000 # bytes of a packet; of a full TCP segment
 
 skip_all() {
