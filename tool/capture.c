@@ -538,7 +538,7 @@ static int run(struct capture *c)
 	c->report.file = c->opt.file;
 	if (!begin(c))
 		return EXIT_ERROR;
-	c->telemetry = offer_telemetry(!c->opt.unwatched); /* as who we are now */
+	c->telemetry = start_telemetry(!c->opt.unwatched); /* as who we are now */
 	loop_run(&c->loop);
 	status = settle(c);
 	if (timeline_close(c->timeline, &c->report))

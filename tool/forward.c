@@ -750,7 +750,7 @@ int forward_main(int argc, char **argv)
 	f.loop.ctx = &f;
 	started = stop_fd_open() >= 0 && start(&f, &usage);
 	if (started) {
-		telemetry = offer_telemetry(!f.unwatched); /* as who we are now */
+		telemetry = start_telemetry(!f.unwatched); /* as who we are now */
 		loop_run(&f.loop);
 	} else {
 		f.loop.status = usage ? EXIT_USAGE : EXIT_ERROR;

@@ -401,7 +401,7 @@ int replay_main(int argc, char **argv)
 		capfile_close(r.file);
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}
-	telemetry = offer_telemetry(!r.unwatched);
+	telemetry = start_telemetry(!r.unwatched);
 	status = run(&r);
 	pp_telemetry_stop(telemetry);
 	pp_net_close(r.nic);

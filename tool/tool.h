@@ -19,7 +19,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_LOST = 3, EXIT_DROPPED 
 #define ERROR_BYTES 600
 #define DLT_ETHERNET 1 /* libpcap's DLT_EN10MB */
 
-/* say.c: one sentence on standard error, begun with the program's name */
+/* errors.c: one sentence on standard error, begun with the program's name */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* options.c */
@@ -152,8 +152,8 @@ const char *grouped(uint64_t n, char buf[GROUPED]);
 struct json_t *report_object(const struct report *r);
 void report_json(const struct report *r, FILE *out);
 
-/* offer.c: start telemetry; NULL: not wanted, or said why it can't be */
-struct pp_telemetry *offer_telemetry(bool wanted);
+/* telemetry.c: start telemetry; NULL: not wanted, or said why it can't be */
+struct pp_telemetry *start_telemetry(bool wanted);
 
 /* pci.c: what sysfs tells of PCI devices */
 

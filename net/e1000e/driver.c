@@ -1,6 +1,6 @@
 /*
  * driver.c - a driver for Intel's 82574L, a gigabit NIC, on pagepool's public API alone.
- * Read sheet.h for the device, then probe, remove and rx_look.
+ * Read regs.h for the device, then probe, remove and rx_look.
  *
  * Packets are received straight into pages of a pool, which is mapped for as long as the
  * device is bound; one that is longer than a page goes on in the next. The rings lie in
@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "../whole.h"
-#include "sheet.h"
+#include "regs.h"
 
 #define RING 512u        /* descriptors of each ring, 8 KiB; one stays free: full isn't empty */
 #define SLOTS (2 * RING) /* received and not yet polled, and posted */

@@ -1,6 +1,6 @@
 /*
  * driver.c - the software NIC's driver, on pagepool's public API alone: an example to
- * copy from. Read sheet.h first, then probe, remove, and rx.
+ * copy from. Read regs.h first, then probe, remove, and rx.
  *
  * What a driver has to do about its device's going away is all in remove():
  *   - while the device answers, stop it, and free what was allocated through the binding;

@@ -1,5 +1,5 @@
 /*
- * model.c - the software NIC as hardware. See model.h, and sheet.h for what it promises.
+ * model.c - the software NIC as hardware. See model.h, and regs.h for what it promises.
  *
  * One thread is the whole device. The registers are atomics: a write is an MMIO write,
  * release; the device loads with acquire. What the device knows of memory it has from

@@ -1,6 +1,6 @@
 /*
  * model.h - the software NIC as hardware: a device that runs on its own thread and does
- * DMA through the software IOMMU only. Its driver sees sheet.h and the register calls.
+ * DMA through the software IOMMU only. Its driver sees regs.h and the register calls.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -9,7 +9,7 @@
 
 #include <pagepool/pagepool.h>
 
-#include "sheet.h"
+#include "regs.h"
 
 struct soft_model;
 

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -160,22 +160,22 @@ static void a_back_end_that_cannot_split(void)
 	struct soft_device d;
 	struct pp_pool *pool;
 	struct bunch b;
-	struct spy spy;
+	struct counting_iommu counting;
 
 	p.idle_chunks = 1000;
-	spy_device_init(&d, &spy, NULL);
-	spy.iommu.can_split = false;
+	counting_device_init(&d, &counting, NULL);
+	counting.iommu.can_split = false;
 	pool = new_pool(soft_device_bind(&d), &p);
 	b = take(pool, 7 * 16);
 	put_all(&b);
 	pp_pool_trim(pool, 0);
 	check_eq(pool_stats(pool).chunks, 0, "all can go");
-	check_eq(spy.maps, 7, "they were mapped by one call each");
-	check_eq(spy.unmaps, 7, "and unmapped so");
+	check_eq(counting.maps, 7, "they were mapped by one call each");
+	check_eq(counting.unmaps, 7, "and unmapped so");
 	b = take(pool, 7 * 16);
 	pp_device_unbind(d.dev);
-	check_eq(spy.maps, 14, "mapped again");
-	check_eq(spy.unmaps, 10, "at unbind a call takes a span: of 1, 2 and 4 chunks");
+	check_eq(counting.maps, 14, "mapped again");
+	check_eq(counting.unmaps, 10, "at unbind a call takes a span: of 1, 2 and 4 chunks");
 	put_all(&b);
 	pp_pool_destroy(pool);
 	soft_device_exit(&d);
@@ -228,13 +228,13 @@ static void a_failed_attach_leaves_no_trace(void)
 	struct pp_pool_params p = small_chunks(64 * KIB);
 	bool kept = kernel_keeps_from_fork();
 	struct soft_device wide, narrow;
-	struct spy spy[2];
+	struct counting_iommu counting[2];
 	struct pp_pool *pool;
 	struct bunch b;
 
-	spy_device_init(&wide, &spy[0], NULL);
-	spy_device_init(&narrow, &spy[1], NULL);
-	spy[0].iommu.pins = spy[1].iommu.pins = true; /* as VFIO's */
+	counting_device_init(&wide, &counting[0], NULL);
+	counting_device_init(&narrow, &counting[1], NULL);
+	counting[0].iommu.pins = counting[1].iommu.pins = true; /* as VFIO's */
 	narrow.mask_bits = 32;
 	soft_device_bind(&wide);
 	pool = new_pool(pp_binding_none(), &p);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 #include <pagepool/vfio.h>
 
@@ -17,8 +17,8 @@
 
 static struct {
 	struct soft_device dev;
-	struct spy spy;
-	struct pp_iommu_ops ops; /* the spy's; each has a cancellation point */
+	struct counting_iommu counting;
+	struct pp_iommu_ops ops; /* the counting back end's; each has a cancellation point */
 	struct pp_pool *pool, *watched;
 	struct pp_page *page, *watched_page;
 	pp_iova_t iova, coherent;
@@ -32,43 +32,43 @@ static int point_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t 
 		     size_t page_size, unsigned prot)
 {
 	pthread_testcancel();
-	return spy_map(iommu, iova, addr, len, page_size, prot);
+	return counting_map(iommu, iova, addr, len, page_size, prot);
 }
 
 static size_t point_unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 {
 	pthread_testcancel();
-	return spy_unmap(iommu, iova, len);
+	return counting_unmap(iommu, iova, len);
 }
 
 static void point_invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
 {
 	pthread_testcancel();
-	spy_invalidate(iommu, iova, len);
+	counting_invalidate(iommu, iova, len);
 }
 
 static void point_block(struct pp_iommu *iommu, bool on)
 {
 	pthread_testcancel();
-	spy_block(iommu, on);
+	counting_block(iommu, on);
 }
 
 static int point_sync(struct pp_iommu *iommu, pp_iova_t iova, size_t len, bool for_cpu)
 {
 	pthread_testcancel();
-	return spy_sync(iommu, iova, len, for_cpu);
+	return counting_sync(iommu, iova, len, for_cpu);
 }
 
 static void point_stats(struct pp_iommu *iommu, struct pp_domain_stats *out)
 {
 	pthread_testcancel();
-	spy_stats(iommu, out);
+	counting_stats(iommu, out);
 }
 
 static void point_destroy(struct pp_iommu *iommu)
 {
 	pthread_testcancel();
-	spy_destroy(iommu);
+	counting_destroy(iommu);
 }
 
 static int point_probe(struct soft_device *self, pp_binding_t binding)
@@ -299,10 +299,10 @@ static void every_call_with_a_cancellation_pending(void)
 
 	soft.deferred = soft.incoherent = true;
 	w.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	spy_device_init(&w.dev, &w.spy, &soft);
+	counting_device_init(&w.dev, &w.counting, &soft);
 	w.ops = (struct pp_iommu_ops){ "points",         point_destroy, point_map,  point_unmap,
 				       point_invalidate, point_block,   point_sync, point_stats };
-	w.spy.iommu.ops = &w.ops;
+	w.counting.iommu.ops = &w.ops;
 	w.dev.probe = point_probe;
 	w.dev.remove = point_remove;
 	require(!pp_notifier_register(&notifier), "a listener");

@@ -11,7 +11,7 @@
 
 #include "../sanitized.h"
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 #include <pagepool/debug.h>
 
@@ -33,8 +33,8 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 
 static struct {
 	struct soft_device dev;
-	struct spy spy;
-	struct pp_iommu_ops ops; /* the spy's, and destroy is counted */
+	struct counting_iommu counting;
+	struct pp_iommu_ops ops; /* the counting back end's, and destroy is counted */
 	unsigned destroyed;
 	struct pp_pool *pool;
 	struct pp_page *page[N];
@@ -47,7 +47,7 @@ static struct {
 static void counted_destroy(struct pp_iommu *iommu)
 {
 	w.destroyed++;
-	spy_destroy(iommu);
+	counting_destroy(iommu);
 }
 
 static void *puts_one(void *page)
@@ -69,11 +69,11 @@ static void setup(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
 
-	spy_device_init(&w.dev, &w.spy, NULL);
-	w.spy.iommu.pins = true;
-	w.ops = *w.spy.iommu.ops;
+	counting_device_init(&w.dev, &w.counting, NULL);
+	w.counting.iommu.pins = true;
+	w.ops = *w.counting.iommu.ops;
 	w.ops.destroy = counted_destroy;
-	w.spy.iommu.ops = &w.ops;
+	w.counting.iommu.ops = &w.ops;
 	w.binding = soft_device_bind(&w.dev);
 	w.pool = new_pool(w.binding, &p);
 	for (unsigned i = 0; i < N; i++) {
@@ -216,7 +216,7 @@ static void end_in_child(unsigned order)
 
 static void child(unsigned order)
 {
-	unsigned calls = spy_calls(&w.spy), destroyed = w.destroyed;
+	unsigned calls = counted_calls(&w.counting), destroyed = w.destroyed;
 	int removes = w.dev.removes;
 	uint64_t reports = pp_debug_reports();
 
@@ -226,7 +226,7 @@ static void child(unsigned order)
 	without_a_device();
 	end_in_child(order);
 	own_is_as_it_was();
-	ok_in_child(spy_calls(&w.spy) == calls && w.destroyed == destroyed);
+	ok_in_child(counted_calls(&w.counting) == calls && w.destroyed == destroyed);
 	ok_in_child(w.dev.removes == removes);
 	ok_in_child(pp_debug_reports() == reports);
 	fflush(stdout);

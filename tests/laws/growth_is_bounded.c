@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -221,12 +221,12 @@ static void a_get_without_iova(void)
 	pp_iova_t iova, half;
 	struct bunch b;
 	unsigned steps;
-	struct spy spy;
+	struct counting_iommu counting;
 
 	p.page_size = 32 * MIB;
 	p.idle_chunks = 1000;
-	spy_device_init(&d, &spy, NULL);
-	if (spy.soft->pins) {
+	counting_device_init(&d, &counting, NULL);
+	if (counting.soft->pins) {
 		tap_skip("IOVA space runs out", "this IOMMU pins what it maps: gigabytes");
 		soft_device_exit(&d);
 		return;
@@ -237,11 +237,11 @@ static void a_get_without_iova(void)
 	require(!pp_dma_map(binding, other, sizeof other, PP_DMA_TO_DEVICE, &iova), "a mapping");
 	pool = new_pool(binding, &p);
 	check_eq(take_all(pool, &b), -ENOSPC, "%u pages of 32 MiB, and no IOVA for more", b.n);
-	steps = sys.records + sys.calls + spy_calls(&spy);
+	steps = sys.records + sys.calls + counted_calls(&counting);
 	for (unsigned i = 0; i < 100; i++)
 		if (pp_page_get(&page, pool) != -ENOSPC)
 			require(false, "a get that fails goes on to fail");
-	check_eq(sys.records + sys.calls + spy_calls(&spy), steps,
+	check_eq(sys.records + sys.calls + counted_calls(&counting), steps,
 		 "a hundred more that fail: no record, no memory, no mapping is tried");
 	check_eq(pp_dma_unmap(binding, iova, sizeof other, PP_DMA_TO_DEVICE), 0,
 		 "some IOVA comes back");
@@ -268,10 +268,10 @@ static void a_get_with_a_full_iommu(void)
 	struct pp_pool *pool;
 	struct pp_page *page;
 	struct bunch b;
-	struct spy spy;
+	struct counting_iommu counting;
 
 	p.page_size = MIB;
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	pool = new_pool(soft_device_bind(&d), &p);
 	b = take(pool, 15);
 	records = sys.records;
@@ -282,21 +282,22 @@ static void a_get_with_a_full_iommu(void)
 	calls = sys.calls - calls;
 	put_all(&b);
 	b = take(pool, (unsigned)pool_stats(pool).pages);
-	spy.map_error = -ENOSPC;
+	counting.map_error = -ENOSPC;
 	for (unsigned i = 0; i < 5; i++) {
-		unsigned r = sys.records, c = sys.calls, m = spy.maps;
+		unsigned r = sys.records, c = sys.calls, m = counting.maps;
 
 		check_eq(pp_page_get(&page, pool), -ENOSPC, "the IOMMU is full");
 		if (!i)
 			continue; /* which is not known before: four were tried, and one */
-		check(sys.records - r <= records && sys.calls - c <= calls + 1 && spy.maps - m == 1,
+		check(sys.records - r <= records && sys.calls - c <= calls + 1 &&
+			      counting.maps - m == 1,
 		      "one chunk is tried: %u records, %u calls for memory", sys.records - r,
 		      sys.calls - c);
 	}
-	maps = spy.maps;
-	spy.map_error = 0;
+	maps = counting.maps;
+	counting.map_error = 0;
 	check_eq(pp_page_get(&page, pool), 0, "there is room again");
-	check_eq(spy.maps - maps, 1, "for one more chunk, to begin with");
+	check_eq(counting.maps - maps, 1, "for one more chunk, to begin with");
 	pp_page_put(page);
 	put_all(&b);
 	pp_pool_destroy(pool);
@@ -431,19 +432,19 @@ static void a_put_trims_a_little(unsigned pages, bool deferred, bool watched)
 	struct soft_device d;
 	struct pp_pool *pool;
 	struct bunch b;
-	struct spy spy;
+	struct counting_iommu counting;
 
-	spy_device_init(&d, &spy, NULL);
-	spy.iommu.deferred = deferred;
+	counting_device_init(&d, &counting, NULL);
+	counting.iommu.deferred = deferred;
 	pp_debug_set(watched ? PP_DEBUG_PAGES : 0);
 	pool = new_pool(soft_device_bind(&d), &p);
 	pp_debug_set(0);
 	b = take(pool, pages);
 	for (unsigned i = 0; i < b.n; i++) {
-		unsigned u = spy.unmaps, c = sys.discards;
+		unsigned u = counting.unmaps, c = sys.discards;
 
 		pp_page_put(b.page[i]);
-		unmaps = spy.unmaps - u > unmaps ? spy.unmaps - u : unmaps;
+		unmaps = counting.unmaps - u > unmaps ? counting.unmaps - u : unmaps;
 		discards = sys.discards - c > discards ? sys.discards - c : discards;
 	}
 	check(unmaps && unmaps <= most, "%u pages, %s: the longest put unmapped %u chunks", pages,
@@ -475,10 +476,10 @@ static void a_put_does_no_other_pools_work(void)
 	struct pp_pool *pool[2];
 	struct soft_device d;
 	struct bunch b[2];
-	struct spy spy;
+	struct counting_iommu counting;
 
-	spy_device_init(&d, &spy, NULL);
-	spy.iommu.deferred = true;
+	counting_device_init(&d, &counting, NULL);
+	counting.iommu.deferred = true;
 	soft_device_bind(&d);
 	pp_debug_set(PP_DEBUG_PAGES);
 	for (unsigned i = 0; i < 2; i++) {
@@ -487,14 +488,14 @@ static void a_put_does_no_other_pools_work(void)
 	}
 	pp_debug_set(0);
 	put_all(&b[0]); /* some fifty of its chunks are pending */
-	before = spy.invalidations;
+	before = counting.invalidations;
 	for (unsigned i = 0; i < b[1].n; i++) {
 		unsigned discards = sys.discards;
 
 		pp_page_put(b[1].page[i]);
 		most = sys.discards - discards > most ? sys.discards - discards : most;
 	}
-	check(spy.invalidations > before,
+	check(counting.invalidations > before,
 	      "all that was pending was invalidated by puts to another pool,");
 	check(most <= 2, "the longest of which gave the memory of %u chunks back", most);
 	free(b[1].page);
@@ -741,14 +742,14 @@ static void a_get_with_a_back_end_that_says_again(void)
 	struct soft_device d;
 	struct pp_pool *pool;
 	struct pp_page *page;
-	struct spy spy;
+	struct counting_iommu counting;
 
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	pool = new_pool(soft_device_bind(&d), &p);
-	spy.map_error = -EAGAIN;
-	spy.map_errors = 1000; /* or the get would never end */
+	counting.map_error = -EAGAIN;
+	counting.map_errors = 1000; /* or the get would never end */
 	check_eq(pp_page_get(&page, pool), -EAGAIN, "a map that says -EAGAIN fails the get");
-	check(spy.maps <= 2, "which is tried no more than others (%u maps)", spy.maps);
+	check(counting.maps <= 2, "which is tried no more than others (%u maps)", counting.maps);
 	pp_pool_destroy(pool);
 	soft_device_exit(&d);
 	check_nothing_left("at the end");

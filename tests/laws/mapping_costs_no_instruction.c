@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 typedef void (*workload)(struct pp_pool *pool);
 
@@ -118,24 +118,24 @@ static void mapped_and_not(workload work, const char *name)
 	struct pp_domain_stats before, after;
 	struct soft_device d;
 	unsigned calls;
-	struct spy spy;
+	struct counting_iommu counting;
 	struct bunch b;
 
 	p.max_pages = 8192;
 	p.idle_chunks = 8192; /* nothing is trimmed: that is not the fast path */
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	mapped = new_pool(soft_device_bind(&d), &p);
 	plain = new_pool(pp_binding_none(), &p);
 	b = take(mapped, 8192);
 	put_all(&b);
 	b = take(plain, 8192);
 	put_all(&b);
-	calls = spy_calls(&spy);
+	calls = counted_calls(&counting);
 	before = soft_device_domain(&d);
 	work(mapped);
 	work(plain);
 	after = soft_device_domain(&d);
-	check_eq(spy_calls(&spy), calls, "%s: no call reaches the back end", name);
+	check_eq(counted_calls(&counting), calls, "%s: no call reaches the back end", name);
 	check(after.maps == before.maps && after.unmaps == before.unmaps &&
 		      after.invalidations == before.invalidations,
 	      "%s: the domain says so too", name);

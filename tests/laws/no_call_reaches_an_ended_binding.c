@@ -3,12 +3,12 @@
  * a binding that has ended, not even after the device is bound again. It is refused with -ENODEV,
  * and counted.
  *
- * A spy sits between library and IOMMU and counts what arrives.
+ * A counting back end sits between library and IOMMU and counts what arrives.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 static char memory[2 * PP_BASE_PAGE];
 
@@ -111,35 +111,35 @@ static const struct {
 #define N_LATE (sizeof late_calls / sizeof late_calls[0])
 
 /* Each call in turn. dev NULL: the device isn't there to count. */
-static void all_refused(struct old *o, struct soft_device *d, const struct spy *spy,
+static void all_refused(struct old *o, struct soft_device *d, const struct counting_iommu *counting,
 			const char *when)
 {
 	for (unsigned i = 0; i < N_LATE; i++) {
 		uint64_t late = d ? soft_device_stats(d).late_calls_refused : 0;
-		unsigned calls = spy ? spy_calls(spy) : 0;
+		unsigned calls = counting ? counted_calls(counting) : 0;
 
 		check_eq(late_calls[i].call(o), -ENODEV, "%s: %s is refused", when,
 			 late_calls[i].name);
 		if (d)
 			check_eq(soft_device_stats(d).late_calls_refused, late + 1,
 				 "%s: %s is counted", when, late_calls[i].name);
-		if (spy)
-			check_eq(spy_calls(spy), calls, "%s: %s reaches no device", when,
+		if (counting)
+			check_eq(counted_calls(counting), calls, "%s: %s reaches no device", when,
 				 late_calls[i].name);
 	}
 }
 
 /* The pool of the ended binding doesn't grow, at whichever device. */
-static void no_growth(struct old *o, const struct spy *spy, const char *when)
+static void no_growth(struct old *o, const struct counting_iommu *counting, const char *when)
 {
-	unsigned calls = spy_calls(spy);
+	unsigned calls = counted_calls(counting);
 	struct pp_page *page = o->held.page[0];
 
 	check_eq(pp_page_get(&page, o->pool), -ENODEV, "%s: a get is refused", when);
 	check(!page, "%s: and gives no page", when);
-	check_eq(spy_calls(spy), calls, "%s: and reaches no device", when);
+	check_eq(counted_calls(counting), calls, "%s: and reaches no device", when);
 	check_eq(pp_pool_trim(o->pool, 0), 0, "%s: nothing is trimmed", when);
-	check_eq(spy_calls(spy), calls, "%s: trimming reaches no device", when);
+	check_eq(counted_calls(counting), calls, "%s: trimming reaches no device", when);
 }
 
 static void put_back(struct old *o)
@@ -153,41 +153,41 @@ static void after_every_ending(bool incoherent)
 {
 	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
 	struct soft_device d, second;
-	struct spy spy, second_spy;
+	struct counting_iommu counting, second_counting;
 	pp_binding_t fresh;
 	unsigned calls;
 	struct old o;
 
 	soft.incoherent = incoherent;
-	spy_device_init(&d, &spy, &soft);
+	counting_device_init(&d, &counting, &soft);
 	use_it_all(&d, &o);
 	pp_device_unbind(d.dev);
-	all_refused(&o, &d, &spy, "after unbind");
-	no_growth(&o, &spy, "after unbind");
+	all_refused(&o, &d, &counting, "after unbind");
+	no_growth(&o, &counting, "after unbind");
 
 	fresh = soft_device_bind(&d);
 	check(fresh.id != o.binding.id, "a new binding has a new name");
-	all_refused(&o, &d, &spy, "bound again");
-	no_growth(&o, &spy, "bound again");
+	all_refused(&o, &d, &counting, "bound again");
+	no_growth(&o, &counting, "bound again");
 	check(pp_binding_alive(fresh) && !pp_binding_alive(o.binding), "the new one is alive only");
 	check(!pp_dma_map(fresh, memory, sizeof memory, PP_DMA_BIDIRECTIONAL, &o.iova),
 	      "the new one maps");
-	all_refused(&o, &d, &spy, "bound again, and something mapped at the address");
+	all_refused(&o, &d, &counting, "bound again, and something mapped at the address");
 
 	pp_device_remove(d.dev, PP_REMOVAL_SURPRISE);
-	all_refused(&o, &d, &spy, "after removal");
+	all_refused(&o, &d, &counting, "after removal");
 	o.binding = fresh;
-	all_refused(&o, &d, &spy, "after removal, through the binding that it ended");
+	all_refused(&o, &d, &counting, "after removal, through the binding that it ended");
 	soft_device_exit(&d);
 	all_refused(&o, NULL, NULL, "the device unregistered");
 
 	/* whoever has the slot now must not pay for the dead */
-	spy_device_init(&second, &second_spy, &soft);
+	counting_device_init(&second, &second_counting, &soft);
 	soft_device_bind(&second);
-	calls = spy_calls(&second_spy);
-	all_refused(&o, NULL, &second_spy, "another device in its place");
+	calls = counted_calls(&second_counting);
+	all_refused(&o, NULL, &second_counting, "another device in its place");
 	check_eq(soft_device_stats(&second).late_calls_refused, 0, "which isn't charged for it");
-	check_eq(spy_calls(&second_spy), calls, "nor reached");
+	check_eq(counted_calls(&second_counting), calls, "nor reached");
 	soft_device_exit(&second);
 	put_back(&o);
 	check_nothing_left("at the end");
@@ -219,10 +219,10 @@ static void remove_after_the_device_has_gone(struct soft_device *d, pp_binding_t
 static void a_surprised_driver_is_refused_too(void)
 {
 	struct soft_device d;
-	struct spy spy;
+	struct counting_iommu counting;
 	struct old o;
 
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	d.remove = remove_after_the_device_has_gone;
 	d.test = &o;
 	use_it_all(&d, &o);
@@ -251,10 +251,10 @@ static void remove_that_looks_around(struct soft_device *d, pp_binding_t binding
 static void an_ending_binding_takes_nothing_new(void)
 {
 	struct soft_device d;
-	struct spy spy;
+	struct counting_iommu counting;
 	struct old o;
 
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	d.remove = remove_that_looks_around;
 	d.test = &o;
 	use_it_all(&d, &o);

@@ -6,10 +6,10 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 static struct soft_device d;
-static struct spy spy;
+static struct counting_iommu counting;
 static char memory[PP_BASE_PAGE];
 static pthread_t remover;
 static int removed; /* what it got */
@@ -51,11 +51,11 @@ static void *pull(void *arg)
 /* Another thread pulls the device; the caller goes on once it is blocked. */
 static void pull_now(void)
 {
-	unsigned before = __atomic_load_n(&spy.blocks, __ATOMIC_RELAXED);
+	unsigned before = __atomic_load_n(&counting.blocks, __ATOMIC_RELAXED);
 
 	remover = start(pull, NULL);
-	/* acquire: the spy has handed it on */
-	while (__atomic_load_n(&spy.blocks, __ATOMIC_ACQUIRE) == before)
+	/* acquire: the back end has passed it on */
+	while (__atomic_load_n(&counting.blocks, __ATOMIC_ACQUIRE) == before)
 		sched_yield();
 }
 
@@ -136,7 +136,7 @@ static void begin(const char *where)
 	probe_returns = 0;
 	pp_debug_set(PP_DEBUG_DMA);
 	pp_debug_set_report(count_report, NULL);
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	d.probe = telling_probe;
 	d.remove = telling_remove;
 	pp_notifier_register(&listener);

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -39,27 +39,27 @@ static struct cost unbind_cost(unsigned n, unsigned step, bool surprise, bool de
 	struct soft_device d;
 	struct pp_pool *pool;
 	struct bunch held;
-	struct spy spy;
+	struct counting_iommu counting;
 
 	soft.deferred = deferred;
-	spy_device_init(&d, &spy, &soft);
+	counting_device_init(&d, &counting, &soft);
 	pool = new_pool(soft_device_bind(&d), &p);
 	held = take(pool, n);
 	if (step > 1)
 		thin_out(&held, step);
-	cost.can_split = spy.iommu.can_split;
+	cost.can_split = counting.iommu.can_split;
 	cost.chunks = pool_stats(pool).chunks;
 	cost.in_flight = pool_stats(pool).in_flight;
-	cost.maps = spy.maps;
-	cost.unmaps = spy.unmaps;
-	cost.invalidations = spy.invalidations;
+	cost.maps = counting.maps;
+	cost.unmaps = counting.unmaps;
+	cost.invalidations = counting.invalidations;
 	cost.discards = discards;
 	if (surprise)
 		pp_device_remove(d.dev, PP_REMOVAL_SURPRISE);
 	else
 		pp_device_unbind(d.dev);
-	cost.unmaps = spy.unmaps - cost.unmaps;
-	cost.invalidations = spy.invalidations - cost.invalidations;
+	cost.unmaps = counting.unmaps - cost.unmaps;
+	cost.invalidations = counting.invalidations - cost.invalidations;
 	cost.discards = discards - cost.discards;
 	check_eq(soft_device_stats(&d).in_flight_at_unbind, cost.in_flight,
 		 "%llu pages in flight at unbind", (unsigned long long)cost.in_flight);

@@ -1,5 +1,5 @@
 /*
- * said.h - what the command's parts say (say.c), kept for a test to look at.
+ * said.h - what the command's parts say (errors.c), kept for a test to look at.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -11,7 +11,7 @@
 
 static char said[2000];
 
-/* In place of say.c. */
+/* In place of errors.c. */
 void say(const char *format, ...)
 {
 	va_list args;

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "../../net/e1000e/driver.h"
-#include "../../net/e1000e/sheet.h"
+#include "../../net/e1000e/regs.h"
 #include "unit.h"
 
 #define RING 512u

@@ -1,5 +1,5 @@
 /*
- * sheet.h - the software NIC's data sheet: what its driver may rely on.
+ * regs.h - the software NIC's data sheet: what its driver may rely on.
  *
  * Reset first; set the rings' bases and sizes; enable. The device has stopped when
  * CTRL_SEEN is what CTRL became by the write that told it to. The device takes descriptors
@@ -14,8 +14,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NIC_SOFT_SHEET_H
-#define NIC_SOFT_SHEET_H
+#ifndef NIC_SOFT_REGS_H
+#define NIC_SOFT_REGS_H
 
 #include <stdint.h>
 

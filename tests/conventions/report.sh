@@ -1,9 +1,9 @@
 #!/bin/bash
-# count.sh ROOT - the last line of the checks counts what happened: a program that hangs, dies or
+# report.sh ROOT - the last line of the checks counts what happened: a program that hangs, dies or
 # fails is a failure, whatever its cases said. A project of six programs is the judge. TAP.
 set -u
 . "$(dirname "$0")/../tap.sh"
-count=$1/scripts/count
+report_script=$1/scripts/report
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
@@ -14,9 +14,9 @@ program() { # NAME SCRIPT
 }
 tap=", protocol : 'tap'"
 run() { meson setup "$dir/build" "$dir" && meson test -C "$dir/build"; }
-counted() { # STATUS LINE: of scripts/count
+counted() { # STATUS LINE: of scripts/report
 	local said status
-	said=$(python3 "$count" "$dir/build/meson-logs/testlog.junit.xml")
+	said=$(python3 "$report_script" "$dir/build/meson-logs/testlog.junit.xml")
 	status=$?
 	[ "$status" = "$1" ] && [ "$(tail -1 <<<"$said")" = "$2" ] && return
 	sed 's/^/# /' <<<"$said"

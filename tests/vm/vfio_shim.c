@@ -1,5 +1,5 @@
 /*
- * stand_in.c - linked to the tests of the laws (--wrap), it lets them run on VFIO: where
+ * vfio_shim.c - linked to the tests of the laws (--wrap), it lets them run on VFIO: where
  * they make a software IOMMU with a device behind it they get an "edu" device of the
  * virtual machine, as long as there are some and they ask for nothing that only the
  * software can do.
@@ -26,7 +26,7 @@ unsigned __wrap_pp_soft_faults(struct pp_iommu *iommu, struct pp_soft_fault *out
 
 #define EDUS 8
 
-static struct stand_in {
+static struct vfio_shim {
 	struct edu edu;
 	struct pp_iommu *iommu; /* NULL: free */
 	const struct pp_iommu_ops *real;
@@ -35,9 +35,9 @@ static struct pp_iommu_ops ops; /* the back end's, but for these two */
 static unsigned on_vfio, on_soft;
 static pthread_mutex_t taking = PTHREAD_MUTEX_INITIALIZER; /* which of them are free */
 
-static struct stand_in *find(const struct pp_iommu *iommu)
+static struct vfio_shim *find(const struct pp_iommu *iommu)
 {
-	for (struct stand_in *s = standing; s < standing + EDUS; s++)
+	for (struct vfio_shim *s = standing; s < standing + EDUS; s++)
 		if (s->iommu == iommu)
 			return s;
 	return NULL;
@@ -45,7 +45,7 @@ static struct stand_in *find(const struct pp_iommu *iommu)
 
 static void destroy(struct pp_iommu *iommu)
 {
-	struct stand_in *s = find(iommu);
+	struct vfio_shim *s = find(iommu);
 	uint64_t left = edu_left_mapped(&s->edu);
 
 	if (left) {
@@ -62,7 +62,7 @@ static void destroy(struct pp_iommu *iommu)
 
 static void stats(struct pp_iommu *iommu, struct pp_domain_stats *out)
 {
-	struct stand_in *s = find(iommu);
+	struct vfio_shim *s = find(iommu);
 
 	out->faults = s->edu.faults;
 	out->dma_reads = s->edu.reads;
@@ -77,10 +77,10 @@ static void report(void)
 }
 
 /* A free one, opened; NULL: there is none, or it can't be opened. */
-static struct stand_in *take(void)
+static struct vfio_shim *take(void)
 {
 	const char *api = getenv("PP_TEST_API");
-	struct stand_in *s = find(NULL);
+	struct vfio_shim *s = find(NULL);
 
 	if (!s ||
 	    !edu_open(&s->edu, api && !strcmp(api, "container") ? PP_VFIO_CONTAINER : PP_VFIO_ANY,
@@ -97,7 +97,7 @@ static struct stand_in *take(void)
 
 int __wrap_pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 {
-	struct stand_in *s = NULL;
+	struct vfio_shim *s = NULL;
 
 	pthread_mutex_lock(&taking);
 	if (!on_vfio && !on_soft)
@@ -122,7 +122,7 @@ void __wrap_pp_soft_destroy(struct pp_iommu *iommu)
 
 int __wrap_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_t len)
 {
-	struct stand_in *s = find(iommu);
+	struct vfio_shim *s = find(iommu);
 
 	return s ? edu_access(&s->edu, iova, buf, len, false) :
 		   __real_pp_soft_read(iommu, iova, buf, len);
@@ -130,7 +130,7 @@ int __wrap_pp_soft_read(struct pp_iommu *iommu, pp_iova_t iova, void *buf, size_
 
 int __wrap_pp_soft_write(struct pp_iommu *iommu, pp_iova_t iova, const void *buf, size_t len)
 {
-	struct stand_in *s = find(iommu);
+	struct vfio_shim *s = find(iommu);
 
 	return s ? edu_access(&s->edu, iova, (void *)buf, len, true) :
 		   __real_pp_soft_write(iommu, iova, buf, len);

@@ -1,5 +1,5 @@
 /*
- * sheet.h - what the driver uses of Intel's 82574L, from the "Intel 82574 GbE Controller
+ * regs.h - what the driver uses of Intel's 82574L, from the "Intel 82574 GbE Controller
  * Family Datasheet", revision 3.4. The sections are named with each group.
  *
  * Registers are 32 bits wide, little-endian, in BAR 0 (section 10.2). All reads give ones
@@ -7,8 +7,8 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NIC_E1000E_SHEET_H
-#define NIC_E1000E_SHEET_H
+#ifndef NIC_E1000E_REGS_H
+#define NIC_E1000E_REGS_H
 
 #include <stdint.h>
 

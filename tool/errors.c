@@ -1,5 +1,5 @@
 /*
- * say.c - what the command tells a person, one sentence at a time.
+ * errors.c - what the command tells a person, one sentence at a time.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
