@@ -16,7 +16,7 @@ from shared import end, none, read
 root = os.path.abspath(sys.argv[1])
 tool = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else None
 os.chdir(root)
-pages = sorted(glob.glob("*.md") + glob.glob("docs/*.md") + ["linux/README.md", "tests/data/README.md"])
+pages = sorted(glob.glob("*.md") + glob.glob("docs/*.md") + glob.glob("*/README.md") + ["tests/data/README.md"])
 # what a page may call that is not ours
 OTHERS = {"cc", "apt-get", "ninja", "ldconfig", "perf", "bpftrace", "dpdk-testpmd", "socat", "taskset", "python3",
           "addr2line", "sudo", "cmp", "ls", "gdb", "git", "echo", "cd", "./program", "./pagepool", "modprobe"}
