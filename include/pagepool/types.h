@@ -41,7 +41,8 @@ enum pp_dma_dir {
 /**
  * A period during which a driver owns a device: a number, not a pointer. It is never reused; a call
  * through one that has ended fails with -ENODEV and is counted, even after the device was bound
- * again.
+ * again. No two copies of the library in a process have the same numbers: each refuses the other's
+ * with -ENODEV.
  */
 typedef struct pp_binding {
 	uint64_t id;

@@ -1,8 +1,10 @@
 /*
  * binding.c - the slots of bindings. See binding.h.
  *
- * A name is (generation << 16 | slot). Generations of a slot only grow, over all the
- * devices that have it, so no name is ever used twice.
+ * A name is (slot << 48 | generation). Generations of a slot only grow, over all the
+ * devices that have it, so no name is ever used twice. Each is an address that this copy of the
+ * library has reserved, so no other copy in the process has the same names; with 32-bit addresses
+ * there are 2^16 generations to each.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -14,23 +16,30 @@
 #define SLOT_BITS 16
 #endif
 #define SLOTS (1u << SLOT_BITS)
+#define GENERATION_BITS 48
+#define GENERATIONS (1ull << 24) /* of each slot */
+#define ADDRESS_SHIFT (sizeof(void *) == 8 ? 0 : 16)
 
 static struct {
 	struct env_lock lock;        /* protects all but the loads of `slot` */
 	struct binding *slot[SLOTS]; /* stored with release once, never cleared */
 	unsigned n;
 	struct list free;
+	void *names; /* the addresses; constant once there is a slot */
 } slots = { .lock = ENV_LOCK_INIT, .free = { &slots.free, &slots.free } };
 
 static struct binding *slot_new(void)
 {
 	struct binding *b;
 
-	if (slots.n == SLOTS)
+	if (!slots.names)
+		slots.names = env_addresses(GENERATIONS >> ADDRESS_SHIFT);
+	if (!slots.names || slots.n == SLOTS)
 		return NULL;
 	b = env_zalloc(sizeof *b);
 	if (!b)
 		return NULL;
+	b->generation = (uint64_t)(uintptr_t)slots.names << ADDRESS_SHIFT;
 	env_lock_init(&b->lock);
 	list_init(&b->link);
 	list_init(&b->clients);
@@ -49,6 +58,13 @@ static __attribute__((destructor)) void free_slots(void)
 		env_lock_destroy(&b->lock);
 		env_free(b);
 	}
+	if (env_unloads() && slots.names)
+		env_unmap(slots.names, GENERATIONS >> ADDRESS_SHIFT);
+}
+
+static bool used_up(const struct binding *b)
+{
+	return b->generation % GENERATIONS == GENERATIONS - 1;
 }
 
 int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iommu *iommu,
@@ -71,7 +87,7 @@ int binding_slot_get(struct binding **out, struct pp_device *dev, struct pp_iomm
 	domain_init(&b->domain, iommu);
 	b->dev = dev;
 	b->device_bits = device_bits;
-	env_store_relaxed(&b->first, b->generation + 1);
+	b->first = b->generation + 1;
 	b->stats = (struct pp_device_stats){ 0 };
 	env_store_relaxed(&b->late, 0);
 	b->gone = false;
@@ -86,19 +102,33 @@ void binding_slot_put(struct binding *b)
 	b->dev = NULL;
 	env_unlock(&b->lock);
 	env_lock(&slots.lock);
-	list_add(&b->link, &slots.free);
+	if (!used_up(b))
+		list_add(&b->link, &slots.free);
 	env_unlock(&slots.lock);
 }
 
 static struct binding *slot_of(pp_binding_t name)
 {
-	return name.id ? env_load_acquire(&slots.slot[name.id & (SLOTS - 1)]) : NULL;
+	uint64_t i = name.id >> GENERATION_BITS;
+
+	return name.id && i < SLOTS ? env_load_acquire(&slots.slot[i]) : NULL;
+}
+
+static uint64_t generation_of(pp_binding_t name)
+{
+	return name.id & ((1ull << GENERATION_BITS) - 1);
+}
+
+/* Under the lock: it is or was a binding of the device that has the slot now. */
+static bool is_its(const struct binding *b, pp_binding_t name)
+{
+	return generation_of(name) >= b->first && generation_of(name) <= b->generation;
 }
 
 /* Count a late call to the device whose binding it was, if that device is still there. */
 static void refuse(struct binding *b, pp_binding_t name)
 {
-	if (b && name.id >> SLOT_BITS >= env_load_relaxed(&b->first))
+	if (is_its(b, name))
 		env_add_relaxed(&b->late, 1);
 }
 
@@ -137,7 +167,7 @@ bool binding_blames(pp_binding_t name)
 	if (b->id == name.id)
 		blamed = device_is_calling(b->dev);
 	else
-		blamed = name.id >> SLOT_BITS != b->generation || b->told == b->generation;
+		blamed = generation_of(name) != b->generation || b->told == b->generation;
 	env_unlock(&b->lock);
 	return blamed;
 }
@@ -150,7 +180,7 @@ const char *binding_device_name(pp_binding_t name, char *buf, size_t size)
 	if (!b)
 		return buf;
 	env_lock(&b->lock);
-	if (b->dev && name.id >> SLOT_BITS >= b->first)
+	if (b->dev && is_its(b, name))
 		strncpy(buf, pp_device_name(b->dev), size);
 	env_unlock(&b->lock);
 	buf[size - 1] = 0;
@@ -185,7 +215,7 @@ bool pp_binding_alive(pp_binding_t name)
 
 static pp_binding_t newest_name(const struct binding *b)
 {
-	return (pp_binding_t){ b->generation << SLOT_BITS | b->slot };
+	return (pp_binding_t){ (uint64_t)b->slot << GENERATION_BITS | b->generation };
 }
 
 /* Under the lock. */
@@ -207,7 +237,7 @@ int binding_begin(struct binding *b, pp_binding_t *out)
 	int ret;
 
 	env_lock(&b->lock);
-	ret = b->gone ? -ENODEV : b->domain.broken ? -EIO : 0;
+	ret = b->gone ? -ENODEV : b->domain.broken ? -EIO : used_up(b) ? -EOVERFLOW : 0;
 	if (!ret)
 		begin(b);
 	*out = ret ? pp_binding_none() : newest_name(b);

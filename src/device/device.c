@@ -363,8 +363,14 @@ static void end_binding(struct pp_device *dev, bool call_remove)
 	set_state(dev, PP_DEVICE_PRESENT);
 }
 
-static void say_broken(const struct pp_device *dev, int ret)
+static void say_why_not(const struct pp_device *dev, int ret)
 {
+	if (ret == -EOVERFLOW)
+		debug_done(debug_report(PP_DEBUG_DMA, dev->name,
+					"pp_device_bind: device %s has been bound so often that "
+					"there are no numbers left for its bindings: unregister "
+					"it, and register it again",
+					dev->name));
 	if (ret == -EIO)
 		debug_done(debug_report(
 			PP_DEBUG_DMA, dev->name,
@@ -381,7 +387,7 @@ static int probe(struct pp_device *dev, struct pp_driver *drv)
 
 	if (ret) {
 		driver_drop(dev);
-		say_broken(dev, ret);
+		say_why_not(dev, ret);
 		return ret;
 	}
 	set_state(dev, PP_DEVICE_BOUND);

@@ -182,6 +182,12 @@ int env_memory_access(const void *addr, size_t len);
 bool env_is_ours(const void *addr, size_t len);
 /* True if it lies on the calling thread's stack. */
 bool env_is_stack(const void *addr);
+/*
+ * Addresses with nothing behind them, to count with: nobody else in the process has the same, nor any
+ * other copy of the library. So many, a power of two, at a multiple of that. NULL: there are none
+ * left. For env_unmap.
+ */
+void *env_addresses(size_t len);
 /* The page size that a kind of memory has at best, in bytes. */
 size_t env_page_size(enum pp_memory kind);
 

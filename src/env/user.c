@@ -325,6 +325,11 @@ int env_reserve(void **out, size_t len, size_t align)
 	return env_fault("mmap") ? -ENOMEM : reserve(out, len, align);
 }
 
+void *env_addresses(size_t len)
+{
+	return env_fault("mmap") ? NULL : map_aligned(kernel_pages(len), kernel_pages(len));
+}
+
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
 {
 	return env_fault("mmap") ? -ENOMEM : commit(addr, len, kind, numa_node);

@@ -224,10 +224,14 @@ static void a_device_of_the_other_copy(struct copy *there, void *lib)
 	int (*soft)(struct pp_iommu **, const struct pp_soft_params *);
 	int (*reg)(struct pp_device **, const struct pp_device_params *);
 	int (*reg_driver)(struct pp_driver *), (*bind)(struct pp_device *, struct pp_driver *);
-	pp_binding_t (*binding)(const struct pp_device *);
+	pp_binding_t (*binding)(const struct pp_device *), theirs;
+	bool (*alive)(pp_binding_t);
 	void (*unreg)(struct pp_device *);
 	struct pp_device *dev;
 	struct pp_pool_stats s;
+	struct soft_device ours;
+	pp_binding_t mine;
+	struct pp_pool *pool;
 
 	*(void **)&soft = symbol(lib, "pp_soft_create");
 	*(void **)&reg = symbol(lib, "pp_device_register");
@@ -235,12 +239,22 @@ static void a_device_of_the_other_copy(struct copy *there, void *lib)
 	*(void **)&bind = symbol(lib, "pp_device_bind");
 	*(void **)&binding = symbol(lib, "pp_device_binding");
 	*(void **)&unreg = symbol(lib, "pp_device_unregister");
+	*(void **)&alive = symbol(lib, "pp_binding_alive");
 	p.name = "other";
 	require(!soft(&p.iommu, NULL) && !reg(&dev, &p) && !reg_driver(&drv) && !bind(dev, &drv),
 		"%s copy has a device", there->name);
 	require(!there->create(&there->pool, binding(dev), NULL), "and a pool for it");
 	s = stats_of(there);
 	check_eq(s.attachments, 1, "which is attached");
+	theirs = binding(dev);
+	soft_device_init(&ours, NULL);
+	mine = soft_device_bind(&ours);
+	check(alive(theirs) && !alive(mine), "it refuses the program's binding");
+	check(pp_binding_alive(mine) && !pp_binding_alive(theirs), "which refuses its");
+	check_eq(pp_pool_create(&pool, theirs, NULL), -ENODEV, "no pool here for its device");
+	check_eq(soft_device_stats(&ours).late_calls_refused, 0,
+		 "and no late call of the program's");
+	soft_device_exit(&ours);
 	unreg(dev);
 	s = stats_of(there);
 	check(s.revoked, "until it goes");

@@ -6,6 +6,8 @@
  */
 #include "soft_device.h"
 
+#include "device/binding.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -904,6 +906,31 @@ static void bindings_are_never_used_again(void)
 	told[0] = 0;
 }
 
+/* A slot has so many. */
+static void names_are_used_up(void)
+{
+	struct soft_device sd;
+	struct binding *slot;
+	unsigned reports;
+
+	soft_device_init(&sd, NULL);
+	slot = binding_peek(soft_device_bind(&sd));
+	pp_device_unbind(sd.dev);
+	slot->generation = (slot->generation | ((1u << 24) - 1)) - 1;
+	check(pp_binding_alive(soft_device_bind(&sd)), "the last name");
+	pp_device_unbind(sd.dev);
+	pp_debug_set(PP_DEBUG_DMA);
+	reports = pp_debug_reports();
+	check_eq(pp_device_bind(sd.dev, &sd.drv), -EOVERFLOW, "there is none after it");
+	check_eq(pp_debug_reports() - reports, 1, "which is told");
+	pp_debug_set(0);
+	soft_device_exit(&sd);
+	soft_device_init(&sd, NULL);
+	check(binding_peek(soft_device_bind(&sd)) != slot, "registered anew it has another slot");
+	soft_device_exit(&sd);
+	told[0] = 0;
+}
+
 /* ---- a failed probe -------------------------------------------------------------- */
 
 struct left {
@@ -1414,6 +1441,7 @@ int main(void)
 	run(a_listener_is_registered_once);
 	run(probe_and_remove_find_the_device_as_promised);
 	run(bindings_are_never_used_again);
+	run(names_are_used_up);
 	run(a_failed_probe_leaves_nothing_mapped);
 	run(a_driver_hears_of_a_surprise_after_the_revocation);
 	run(calls_in_the_wrong_state_are_refused);

@@ -59,6 +59,7 @@ struct env_discards {
 #define env_discards_add(d, addr, len) ((void)(d), env_discard(addr, len))
 #define env_discards_end(d) ((void)(d), 0)
 #define env_prefetch(p) ((void)(p))
+#define env_addresses(len) ((void *)(uintptr_t)(len))
 size_t env_page_size(enum pp_memory kind);
 
 #define ENV_NUMBERED 5120u
