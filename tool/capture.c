@@ -372,8 +372,8 @@ static bool work(void *ctx)
 	writer_poll(c->writer);
 	look(c, false);
 	show_progress(c, false);
-	if (writer_error(c->writer))
-		end(c, "the file could not be written", EXIT_ERROR);
+	if (writer_end(c->writer))
+		end(c, writer_end(c->writer), EXIT_ERROR);
 	if (got && got < POLL_SEGS && !c->loop.done)
 		rest(c);
 	return got;

@@ -70,6 +70,7 @@ struct writer {
 	bool serial; /* one batch at a time, wherever the file's position is */
 	char error[ERROR_BYTES];
 	bool failed, complained;
+	bool last_file; /* the next one could not be begun: all that is left goes to this one */
 	struct batch *batch;         /* BATCHES of them */
 	struct batch *turn[BATCHES]; /* a ring: [first, first + n) are in use, in order */
 	unsigned first, n;
@@ -428,11 +429,9 @@ static uint32_t make_frame(struct writer *w, struct packet *p)
 
 /* ---- several files ------------------------------------------------------------------------- */
 
-static int begin_file(struct writer *w);
-
 static bool is_old(const struct writer *w)
 {
-	return !w->failed && w->rotate->seconds && w->in_file && loop_now() >= writer_due(w);
+	return loop_now() >= writer_due(w);
 }
 
 /* The file is as full, or as old, as one may be: no more goes there. */
@@ -441,45 +440,97 @@ static bool is_over(const struct writer *w)
 	const struct rotate *r = w->rotate;
 	bool full = (r->bytes && w->end >= r->bytes) || (r->packets && w->in_file >= r->packets);
 
-	return (full && w->in_file && !w->failed) || is_old(w);
+	return (full && w->in_file && !w->failed && !w->last_file) || is_old(w);
 }
 
 /* A new file: two runs that begin in the same second have the same names. */
-static int open_numbered(struct writer *w)
+static int open_numbered(struct output *out, struct rotate *rotate)
 {
-	const char *name = rotate_name(w->rotate);
+	const char *name = rotate_name(rotate);
 
-	if (!name || output_open(&w->out, name))
+	if (!name) {
+		say("no memory for the name of the next file");
 		return -1;
-	if (w->out.created)
+	}
+	if (output_open(out, name))
+		return -1;
+	if (out->created)
 		return 0;
-	say("%s is there already, perhaps of another run that began in the same second: give -w another "
+	say("%s already exists, perhaps from another run that began in the same second: give -w another "
 	    "name",
 	    name);
-	output_abandon(&w->out);
+	output_abandon(out);
 	return -1;
 }
 
+static int write_header(struct writer *w, const struct output *out)
+{
+	uint8_t header[FORMAT_FILE];
+	struct format_file f = { .ng = w->ng,
+				 .link_type = w->params.link_type,
+				 .interface = w->params.interface };
+	unsigned len;
+	ssize_t n;
+
+	/* where it can't be changed any more it has to say the most there can be */
+	f.snaplen = w->ng ? 0 : w->serial ? capfile_longest(f.link_type) : SNAPLEN;
+	if (w->cut_at)
+		f.snaplen = w->cut_at;
+	len = format_file(&f, header);
+	n = write(out->fd, header, len);
+	if (n != (ssize_t)len) {
+		say("can't write %s: %s", out->name,
+		    strerror(n < 0 ? errno : ENOSPC)); /* a short write: there was no room for it */
+		return -1;
+	}
+	w->snaplen = f.snaplen;
+	w->end = w->valid = len;
+	return 0;
+}
+
+/* Empty a file that has been opened, and go on there. */
+static int begin_file(struct writer *w, struct output *out)
+{
+	if (output_begin(out) || write_header(w, out))
+		return -1;
+	w->out = *out;
+	w->begun = loop_now();
+	w->in_file = 0;
+	w->files++;
+	rotate_begun(w->rotate);
+	return 0;
+}
+
+/* This file is closed when the next one has begun: else what is still to be written goes here. */
 static void next_file(struct writer *w)
 {
+	struct output next, old;
+	uint64_t valid;
+
 	do
 		step(w, true);
 	while (w->n);
 	if (w->failed)
 		return;
-	w->before += w->valid;
-	w->valid = 0;
-	if (!output_close(&w->out) && !open_numbered(w) && !begin_file(w))
+	old = w->out;
+	valid = w->valid;
+	w->last_file = true;
+	if (open_numbered(&next, w->rotate))
 		return;
-	w->failed = true;
-	snprintf(w->error, sizeof w->error, "can't begin the next file");
+	if (begin_file(w, &next)) {
+		output_abandon(&next);
+		return;
+	}
+	w->before += valid;
+	w->last_file = output_close(&old) != 0;
 }
 
 uint64_t writer_due(const struct writer *w)
 {
 	uint64_t seconds = w->rotate->seconds;
 
-	if (!seconds || !w->in_file || seconds > (LOOP_NEVER - w->begun) / 1000000000u)
+	if (!seconds || !w->in_file || w->failed || w->last_file ||
+	    seconds > (LOOP_NEVER - w->begun) / 1000000000u)
 		return LOOP_NEVER;
 	return w->begun + seconds * 1000000000u;
 }
@@ -580,9 +631,11 @@ bool writer_busy(const struct writer *w)
 	return w->n != 0;
 }
 
-const char *writer_error(const struct writer *w)
+const char *writer_end(const struct writer *w)
 {
-	return w->failed ? w->error : NULL;
+	return w->failed    ? "the file could not be written" :
+	       w->last_file ? "the next file could not be begun" :
+			      NULL;
 }
 
 uint64_t writer_packets(const struct writer *w)
@@ -598,30 +651,6 @@ uint64_t writer_bytes(const struct writer *w)
 uint64_t writer_files(const struct writer *w)
 {
 	return w->files;
-}
-
-static int write_header(struct writer *w, const struct writer_params *p)
-{
-	uint8_t header[FORMAT_FILE];
-	struct format_file f = { .ng = w->ng,
-				 .link_type = p->link_type,
-				 .interface = p->interface };
-	unsigned len;
-	ssize_t n;
-
-	/* where it can't be changed any more it has to say the most there can be */
-	w->snaplen = w->ng ? 0 : w->serial ? capfile_longest(p->link_type) : SNAPLEN;
-	if (p->cut_at)
-		w->snaplen = p->cut_at;
-	f.snaplen = w->snaplen;
-	len = format_file(&f, header);
-	n = write(w->out.fd, header, len);
-	if (n != (ssize_t)len) {
-		say("can't write %s: %s", w->out.name, n < 0 ? strerror(errno) : "no room");
-		return -1;
-	}
-	w->end = w->valid = len;
-	return 0;
 }
 
 static void writer_free(struct writer *w)
@@ -651,23 +680,11 @@ int writer_open(struct writer **out, const char *path, struct rotate *rotate)
 	for (unsigned i = 0; i < BATCHES; i++)
 		w->turn[i] = &w->batch[i];
 	w->rotate = rotate;
-	if (rotate->path ? open_numbered(w) : output_open(&w->out, path)) {
+	if (rotate->path ? open_numbered(&w->out, rotate) : output_open(&w->out, path)) {
 		writer_free(w);
 		return -1;
 	}
 	*out = w;
-	return 0;
-}
-
-static int begin_file(struct writer *w)
-{
-	w->serial = !w->out.regular || w->out.append;
-	w->begun = loop_now();
-	w->in_file = 0;
-	if (output_begin(&w->out) || write_header(w, &w->params))
-		return -1;
-	w->files++;
-	rotate_begun(w->rotate);
 	return 0;
 }
 
@@ -677,7 +694,8 @@ int writer_begin(struct writer *w, const struct writer_params *params)
 	w->ng = params->pcapng;
 	w->cut_at = params->cut_at;
 	w->begun_ns = now_ns();
-	return begin_file(w);
+	w->serial = !w->out.regular || w->out.append;
+	return begin_file(w, &w->out);
 }
 
 void writer_abandon(struct writer *w)
@@ -716,7 +734,7 @@ int writer_close(struct writer *w)
 		say("%llu packets have a time after 7 February 2106, which pcap can't tell: they are stamped with "
 		    "the last that it can; a file that ends in .pcapng keeps them",
 		    (unsigned long long)w->late);
-	ret = output_close(&w->out) || w->failed || w->late ? -1 : 0;
+	ret = output_close(&w->out) || w->failed || w->last_file || w->late ? -1 : 0;
 	writer_free(w);
 	return ret;
 }

@@ -51,8 +51,12 @@ int writer_event_fd(struct writer *w);
 bool writer_busy(const struct writer *w);
 /* When writer_poll has to begin the next file, by loop_now; LOOP_NEVER. */
 uint64_t writer_due(const struct writer *w);
-/* What went wrong first, or NULL. After that pages are put unwritten. */
-const char *writer_error(const struct writer *w);
+/*
+ * Why the run has to end, in words that are the report's, or NULL. When the next file could not be begun,
+ * which has been said, what is handed over still goes to the last one; when a file could not be
+ * written, pages are put unwritten.
+ */
+const char *writer_end(const struct writer *w);
 uint64_t writer_packets(const struct writer *w); /* written, all before them too */
 uint64_t writer_bytes(const struct writer *w);   /* of the file, of all files */
 uint64_t writer_files(const struct writer *w);

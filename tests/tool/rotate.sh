@@ -116,6 +116,24 @@ check "no name" refused 'for -w: "" has none' -b packets:1 -w ""
 fresh
 run capture -d "soft:pcap=$real" -w "$dir/nowhere/out.pcap" -b packets:5
 check "no such folder" exited 1
+# The folder goes while the first file is written: the next one can't be begun.
+fresh
+rm -rf "$dir/away"
+in_background capture -d "soft:pcap=$real,rate=2000,loop=0" -w "$into/out.pcap" -b packets:1000 --hold 300 --json
+until_true eval '[ -e "$into"/out_00001_* ] 2>/dev/null'
+mv "$into" "$dir/away"
+finish
+all_there() {
+	exited 1 && grep -q "can't write $into/out_0.*No such file" "$dir/err" && report && nothing_left &&
+		[ "${r[end]}" = "the next file could not be begun" ] &&
+		[ "${r[packets_written]}" = "${r[packets_received]}" ] || return 1
+	into=$dir/away
+	mergecap -a -F nsecpcap -w "$dir/all.pcap" "$into"/* && has_packets "$dir/all.pcap" "${r[packets_received]}" &&
+		begins "$dir/all.pcap" "$real"
+}
+check "the next file can't be begun: said once, and all that was received is there" all_there
+into=$dir/into
+
 if [ "$(id -u)" = 0 ]; then
 	fresh
 	if mount -t tmpfs -o size=300k none "$into" 2>/dev/null; then
