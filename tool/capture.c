@@ -650,6 +650,8 @@ int capture_main(int argc, char **argv)
 	if (enough_pages(&c.opt, c.info.ring) &&
 	    !filter_open(&c.filter, c.opt.expression, c.info.link_type))
 		status = run(&c);
+	else if (stop_asked())
+		status = EXIT_ERROR;
 	pp_telemetry_stop(c.telemetry);
 	filter_close(c.filter);
 	rotate_close(&c.rotate);

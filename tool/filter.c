@@ -9,15 +9,24 @@
 #include "tool.h"
 
 #include <capfile.h>
+#include <errno.h>
 #include <pcap/pcap.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define SNAPLEN 262144 /* what libpcap's program returns for a packet that is wanted: any number */
 #define ADDRESSES 12u  /* bytes before a tag */
 #define TAG 4u
 
 struct filter {
+	const char *expression;
+	pcap_t *pcap;
+	int compiled_fd; /* an eventfd: readable when `program` or `refused` is there */
+	int refused;
 	struct bpf_program program;
 	uint8_t *whole; /* a packet that was put together */
 	size_t size;
@@ -32,34 +41,77 @@ static const char *reason(const char *error)
 	return strncmp(error, known, sizeof known - 1) ? error : error + sizeof known - 1;
 }
 
+/* On a thread of its own: libpcap takes minutes for some expressions, and can't be told to stop. */
+static void *compile(void *ctx)
+{
+	struct filter *f = ctx;
+	uint64_t one = 1;
+
+	f->refused = pcap_compile(f->pcap, &f->program, f->expression, 1, PCAP_NETMASK_UNKNOWN);
+	while (write(f->compiled_fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+	return NULL;
+}
+
+/* False: the run is to end, and the thread is still at it. */
+static bool wait_until_compiled(const struct filter *f)
+{
+	struct pollfd fd[] = {
+		{ .fd = f->compiled_fd, .events = POLLIN },
+		{ .fd = stop_fd(), .events = POLLIN },
+	};
+
+	while (!fd[0].revents && !stop_asked())
+		poll(fd, 2, -1);
+	return fd[0].revents;
+}
+
+static struct filter *new_filter(const char *expression, int dlt)
+{
+	struct filter *f = calloc(1, sizeof *f);
+
+	if (!f)
+		return NULL;
+	f->expression = expression;
+	f->compiled_fd = eventfd(0, EFD_CLOEXEC);
+	f->pcap = pcap_open_dead(CAPFILE_DLT(dlt), SNAPLEN);
+	if (f->compiled_fd >= 0 && f->pcap)
+		return f;
+	filter_close(f);
+	return NULL;
+}
+
 int filter_open(struct filter **out, const char *expression, int dlt)
 {
 	struct filter *f;
-	pcap_t *dead;
-	int ret;
+	pthread_t thread;
+	int ret = ENOMEM;
 
 	*out = NULL;
 	if (!expression)
 		return 0;
-	f = calloc(1, sizeof *f);
-	dead = pcap_open_dead(CAPFILE_DLT(dlt), SNAPLEN);
-	if (!f || !dead) {
-		say("no memory for a filter");
-		free(f);
-		if (dead)
-			pcap_close(dead);
+	f = new_filter(expression, dlt);
+	if (f)
+		ret = pthread_create(&thread, NULL, compile, f);
+	if (ret) {
+		say("can't compile the filter: %s", strerror(ret));
+		filter_close(f);
 		return -1;
 	}
-	ret = pcap_compile(dead, &f->program, expression, 1, PCAP_NETMASK_UNKNOWN);
-	if (ret) {
-		say("the filter \"%s\" can't be used: %s; pcap-filter(7) has the language",
-		    expression, reason(pcap_geterr(dead)));
-		free(f);
-	} else {
-		*out = f;
+	if (!wait_until_compiled(f)) {
+		say("interrupted while libpcap was compiling the filter");
+		pthread_detach(thread); /* the filter is the thread's: both end with the process */
+		return -1;
 	}
-	pcap_close(dead);
-	return ret ? -1 : 0;
+	pthread_join(thread, NULL);
+	if (f->refused) {
+		say("the filter \"%s\" can't be used: %s; see pcap-filter(7)", expression,
+		    reason(pcap_geterr(f->pcap)));
+		filter_close(f);
+		return -1;
+	}
+	*out = f;
+	return 0;
 }
 
 void filter_close(struct filter *f)
@@ -67,6 +119,10 @@ void filter_close(struct filter *f)
 	if (!f)
 		return;
 	pcap_freecode(&f->program);
+	if (f->pcap)
+		pcap_close(f->pcap);
+	if (f->compiled_fd >= 0)
+		close(f->compiled_fd);
 	free(f->whole);
 	free(f);
 }

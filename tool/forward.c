@@ -552,7 +552,7 @@ static bool start(struct forward *f, bool *usage)
 	if (open_both(f, usage))
 		return false;
 	if (filter_open(&f->filter, f->expression, link_type(&f->side[0]))) {
-		*usage = true;
+		*usage = !stop_asked();
 		return false;
 	}
 	ret = make_pool(f);

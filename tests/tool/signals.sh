@@ -133,6 +133,19 @@ cat "$dir/pipe" >"$out"
 finish
 check "a FIFO whose reader comes late" eval 'exited 0 && cmp "$real" "$out"'
 
+# libpcap takes longer for it than anybody waits
+huge=$(for ((i = 0; i < 4000; i++)); do printf 'host 10.0.%d.%d or ' $((i / 256)) $((i % 256)); done)tcp
+echo old >"$out"
+for what in "capture -d $endless -w $out" "forward -a $endless -b soft"; do
+	# shellcheck disable=SC2086 # words
+	in_background $what "$huge"
+	until_true catching
+	kill -TERM "$child"
+	finish
+	check "SIGTERM: ${what%% *} while a filter is compiled: it ends" eval \
+		'exited 1 && said "interrupted while" && [ "$(cat "$out")" = old ]'
+done
+
 for what in "capture -w $out -d soft:pcap=$dir/pipe" "replay -d soft:wire=$out -r $dir/pipe" \
 	"forward -a soft:pcap=$dir/pipe -b soft"; do
 	for writer in nobody somebody; do
