@@ -539,6 +539,7 @@ static int run(struct capture *c)
 	if (!begin(c))
 		return EXIT_ERROR;
 	c->telemetry = start_telemetry(!c->opt.unwatched); /* as who we are now */
+	say("capturing from %s", c->opt.device);
 	loop_run(&c->loop);
 	status = settle(c);
 	if (timeline_close(c->timeline, &c->report))

@@ -751,6 +751,7 @@ int forward_main(int argc, char **argv)
 	started = stop_fd_open() >= 0 && start(&f, &usage);
 	if (started) {
 		telemetry = start_telemetry(!f.unwatched); /* as who we are now */
+		say("forwarding between %s and %s", a->spec, b->spec);
 		loop_run(&f.loop);
 	} else {
 		f.loop.status = usage ? EXIT_USAGE : EXIT_ERROR;

@@ -320,6 +320,7 @@ static int run(struct replay *r)
 		return EXIT_ERROR;
 	if (r->loops != 1)
 		capfile_keep(r->file);
+	say("replaying %s through %s", r->path, r->device);
 	loop_run(&r->loop);
 	settle(r);
 	r->report.end = pp_net_state(r->nic) == PP_NET_GONE ? "device lost" : "failed";

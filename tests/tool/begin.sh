@@ -34,6 +34,7 @@ untouched() {
 	rm -f "$out" "$page"
 	"$@" -w "$out" --report "$page"
 	exited 1 || return 1
+	! begun || { echo "it says that it has begun"; return 1; }
 	[ ! -e "$out" ] || { echo "an output is left"; return 1; }
 	[ ! -e "$page" ] || { echo "a page is left"; return 1; }
 }
@@ -53,6 +54,28 @@ check "the page can't be opened: the output is as it was" eval 'exited 1 && grep
 rm -f "$out"
 run capture -d "$few" -w "$out" --report "$out"
 check "one name for output and page: refused, and no file is left" eval 'exited 1 && [ ! -e "$out" ]'
+
+# ---- it begins: said once, to whom it may concern -------------------------------------------------
+
+# says_when SENTENCE ARGUMENT...: while it runs; the output is there by then
+says_when() {
+	local want=$1
+
+	shift
+	rm -f "$out"
+	in_background "$@"
+	until_true begun || { cat "$dir/err"; return 1; }
+	[ "$(cat "$dir/err")" = "pagepool: $want" ] || { cat "$dir/err"; return 1; }
+	[ -e "$out" ] || { echo "there is no output"; return 1; }
+	kill -INT "$child"
+	finish
+	exited 0
+}
+slow=$few,loop=0,rate=1
+check "capture says when it has begun" says_when "capturing from $slow" capture -d "$slow" -w "$out"
+check "forward does" says_when "forwarding between $slow and soft:wire=$out" forward -a "$slow" -b "soft:wire=$out"
+check "replay does" says_when "replaying $real through soft:wire=$out" \
+	replay -d "soft:wire=$out" -r "$real" --pps 1 --loop 0
 
 # ---- io_uring is forbidden ------------------------------------------------------------------------
 
@@ -100,7 +123,7 @@ check "standard error and -w are one file" cmp "$real" "$out"
 "$tool" capture -d "$few" -w - 2>&1 </dev/null | cat >"$out"
 check "... a pipe" cmp "$real" "$out"
 "$tool" capture -d "$few" -w /dev/null 2>"$dir/err" >/dev/null </dev/null
-check "/dev/null for both: that is no file to be kept clean" [ ! -s "$dir/err" ]
+check "/dev/null for both: that is no file to be kept clean" [ -z "$(complaints)" ]
 "$tool" capture -d "$few" -w "$out" --report - >"$page" 2>"$dir/err" </dev/null
 check "--report -: the page and nothing else" eval '[ "$(head -c 15 "$page")" = "<!doctype html>" ] &&
 	[ "$(tail -n 1 "$page")" = "</html>" ] && grep -q "packets received" "$dir/err"'

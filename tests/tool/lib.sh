@@ -111,7 +111,18 @@ run() {
 	status=$?
 }
 
-# exited WANTED: the last run's status is that, and standard error has nothing but, when
+# What a run says once it has begun.
+readonly BEGUN='^pagepool: (capturing from|forwarding between|replaying) '
+# begun: the run in the background has.
+begun() {
+	grep -Eq "$BEGUN" "$dir/err"
+}
+# complaints: what standard error has, but for that
+complaints() {
+	grep -Ev "$BEGUN" "${1:-$dir/err}"
+}
+
+# exited WANTED: the last run's status is that, and standard error has no complaint but, when
 # the status isn't 0, one sentence. Complains on standard output.
 exited() {
 	local lines=1
@@ -122,7 +133,7 @@ exited() {
 		cat "$dir/err"
 		return 1
 	fi
-	if [ "$(wc -l <"$dir/err")" -ne $lines ] || [ "$(grep -c '^pagepool: [^ ].*[^ ]$' "$dir/err")" -ne $lines ]; then
+	if [ "$(complaints | wc -l)" -ne $lines ] || [ "$(complaints | grep -c '^pagepool: [^ ].*[^ ]$')" -ne $lines ]; then
 		echo "not $lines sentences, each on one line that begins with \"pagepool: \":"
 		cat "$dir/err"
 		return 1
