@@ -1,6 +1,7 @@
 /*
- * capdump.c - see capdump.h. What the header says of the longest packet is put right when a longer
- * one comes, where the file allows it.
+ * capdump.c - see capdump.h. A packet is written at once: so what has been added is in the file, and the
+ * file can be cut behind the last whole packet when it takes no more. What the header says of the longest
+ * packet is put right when a longer one comes, where the file allows it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,12 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define SNAPLEN 262144u
@@ -32,11 +35,13 @@ struct record {
 };
 
 struct capdump {
-	FILE *file;
+	int fd;
 	char *path;
 	bool created, begun;
-	bool fixed; /* what is in the file can't be changed any more */
-	off_t base; /* where the header is */
+	bool regular; /* it can be cut */
+	bool fixed;   /* what is in the file can't be changed any more */
+	off_t base;   /* where the header is */
+	off_t whole;  /* where the last packet that is whole ends; only what is regular has that */
 	uint32_t snaplen;
 	int error;
 };
@@ -60,20 +65,18 @@ int capdump_open(struct capdump **out, const char *path, char *error)
 	if (d && d->path)
 		fd = capio_open_write(path, &d->created);
 	if (fd >= 0) {
-		d->file = fdopen(fd, "w");
-		if (d->file) {
-			*out = d;
-			return 0;
-		}
-		close(fd);
-		fd = -ENOMEM;
+		d->fd = fd;
+		*out = d;
+		return 0;
 	}
 	if (fd == -ECANCELED)
 		snprintf(error, CAPFILE_ERROR,
 			 "interrupted before anybody opened %.200s to read it", path);
 	else
 		snprintf(error, CAPFILE_ERROR, "can't write %.200s: %.150s", path, strerror(-fd));
-	capdump_close(d);
+	if (d)
+		free(d->path);
+	free(d);
 	return fd;
 }
 
@@ -81,27 +84,68 @@ void capdump_close(struct capdump *d)
 {
 	if (!d)
 		return;
-	if (d->file)
-		fclose(d->file);
+	close(d->fd);
 	if (d->created && !d->begun)
 		unlink(d->path);
 	free(d->path);
 	free(d);
 }
 
+/* Some of the vectors' bytes; they are moved past these. 0 or a positive errno. */
+static int write_some(const struct capdump *d, struct iovec *v, size_t n)
+{
+	struct pollfd ready = { .fd = d->fd, .events = POLLOUT };
+	ssize_t done = writev(d->fd, v, (int)n);
+
+	if (done < 0 && errno == EAGAIN) /* somebody else's descriptor, which doesn't wait */
+		return poll(&ready, 1, -1) < 0 && errno != EINTR ? errno : 0;
+	if (done < 0)
+		return errno == EINTR ? 0 : errno;
+	for (size_t i = 0; i < n; i++) {
+		size_t here = (size_t)done < v[i].iov_len ? (size_t)done : v[i].iov_len;
+
+		v[i].iov_base = (char *)v[i].iov_base + here;
+		v[i].iov_len -= here;
+		done -= (ssize_t)here;
+	}
+	return 0;
+}
+
+/* Two pieces, whole or, where the file can be cut, not at all. 0 or a negative errno. */
+static int put(struct capdump *d, const void *a, size_t a_len, const void *b, size_t b_len,
+	       char *error)
+{
+	struct iovec v[2] = { { (void *)a, a_len }, { (void *)b, b_len } };
+
+	while (v[0].iov_len || v[1].iov_len) {
+		int err = write_some(d, v, 2);
+
+		if (!err)
+			continue;
+		if (d->regular && ftruncate(d->fd, d->whole))
+			err = errno;
+		return failed(d, err, error);
+	}
+	d->whole += (off_t)(a_len + b_len);
+	return 0;
+}
+
 int capdump_begin(struct capdump *d, uint32_t link_type, char *error)
 {
 	struct header h = { .magic = 0xa1b23c4d, .major = 2, .minor = 4, .link_type = link_type };
-	int fd = fileno(d->file);
+	bool append = fcntl(d->fd, F_GETFL) & O_APPEND;
 	struct stat st;
 
-	d->begun = true;
-	d->base = lseek(fd, 0, SEEK_CUR);
-	d->fixed = fstat(fd, &st) || !S_ISREG(st.st_mode) || (fcntl(fd, F_GETFL) & O_APPEND);
-	if (!d->fixed && ftruncate(fd, d->base))
+	d->regular = !fstat(d->fd, &st) && S_ISREG(st.st_mode);
+	d->fixed = !d->regular || append;
+	d->base = d->whole = append && d->regular ? st.st_size : lseek(d->fd, 0, SEEK_CUR);
+	if (!d->fixed && ftruncate(d->fd, d->base))
 		return failed(d, errno, error);
 	h.snaplen = d->snaplen = d->fixed ? capfile_longest(link_type) : SNAPLEN;
-	return fwrite(&h, sizeof h, 1, d->file) == 1 ? 0 : failed(d, errno, error);
+	if (put(d, &h, sizeof h, NULL, 0, error))
+		return -d->error;
+	d->begun = true;
+	return 0;
 }
 
 /* A longer packet than the header says: who reads the file would cut it. */
@@ -110,10 +154,8 @@ static int raise_snaplen(struct capdump *d, uint32_t len, char *error)
 	d->snaplen = len;
 	if (d->fixed)
 		return failed(d, EMSGSIZE, error);
-	if (capdump_flush(d, error))
-		return -d->error;
-	return pwrite(fileno(d->file), &len, sizeof len,
-		      d->base + (off_t)offsetof(struct header, snaplen)) == (ssize_t)sizeof len ?
+	return pwrite(d->fd, &len, sizeof len, d->base + (off_t)offsetof(struct header, snaplen)) ==
+			       (ssize_t)sizeof len ?
 		       0 :
 		       failed(d, errno, error);
 }
@@ -137,13 +179,5 @@ int capdump_add(struct capdump *d, const struct capfile_packet *p, char *error)
 			 d->path);
 		return -d->error;
 	}
-	if (fwrite(&r, sizeof r, 1, d->file) != 1 ||
-	    (p->len && fwrite(p->bytes, p->len, 1, d->file) != 1))
-		return failed(d, errno, error);
-	return 0;
-}
-
-int capdump_flush(struct capdump *d, char *error)
-{
-	return d->error || fflush(d->file) ? failed(d, errno, error) : 0;
+	return put(d, &r, sizeof r, p->bytes, p->len, error);
 }

@@ -22,8 +22,7 @@ void capdump_close(struct capdump *d);
  * Begin: empty the file, write its header. `link_type` as capfile_link_type() gives it.
  */
 int capdump_begin(struct capdump *d, uint32_t link_type, char *error);
+/* The packet is in the file when this returns 0; else the file has those before it, whole. */
 int capdump_add(struct capdump *d, const struct capfile_packet *packet, char *error);
-/* Hand everything to the kernel. */
-int capdump_flush(struct capdump *d, char *error);
 
 #endif

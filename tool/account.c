@@ -154,6 +154,6 @@ void account_print(const struct account *a, FILE *out)
 		     "not sent: the interface dropped them" :
 		     "perhaps not sent: the interface dropped some, of ours or of others");
 	line(out, "no room", a->packets_no_room, "not sent: no room for them, or no page");
-	line(out, "gone", a->packets_gone, "not sent: the device was not there");
+	line(out, "gone", a->packets_gone, "not sent: the device had gone or failed");
 	line(out, "unsent", a->packets_unsent, "not sent: still in the rings at the end");
 }

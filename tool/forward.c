@@ -49,6 +49,7 @@ struct side {
 	char name;
 	struct pp_net *nic; /* NULL: lost, and not back yet */
 	bool bound, ended, lost;
+	bool failed;  /* its input is broken, or its output: nothing is sent through it any more */
 	bool excused; /* its end was asked for, or is told of: what it lost by that is no error */
 	uint64_t unbind_after, remove_after; /* packets handed over on both sides; 0: never */
 	/* packets received here, on their way to the other side */
@@ -138,7 +139,7 @@ static bool should_cross(struct forward *f, const struct side *from, const struc
 
 static bool takes_packets(const struct side *s)
 {
-	return s->bound && !s->lost;
+	return s->bound && !s->lost && !s->failed;
 }
 
 static void put_all(const struct pp_net_seg *seg, unsigned n)
@@ -445,11 +446,11 @@ static void look_at(struct forward *f, struct side *s)
 	switch (pp_net_state(s->nic)) {
 	case PP_NET_RUNNING: break;
 	case PP_NET_FAILED:
-		if (!s->ended && !stop_asked()) { /* else it gave up its waiting because of that */
+		if (!s->failed && !stop_asked()) { /* else it gave up its waiting because of that */
 			say("%s", pp_net_error(s->nic));
 			f->loop.status = EXIT_ERROR;
 		}
-		s->ended = true;
+		s->ended = s->failed = true;
 		break;
 	case PP_NET_END: s->ended = true; break;
 	case PP_NET_GONE:
@@ -468,7 +469,7 @@ static void look_at(struct forward *f, struct side *s)
 
 static unsigned under_way(struct side *s)
 {
-	return s->nic && s->bound ? pp_net_reap(s->nic, 0) : 0;
+	return s->nic && takes_packets(s) ? pp_net_reap(s->nic, 0) : 0;
 }
 
 /* Nothing will come from this side any more. */

@@ -212,8 +212,10 @@ int timeline_close(struct timeline *t, const struct report *report)
 		say("can't write %s: %s", t->out.name, strerror(errno));
 		ret = -1;
 	}
-	if (output_close(&t->out))
-		ret = -1;
+	if (ret)
+		output_abandon(&t->out); /* half a page is none */
+	else
+		ret = output_close(&t->out);
 	free(t);
 	return ret;
 }

@@ -44,6 +44,7 @@ struct soft_model {
 	/* the thread's own from here on */
 	struct capfile *file;
 	struct capdump *dump;
+	bool cut_off; /* the dump can't be written: nothing is sent any more */
 	bool dumping; /* it has begun, with the first binding */
 	uint64_t loops_left;
 	bool line_over;  /* no packet will come any more */
@@ -333,17 +334,19 @@ static bool rx_one(struct soft_model *m)
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-/* True, and the line is broken, if the dump can't be written. */
+/* True, and nothing is sent from now on, if the dump can't be written. */
 static bool wire_broken(struct soft_model *m, int ret)
 {
-	if (!ret || get(m, SOFT_STATUS) & SOFT_STATUS_FAILED)
-		return ret;
+	if (!ret)
+		return false;
+	m->cut_off = true;
 	status(m, SOFT_STATUS_FAILED);
 	interrupt(m);
 	return true;
 }
 
-static void wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *d)
+/* False: it isn't sent. */
+static bool wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *d)
 {
 	struct capfile_packet p = {
 		.bytes = m->frame,
@@ -352,8 +355,7 @@ static void wire(struct soft_model *m, uint32_t len, const struct soft_tx_desc *
 		.time_ns = d->time,
 	};
 
-	if (m->dumping && !(get(m, SOFT_STATUS) & SOFT_STATUS_FAILED))
-		wire_broken(m, capdump_add(m->dump, &p, m->error));
+	return !m->dumping || !wire_broken(m, capdump_add(m->dump, &p, m->error));
 }
 
 /* Room for n bytes of a frame. */
@@ -389,7 +391,7 @@ static bool tx_one(struct soft_model *m)
 	struct soft_tx_desc d;
 	uint32_t len = 0;
 
-	if (!size || m->tx_head >= tail)
+	if (!size || m->tx_head >= tail || m->cut_off)
 		return false;
 	do {
 		uint64_t at = get(m, SOFT_TX_BASE) + m->tx_head % size * sizeof d;
@@ -399,15 +401,16 @@ static bool tx_one(struct soft_model *m)
 			return false;
 		n = (uint32_t)(d.ctrl >> 32);
 		remember(m, d.addr);
-		if (n > MAX_FRAME - len || !frame_room(m, (size_t)len + n))
+		if (n > MAX_FRAME - len)
 			n = 0; /* no driver gives so much to send */
+		if (!frame_room(m, (size_t)len + n))
+			return false;
 		if (!dma_read(m, d.addr, m->frame + len, n))
 			return false;
 		len += n;
 		m->tx_head++;
 	} while (!(d.ctrl & SOFT_TX_END));
-	wire(m, len, &d);
-	if (!tx_write_back(m))
+	if (!wire(m, len, &d) || !tx_write_back(m))
 		return false;
 	interrupt(m);
 	return true;
@@ -572,8 +575,6 @@ static void *device(void *arg)
 	}
 	if (m->params.rogue)
 		rampage(m); /* at least once, however short the run or deep the sleep was */
-	if (m->dumping && !(get(m, SOFT_STATUS) & SOFT_STATUS_FAILED))
-		wire_broken(m, capdump_flush(m->dump, m->error));
 	return NULL;
 }
 

@@ -344,10 +344,27 @@ if mount -t tmpfs -o size=1m pagepool-test "$full" 2>/dev/null; then
 	rm -f "$full"/*
 	head -c 1048576 /dev/zero >"$full/ballast"
 	run capture -d "soft:pcap=$real" -w "$full/x"
-	check "no room for the file's header" eval 'exited 1 && speaks_of "no space left"'
-	rm -f "$full"/*
+	check "no room for the file's header: none is left" eval 'exited 1 && speaks_of "no space left" && [ ! -e "$full/x" ]'
 	run replay -d "soft:wire=$full/x" -r "$real"
-	check "a full disk for replay" eval 'exited 1 && speaks_of "no space left"'
+	check "... for replay" eval 'exited 1 && speaks_of "no space left" && [ ! -e "$full/x" ]'
+	run forward -a "soft:pcap=$real" -b "soft:wire=$full/x"
+	check "... for forward" eval '[ $status = 1 ] && grep -q "No space left" "$dir/err" && [ ! -e "$full/x" ]'
+	run capture -d "soft:pcap=$real" -w "$out" --report "$full/x"
+	check "... for a report" eval 'exited 1 && speaks_of "no space left" && cmp "$real" "$out" && [ ! -e "$full/x" ]'
+	run capture -d "soft:pcap=$real" -w "$full/x.pcap" -b packets:10
+	check "... for a ring" eval 'exited 1 && speaks_of "no space left" && [ "$(ls "$full")" = ballast ]'
+	for file in new old; do # a packet that is sent is in the file, and the file is whole
+		rm -f "$full"/*
+		[ $file = new ] || echo old >"$full/x"
+		run replay -d "soft:wire=$full/x" -r "$real" --json
+		check "a full disk for replay, $file file: what is sent is there" eval 'exited 1 && speaks_of "no space left" && report &&
+			nothing_left && [ "${r[packets_written]}" -gt 100 ] && has_packets "$full/x" "${r[packets_written]}" &&
+			begins "$full/x" "$real" && [ "$(stat -c %s "$full/x")" -gt 900000 ]'
+	done
+	rm -f "$full"/*
+	run forward -a "soft:pcap=$real" -b "soft:wire=$full/x" --json
+	check "... for forward" eval '[ $status = 1 ] && grep -q "No space left" "$dir/err" && has_packets "$full/x" \
+		"$("$python" -IS -c "import json, sys; print(json.load(sys.stdin)[\"a_to_b\"][\"packets\"])" <"$dir/out")"'
 	rm -f "$full"/*
 	umount "$full" && mounted=
 else
