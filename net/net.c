@@ -340,6 +340,12 @@ static void bind_failed(struct pp_net *net, int ret)
 			 ret == -ENOSYS ? "; the kernel must have membarrier(2)" : "");
 }
 
+/* The queues of one device stand side by side, and are bound with the first of them. */
+static bool goes_along(const struct pp_net *net, unsigned i)
+{
+	return i && net->queue[i]->dev == net->queue[i - 1]->dev;
+}
+
 /* End the bindings of the first net->n_bound queues. */
 static int end_bindings(struct pp_net *net, bool gone)
 {
@@ -348,8 +354,11 @@ static int end_bindings(struct pp_net *net, bool gone)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct pp_device *dev = net->queue[i]->dev;
-		int one = gone ? pp_device_remove(dev, PP_REMOVAL_SURPRISE) : pp_device_unbind(dev);
+		int one = 0;
 
+		if (!goes_along(net, i))
+			one = gone ? pp_device_remove(dev, PP_REMOVAL_SURPRISE) :
+				     pp_device_unbind(dev);
 		ret = ret ? ret : one;
 	}
 	net->n_bound = 0;
@@ -368,7 +377,8 @@ int pp_net_bind(struct pp_net *net)
 	if (net->ops->begin)
 		ret = net->ops->begin(net);
 	for (unsigned i = 0; i < net->n_queues && !ret; i++) {
-		ret = pp_device_bind(net->queue[i]->dev, &net->drv);
+		if (!goes_along(net, i))
+			ret = pp_device_bind(net->queue[i]->dev, &net->drv);
 		net->n_bound += !ret;
 	}
 	if (!ret)

@@ -2,8 +2,8 @@
  * port.h - what a network driver offers to net.c, which offers it to programs (pagepool/net.h).
  * The drivers are written on the public API alone.
  *
- * A driver's structure begins with struct pp_net; each of its queues is a device of the
- * library's, with a domain and a binding of its own.
+ * A driver's structure begins with struct pp_net. Its queues are devices of the library's, each with
+ * a domain and a binding of its own (xdp), or parts of one (a card).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
