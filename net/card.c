@@ -63,7 +63,7 @@ int card_wait(struct card *c, const volatile void *reg, uint32_t (*read)(const v
 	return card_fail(c, -ETIMEDOUT, "the device does not %s, after %d looks", what, LOOKS);
 }
 
-/* ---- open and close ------------------------------------------------------------------------------ */
+/* ---- open and close ------------------------------------------------------------------------- */
 
 void card_describe(struct card *c, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,
 		   const struct pp_net_params *params, const struct port_ops *ops)
@@ -164,7 +164,7 @@ void card_unregister(struct card *c)
 	card_close_queues(c);
 }
 
-/* ---- the binding --------------------------------------------------------------------------------- */
+/* ---- the binding ---------------------------------------------------------------------------- */
 
 /* Another's pool, if its pages are big enough. Two queues may have been given the same. */
 static int take_pool(struct card *c, struct card_queue *q)
@@ -221,7 +221,7 @@ void card_forget(struct card_queue *q)
 	q->port.rx_pool = q->port.tx_pool = NULL;
 }
 
-/* ---- packets -------------------------------------------------------------------------------------- */
+/* ---- packets -------------------------------------------------------------------------------- */
 
 uint64_t card_now(void)
 {

@@ -77,7 +77,7 @@ const char *card_error(struct pp_net *net);
 int card_wait(struct card *c, const volatile void *reg, uint32_t (*read)(const volatile void *reg),
 	      uint32_t mask, uint32_t value, const char *what);
 
-/* ---- open and close: control ------------------------------------------------------------------ */
+/* ---- open and close: control ---------------------------------------------------------------- */
 
 /* What is known of each card: its name, its parameters; queues come by card_add. */
 void card_describe(struct card *c, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,
@@ -93,14 +93,14 @@ int card_register(struct card *c, const struct pp_driver *drv);
 /* Undo that, and close VFIO's device. Pieces that nobody polled are put. */
 void card_unregister(struct card *c);
 
-/* ---- the binding ------------------------------------------------------------------------------ */
+/* ---- the binding ---------------------------------------------------------------------------- */
 
 /* Pools of its own, or the one that was given. 0, or an errno, perhaps with a sentence. */
 int card_pools(struct card *c, struct card_queue *q);
 /* Let pools go, and half a packet. */
 void card_forget(struct card_queue *q);
 
-/* ---- packets: the queue's thread ---------------------------------------------------------------- */
+/* ---- packets: the queue's thread ------------------------------------------------------------ */
 
 /* Nanoseconds since the epoch. */
 uint64_t card_now(void);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "e1000e/driver.h"
+#include "virtio/driver.h"
 
 /* A driver for what it is. */
 static int drive(struct pp_net **out, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,
@@ -16,11 +17,14 @@ static int drive(struct pp_net **out, struct pp_vfio *vfio, const struct pp_net_
 {
 	uint32_t id = 0;
 
-	if (e1000e_knows(vfio, &id))
+	pp_vfio_config_read(vfio, 0, 4, &id);
+	if (e1000e_knows(id))
 		return e1000e_net_open(out, vfio, set, params, error);
+	if (virtio_knows(id))
+		return virtio_net_open(out, vfio, set, params, error);
 	snprintf(error, PP_NET_ERROR,
-		 "%s is a %04x:%04x; the only real NIC with a driver here is "
-		 "Intel's 82574L, 8086:10d3",
+		 "%s is a %04x:%04x; there are drivers for virtio's network device, 1af4:1041 and "
+		 "1af4:1000, and Intel's 82574L, 8086:10d3",
 		 pp_vfio_address(vfio), id & 0xffff, id >> 16);
 	return -EOPNOTSUPP;
 }

@@ -8,8 +8,8 @@
 
 #include "../port.h"
 
-/* True if the device is one that the driver knows; its PCI device and vendor go to id. */
-bool e1000e_knows(struct pp_vfio *vfio, uint32_t *id);
+/* True if a PCI device and vendor, as configuration space has them, are an 82574L's. */
+bool e1000e_knows(uint32_t id);
 
 /*
  * Take a device of VFIO's and register it, not bound. 0, and close closes vfio too; or an

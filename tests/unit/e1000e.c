@@ -305,13 +305,9 @@ static void receives_all(void)
 
 static void starts_and_stops(void)
 {
-	uint32_t id;
-
 	open_nic((struct pp_net_vfio_params){ 0 });
-	hw.id = 0x100e8086;
-	check(!e1000e_knows(&hw, &id) && id == hw.id, "an 82540EM isn't driven");
-	hw.id = E1000E_PCI_ID;
-	check(e1000e_knows(&hw, &id), "an 82574L is");
+	check(!e1000e_knows(0x100e8086), "an 82540EM isn't driven");
+	check(e1000e_knows(E1000E_PCI_ID), "an 82574L is");
 	reg_set(E1000E_RCTL, E1000E_RCTL_EN); /* left running by somebody */
 	hw.master = true;
 	check_eq(bind_nic(), 0, "bound");
