@@ -266,8 +266,7 @@ void card_arrived(struct card_queue *q, const struct card_piece *piece)
 unsigned card_take(struct card_queue *q, struct pp_net_seg *seg, unsigned n)
 {
 	struct card_inbox *in = &q->in;
-	uint64_t packets = 0, bytes = 0;
-	unsigned got = 0;
+	unsigned got = 0, whole;
 
 	while (got < n && in->next < in->whole) {
 		const struct card_piece *p = &in->piece[in->next++ % CARD_PIECES];
@@ -287,19 +286,18 @@ unsigned card_take(struct card_queue *q, struct pp_net_seg *seg, unsigned n)
 			.queue = (uint16_t)q->port.index,
 			.time_source = PP_NET_TIME_POLL,
 		};
-		packets += p->last;
-		bytes += p->len;
 	}
-	port_count(&q->port.stats.rx_packets, packets);
-	port_count(&q->port.stats.rx_bytes, bytes);
-	return got;
+	whole = port_whole(seg, got, n);
+	in->next -= got - whole; /* the next call has room for it */
+	return port_received(&q->port, seg, whole);
 }
 
 /* Why the card can't send a packet, or NULL. */
-static uint64_t *unfit(struct card_queue *q, unsigned pieces, uint64_t bytes)
+static uint64_t *unfit(struct card_queue *q, const struct pp_net_seg *seg, unsigned pieces)
 {
 	const struct pp_net_info *info = &q->port.net->info;
 	struct pp_net_stats *stats = &q->port.stats;
+	uint64_t bytes = port_bytes(seg, pieces);
 
 	if (__atomic_load_n(&card_at(q->port.net)->no_carrier, __ATOMIC_RELAXED))
 		return &stats->tx_no_carrier;
@@ -329,12 +327,9 @@ unsigned card_send(struct card_queue *q, const struct card_tx *tx, const struct 
 {
 	unsigned taken = 0, packets = 0, k;
 
-	while ((k = port_packet(seg + taken, n - taken))) {
-		uint64_t bytes = 0, *why;
+	while ((k = pp_net_packet(seg + taken, n - taken))) {
+		uint64_t *why = unfit(q, seg + taken, k);
 
-		for (unsigned i = 0; i < k; i++)
-			bytes += seg[taken + i].len;
-		why = unfit(q, k, bytes);
 		if (!why && k > tx->room(q))
 			break;
 		if (!why && !post(q, tx, &seg[taken], k))

@@ -79,13 +79,41 @@ static inline void port_set(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, n, __ATOMIC_RELAXED);
 }
 
-/* Segments of the packet at the front; 0: it isn't all there. */
-static inline unsigned port_packet(const struct pp_net_seg *seg, unsigned n)
+/*
+ * Of `have` segments, those that a call of receive with room for n hands out: whole packets, or as
+ * much as there is room for of one that is longer.
+ */
+static inline unsigned port_whole(const struct pp_net_seg *seg, unsigned have, unsigned n)
 {
+	unsigned whole = have < n ? have : n;
+
+	while (whole && !(seg[whole - 1].flags & PP_NET_LAST))
+		whole--;
+	return whole ? whole : have < n ? have : n;
+}
+
+/* The packet's length. */
+static inline uint64_t port_bytes(const struct pp_net_seg *seg, unsigned n)
+{
+	uint64_t bytes = 0;
+
 	for (unsigned i = 0; i < n; i++)
-		if (seg[i].flags & PP_NET_LAST)
-			return i + 1;
-	return 0;
+		bytes += seg[i].len;
+	return bytes;
+}
+
+/* Count what receive hands out. Returns how many segments that is. */
+static inline unsigned port_received(struct port_queue *q, const struct pp_net_seg *seg, unsigned n)
+{
+	uint64_t bytes = 0, packets = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		bytes += seg[i].len;
+		packets += seg[i].flags & PP_NET_LAST;
+	}
+	port_count(&q->stats.rx_bytes, bytes);
+	port_count(&q->stats.rx_packets, packets);
+	return n;
 }
 
 /* A packet that can't be sent: put its n pages, and count it. */

@@ -472,6 +472,7 @@ static void describe(struct e1000e *e, struct pp_vfio *vfio, const struct pp_net
 	info->shortest = E1000E_TX_SHORTEST;
 	info->longest = E1000E_TX_LONGEST;
 	info->pieces = E1000E_TX_PIECES;
+	info->segments = PIECES;
 }
 
 int e1000e_net_open(struct pp_net **out, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,

@@ -163,23 +163,16 @@ static void rx_fill(struct soft_net *s)
 static unsigned soft_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
 {
 	struct soft_net *s = soft_of(q);
-	uint64_t bytes = 0, packets = 0;
 	unsigned k;
 
 	if (s->held_at == s->held_n && s->rx) {
 		rx_fill(s);
 		rx_post(s);
 	}
-	k = s->held_n - s->held_at < n ? s->held_n - s->held_at : n;
+	k = port_whole(s->held + s->held_at, s->held_n - s->held_at, n);
 	memcpy(seg, s->held + s->held_at, k * sizeof *seg);
 	s->held_at += k;
-	for (unsigned i = 0; i < k; i++) {
-		bytes += seg[i].len;
-		packets += seg[i].flags & PP_NET_LAST;
-	}
-	port_count(&q->stats.rx_bytes, bytes);
-	port_count(&q->stats.rx_packets, packets);
-	return k;
+	return port_received(q, seg, k);
 }
 
 /* ---- send ---------------------------------------------------------------------------------- */
@@ -219,7 +212,7 @@ static unsigned soft_send(struct port_queue *q, const struct pp_net_seg *seg, un
 	unsigned taken = 0, packets = 0, k;
 
 	/* whole packets only: when there is room for the last piece */
-	while (s->tx && (k = port_packet(seg + taken, n - taken))) {
+	while (s->tx && (k = pp_net_packet(seg + taken, n - taken))) {
 		if (k <= RING && s->tx_posted + k - s->tx_done > RING)
 			break;
 		if (k <= RING && tx_packet(s, seg + taken, k))
@@ -484,6 +477,7 @@ static void describe(struct soft_net *s, const struct pp_net_params *params)
 		.output = s->output,
 		.ring = RING,
 		.pieces = RING,
+		.segments = MAX_SEGS,
 		.time_source = PP_NET_TIME_FILE,
 		.time_precision_ns = 1,
 	};

@@ -665,6 +665,7 @@ static int describe(struct virtio *v)
 	info->shortest = TX_SHORTEST;
 	info->longest = v->mtu ? v->mtu + ETHERNET : TX_LONGEST;
 	info->pieces = TX_PIECES;
+	info->segments = PIECES;
 	card_fail(&v->card, 0, "the device gives back buffers that it was never given");
 	memcpy(v->says_failed, v->card.error, sizeof v->says_failed);
 	card_fail(&v->card, 0, "the device has failed, and needs a reset");

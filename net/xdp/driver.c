@@ -26,6 +26,7 @@
 
 #include "lane.h"
 
+#define LARGE_FRAME 4096u
 #define OVERHEAD 22u          /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
 #define LOOK_AGAIN 64u        /* calls of state, before the interface is looked at */
 #define CLOSELY_NS 400000000u /* between looks for what makes no event */
@@ -94,11 +95,15 @@ static int start(struct xdp_lane *l)
 static void bring_home(struct xdp_lane *l)
 {
 	for (uint64_t i = 0; l->frame && i < l->n_frames; i++)
-		for (struct xdp_frame *f = &l->frame[i]; f->rx || f->tx; pp_page_put(f->page))
-			if (f->rx)
+		for (struct xdp_frame *f = &l->frame[i]; f->rx || f->tx; pp_page_put(f->page)) {
+			if (f->rx) {
 				f->rx--;
-			else
-				f->tx--;
+				continue;
+			}
+			f->tx--;
+			port_count(&l->queue.stats.tx_unsent, f->last);
+			f->last = 0;
+		}
 }
 
 static void forget(struct xdp_lane *l)
@@ -112,7 +117,6 @@ static void forget(struct xdp_lane *l)
 	l->n_frames = 0;
 	memset(l->rx_posted, 0, sizeof l->rx_posted);
 	port_set(&l->queue.stats.rx_posted, 0);
-	port_count(&l->queue.stats.tx_unsent, l->tx_posted);
 	l->tx_posted = 0;
 	l->binding = pp_binding_none();
 }
@@ -272,14 +276,14 @@ static void xdp_arm(struct port_queue *q)
 static void note_changes(struct xdp_net *x, unsigned changes)
 {
 	struct xdp_link *k = &x->link;
-	unsigned most = xdp_frame_size(x) - XDP_HEADROOM;
+	unsigned most = x->pieces * (xdp_frame_size(x) - XDP_HEADROOM);
 
 	if (changes & XDP_RENAMED)
 		port_notice(&x->net, "%s is %s now, and goes on", x->net.name, k->name);
 	if ((changes & XDP_MTU_CHANGED) && !x->send_only && k->mtu + OVERHEAD > most)
 		port_notice(&x->net,
 			    "%s has an MTU of %u now: packets of more than %u bytes can't be "
-			    "received any more, and are counted as missed",
+			    "received any more, and are counted as lost",
 			    k->name, k->mtu, most);
 	if ((changes & XDP_QUEUES_CHANGED) && k->n_queues > XDP_QUEUES && x->every)
 		port_notice(&x->net,
@@ -396,6 +400,12 @@ static const struct port_ops xdp_ops = {
 
 /* ---- open: what it is to be like ------------------------------------------------------------------ */
 
+/* The largest MTU whose packets lie in one frame. */
+static unsigned whole_mtu(uint32_t frame)
+{
+	return frame - OVERHEAD - XDP_HEADROOM;
+}
+
 static int choose_queues(struct xdp_net *x, const struct pp_net_xdp_params *xdp, char *error)
 {
 	const struct xdp_link *k = &x->link;
@@ -424,20 +434,24 @@ static int choose_queues(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	return -ENXIO;
 }
 
-static int choose_frame(struct xdp_net *x, uint32_t wish, uint32_t *frame, char *error)
+static int choose_frame(struct xdp_net *x, uint32_t wish, struct xdp_umem_params *u, char *error)
 {
 	const struct xdp_link *k = &x->link;
-	uint32_t need = k->mtu + OVERHEAD + XDP_HEADROOM;
+	uint32_t most;
 
-	*frame = wish ? wish : need <= 2048 ? 2048 : 4096;
-	x->shift = (unsigned)__builtin_ctz(*frame);
-	if (need <= *frame)
+	u->frame = wish ? wish : k->mtu <= whole_mtu(2048) ? 2048 : LARGE_FRAME;
+	u->pieces = k->mtu > whole_mtu(u->frame);
+	x->shift = (unsigned)__builtin_ctz(u->frame);
+	x->pieces = u->pieces ? XDP_PIECES : 1;
+	x->net.info.pieces = x->net.info.segments = x->pieces;
+	most = XDP_PIECES * (u->frame - XDP_HEADROOM) - OVERHEAD;
+	if (k->mtu <= most)
 		return 0;
-	snprintf(error, XDP_ERROR,
-		 "%s has an MTU of %u, and a frame of %u bytes takes one of %u at "
-		 "most: ip link set %s mtu %u%s",
-		 k->name, k->mtu, *frame, *frame - OVERHEAD - XDP_HEADROOM, k->name,
-		 *frame - OVERHEAD - XDP_HEADROOM, *frame == 2048 ? ", or frame=4096" : "");
+	snprintf(
+		error, XDP_ERROR,
+		"%s has an MTU of %u, and %u frames of %u bytes, which a packet may have, take one "
+		"of %u at most: leave out frame=%u, or ip link set %s mtu %u",
+		k->name, k->mtu, XDP_PIECES, u->frame, most, u->frame, k->name, most);
 	return -EMSGSIZE;
 }
 
@@ -492,7 +506,7 @@ static int choose(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	int ret = choose_queues(x, xdp, error);
 
 	if (!ret)
-		ret = choose_frame(x, xdp->frame, &u->frame, error);
+		ret = choose_frame(x, xdp->frame, u, error);
 	if (ret)
 		return ret;
 	x->ring = u->ring = choose_ring(x, params);
@@ -593,7 +607,6 @@ static void describe(struct xdp_net *x, const struct pp_net_params *params)
 	net->info = (struct pp_net_info){
 		.name = net->name,
 		.link_type = PORT_LINK_ETHERNET,
-		.pieces = 1,
 		.shortest = 14,
 		.time_source = PP_NET_TIME_KERNEL,
 		.time_precision_ns = 1,
@@ -639,7 +652,7 @@ static int open_link(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 			    params->send_only ? XDP_NO_PROGRAM :
 			    xdp->generic      ? XDP_GENERIC :
 						XDP_BEST,
-			    error);
+			    whole_mtu(xdp->frame ? xdp->frame : LARGE_FRAME), error);
 	if (ret)
 		return ret;
 	describe(x, params);

@@ -16,13 +16,18 @@
 
 #define XDP_BATCH 64u     /* pages got, or put, at a time */
 #define XDP_HEADROOM 256u /* XDP_PACKET_HEADROOM: the kernel begins a packet behind it */
+#define XDP_PIECES 18u    /* frames of a packet: what copy mode sends, MAX_SKB_FRAGS and one */
+#ifndef XDP_PKT_CONTD
+#define XDP_PKT_CONTD (1 << 0) /* Linux 6.6: the packet goes on in the next descriptor */
+#endif
 
 /* Where a frame is. The page is noted when it is first posted and then stays the same. */
 struct xdp_frame {
 	struct pp_page *page;
-	uint32_t len; /* of what was sent last */
-	uint16_t rx;  /* 1: posted to receive */
-	uint16_t tx;  /* times posted to send */
+	uint32_t len;  /* bytes posted to send, in all */
+	uint16_t rx;   /* 1: posted to receive */
+	uint16_t tx;   /* times posted to send, */
+	uint16_t last; /* and of these, times as a packet's last piece */
 };
 
 struct xdp_lane {
@@ -43,7 +48,7 @@ struct xdp_lane {
 	unsigned rx_posted[XDP_QUEUES]; /* of the socket, whoever has them */
 	unsigned tx_posted;
 
-	/* what was in the rings when the binding ended */
+	/* what was in the rings when the binding ended, or waits for the next call of receive */
 	struct pp_net_seg *held;
 	unsigned held_at, held_n;
 };
@@ -56,6 +61,7 @@ struct xdp_net {
 	bool every;            /* all of the interface's queues are served, new ones too */
 	unsigned first, count; /* else: these */
 	unsigned shift;        /* a frame has 1 << shift bytes */
+	unsigned pieces;       /* frames of a packet, at most */
 	unsigned ring;         /* entries of a socket's ring */
 	bool look;           /* at the interface, at the next call of state; set by any, relaxed */
 	unsigned polls;      /* of the state, since it was looked at */

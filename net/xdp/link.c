@@ -387,7 +387,8 @@ static int attach_best(struct xdp_link *l, bool driver, char *error)
 	for (unsigned i = 0; i < sizeof wishes / sizeof wishes[0] && !is_final(ret); i++) {
 		struct xdp_program_wish w = { .bound_to = wishes[i].tags ? l->index : 0,
 					      .veth = wishes[i].sums,
-					      .tai = wishes[i].tai };
+					      .tai = wishes[i].tai,
+					      .pieces = l->pieces };
 
 		if ((w.bound_to && !driver) || (w.veth && (!driver || !l->veth)))
 			continue;
@@ -410,6 +411,11 @@ static int attach(struct xdp_link *l, bool generic, char *error)
 		ret = attach_best(l, false, error);
 	if (!ret || *error)
 		return ret;
+	if (l->pieces && !is_final(ret))
+		return xdp_fail(error, -EMSGSIZE,
+				"%s has an MTU of %u, and this kernel has no XDP for packets of "
+				"several frames: use a smaller MTU, or Linux 5.18",
+				l->name, l->mtu);
 	switch (ret) {
 	case -EBUSY:
 	case -EEXIST:
@@ -441,7 +447,7 @@ void xdp_link_leave(struct xdp_link *l, unsigned queue)
 
 /* ---- open, close --------------------------------------------------------------------------------- */
 
-int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, char *error)
+int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, unsigned mtu, char *error)
 {
 	int ret;
 
@@ -458,6 +464,7 @@ int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, char *
 	ret = open_sockets(l, error); /* first: what changes from now on is seen */
 	if (!ret)
 		ret = look_first(l, error);
+	l->pieces = l->mtu > mtu;
 	if (!ret && how != XDP_NO_PROGRAM)
 		ret = xdp_program_open(&l->program, XDP_QUEUES, error);
 	if (!ret && how != XDP_NO_PROGRAM)

@@ -41,6 +41,7 @@ struct xdp_link {
 	bool generic;           /* the program runs in the stack, not in the driver */
 	bool physical;          /* it is hardware, or looks so */
 	bool veth;
+	bool pieces; /* the program takes packets in pieces */
 	/* Written by who looks (pp_net_state), read by the queues: relaxed. */
 	unsigned mtu, n_queues;
 	bool carrier;
@@ -65,10 +66,11 @@ enum xdp_how {
 };
 
 /*
- * Look at the interface, attach the program. 0, or an errno with a sentence in error
- * (XDP_ERROR bytes).
+ * Look at the interface, attach the program: one that takes packets in pieces if the MTU is more
+ * than `mtu`. 0, or an errno with a sentence in error (XDP_ERROR bytes).
  */
-int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, char *error);
+int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, unsigned mtu,
+		  char *error);
 /* Receive what is for other addresses too, until the close. As above. */
 int xdp_link_promiscuous(struct xdp_link *l, char *error);
 /* Detach the program. */

@@ -30,6 +30,7 @@
 
 /* Newer than the headers of some systems. */
 #define DEV_BOUND_ONLY (1u << 6) /* BPF_F_XDP_DEV_BOUND_ONLY, Linux 6.3 */
+#define TAKES_FRAGS (1u << 5)    /* BPF_F_XDP_HAS_FRAGS, Linux 5.18 */
 #define HELPER_TAI 208           /* bpf_ktime_get_tai_ns, Linux 6.1 */
 #define CSUM_PARTIAL 3           /* CHECKSUM_PARTIAL of the kernel */
 #define MMAPABLE (1u << 10)      /* BPF_F_MMAPABLE */
@@ -375,7 +376,7 @@ int xdp_program_load(struct xdp_program *p, const struct xdp_program_wish *w, ch
 {
 	char log[2048] = "";
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .log_buf = log, .log_size = sizeof log);
-	bool asks = w->bound_to || w->veth || w->tai;
+	bool asks = w->bound_to || w->veth || w->tai || w->pieces;
 	struct code c = { 0 };
 
 	pthread_once(&looked, look_at_kernel);
@@ -383,9 +384,10 @@ int xdp_program_load(struct xdp_program *p, const struct xdp_program_wish *w, ch
 		return -EOPNOTSUPP;
 	if (p->fd >= 0)
 		close(p->fd);
+	options.prog_flags = w->pieces ? TAKES_FRAGS : 0;
 	if (w->bound_to) {
 		options.prog_ifindex = w->bound_to;
-		options.prog_flags = DEV_BOUND_ONLY;
+		options.prog_flags |= DEV_BOUND_ONLY;
 	}
 	assemble(&c, p, w);
 	p->fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "pagepool", "Dual BSD/GPL", c.insn, c.n, &options);

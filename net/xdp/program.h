@@ -31,6 +31,7 @@ struct xdp_program_wish {
 	unsigned bound_to; /* an interface whose driver is asked for tags; 0: none is asked */
 	bool veth;         /* that interface is one end of a veth pair: ask its sk_buff for sums */
 	bool tai;
+	bool pieces; /* it must take packets of several pieces */
 };
 
 struct xdp_program {

@@ -85,7 +85,7 @@ static struct lot begin_lot(const struct xdp_net *x)
 }
 
 /* A packet whose tag and sum lie beside it. What can't be true stays in its flags. */
-static void make_whole(struct pp_net_seg *seg, const struct xdp_word *w)
+static void make_whole(struct pp_net_seg *seg, unsigned n, const struct xdp_word *w)
 {
 	if (w->flags & XDP_WORD_VLAN) {
 		seg->flags |= PP_NET_VLAN;
@@ -93,16 +93,16 @@ static void make_whole(struct pp_net_seg *seg, const struct xdp_word *w)
 		seg->vlan_tpid = ntohs(w->tpid);
 	}
 	if ((w->flags & XDP_WORD_PARTIAL) && (w->flags & XDP_WORD_CRC)) {
-		whole_crc(seg, 1, w->csum_start, w->csum_offset);
+		whole_crc(seg, n, w->csum_start, w->csum_offset);
 	} else if (w->flags & XDP_WORD_PARTIAL) {
 		seg->flags |= PP_NET_CSUM_PARTIAL;
 		seg->csum_start = w->csum_start;
 		seg->csum_offset = w->csum_offset;
 	}
-	whole_make(seg, NULL, 1);
+	whole_make(seg, seg + 1, n);
 }
 
-static void complete(const struct lot *lot, struct pp_net_seg *seg)
+static void complete(const struct lot *lot, struct pp_net_seg *seg, unsigned n)
 {
 	struct xdp_word w;
 
@@ -113,15 +113,14 @@ static void complete(const struct lot *lot, struct pp_net_seg *seg)
 		seg->time_ns += w.time;
 		seg->time_source = PP_NET_TIME_KERNEL;
 		if (w.flags)
-			make_whole(seg, &w);
+			make_whole(seg, n, &w);
 	}
 	if (lot->guess)
-		whole_guess(seg, 1);
+		whole_guess(seg, n);
 }
 
 /* Take a descriptor: false if it makes no sense. */
-static bool rx_take(struct xdp_lane *l, const struct xdp_desc *d, const struct lot *lot,
-		    struct pp_net_seg *seg)
+static bool rx_take(struct xdp_lane *l, const struct xdp_desc *d, struct pp_net_seg *seg)
 {
 	uint32_t size = xdp_frame_size(l->x), offset = (uint32_t)d->addr & (size - 1), len = d->len;
 	struct xdp_frame *f = d->addr < l->umem->len ? xdp_frame_at(l, d->addr) : NULL;
@@ -137,12 +136,60 @@ static bool rx_take(struct xdp_lane *l, const struct xdp_desc *d, const struct l
 		.page = f->page,
 		.offset = offset,
 		.len = len,
-		.wire_len = len,
-		.flags = PP_NET_LAST,
 		.room = (uint16_t)(offset < XDP_HEADROOM ? offset : XDP_HEADROOM),
 	};
-	complete(lot, seg);
 	return true;
+}
+
+static bool goes_on(struct xdp_queue *q, uint32_t idx)
+{
+	return xsk_ring_cons__rx_desc(&q->rx, idx)->options & XDP_PKT_CONTD;
+}
+
+/* Take a packet of n descriptors. Returns how many segments it has: 0 if it makes no sense. */
+static unsigned rx_packet(struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, unsigned n,
+			  const struct lot *lot, struct pp_net_seg *seg)
+{
+	bool ends = !goes_on(q, idx + n - 1), sane = ends && !q->cut && n <= l->x->pieces;
+	unsigned taken = 0;
+
+	q->cut = !ends;
+	for (unsigned i = 0; i < n; i++)
+		taken += rx_take(l, xsk_ring_cons__rx_desc(&q->rx, idx + i), &seg[taken]);
+	if (taken < n || !sane) {
+		while (taken)
+			pp_page_put(seg[--taken].page);
+		port_count(&l->queue.stats.rx_refused, ends);
+		return 0;
+	}
+	seg[n - 1].flags = PP_NET_LAST;
+	seg->wire_len = (uint32_t)port_bytes(seg, n);
+	seg->queue = (uint16_t)q->id;
+	complete(lot, seg, n);
+	return n;
+}
+
+/* Descriptors of the packet at the front, of `got`: one whose end isn't there has all. */
+static uint32_t span(struct xdp_queue *q, uint32_t idx, uint32_t got)
+{
+	uint32_t n = 1;
+
+	while (n < got && goes_on(q, idx + n - 1))
+		n++;
+	return n;
+}
+
+/*
+ * Of `got` descriptors, those that are whole packets. The caller has no room for the rest of one
+ * that doesn't end, and it is left in the ring; unless it is longer than a packet may be.
+ */
+static uint32_t whole(const struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, uint32_t got)
+{
+	uint32_t n = got;
+
+	while (n && goes_on(q, idx + n - 1))
+		n--;
+	return got - n < l->x->pieces ? n : got;
 }
 
 static unsigned posted_in_all(const struct xdp_lane *l)
@@ -166,22 +213,24 @@ static void fetch(const struct xdp_lane *l, struct xdp_queue *q, uint32_t idx)
 static unsigned rx_queue(struct xdp_lane *l, unsigned i, struct pp_net_seg *seg, unsigned n)
 {
 	struct xdp_queue *q = &l->umem->queue[i];
-	uint32_t idx = 0, got = xsk_ring_cons__peek(&q->rx, n, &idx);
+	uint32_t idx = 0, there = xsk_ring_cons__peek(&q->rx, n, &idx);
+	uint32_t got = whole(l, q, idx, there), k = 0;
 	unsigned taken = 0;
 	struct lot lot;
 
+	xsk_ring_cons__cancel(&q->rx, there - got);
 	if (!got)
 		return 0;
 	lot = begin_lot(l->x);
-	for (uint32_t k = 0; k < got && k < AHEAD; k++)
+	for (; k < got && k < AHEAD; k++)
 		fetch(l, q, idx + k);
-	for (uint32_t k = 0; k < got; k++) {
-		if (k + AHEAD < got)
-			fetch(l, q, idx + k + AHEAD);
-		if (rx_take(l, xsk_ring_cons__rx_desc(&q->rx, idx + k), &lot, &seg[taken]))
-			seg[taken++].queue = (uint16_t)q->id;
-		else
-			port_count(&l->queue.stats.rx_refused, 1);
+	for (k = 0; k < got;) {
+		uint32_t here = span(q, idx + k, got - k);
+
+		for (uint32_t i = k + AHEAD; i < k + AHEAD + here && i < got; i++)
+			fetch(l, q, idx + i);
+		taken += rx_packet(l, q, idx + k, here, &lot, &seg[taken]);
+		k += here;
 	}
 	xsk_ring_cons__release(&q->rx, got);
 	l->rx_posted[i] -= got < l->rx_posted[i] ? got : l->rx_posted[i];
@@ -206,8 +255,8 @@ int xdp_rx_open(struct xdp_lane *l, unsigned queue)
 	struct pp_net_seg *held;
 	int ret;
 
-	/* the kept packets of all sockets must have room at the end */
-	held = realloc(l->held, (size_t)l->x->ring * (i + 1) * sizeof *held);
+	/* the kept packets of all sockets must have room at the end, behind what waits */
+	held = realloc(l->held, ((size_t)l->x->ring * (i + 1) + XDP_PIECES) * sizeof *held);
 	if (!held)
 		return -ENOMEM;
 	l->held = held;
@@ -244,10 +293,12 @@ static void serve_new(struct xdp_lane *l, unsigned n)
 
 static unsigned take_held(struct xdp_lane *l, struct pp_net_seg *seg, unsigned n)
 {
-	unsigned k = l->held_n - l->held_at < n ? l->held_n - l->held_at : n;
+	unsigned k = port_whole(l->held + l->held_at, l->held_n - l->held_at, n);
 
 	memcpy(seg, l->held + l->held_at, k * sizeof *seg);
 	l->held_at += k;
+	if (l->held_at == l->held_n)
+		l->held_at = l->held_n = 0;
 	return k;
 }
 
@@ -270,20 +321,13 @@ static unsigned poll_queues(struct xdp_lane *l, struct pp_net_seg *seg, unsigned
 unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
 {
 	struct xdp_lane *l = xdp_lane(q);
-	uint64_t bytes = 0, packets = 0;
-	unsigned got = 0;
+	bool open = xdp_umem_is_open(l->umem) && !l->x->send_only;
 
-	if (l->held_at < l->held_n)
-		got = take_held(l, seg, n);
-	else if (xdp_umem_is_open(l->umem) && !l->x->send_only)
-		got = poll_queues(l, seg, n);
-	for (unsigned i = 0; i < got; i++) {
-		bytes += seg[i].len;
-		packets += seg[i].flags & PP_NET_LAST;
-	}
-	port_count(&q->stats.rx_bytes, bytes);
-	port_count(&q->stats.rx_packets, packets);
-	return got;
+	if (open && !l->held_n && n >= l->x->pieces)
+		return port_received(q, seg, poll_queues(l, seg, n));
+	if (open && !l->held_n) /* there may be no room for a packet */
+		l->held_n = poll_queues(l, l->held, l->x->pieces);
+	return port_received(q, seg, take_held(l, seg, n));
 }
 
 void xdp_rx_keep(struct xdp_lane *l)

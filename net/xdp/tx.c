@@ -34,14 +34,14 @@ void xdp_tx_kick(struct xdp_lane *l)
 	}
 }
 
-/* For one more packet: what is under way must find room in the completion ring too. */
-static bool has_room(struct xdp_lane *l)
+/* For a packet of n frames: what is under way must find room in the completion ring too. */
+static bool has_room(struct xdp_lane *l, unsigned n)
 {
-	return l->tx_posted < l->x->ring && xsk_prod_nb_free(&l->umem->queue[0].tx, 1);
+	return l->tx_posted + n <= l->x->ring && xsk_prod_nb_free(&l->umem->queue[0].tx, n) >= n;
 }
 
-/* Post a packet, for which there is room. */
-static void tx_post(struct xdp_lane *l, const struct pp_net_seg *seg)
+/* Post a piece of a packet, for which there is room. */
+static void tx_post(struct xdp_lane *l, const struct pp_net_seg *seg, bool last)
 {
 	struct xdp_queue *q = &l->umem->queue[0];
 	uint64_t offset = pp_page_iova(seg->page) - l->umem->iova;
@@ -53,10 +53,11 @@ static void tx_post(struct xdp_lane *l, const struct pp_net_seg *seg)
 	d = xsk_ring_prod__tx_desc(&q->tx, idx);
 	d->addr = offset + seg->offset;
 	d->len = seg->len;
-	d->options = 0;
+	d->options = last ? 0 : XDP_PKT_CONTD;
 	f->page = seg->page;
-	f->len = seg->len;
+	f->len += seg->len;
 	f->tx++;
+	f->last += last;
 	l->tx_posted++;
 }
 
@@ -75,24 +76,32 @@ static uint32_t tags(const struct pp_net_seg *seg)
 	return n;
 }
 
+/* True if the segment lies in a frame of the UMEM. */
+static bool is_in_frame(const struct xdp_lane *l, const struct pp_net_seg *seg)
+{
+	return pp_page_iova(seg->page) - l->umem->iova < l->umem->len &&
+	       seg->offset < xdp_frame_size(l->x) && seg->len <= xdp_frame_size(l->x) - seg->offset;
+}
+
 /* Why the packet can't be sent, or NULL. */
 static uint64_t *unfit(struct xdp_lane *l, const struct pp_net_seg *seg, unsigned n)
 {
 	struct pp_net_stats *stats = &l->queue.stats;
-	uint64_t offset = pp_page_iova(seg->page) - l->umem->iova;
 	uint32_t most = __atomic_load_n(&l->x->link.mtu, __ATOMIC_RELAXED) + HEADER;
-	uint64_t len = 0;
+	uint64_t len = port_bytes(seg, n);
 
-	for (unsigned i = 0; i < n; i++)
-		len += seg[i].len;
 	if (len > most && len > most + tags(seg))
 		return &stats->tx_too_long;
-	/* a packet goes out in one frame of the UMEM */
-	if (n != 1 || offset >= l->umem->len || seg->offset >= xdp_frame_size(l->x) ||
-	    seg->len > xdp_frame_size(l->x) - seg->offset)
+	if (n > l->x->pieces)
 		return &stats->tx_malformed;
-	if (seg->len < HEADER)
+	for (unsigned i = 0; i < n; i++)
+		if (!is_in_frame(l, &seg[i]) || (n > 1 && !seg[i].len))
+			return &stats->tx_malformed;
+	if (len < HEADER)
 		return &stats->tx_too_short;
+	/* the kernel takes it for granted that the header is in the first one */
+	if (seg->len < HEADER)
+		return &stats->tx_malformed;
 	if (!__atomic_load_n(&l->x->link.carrier, __ATOMIC_RELAXED))
 		return &stats->tx_no_carrier;
 	return NULL;
@@ -102,21 +111,21 @@ static uint64_t *unfit(struct xdp_lane *l, const struct pp_net_seg *seg, unsigne
 static bool take(struct xdp_lane *l, const struct pp_net_seg *seg, unsigned n, unsigned *posted)
 {
 	uint64_t *why = unfit(l, seg, n);
-	struct pp_net_seg whole;
+	struct pp_net_seg head = *seg;
 
-	if (!why && !has_room(l))
+	if (!why && !has_room(l, n))
 		return false;
-	if (!why && whole_is_not(seg)) {
-		whole = *seg;
-		seg = &whole;
-		why = whole_make(&whole, NULL, 1) ? &l->queue.stats.tx_malformed : NULL;
-	}
+	if (!why && whole_is_not(seg) && whole_make(&head, seg + 1, n))
+		why = &l->queue.stats.tx_malformed;
 	if (why) {
 		port_refuse(seg, n, why);
 		return true;
 	}
-	tx_post(l, seg);
-	++*posted;
+	tx_post(l, &head, n == 1);
+	for (unsigned i = 1; i < n; i++)
+		tx_post(l, &seg[i], i == n - 1);
+	*posted += n;
+	port_count(&l->queue.stats.tx_taken, 1);
 	return true;
 }
 
@@ -127,17 +136,30 @@ unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n
 
 	if (!xdp_umem_is_open(l->umem))
 		return 0;
-	while ((k = port_packet(seg + taken, n - taken))) {
+	while ((k = pp_net_packet(seg + taken, n - taken))) {
 		if (!take(l, seg + taken, k, &posted))
 			break;
 		taken += k;
 	}
-	port_count(&q->stats.tx_taken, posted);
 	if (posted) {
 		xsk_ring_prod__submit(&l->umem->queue[0].tx, posted);
 		xdp_tx_kick(l);
 	}
 	return taken;
+}
+
+/* A piece is done with. Which one of those in the frame, the kernel doesn't tell. */
+static void tx_done(struct pp_net_stats *stats, struct xdp_frame *f)
+{
+	f->tx--;
+	if (f->last) {
+		f->last--;
+		port_count(&stats->tx_packets, 1);
+	}
+	if (!f->tx) {
+		port_count(&stats->tx_bytes, f->len);
+		f->len = 0;
+	}
 }
 
 /* The completion ring's addresses are the kernel's word: what was not posted isn't done. */
@@ -161,11 +183,9 @@ unsigned xdp_reap(struct port_queue *port)
 				port_count(&port->stats.tx_refused, 1);
 				continue;
 			}
-			f->tx--;
-			l->tx_posted--;
 			page[k++] = f->page;
-			port_count(&port->stats.tx_packets, 1);
-			port_count(&port->stats.tx_bytes, f->len);
+			l->tx_posted--;
+			tx_done(&port->stats, f);
 		}
 		xsk_ring_cons__release(&q->comp, n);
 		pp_page_put_batch(page, k);

@@ -32,6 +32,9 @@
 
 static uint64_t closed_ns; /* when this process closed a socket last; relaxed */
 
+#ifndef XDP_USE_SG
+#define XDP_USE_SG (1 << 4) /* Linux 6.6 */
+#endif
 #ifndef XDP_MAX_TX_SKB_BUDGET
 #define XDP_MAX_TX_SKB_BUDGET 9 /* Linux 6.18: packets that one sendto sends in copy mode */
 #endif
@@ -122,6 +125,12 @@ void xdp_umem_close(struct xdp_umem *u)
 /* Why a socket can't be opened. */
 static int say_why(struct xdp_umem *u, unsigned queue, int ret)
 {
+	if (ret == -EINVAL && u->params.pieces)
+		return xdp_fail(
+			u->error, -EMSGSIZE,
+			"the MTU of %s allows packets of several frames, which AF_XDP takes "
+			"from Linux 6.6 on: use a smaller MTU",
+			u->ifname);
 	switch (ret) {
 	case -EBUSY:
 		return xdp_fail(u->error, ret,
@@ -152,7 +161,8 @@ static int open_socket(struct xdp_umem *u, struct xdp_queue *q)
 		.rx_size = u->params.ring,
 		.tx_size = u->params.ring,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = (uint16_t)(u->params.bind_flags | XDP_USE_NEED_WAKEUP),
+		.bind_flags = (uint16_t)(u->params.bind_flags | XDP_USE_NEED_WAKEUP |
+					 (u->params.pieces ? XDP_USE_SG : 0)),
 	};
 	uint64_t closed = __atomic_load_n(&closed_ns, __ATOMIC_RELAXED);
 	int looks = closed && now_ns() - closed < OURS_NS ? BUSY_LOOKS_OURS : BUSY_LOOKS;

@@ -32,6 +32,7 @@ struct xdp_queue {
 	struct xsk_socket *socket; /* NULL: closed */
 	unsigned id;
 	int fd;
+	bool cut; /* the rest of a packet comes, of which the beginning was refused */
 	struct xsk_ring_prod fill, tx;
 	struct xsk_ring_cons comp, rx;
 };
@@ -41,6 +42,7 @@ struct xdp_umem_params {
 	unsigned bind_flags; /* XDP_COPY, XDP_ZEROCOPY, or neither: what there is */
 	unsigned ring;       /* entries of each of a socket's four rings; a power of two */
 	bool send_only;      /* nothing is received */
+	bool pieces;         /* a packet may lie in several frames */
 };
 
 struct xdp_umem {

@@ -2,6 +2,8 @@
 
 send IFNAME SOURCE DESTINATION  UDP, TCP and IPv6 by the stack, which leaves sums to the device; prints
                                 how many packets of UDP that were
+hex IFNAME FILE                 sends each line of the file
+judge IFNAME COUNT BYTES        what comes is what probe.c sends, COUNT packets of BYTES bytes, in order
 raw IFNAME PSEUDO               200 UDP packets through a packet socket, sums right, wrong, and (PSEUDO 1)
                                 that of the pseudo-header; prints each in hex
 sums FILE                       each TCP and UDP packet that the probe has shown: all sums right
@@ -123,6 +125,32 @@ def udp(payload, sum_of):
     return bytes.fromhex("0200000000020200000000010800") + ip + u
 
 
+def packet_socket(ifname, protocol):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+    s.bind((ifname, protocol))
+    return s
+
+
+def hex_(ifname, path):
+    s = packet_socket(ifname, 0)
+    s.setsockopt(socket.SOL_SOCKET, 32, 16 << 20)  # SO_SNDBUFFORCE
+    for line in open(path):
+        s.send(bytes.fromhex(line))
+
+
+def judge(ifname, count, size):
+    s = packet_socket(ifname, 0x88B5)
+    s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+    print("ready", flush=True)
+    for i in range(int(count)):
+        got = s.recv(70000)
+        want = bytes.fromhex("02000000000202000000000188b5") + struct.pack("<Q", i)
+        want += bytes((i + k + (k >> 8)) & 0xFF for k in range(22, int(size)))
+        if got != want:
+            at = next((k for k in range(min(len(got), len(want))) if got[k] != want[k]), None)
+            return "packet %d: %d bytes, %d were sent; byte %s differs" % (i, len(got), len(want), at)
+
+
 def raw(ifname, pseudo):
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     s.bind((ifname, 0))
@@ -136,4 +164,4 @@ def raw(ifname, pseudo):
         print(p.hex())
 
 
-sys.exit({f.__name__: f for f in (send, raw, sums, tagged, untagged, finish)}[sys.argv[1]](*sys.argv[2:]))
+sys.exit({f.__name__.strip("_"): f for f in (send, hex_, judge, raw, sums, tagged, untagged, finish)}[sys.argv[1]](*sys.argv[2:]))

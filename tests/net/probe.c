@@ -5,8 +5,8 @@
  *   probe send IFNAME COUNT BYTES [WORD ...]
  *
  * WORDs: generic, promiscuous, show (a line for each packet: queue, bytes, time, source, flags, the
- * bytes), queues=N, first=N, count=N, frame=N, pps=N, hold (nothing is polled until SIGUSR1 comes). Else SIGUSR1 has
- * it bind again.
+ * bytes), queues=N, first=N, count=N, frame=N, pps=N, piece=N (bytes of a segment that is sent), few (room for one
+ * segment in a call of receive), hold (nothing is polled until SIGUSR1 comes). Else SIGUSR1 has it bind again.
  *
  * It says "ready" when it is bound, then what it is told, on standard error; the counters at the
  * end on standard output, one a line.
@@ -28,7 +28,7 @@
 static struct pp_net *net;
 static bool show, hold, over; /* over: relaxed, set by the main thread */
 static volatile sig_atomic_t stopped, again;
-static unsigned pps, n_queues = 1;
+static unsigned pps, n_queues = 1, piece = UINT32_MAX, room = 64;
 
 static void stop(int sig)
 {
@@ -55,6 +55,8 @@ static void words(char **argv, struct pp_net_params *p, struct pp_net_xdp_params
 			p->promiscuous = true;
 		else if (!strcmp(*argv, "show"))
 			show = true;
+		else if (!strcmp(*argv, "few"))
+			room = 1;
 		else if (!strcmp(*argv, "hold"))
 			hold = true;
 		else if (sscanf(*argv, "queues=%u", &n) == 1)
@@ -67,6 +69,8 @@ static void words(char **argv, struct pp_net_params *p, struct pp_net_xdp_params
 			xdp->frame = n;
 		else if (sscanf(*argv, "pps=%u", &n) == 1)
 			pps = n;
+		else if (sscanf(*argv, "piece=%u", &n) == 1)
+			piece = n;
 		else
 			die(*argv);
 	}
@@ -91,22 +95,30 @@ static bool ended(void)
 	return stopped || state != PP_NET_RUNNING;
 }
 
+/* A segment: it begins a line if the one before it has ended a packet. Only queue 0's are shown. */
 static void print(const struct pp_net_seg *s)
 {
 	const uint8_t *p = (const uint8_t *)pp_page_addr(s->page) + s->offset;
+	static bool goes_on;
 
-	printf("%u %u %" PRIu64 " %u %x ", s->queue, s->len, s->time_ns, s->time_source, s->flags);
+	if (!goes_on)
+		printf("%u %u %" PRIu64 " %u %x ", s->queue, s->wire_len, s->time_ns,
+		       s->time_source, s->flags | PP_NET_LAST);
 	for (uint32_t i = 0; i < s->len; i++)
 		printf("%02x", p[i]);
-	printf("\n");
+	goes_on = !(s->flags & PP_NET_LAST);
+	if (!goes_on)
+		printf("\n");
 	fflush(stdout);
 }
 
 static unsigned take(unsigned queue)
 {
 	struct pp_net_seg seg[64];
-	unsigned n = pp_net_receive(net, queue, seg, 64);
+	unsigned n = pp_net_receive(net, queue, seg, room);
 
+	if (room > 1 && n && !(seg[n - 1].flags & PP_NET_LAST))
+		die("half a packet, where there was room for all of it");
 	for (unsigned i = 0; i < n; i++) {
 		if (show)
 			print(&seg[i]);
@@ -174,18 +186,35 @@ static void receive(void)
 	}
 }
 
-static void send_one(uint64_t i, unsigned len)
+/* Packet i: a header, its number, and bytes that differ from place to place. */
+static void make(uint8_t *p, uint64_t i, unsigned len)
 {
-	struct pp_net_seg seg = { .len = len, .wire_len = len, .flags = PP_NET_LAST };
-	uint8_t *p;
-
-	while (pp_page_get(&seg.page, pp_net_send_pool(net, 0)))
-		pp_net_reap(net, 0);
-	p = pp_page_addr(seg.page);
-	memset(p, 0xaa, len < 60 ? 60 : len);
+	for (unsigned k = 0; k < len; k++)
+		p[k] = (uint8_t)(i + k + (k >> 8));
 	memcpy(p, "\2\0\0\0\0\2\2\0\0\0\0\1\x88\xb5", 14);
 	memcpy(p + 14, &i, sizeof i);
-	while (!pp_net_send(net, 0, &seg, 1) && !ended())
+}
+
+static void send_one(uint64_t i, unsigned len)
+{
+	static uint8_t bytes[65536];
+	struct pp_net_seg seg[64] = { 0 };
+	unsigned n = 0, done = 0;
+
+	make(bytes, i, len);
+	do {
+		struct pp_net_seg *s = &seg[n++];
+
+		while (pp_page_get(&s->page, pp_net_send_pool(net, 0)))
+			pp_net_reap(net, 0);
+		s->len = len - done < piece ? len - done : piece;
+		if (s->len > pp_page_size(s->page))
+			s->len = pp_page_size(s->page);
+		memcpy(pp_page_addr(s->page), bytes + done, s->len);
+		done += s->len;
+	} while (done < len && n < 64);
+	seg[n - 1].flags = PP_NET_LAST;
+	while (!pp_net_send(net, 0, seg, n) && !ended())
 		pp_net_reap(net, 0);
 	pp_net_reap(net, 0);
 }

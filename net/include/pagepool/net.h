@@ -5,10 +5,11 @@
  *
  *   open --> bind --> receive, send, reap ... --> unbind --> (bind again) --> close
  *
- * A packet is one or more segments. A segment holds a reference to a page: whoever has the segment
- * puts the page. Held pages stay readable whatever happens to the device, the handle or the
- * interface; pages in the device's rings return to their pool when the binding ends. No call
- * blocks on a device that has gone.
+ * A packet is one segment, or several if it is longer than a page (pp_net_info.segments tells how
+ * many at most). A segment holds a reference to a page: whoever has the segment puts the page. Held
+ * pages stay readable whatever happens to the device, the handle or the interface; pages in the
+ * device's rings return to their pool when the binding ends. No call blocks on a device that has
+ * gone.
  *
  * A device has one queue, or as many as requested (pp_net_params.queues). Each queue has its own
  * pool, or one supplied by the caller, and is used by one thread at a time:
@@ -49,7 +50,8 @@ struct pp_vfio;
 /* ---- packets -------------------------------------------------------------------------- */
 
 /**
- * Packet flags, set in the first segment; PP_NET_LAST is set in the last. Received packets are
+ * Packet flags, set in the first segment; PP_NET_LAST is set in the last, which is the first one of
+ * a packet that lies in one page. Received packets are
  * complete: a VLAN tag that the kernel stripped, or a checksum that a sender left to the device,
  * has been inserted. PP_NET_VLAN or PP_NET_CSUM_PARTIAL remains set only where that was impossible.
  * Both may be set in packets to send, which are then completed in place.
@@ -78,7 +80,12 @@ enum pp_net_time {
 	PP_NET_TIME_FILE,   /**< from a capture file */
 };
 
-/** A segment of a packet, with a reference to its page. To send: zero the unused members. */
+/**
+ * A segment of a packet, with a reference to its page. To send: zero the unused members. Each
+ * segment has its own page, offset, len, room and PP_NET_LAST; the other members are of the whole
+ * packet, valid in its first segment and to be ignored in the others. New members are taken from
+ * `reserved`, so that 0 means what it did before.
+ */
 struct pp_net_seg {
 	struct pp_page *page;
 	uint64_t time_ns;  /**< since the epoch; 0 where time_source is PP_NET_TIME_NONE */
@@ -95,6 +102,15 @@ struct pp_net_seg {
 	uint8_t time_source;  /**< enum pp_net_time */
 	uint8_t reserved[15]; /**< must be 0 */
 };
+
+/** @return the number of segments of the packet at the front; 0: its end is not among the n. */
+static inline unsigned pp_net_packet(const struct pp_net_seg *seg, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (seg[i].flags & PP_NET_LAST)
+			return i + 1;
+	return 0;
+}
 
 /* ---- opening --------------------------------------------------------------------------- */
 
@@ -167,7 +183,7 @@ struct pp_net_params {
  * @return 0; -EINVAL: the device string or the parameters are invalid; -E2BIG: see PP_PARAMS;
  *         -ENODEV: no such device; -ENETDOWN: the interface is down; -ENXIO: it has no such
  *         queue; -EBUSY: in use; -EPERM, -EACCES: no permission; -EMSGSIZE: its MTU is too
- *         large; -EOPNOTSUPP: it doesn't support what was asked, or this build doesn't
+ *         large for a page, and kernel or driver don't do packets of several; -EOPNOTSUPP: it doesn't support what was asked, or this build doesn't
  *         support such devices; -EIO: a file can't be read or written; -EEXIST: one
  *         file would be both read and written, or written twice; -ENOMEM; or another error of
  *         the system. *out is NULL then.
@@ -198,6 +214,7 @@ struct pp_net_info {
 	uint32_t time_source;       /**< enum pp_net_time of received packets */
 	uint32_t time_precision_ns; /**< resolution of that clock */
 	uint32_t zero_copy;         /**< 1: bound, and packets aren't copied */
+	uint32_t segments;          /**< limit on the segments of a received packet */
 };
 /** Fill in the properties. @param size  sizeof(*info). */
 PP_API void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t size);
@@ -267,8 +284,9 @@ PP_API int pp_net_own(struct pp_net *net, unsigned queue);
 /* ---- packets, in and out ------------------------------------------------------------------ */
 
 /**
- * Receive up to n segments. A packet may continue in the next call. After an unbind this returns
- * what had arrived by then.
+ * Receive up to n segments, of whole packets: only one of more than n segments is split, and
+ * continues in the next call. With n of at least pp_net_info.segments none is. After an unbind this
+ * returns what had arrived by then.
  * @return the number of segments; 0: none, or no such queue.
  */
 PP_API unsigned pp_net_receive(struct pp_net *net, unsigned queue, struct pp_net_seg *seg,
@@ -343,8 +361,10 @@ struct pp_net_stats {
 	uint64_t tx_too_long;   /**< longer than the device's MTU */
 	uint64_t tx_too_short;  /**< empty, or shorter than it can send */
 	uint64_t tx_no_carrier; /**< refused while there was no carrier */
-	uint64_t tx_malformed;  /**< too many segments, or outside of the device's memory */
-	uint64_t tx_unsent;     /**< taken, never completed */
+	/** Too many segments, an empty one among several, a first one that is shorter than the
+	 * Ethernet header, or outside of the device's memory. */
+	uint64_t tx_malformed;
+	uint64_t tx_unsent; /**< taken, never completed */
 };
 #define PP_NET_ALL_QUEUES (~0u)
 /**
