@@ -1,7 +1,8 @@
 #!/bin/bash
-# series.sh ROOT - linux/series: a tree that it does not fit is refused with a sentence and left as
-# it was; on the sources of a kernel that it fits, if scripts/vm-prebuilt has fetched one, each step
-# becomes a commit, and the patches make the same tree. Nothing is fetched or compiled. TAP.
+# series.sh ROOT - linux/series and linux/apply: a tree that they do not fit is refused with a sentence
+# and left as it was; on the sources of a kernel that they fit, 6.12 and 7.2, if scripts/vm-prebuilt has
+# fetched them, each step becomes a commit, and the patches make the same tree, as does lay. Nothing is
+# fetched or compiled. TAP.
 set -u
 . "$(dirname "$0")/../tap.sh"
 series=$1/linux/series
@@ -13,7 +14,7 @@ for tool in spatch git perl; do
 done
 export OUT=$dir/out GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@localhost
 export GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@localhost
-mapfile -t steps < <(grep -v '^#' "$series/steps")
+mapfile -t steps < <(awk '!/^#/ { print $1 }' "$series/steps")
 
 refused() { # SENTENCE ARGUMENT ...: of make
 	local sentence=$1
@@ -36,7 +37,7 @@ ok $? "no tree is refused"
 refused "is no kernel tree: unpack" "$dir"
 ok $? "what is no kernel tree is refused"
 tree "$dir/older" 1
-refused "is Linux 7.1, and the series is for 7.2" "$dir/older"
+refused "is Linux 7.1, and the series is for 6.12 and 7.2" "$dir/older"
 ok $? "another version is refused"
 tree "$dir/other" 2
 refused "${steps[0]} does not fit this tree" "$dir/other"
@@ -49,9 +50,19 @@ for step in "${steps[@]}"; do
 	ok $? "$step: its message has no long line"
 done
 
-source=$(find "$kept" -maxdepth 2 -path '*/prebuilt-7.2-*/source' 2>/dev/null | head -n 1)
-if [ ! -f "$source/tools/testing/selftests/Makefile" ]; then
-	echo "ok $((n += 1)) # SKIP no sources of Linux 7.2: scripts/vm-prebuilt 7.2 fetches them"
+# laid VERSION - by lay, once and twice; its sources are $source, if they are there
+laid() {
+	source=$(find "$kept" -maxdepth 2 -path "*/prebuilt-$1-*/source" 2>/dev/null | head -n 1)
+	[ -f "$source/net/Kconfig" ] || { echo "ok $((n += 1)) # SKIP no sources of Linux $1: scripts/vm-prebuilt $1 fetches them"; return; }
+	cp -r "$source" "$dir/laid-$1"
+	"$series/../apply" "$dir/laid-$1" && cp -r "$dir/laid-$1" "$dir/twice" && "$series/../apply" "$dir/twice"
+	ok $? "lay fits $1"
+	[ -f "$dir/twice/net/core/page_pool_chunk.c" ] && diff -r "$dir/laid-$1" "$dir/twice" >/dev/null && rm -r "$dir/twice"
+	ok $? "... and twice changes nothing"
+}
+laid 6.12
+laid 7.2
+if [ ! -f "$source/net/Kconfig" ]; then
 	echo "1..$n"
 	exit $failed
 fi
@@ -59,9 +70,12 @@ cp -r "$source" "$dir/tree"
 "$series/make" "$dir/tree" >"$dir/said" 2>&1 || sed 's/^/# /' "$dir/said"
 [ "$(git -C "$dir/tree" log --format=%s | wc -l)" = $((${#steps[@]} + 1)) ]
 ok $? "each step is a commit"
+diff -r -x .git "$dir/tree" "$dir/laid-7.2" >/dev/null
+ok $? "the tree is the one that lay makes"
 ! grep -q "STEP_" "$dir/tree/net/core/page_pool_chunk.c"
 ok $? "no mark of a step is left"
-git -C "$dir/tree" checkout -q --detach page-pool~${#steps[@]} && git -C "$dir/tree" am -q "$OUT"/series/000[1-9]*.patch &&
+mapfile -t patches < <(find "$OUT/series" -name '*.patch' ! -name '0000-*' | sort)
+git -C "$dir/tree" checkout -q --detach page-pool~${#steps[@]} && git -C "$dir/tree" am -q "${patches[@]}" &&
 	git -C "$dir/tree" diff --quiet page-pool
 ok $? "the patches apply, and make the same tree"
 ! grep -q '\*\*\* [A-Z]* HERE' "$OUT"/series/0000*

@@ -1144,10 +1144,12 @@ unsigned int page_pool_chunks_alloc(struct page_pool *pool, netmem_ref *to,
 	int nid = preferred_nid(pool);
 	unsigned int n;
 
+#ifdef STEP_UNTRACKED
 	/* single pages, for as long as nothing has to be unmapped */
 	if (!READ_ONCE(chunks->n_pages) && !dma_need_unmap(pool->p.dev))
 		return 0;
 
+#endif
 	n = chunks_take(chunks, nid, to, max);
 	if (n)
 		return n;

@@ -122,9 +122,7 @@ unsigned int judge_idle(const struct page_pool *pool)
 {
 #if !defined(POOL_HAS_CHUNKS)
 	return 0;
-#elif LINUX_VERSION_CODE < KERNEL_VERSION(7, 0, 0) /* linux/page_pool.c */
-	return READ_ONCE(container_of(pool, struct chunk_pool, pub)->n_idle);
-#else /* linux/series */
+#else
 	return pool->chunks ? READ_ONCE(pool->chunks->n_idle) : 0;
 #endif
 }
