@@ -16,6 +16,7 @@
 #include <pagepool/device.h>
 #include <pagepool/dma.h>
 #include <pagepool/iommu.h>
+#include <pagepool/pci.h>
 #include <pagepool/pool.h>
 #include <pagepool/soft.h>
 #include <pagepool/stats.h>

@@ -276,5 +276,5 @@ PP_API void pp_totals(struct pp_totals *totals, size_t size);
 }
 #endif
 
-#include <pagepool/fast.h>
+#include <pagepool/inline/fast.h>
 #endif

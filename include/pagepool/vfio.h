@@ -1,6 +1,6 @@
 /*
- * vfio.h - real PCI devices: a back end on the kernel's IOMMU, and what else a driver needs:
- * registers, configuration space, interrupts, reset, device-release requests.
+ * vfio.h - real PCI devices: a back end on the kernel's IOMMU. What else a driver needs of its
+ * device (registers, interrupts, reset) is in pci.h.
  *
  * The device must be bound to vfio-pci (`pagepool bind`; `pagepool doctor` checks the
  * prerequisites). iommufd and the device's file in /dev/vfio/devices are used where the kernel has
@@ -126,117 +126,6 @@ PP_API const char *pp_vfio_error(const struct pp_vfio *vfio);
  *         because the process has CAP_IPC_LOCK (capabilities(7)).
  */
 PP_API uint64_t pp_vfio_locked_limit(void);
-
-/* ---- registers ------------------------------------------------------------------------ */
-
-#define PP_VFIO_BARS 6u
-
-/**
- * Map the registers behind a base address register. Repeated calls return the same mapping. Reads
- * from a device that has gone return all ones. To access them see pp_vfio_read32.
- * @param bar   0 to 5.
- * @param mmio  where it is mapped, until close.
- * @param size  bytes; NULL is allowed.
- * @return 0; -EINVAL: no device or mmio, or bar is out of range; -ENOENT: not implemented, or I/O
- *         ports; -EOPNOTSUPP: the kernel can't map it; -ENOMEM.
- */
-PP_API int pp_vfio_bar(struct pp_vfio *vfio, unsigned bar, volatile void **mmio, size_t *size);
-
-/*
- * Registers are little-endian. As with Linux's writel and readl, a register write is ordered after
- * all earlier writes to memory (descriptors), and a register read before all later reads.
- */
-static inline uint32_t pp_vfio_read32(const volatile void *mmio, size_t offset)
-{
-	uint32_t value = *(const volatile uint32_t *)((const volatile char *)mmio + offset);
-
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	value = __builtin_bswap32(value);
-#endif
-	return value;
-}
-
-static inline void pp_vfio_write32(volatile void *mmio, size_t offset, uint32_t value)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	value = __builtin_bswap32(value);
-#endif
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	*(volatile uint32_t *)((volatile char *)mmio + offset) = value;
-}
-
-/* ---- configuration space ----------------------------------------------------------------- */
-
-/**
- * Read or write configuration space through the kernel, which protects parts of it.
- * @param offset  bytes, below 4096 (256 for a conventional device).
- * @param width   1, 2 or 4 bytes; offset is a multiple of it. value is in the CPU's order.
- * @return 0; -EINVAL: no device or value, or an invalid width or offset; -EIO: the kernel
- *         transferred fewer bytes; -ENODEV: the device has gone.
- */
-PP_API int pp_vfio_config_read(struct pp_vfio *vfio, unsigned offset, unsigned width,
-			       uint32_t *value);
-PP_API int pp_vfio_config_write(struct pp_vfio *vfio, unsigned offset, unsigned width,
-				uint32_t value);
-
-/**
- * Enable or disable DMA by the device (and memory decoding): the bus master bit of the command
- * register. Disabled after open. The device is trusted to obey; what it can reach is enforced by
- * the IOMMU.
- * @return as pp_vfio_config_write.
- */
-PP_API int pp_vfio_bus_master(struct pp_vfio *vfio, bool on);
-
-/**
- * Reset the function by whatever means the kernel has (FLR, power state, bus). Interrupts must be
- * disabled; bus mastering is disabled afterwards.
- * @return 0; -EINVAL: no device; -EOPNOTSUPP: it can't be reset; -ENODEV: it has gone; or an error
- *         of the kernel.
- */
-PP_API int pp_vfio_reset(struct pp_vfio *vfio);
-
-/* ---- interrupts -------------------------------------------------------------------------- */
-
-/** Kinds of interrupts; one can be enabled at a time. */
-enum pp_vfio_irq {
-	PP_VFIO_INTX, /**< level triggered: masked when it fires, until pp_vfio_irq_unmask */
-	PP_VFIO_MSI,
-	PP_VFIO_MSIX,
-};
-
-/** The number of vectors of a kind; 0: the device doesn't support it. */
-PP_API unsigned pp_vfio_irq_count(struct pp_vfio *vfio, enum pp_vfio_irq kind);
-
-/**
- * Deliver interrupts to eventfds: vector i adds 1 to eventfd[i].
- * @param eventfd  n descriptors of eventfd(2), which the caller closes after pp_vfio_irq_disable or
- *                 pp_vfio_close; -1: none for this vector.
- * @return 0; -EINVAL: no device or eventfd, or n is 0 or more than there are; -EBUSY: another kind
- *         is enabled; -ENOSPC: the kernel had fewer vectors; or an error of the kernel.
- */
-PP_API int pp_vfio_irq_enable(struct pp_vfio *vfio, enum pp_vfio_irq kind, unsigned n,
-			      const int *eventfd);
-/** Disable them. Allowed when none are enabled. */
-PP_API void pp_vfio_irq_disable(struct pp_vfio *vfio, enum pp_vfio_irq kind);
-/**
- * Unmask PP_VFIO_INTX, after it fired and the cause was cleared in the device.
- * @return 0; -EINVAL: no device; or an error of the kernel.
- */
-PP_API int pp_vfio_irq_unmask(struct pp_vfio *vfio);
-
-/* ---- device-release requests ---------------------------------------------------------------- */
-
-/**
- * A descriptor that becomes readable when the kernel requests the device's release: it is being
- * unplugged, or vfio-pci is being unbound. Poll it, don't read it. Respond with
- * pp_device_remove(dev, PP_REMOVAL_SURPRISE), pp_device_unregister and pp_vfio_close; the kernel
- * waits for the close. Owned by the library; valid until close.
- * @return a descriptor; -EINVAL: no device; -EOPNOTSUPP: the kernel doesn't report requests.
- */
-PP_API int pp_vfio_request_fd(struct pp_vfio *vfio);
-/** True once the kernel has requested the release. Never blocks. */
-PP_API bool pp_vfio_requested(struct pp_vfio *vfio);
 
 #ifdef __cplusplus
 }

@@ -27,7 +27,7 @@ in_place() { # FILE...: below the prefix; * and ? are patterns
 check "it installs" meson install -C "$build" --no-rebuild --destdir "$dir/root"
 check "nothing is outside of the prefix" eval '! find "$dir/root" -type f -not -path "$top/*" | grep .'
 library=$(dirname "$(find "$top" -name libpagepool.so)")
-check "headers, libraries, manual" in_place include/pagepool/pagepool.h "${library#"$top/"}/libpagepool.so.0" \
+check "headers, libraries, manual" in_place include/pagepool/{pagepool,pci,inline/fast}.h "${library#"$top/"}/libpagepool.so.0" \
 	"${library#"$top/"}/libpagepool.a" "${library#"$top/"}/pkgconfig/pagepool.pc" share/pagepool/gdb/pagepool.py share/man/man3/pp_page_put.3 share/man/man7/pagepool.7
 soname() { readelf -d "$library/libpagepool.so" | grep -q 'SONAME.*\[libpagepool\.so\.0\]'; }
 check "the library's name" soname

@@ -21,7 +21,7 @@ echo "ok 1 - what the code says of its models is there"
 unknown=$(grep -hoE '\b[a-z]+\.[ch]: [a-z_]+(, [a-z_]+)*' tests/model/*.pml |
 	while IFS=: read -r file functions; do
 		for function in ${functions//,/}; do
-			grep -qsE "^[a-zA-Z].*\b$function\(" "src/pool/$file" "include/pagepool/$file" ||
+			grep -qsE "^[a-zA-Z].*\b$function\(" "src/pool/$file" "include/pagepool/inline/$file" ||
 				echo "# $file has no function $function"
 		done
 	done)

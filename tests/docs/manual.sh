@@ -17,7 +17,7 @@ none() { # WHAT LINES: there are none
 }
 # declarations, each on one line, without comments; pp_ functions only
 declared() {
-	cat "$root"/include/pagepool/*.h "$root"/telemetry/include/pagepool/*.h "$root"/net/include/pagepool/*.h |
+	cat "$root"/include/pagepool/*.h "$root"/include/pagepool/inline/*.h "$root"/telemetry/include/pagepool/*.h "$root"/net/include/pagepool/*.h |
 		sed -e 's,/\*[^*]*\*/,,g' -e '/^[[:space:]]*\/*\*/d' | tr '\n\t' '  ' |
 		grep -oE '(PP_API|static inline|PP_INLINE) [^;{}()]*\bpp_[a-z0-9_]+\([^()]*(\([^()]*\)[^()]*)*\)' |
 		sed -E 's/ +/ /g'

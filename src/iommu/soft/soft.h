@@ -9,7 +9,7 @@
 #define IOMMU_SOFT_H
 
 #include <pagepool/iommu.h>
-#include <pagepool/probe.h>
+#include <pagepool/inline/probe.h>
 #include <pagepool/soft.h>
 
 #include "env/env.h"

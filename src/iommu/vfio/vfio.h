@@ -7,6 +7,7 @@
 #ifndef IOMMU_VFIO_VFIO_H
 #define IOMMU_VFIO_VFIO_H
 
+#include <pagepool/pci.h>
 #include <pagepool/vfio.h>
 
 #include "env/hash.h"

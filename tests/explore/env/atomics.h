@@ -1,7 +1,7 @@
 /*
- * atomics.h - the explorer's atomics and barriers. Included before anything else (-include),
- * so that the inline functions of pagepool/fast.h use them too. Each goes to the explorer
- * (explore.h), which decides there who runs next.
+ * atomics.h - the explorer's atomics and barriers. Included before anything else (-include); the
+ * inline functions of pagepool/inline/fast.h use them too (pagepool/inline/machine.h). Each goes to
+ * the explorer (explore.h), which decides there who runs next.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -61,13 +61,6 @@
 #define env_barrier_heavy() op_heavy(ENV_SITE_OF("barrier_heavy", "heavy barrier", SEQ_CST))
 #endif
 #define env_barrier_init() 0
-
-/* fast.h */
-#define pp_load_relaxed(p) env_load_relaxed(p)
-#define pp_load_acquire(p) env_load_acquire(p)
-#define pp_store_relaxed(p, v) env_store_relaxed(p, v)
-#define pp_store_release(p, v) env_store_release(p, v)
-#define pp_barrier_light() env_barrier_light()
 
 /* What is a thread's own: the explorer exchanges it with the thread. */
 #define __thread __attribute__((section("explore_tls")))

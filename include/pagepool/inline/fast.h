@@ -1,7 +1,7 @@
 /*
- * fast.h - get and put, inline, and the parts of a page and a pool that they use. Included by
- * pool.h, which documents the functions. The layouts are part of the ABI; programs use the
- * functions, not the members.
+ * fast.h - get and put, inline, and the parts of a page and a pool that they use. Not for reading
+ * first: pool.h includes it, and documents the functions. The layouts are part of the ABI; programs
+ * use the functions, not the members.
  *
  * Why inline: get and put are some twenty instructions each, and calling them out of line takes up
  * to a third more time (`pagepool` beside `pagepool-shared` in docs/performance.md). Where the
@@ -10,10 +10,11 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef PAGEPOOL_FAST_H
-#define PAGEPOOL_FAST_H
+#ifndef PAGEPOOL_INLINE_FAST_H
+#define PAGEPOOL_INLINE_FAST_H
 
-#include <pagepool/probe.h>
+#include <pagepool/inline/machine.h>
+#include <pagepool/inline/probe.h>
 #include <pagepool/types.h>
 
 #ifdef __cplusplus
@@ -36,12 +37,6 @@ struct pp_page {
 	struct pp_chunk *chunk;
 	uint32_t index; /**< in the chunk */
 } __attribute__((aligned(64)));
-
-/* How many pages the owner's cache holds. Part of the layout: only the library's own test of all
- * schedules, which compiles it anew, has another value. */
-#ifndef PP_CACHE_PAGES
-#define PP_CACHE_PAGES 512u
-#endif
 
 /**
  * A pool's owner-side cache of free pages, and the flag that its users look at last. Anchors
@@ -82,15 +77,6 @@ struct pp_self {
 	uint64_t thread_id; /**< this thread's, if there is an anchor */
 };
 PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
-
-/* The atomics of these functions; an environment that watches every access has its own. */
-#ifndef pp_load_relaxed
-#define pp_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define pp_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define pp_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define pp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define pp_barrier_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
-#endif
 
 /*
  * Slow paths, called by the inlines only. get_slow and get_raced: the owner; they return what

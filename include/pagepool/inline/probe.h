@@ -1,11 +1,12 @@
 /*
- * probe.h - probes for perf and bpftrace (USDT): a nop each, and only where PP_USDT is defined; it
- * needs <sys/sdt.h>. Else nothing at all. docs/telemetry.md has the list. Included by fast.h.
+ * probe.h - probes for perf and bpftrace (USDT): a nop each if PP_USDT is defined, which needs
+ * <sys/sdt.h>; otherwise nothing at all. docs/telemetry.md has the list. Not for reading first:
+ * fast.h includes it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef PAGEPOOL_PROBE_H
-#define PAGEPOOL_PROBE_H
+#ifndef PAGEPOOL_INLINE_PROBE_H
+#define PAGEPOOL_INLINE_PROBE_H
 
 #ifdef PP_USDT
 #include <sys/sdt.h>
