@@ -1,7 +1,7 @@
 #!/bin/bash
-# floors.sh ROOT LIBRARY - the house's rules: includes point down a floor or stay on it,
-# what is outside sees public headers only, back ends see the contract and env only,
-# the library exports what is declared and needs nothing but libc.
+# floors.sh ROOT LIBRARY - the layers: an include points down a floor or stays on it, what is
+# outside of the library sees its public headers only, back ends see their contract and env only,
+# and the library needs nothing but libc.
 set -u
 . "$(dirname "$0")/../tap.sh"
 cd "$1" || exit 1
@@ -60,23 +60,6 @@ bad=$(grep -rnE '__atomic_|pthread_(mutex|create)|malloc\(|mmap\(' src --include
 [ -z "$bad" ]
 ok $? "above env nothing names an atomic, a mutex or an allocator itself"
 [ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
-
-declared=$(awk '/^PP_API/ { on = 1 } on { print } /;/ { on = 0 }' include/pagepool/*.h | grep -oE '\bpp_[a-z0-9_]+(\(| __attribute__)' | sed 's/[( ].*//' | sort -u)
-exported=$(nm -D --defined-only "$library" | awk '$2 ~ /[TDBR]/ { sub(/@.*/, "", $3); print $3 }' |
-	grep '^pp_' | sort -u)
-[ "$declared" = "$exported" ]
-ok $? "the library exports what the headers declare, and nothing else"
-[ "$declared" = "$exported" ] || diff <(echo "$declared") <(echo "$exported") | sed 's/^/# /'
-
-if [ -n "${3:-}" ]; then
-	declared=$(awk '/^PP_API/ { on = 1 } on { print } /;/ { on = 0 }' net/include/pagepool/net.h | grep -oE '\bpp_net_[a-z0-9_]+\(' | tr -d '(' | sort -u)
-	exported=$(nm -D --defined-only "$3" | awk '$2 ~ /[TDBR]/ { sub(/@.*/, "", $3); print $3 }' | grep '^pp_' | sort -u)
-	listed=$(grep -oE '\bpp_[a-z0-9_*]+;' net/libpagepool-net.map | tr -d ';' | sort -u)
-	[ "$declared" = "$exported" ] && [ "$declared" = "$listed" ]
-	ok $? "libpagepool-net exports what its header declares, each symbol listed, and nothing else"
-	diff <(echo "$declared") <(echo "$exported") | sed 's/^/# /'
-	diff <(echo "$declared") <(echo "$listed") | sed 's/^/# /'
-fi
 
 if nm -D "$library" | grep -q '__asan_\|__tsan_'; then
 	n=$((n + 1))
