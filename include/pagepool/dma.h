@@ -23,7 +23,7 @@ extern "C" {
 #define PP_STRINGIFY_(x) #x
 #define PP_STRINGIFY(x) PP_STRINGIFY_(x)
 /** The call site, as messages show it. */
-#define PP_PLACE __FILE__ ":" PP_STRINGIFY(__LINE__)
+#define PP_CALLER __FILE__ ":" PP_STRINGIFY(__LINE__)
 
 /**
  * Set the device's DMA mask. It is 32 bits until then, as in Linux (dma_set_mask_and_coherent).
@@ -48,9 +48,9 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
  *         or what its map returned.
  */
 #define pp_dma_map(binding, addr, len, dir, out)                                                   \
-	pp_dma_map_at((binding), (addr), (len), (dir), (out), PP_PLACE)
+	pp_dma_map_at((binding), (addr), (len), (dir), (out), PP_CALLER)
 PP_API int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_dma_dir dir,
-			 pp_iova_t *out, const char *place);
+			 pp_iova_t *out, const char *caller);
 
 /**
  * Undo pp_dma_map. On return the device can no longer reach the memory.
@@ -61,9 +61,9 @@ PP_API int pp_dma_map_at(pp_binding_t binding, void *addr, size_t len, enum pp_d
  *         (iommu.h).
  */
 #define pp_dma_unmap(binding, iova, len, dir)                                                      \
-	pp_dma_unmap_at((binding), (iova), (len), (dir), PP_PLACE)
+	pp_dma_unmap_at((binding), (iova), (len), (dir), PP_CALLER)
 PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
-			   const char *place);
+			   const char *caller);
 
 /**
  * Call before the CPU reads what the device wrote. Also for pages of a pool
@@ -74,15 +74,15 @@ PP_API int pp_dma_unmap_at(pp_binding_t binding, pp_iova_t iova, size_t len, enu
  *         returned something that is no errno.
  */
 #define pp_dma_sync_for_cpu(binding, iova, len, dir)                                               \
-	pp_dma_sync_at((binding), (iova), (len), (dir), true, PP_PLACE)
+	pp_dma_sync_at((binding), (iova), (len), (dir), true, PP_CALLER)
 /**
  * Call before the device reads what the CPU wrote, or writes where the CPU wrote.
  * @return as pp_dma_sync_for_cpu.
  */
 #define pp_dma_sync_for_device(binding, iova, len, dir)                                            \
-	pp_dma_sync_at((binding), (iova), (len), (dir), false, PP_PLACE)
+	pp_dma_sync_at((binding), (iova), (len), (dir), false, PP_CALLER)
 PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
-			  bool for_cpu, const char *place);
+			  bool for_cpu, const char *caller);
 
 /**
  * Allocate zeroed memory that CPU and device see alike without sync, for descriptor rings. It
@@ -92,17 +92,17 @@ PP_API int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum
  * @return 0; -EINVAL: len is 0 or wraps, no cpu or out; else as pp_dma_map.
  */
 #define pp_dma_alloc_coherent(binding, len, cpu, out)                                              \
-	pp_dma_alloc_coherent_at((binding), (len), (cpu), (out), PP_PLACE)
+	pp_dma_alloc_coherent_at((binding), (len), (cpu), (out), PP_CALLER)
 PP_API int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_iova_t *out,
-				    const char *place);
+				    const char *caller);
 /**
  * @return 0; -ENODEV: the binding has ended; -EINVAL: no such allocation, or cpu is NULL; -EIO: as
  *         for unmap; the memory is not used again.
  */
 #define pp_dma_free_coherent(binding, len, cpu, iova)                                              \
-	pp_dma_free_coherent_at((binding), (len), (cpu), (iova), PP_PLACE)
+	pp_dma_free_coherent_at((binding), (len), (cpu), (iova), PP_CALLER)
 PP_API int pp_dma_free_coherent_at(pp_binding_t binding, size_t len, void *cpu, pp_iova_t iova,
-				   const char *place);
+				   const char *caller);
 
 #ifdef __cplusplus
 }

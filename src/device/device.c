@@ -575,7 +575,7 @@ int pp_device_register(struct pp_device **out, const struct pp_device_params *pa
 	int ret;
 
 	if (!out)
-		return refuse(NULL, "there is no place for the device");
+		return refuse(NULL, "there is nowhere to store the device");
 	*out = NULL;
 	ret = check_params(&p, params);
 	if (ret)

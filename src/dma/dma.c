@@ -66,7 +66,7 @@ static int refuse(const struct call *c, const char *what)
 
 static const char *caller_of(const char *caller)
 {
-	return caller ? caller : "a place that isn't known";
+	return caller ? caller : "an unknown call site";
 }
 
 /* What is wrong with the arguments of a map, or NULL. */
@@ -74,7 +74,7 @@ static const char *map_arguments(const void *addr, size_t len, enum pp_dma_dir d
 				 const pp_iova_t *out)
 {
 	if (!out)
-		return "there is no place for the DMA address";
+		return "there is nowhere to store the DMA address";
 	if (!addr)
 		return "the memory is NULL";
 	if (!len)
@@ -198,7 +198,7 @@ int pp_dma_alloc_coherent_at(pp_binding_t binding, size_t len, void **cpu, pp_io
 	if (out)
 		*out = PP_IOVA_NONE;
 	if (!cpu || !out)
-		return refuse(&c, "there is no place for the CPU's address or the DMA address");
+		return refuse(&c, "there is nowhere to store the CPU's address or the DMA address");
 	if (!len || len > SIZE_MAX / 2)
 		return refuse(&c, "the length is 0 or wraps around");
 	ret = enter(&b, &c, true);

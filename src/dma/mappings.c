@@ -221,7 +221,7 @@ static void release(struct mapping *m)
 }
 
 /* Where one of the mappings was made, for the report. */
-static const char *first_place(const struct mappings *s)
+static const char *first_caller(const struct mappings *s)
 {
 	struct hash_node *first = hashtab_first(&s->hash);
 
@@ -233,7 +233,7 @@ static void report_forgotten(struct binding *b)
 {
 	struct mappings *s = b->dma;
 	struct report *r = debug_report(
-		PP_DEBUG_DMA, first_place(s),
+		PP_DEBUG_DMA, first_caller(s),
 		"device %s: its driver left %llu mapping%s behind:", pp_device_name(b->dev),
 		(unsigned long long)s->hash.n, s->hash.n == 1 ? "" : "s");
 	struct hash_node *node = r ? hashtab_first(&s->hash) : NULL;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SEEN 1024u        /* places remembered; when they are used up everything is printed */
+#define SEEN 1024u        /* call sites remembered; once they are used up everything is printed */
 #define UNREAD (1u << 31) /* the environment has not been asked yet */
 
 static unsigned flags = UNREAD; /* relaxed: a switch, orders nothing */
@@ -91,7 +91,8 @@ int pp_debug_parse(const char *list, unsigned *what)
 	unsigned flags_of_list;
 
 	if (!list || !what)
-		return debug_invalid("pp_debug_parse: there is no list, or no place for the flags");
+		return debug_invalid(
+			"pp_debug_parse: there is no list, or nowhere to store the flags");
 	bad = parse(list, &flags_of_list);
 	if (bad)
 		return debug_invalid(
@@ -166,13 +167,13 @@ static void line(struct report *r, const char *format, ...)
 	va_end(args);
 }
 
-/* True if the same was said of the same place before; remembers it. */
-static bool said_before(const char *place, const char *format)
+/* True if the same was reported of this call site before; remembers it. */
+static bool said_before(const char *caller, const char *format)
 {
 	uint64_t hash = (uintptr_t)format * 0x9E3779B97F4A7C15u | 1;
 
-	for (; *place; place++)
-		hash = (hash ^ (unsigned char)*place) * 0x100000001B3u;
+	for (; *caller; caller++)
+		hash = (hash ^ (unsigned char)*caller) * 0x100000001B3u;
 	for (unsigned i = 0; i < SEEN; i++) {
 		uint64_t *at = &desk.seen[(hash + i) % SEEN];
 
@@ -209,7 +210,7 @@ static void report_delete(struct report *r)
 	desk_unlock();
 }
 
-struct report *debug_report(unsigned kind, const char *place, const char *format, ...)
+struct report *debug_report(unsigned kind, const char *caller, const char *format, ...)
 {
 	struct report *r;
 	va_list args;
@@ -219,7 +220,7 @@ struct report *debug_report(unsigned kind, const char *place, const char *format
 		return NULL;
 	env_add_relaxed(&n_reports, 1);
 	desk_lock();
-	again = said_before(place, format);
+	again = said_before(caller, format);
 	r = again ? NULL : take_spare();
 	desk_unlock();
 	if (!again && !r)

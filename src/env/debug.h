@@ -4,7 +4,7 @@
  *
  * A report: debug_report, any number of debug_note lines, debug_done. Nothing is done
  * while none of the named kinds is switched on: debug_report is then NULL, and what follows
- * does nothing. All reports are counted; of those that say the same of the same place only the
+ * does nothing. All reports are counted; of those that say the same of the same caller only the
  * first is printed.
  *
  * A report may be made under any lock. It is printed by its thread, once that has none.
@@ -27,8 +27,8 @@ static inline bool debug_on(unsigned kind)
 
 struct report;
 
-/* Begin one, about a place: "file:line", or "" where there is none. */
-struct report *debug_report(unsigned kind, const char *place, const char *format, ...)
+/* Begin one, about a caller: "file:line", or "" where there is none. */
+struct report *debug_report(unsigned kind, const char *caller, const char *format, ...)
 	DEBUG_PRINTF(3);
 /* A further line of it. */
 void debug_note(struct report *report, const char *format, ...) DEBUG_PRINTF(2);
@@ -37,7 +37,7 @@ void debug_done(struct report *report);
 
 /*
  * -EINVAL, and in debug mode of any kind a sentence: the call, what is wrong, what is allowed.
- * In full, with no place: of one sentence only the first is printed.
+ * In full, with no caller: of one sentence only the first is printed.
  */
 int debug_invalid(const char *format, ...) DEBUG_PRINTF(1);
 

@@ -349,7 +349,7 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 	int ret;
 
 	if (!out)
-		return debug_invalid("pp_pool_create: there is no place for the pool");
+		return debug_invalid("pp_pool_create: there is nowhere to store the pool");
 	*out = NULL;
 	ret = check_params(&p, params);
 	if (!ret)

@@ -532,7 +532,7 @@ static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, 
 	note("pp_dma_sync_for_%s(page of pool %d, %u bytes)", for_cpu ? "cpu" : "device",
 	     page->pool, len);
 	must_be(pp_dma_sync_at(ref.binding[ref.device[d].binding].name, page->iova + off, len,
-			       p->params.dir, for_cpu, PP_PLACE),
+			       p->params.dir, for_cpu, PP_CALLER),
 		0, "a sync of a page");
 	if (ref.debug && view)
 		report_expected = REPORT_MAYBE;

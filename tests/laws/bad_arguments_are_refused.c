@@ -101,7 +101,7 @@ static void registration(void)
 	require(!pp_soft_create(&iommu, NULL), "a domain");
 	p.name = "device";
 	p.iommu = iommu;
-	refused("pp_device_register", "no place", pp_device_register(NULL, &p));
+	refused("pp_device_register", "nowhere to store", pp_device_register(NULL, &p));
 	refused("pp_device_register", "no parameters", pp_device_register(&dev, NULL));
 	check(!dev, "and no device");
 	p.address_bits = 65;
@@ -170,14 +170,14 @@ static void mappings(void)
 	b = soft_device_bind(&d);
 	refused("pp_dma_set_mask", "32 to 64", pp_dma_set_mask(b, 31));
 	refused("pp_dma_set_mask", "32 to 64", pp_dma_set_mask(b, 65));
-	refused("map", "no place", pp_dma_map(b, memory, 1, PP_DMA_TO_DEVICE, NULL));
+	refused("map", "nowhere to store", pp_dma_map(b, memory, 1, PP_DMA_TO_DEVICE, NULL));
 	refused("map", "NULL", pp_dma_map(b, NULL, 1, PP_DMA_TO_DEVICE, &iova));
 	refused("map", "length is 0", pp_dma_map(b, memory, 0, PP_DMA_TO_DEVICE, &iova));
 	refused("map", "wraps", pp_dma_map(b, memory, SIZE_MAX, PP_DMA_TO_DEVICE, &iova));
 	refused("map", "direction", pp_dma_map(b, memory, 1, (enum pp_dma_dir)3, &iova));
 	check_eq(soft_device_domain(&d).mappings, 0, "nothing was mapped");
 	check(!pp_dma_map_at(b, memory, 9, PP_DMA_TO_DEVICE, &iova, NULL),
-	      "a call without a place");
+	      "a call without a call site");
 	check(!pp_dma_sync_at(b, iova, 9, PP_DMA_TO_DEVICE, false, NULL), "a sync without one");
 	check(!pp_dma_unmap_at(b, iova, 9, PP_DMA_TO_DEVICE, NULL), "an unmap without one");
 	watch(PP_DEBUG_DMA);
@@ -197,8 +197,8 @@ static void coherent_memory(void)
 
 	soft_device_init(&d, NULL);
 	b = soft_device_bind(&d);
-	refused("coherent", "no place", pp_dma_alloc_coherent(b, 1, NULL, &iova));
-	refused("coherent", "no place", pp_dma_alloc_coherent(b, 1, &cpu, NULL));
+	refused("coherent", "nowhere to store", pp_dma_alloc_coherent(b, 1, NULL, &iova));
+	refused("coherent", "nowhere to store", pp_dma_alloc_coherent(b, 1, &cpu, NULL));
 	check(!cpu, "a failed call left an address");
 	refused("coherent", "length is 0", pp_dma_alloc_coherent(b, 0, &cpu, &iova));
 	require(!pp_dma_alloc_coherent_at(b, 1, &cpu, &iova, NULL), "coherent memory");
@@ -247,7 +247,8 @@ static void creation(void)
 		uint64_t more;
 	} longer;
 
-	refused("pp_pool_create", "no place", pp_pool_create(NULL, pp_binding_none(), NULL));
+	refused("pp_pool_create", "nowhere to store",
+		pp_pool_create(NULL, pp_binding_none(), NULL));
 	refused("pp_pool_create", "size", create(none));
 	memset(&longer, 0, sizeof longer);
 	longer.p = pp_pool_defaults();
@@ -315,7 +316,7 @@ static void software_iommu(void)
 	} longer;
 	struct pp_soft_fault f;
 
-	refused("pp_soft_create", "no place", pp_soft_create(NULL, NULL));
+	refused("pp_soft_create", "nowhere to store", pp_soft_create(NULL, NULL));
 	p.address_bits = 31;
 	refused("pp_soft_create", "32 to 64", pp_soft_create(&iommu, &p));
 	p.size = 0;
@@ -342,7 +343,7 @@ static void vfio_opening(void)
 	char full[PP_VFIO_ADDRESS], error[PP_VFIO_ERROR];
 	struct pp_vfio *v = (void *)1;
 
-	refused("pp_vfio_open", "no place", pp_vfio_open(NULL, &p, error));
+	refused("pp_vfio_open", "nowhere to store", pp_vfio_open(NULL, &p, error));
 	refused("pp_vfio_open", "no parameters", pp_vfio_open(&v, NULL, error));
 	check(!v && strstr(error, "parameters"), "no device, and the sentence is the caller's too");
 	refused("pp_vfio_open", "no PCI address", pp_vfio_open(&v, &p, NULL));
@@ -384,7 +385,7 @@ static void debug_words(void)
 	unsigned what = 99;
 
 	refused("pp_debug_parse", "no list", pp_debug_parse(NULL, &what));
-	refused("pp_debug_parse", "no place", pp_debug_parse("dma", NULL));
+	refused("pp_debug_parse", "nowhere to store", pp_debug_parse("dma", NULL));
 	refused("\"page\"", "dma, pages and fatal", pp_debug_parse("dma,page", &what));
 	check_eq(what, 99, "and the flags are as they were");
 }

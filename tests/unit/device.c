@@ -485,7 +485,7 @@ static void a_domain_is_one_device_s(void)
 	s.iommu.ops = &s.ops;
 	p.name = "once";
 	p.iommu = &s.iommu;
-	check_eq(pp_device_register(NULL, &p), -EINVAL, "no place for the device");
+	check_eq(pp_device_register(NULL, &p), -EINVAL, "nowhere to store the device");
 	check_eq(pp_device_register(&twice, NULL), -EINVAL, "no parameters");
 	require(!pp_device_register(&dev, &p), "registered");
 	p.name = "twice";

@@ -791,10 +791,10 @@ static bool says(const char *word)
 	return ok;
 }
 
-static void forgotten_mappings_are_reported_with_their_place(void)
+static void forgotten_mappings_are_reported_with_their_caller(void)
 {
 	struct soft_device sd;
-	const char *place, *ring_place;
+	const char *caller, *ring_caller;
 	uint64_t before;
 	pp_binding_t b;
 	pp_iova_t iova, ring;
@@ -803,20 +803,21 @@ static void forgotten_mappings_are_reported_with_their_place(void)
 	checker_on(PP_DEBUG_DMA);
 	before = pp_debug_reports();
 	b = bound(&sd);
-	/* the place is the line: */
+	/* the caller is the line: */
 	/* clang-format off */
-	place = PP_PLACE; pp_dma_map(b, memory + 1, 1234, PP_DMA_FROM_DEVICE, &iova);
-	ring_place = PP_PLACE; pp_dma_alloc_coherent(b, 2 * PAGE, &cpu, &ring);
+	caller = PP_CALLER; pp_dma_map(b, memory + 1, 1234, PP_DMA_FROM_DEVICE, &iova);
+	ring_caller = PP_CALLER; pp_dma_alloc_coherent(b, 2 * PAGE, &cpu, &ring);
 	/* clang-format on */
 	pp_device_unbind(sd.dev);
 	check_eq(reports, 1, "one report");
 	check_eq(pp_debug_reports(), before + 1, "that is counted");
 	check(says("soft0"), "names the device");
 	check(says("2 mappings"), "says how many");
-	check(says(address_words(iova)) && says("1234 bytes") && says("from device") && says(place),
-	      "address, size, direction and place of the one");
+	check(says(address_words(iova)) && says("1234 bytes") && says("from device") &&
+		      says(caller),
+	      "address, size, direction and caller of the one");
 	check(says(address_words(ring)) && says("8192 bytes") && says("coherent") &&
-		      says(ring_place),
+		      says(ring_caller),
 	      "and of the other");
 	soft_device_exit(&sd);
 	check_eq(reports, 1, "a binding that forgets nothing isn't reported");
@@ -861,11 +862,11 @@ static void a_surprise_is_no_one_s_fault(void)
 
 /* One bad call, made by the caller of this: reported with these words. */
 static void is_reported(const char *what, const char *call, const char *word, pp_iova_t iova,
-			const char *place)
+			const char *caller)
 {
 	check_eq(reports, 1, "%s: one report", what);
 	check(says("soft0") && says(call) && says(word), "that names device and call, and why");
-	check(says(address_words(iova)) && says(place), "with address and place of the call");
+	check(says(address_words(iova)) && says(caller), "with address and caller of the call");
 	said[0] = 0;
 	reports = 0;
 }
@@ -881,24 +882,24 @@ static void bad_unmaps_are_reported_and_change_nothing(void)
 
 	checker_on(PP_DEBUG_DMA);
 	b = bound(&sd);
-	/* the place is the line: */
+	/* the caller is the line: */
 	/* clang-format off */
-	mapped = PP_PLACE; pp_dma_map(b, memory, 500, PP_DMA_TO_DEVICE, &iova);
+	mapped = PP_CALLER; pp_dma_map(b, memory, 500, PP_DMA_TO_DEVICE, &iova);
 	pp_dma_alloc_coherent(b, PAGE, &cpu, &ring);
 	before = soft_device_domain(&sd);
-	at = PP_PLACE; check_eq(pp_dma_unmap(b, iova, 400, PP_DMA_TO_DEVICE), -EINVAL, "size");
+	at = PP_CALLER; check_eq(pp_dma_unmap(b, iova, 400, PP_DMA_TO_DEVICE), -EINVAL, "size");
 	check(says("400 bytes") && says("500 bytes") && says("to device") && says(mapped),
 	      "says what was mapped, and where");
 	is_reported("another size", "unmap", "another size", iova, at);
-	at = PP_PLACE; check_eq(pp_dma_unmap(b, iova, 500, PP_DMA_FROM_DEVICE), -EINVAL, "dir");
+	at = PP_CALLER; check_eq(pp_dma_unmap(b, iova, 500, PP_DMA_FROM_DEVICE), -EINVAL, "dir");
 	is_reported("another direction", "unmap", "another direction", iova, at);
-	at = PP_PLACE; check_eq(pp_dma_unmap(b, iova + 8, 500, PP_DMA_TO_DEVICE), -EINVAL, "addr");
+	at = PP_CALLER; check_eq(pp_dma_unmap(b, iova + 8, 500, PP_DMA_TO_DEVICE), -EINVAL, "addr");
 	is_reported("another address", "unmap", "where the mapping begins", iova + 8, at);
-	at = PP_PLACE; check_eq(pp_dma_unmap(b, 0x7000, 500, PP_DMA_TO_DEVICE), -EINVAL, "none");
+	at = PP_CALLER; check_eq(pp_dma_unmap(b, 0x7000, 500, PP_DMA_TO_DEVICE), -EINVAL, "none");
 	is_reported("nothing there", "unmap", "nothing is mapped there", 0x7000, at);
-	at = PP_PLACE; check_eq(pp_dma_unmap(b, ring, PAGE, PP_DMA_BIDIRECTIONAL), -EINVAL, "kind");
+	at = PP_CALLER; check_eq(pp_dma_unmap(b, ring, PAGE, PP_DMA_BIDIRECTIONAL), -EINVAL, "kind");
 	is_reported("coherent memory", "unmap", "allocated as coherent memory", ring, at);
-	at = PP_PLACE; check_eq(pp_dma_free_coherent(b, PAGE, memory, ring), -EINVAL, "cpu");
+	at = PP_CALLER; check_eq(pp_dma_free_coherent(b, PAGE, memory, ring), -EINVAL, "cpu");
 	is_reported("another pointer", "free of coherent memory", "CPU address", ring, at);
 	/* clang-format on */
 	after = soft_device_domain(&sd);
@@ -922,13 +923,13 @@ static void bad_syncs_are_reported_on_a_coherent_device_too(void)
 	checker_on(PP_DEBUG_DMA);
 	b = bound(&sd);
 	pp_dma_map(b, memory, 500, from, &iova);
-	/* the place is the line: */
+	/* the caller is the line: */
 	/* clang-format off */
-	at = PP_PLACE; check_eq(pp_dma_sync_for_cpu(b, iova, 501, from), -EINVAL, "len");
+	at = PP_CALLER; check_eq(pp_dma_sync_for_cpu(b, iova, 501, from), -EINVAL, "len");
 	is_reported("too much", "sync for CPU", "past the end of the mapping", iova, at);
-	at = PP_PLACE; check_eq(pp_dma_sync_for_device(b, iova, 5, to), -EINVAL, "dir");
+	at = PP_CALLER; check_eq(pp_dma_sync_for_device(b, iova, 5, to), -EINVAL, "dir");
 	is_reported("another direction", "sync for device", "the device never reads there", iova, at);
-	at = PP_PLACE; check_eq(pp_dma_sync_for_cpu(b, 0x7000, 5, from), -EINVAL, "none");
+	at = PP_CALLER; check_eq(pp_dma_sync_for_cpu(b, 0x7000, 5, from), -EINVAL, "none");
 	is_reported("nothing there", "sync for CPU", "nothing is mapped there", 0x7000, at);
 	/* clang-format on */
 	check_eq(pp_dma_sync_for_cpu(b, iova + 100, 400, from), 0, "a right one");
@@ -949,12 +950,13 @@ static void late_calls_are_reported(void)
 	pp_device_unbind(sd.dev);
 	soft_device_bind(&sd);
 	checker_on(PP_DEBUG_DMA);
-	/* the place is the line: */
+	/* the caller is the line: */
 	/* clang-format off */
-	at = PP_PLACE; check_eq(pp_dma_map(old, memory, 5, PP_DMA_TO_DEVICE, &iova), -ENODEV, "map");
+	at = PP_CALLER; check_eq(pp_dma_map(old, memory, 5, PP_DMA_TO_DEVICE, &iova), -ENODEV, "map");
 	/* clang-format on */
 	check_eq(reports, 1, "is reported");
-	check(says("soft0") && says("map: ") && says(at) && says("ended"), "with device and place");
+	check(says("soft0") && says("map: ") && says(at) && says("ended"),
+	      "with device and caller");
 	check_eq(pp_dma_sync_for_cpu(old, 0x7000, 5, PP_DMA_TO_DEVICE), -ENODEV, "a sync");
 	check(reports == 2 && says("sync for CPU"), "too, on a coherent device as well");
 	soft_device_exit(&sd);
@@ -1149,7 +1151,7 @@ int main(void)
 	run(large_ranges_are_found);
 	run(what_is_forgotten_is_undone_and_counted);
 	run(what_an_incoherent_device_wrote_comes_with_the_unbind);
-	run(forgotten_mappings_are_reported_with_their_place);
+	run(forgotten_mappings_are_reported_with_their_caller);
 	run(thousands_of_forgotten_mappings_are_one_report);
 	run(a_surprise_is_no_one_s_fault);
 	run(bad_unmaps_are_reported_and_change_nothing);

@@ -161,7 +161,7 @@ static void nothing_to_open_is_refused(void)
 	char error[PP_VFIO_ERROR];
 	struct pp_vfio *v = (void *)1;
 
-	check_eq(pp_vfio_open(NULL, &p, error), -EINVAL, "no place for a device: %s", error);
+	check_eq(pp_vfio_open(NULL, &p, error), -EINVAL, "nowhere to store a device: %s", error);
 	check_eq(pp_vfio_open(&v, NULL, error), -EINVAL, "no parameters: %s", error);
 	check_eq(pp_vfio_open(&v, &p, error), -EINVAL, "no address: %s", error);
 	check(!v, "and there is no device");

@@ -117,7 +117,7 @@ static void parameters_are_checked(void)
 	check_eq(pp_soft_read(iommu, IOVA, NULL, 1), -EINVAL, "an access without a buffer");
 	check_eq(pp_soft_write(NULL, IOVA, &p, 1), -EINVAL, "or without a domain");
 	check_eq(pp_soft_faults(NULL, NULL, 1), 0, "no domain has no faults");
-	check_eq(pp_soft_create(NULL, NULL), -EINVAL, "no place for a domain");
+	check_eq(pp_soft_create(NULL, NULL), -EINVAL, "nowhere to store a domain");
 	pp_soft_destroy(iommu);
 	pp_soft_destroy(NULL);
 }

@@ -157,8 +157,9 @@ static void it_is_found_by_its_number(void)
 	check_eq(pp_telemetry_find(found, sizeof found, getpid()), -ENOENT,
 		 "nothing is offered yet");
 	check_eq(pp_telemetry_find(found, sizeof found, 0), -ESRCH, "there is no process 0");
-	check_eq(pp_telemetry_find(NULL, sizeof found, getpid()), -EINVAL, "no place for the path");
-	check_eq(pp_telemetry_start(NULL, NULL), -EINVAL, "no place for it");
+	check_eq(pp_telemetry_find(NULL, sizeof found, getpid()), -EINVAL,
+		 "nowhere to store the path");
+	check_eq(pp_telemetry_start(NULL, NULL), -EINVAL, "nowhere to store it");
 	check(!pp_telemetry_path(NULL)[0], "nothing has no path");
 	check_eq(pp_telemetry_list(NULL, 9), pp_telemetry_list(NULL, 0), "none is filled in");
 	require(!pp_telemetry_start(&t, NULL), "started at the usual place");

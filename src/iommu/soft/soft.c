@@ -233,7 +233,7 @@ int pp_soft_create(struct pp_iommu **out, const struct pp_soft_params *params)
 	int ret = params ? env_params("pp_soft_create", &p, sizeof p, params) : 0;
 
 	if (!out)
-		return debug_invalid("pp_soft_create: there is no place for the domain");
+		return debug_invalid("pp_soft_create: there is nowhere to store the domain");
 	*out = NULL;
 	if (ret == -EINVAL)
 		return debug_invalid(

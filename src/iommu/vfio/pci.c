@@ -78,7 +78,7 @@ int pp_vfio_bar(struct pp_vfio *vfio, unsigned bar, volatile void **mmio, size_t
 		*mmio = NULL;
 	if (!vfio || !mmio || bar >= PP_VFIO_BARS)
 		return debug_invalid(
-			"pp_vfio_bar: there is no device, no place for the address, or bar, "
+			"pp_vfio_bar: there is no device, nowhere to store the address, or bar, "
 			"which is %u, is above 5",
 			bar);
 	env_lock(&vfio->lock);
@@ -101,7 +101,7 @@ static bool config_place_valid(unsigned offset, unsigned width)
 static int config_invalid(const char *call, bool there, unsigned offset, unsigned width)
 {
 	if (!there)
-		return debug_invalid("%s: there is no device, or no place for the value", call);
+		return debug_invalid("%s: there is no device, or nowhere to store the value", call);
 	return debug_invalid(
 		"%s: width is %u and offset %u: width must be 1, 2 or 4, offset a multiple "
 		"of it below 4096",

@@ -177,7 +177,7 @@ static int open_begin(struct pp_vfio **out, struct pp_vfio_params *p,
 	if (error)
 		*error = 0;
 	if (!out)
-		return vfio_invalid(error, "there is no place for the device");
+		return vfio_invalid(error, "there is nowhere to store the device");
 	*out = NULL;
 	if (!params)
 		return vfio_invalid(error, "there are no parameters");
