@@ -182,7 +182,7 @@ static void mappings(void)
 	check(!pp_dma_unmap_at(b, iova, 9, PP_DMA_TO_DEVICE, NULL), "an unmap without one");
 	watch(PP_DEBUG_DMA);
 	check_eq(pp_dma_unmap_at(b, iova, 9, PP_DMA_TO_DEVICE, NULL), -EINVAL, "twice");
-	has_said("pp_dma_unmap_at", "unmap", "isn't known");
+	has_said("pp_dma_unmap_at", "unmap", "an unknown call site");
 	pp_debug_set_report(NULL, NULL);
 	pp_debug_set(0);
 	soft_device_exit(&d);
