@@ -196,24 +196,6 @@ static bool child_reads(const struct bunch *b)
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
-/* qemu-user gives a child all memory, whatever it is told. */
-static bool kernel_keeps_from_fork(void)
-{
-	char *p = mmap(NULL, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned char in;
-	int status = -1;
-	pid_t pid;
-
-	require(p != MAP_FAILED && !madvise(p, 65536, MADV_DONTFORK),
-		"memory that is to stay here");
-	pid = fork();
-	if (!pid)
-		_exit(mincore(p, 1, &in) == 0); /* else there is nothing */
-	waitpid(pid, &status, 0);
-	munmap(p, 65536);
-	return WIFEXITED(status) && !WEXITSTATUS(status);
-}
-
 static bool label_is(struct pp_pool *pool, const char *label)
 {
 	struct pp_pool_info info;

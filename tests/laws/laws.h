@@ -11,6 +11,8 @@
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "soft_device.h"
 
@@ -230,6 +232,24 @@ static inline void await_flag(const int *flag)
 {
 	while (!flag_up(flag))
 		sched_yield();
+}
+
+/* qemu-user gives a child all memory, whatever it is told. */
+static inline bool kernel_keeps_from_fork(void)
+{
+	char *p = mmap(NULL, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char in;
+	int status = -1;
+	pid_t pid;
+
+	if (p == MAP_FAILED || madvise(p, 65536, MADV_DONTFORK))
+		abort();
+	pid = fork();
+	if (!pid)
+		_exit(mincore(p, 1, &in) == 0); /* else there is nothing */
+	waitpid(pid, &status, 0);
+	munmap(p, 65536);
+	return WIFEXITED(status) && !WEXITSTATUS(status);
 }
 
 #endif
