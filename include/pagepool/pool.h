@@ -83,7 +83,7 @@ struct pp_pool_params {
 	 * for chunks of 2 MiB or more.
 	 */
 	uint32_t chunk_size;
-	uint64_t max_pages;    /**< limit on pages, in flight or free; 0: none */
+	uint64_t max_pages;    /**< limit on pages, in flight or free; 0: none, or the area's */
 	enum pp_dma_dir dir;   /**< what devices may do with the pages */
 	enum pp_memory memory; /**< the kind of memory to try first */
 	int numa_node;         /**< preferred node, as PP_NUMA_NODE(node); 0: PP_NUMA_ANY */
@@ -93,6 +93,15 @@ struct pp_pool_params {
 	 * chunks may exceed it until the next get. 0: an eighth of the chunks, at least 8.
 	 */
 	uint32_t idle_chunks;
+	/**
+	 * In bytes: a multiple of chunk_size, up to 64 chunks. All of the pool's memory lies in one
+	 * area of so many bytes, at addresses and IOVAs side by side. The first get reserves it and
+	 * maps it whole, by one call for each device, and the pool grows within: for a device whose
+	 * memory can't be added to later. Until the pool is revoked, all of it counts as chunk
+	 * bytes and as mapped, and a back end that pins has it all in memory; no chunk is trimmed.
+	 * Hugetlb pages aren't tried. 0: none; the pool grows by areas of its own choice.
+	 */
+	uint64_t area;
 };
 
 /** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */

@@ -57,11 +57,13 @@ static uint64_t room(const struct pp_pool *pool)
 	return pages / per_chunk + (pages % per_chunk != 0);
 }
 
-/* Slots of a new span: about as many as there are chunks. */
+/* Slots of a new span: about as many as there are chunks; or the area's. */
 static uint32_t slots_of_span(const struct pp_pool *pool)
 {
 	uint32_t n = 1;
 
+	if (pool->params.area)
+		return (uint32_t)(pool->params.area / pool->params.chunk_size);
 	while (n < pool->most && 2 * n <= pool->n_chunks + 1 && 2 * n <= room(pool))
 		n *= 2;
 	return n;
@@ -118,13 +120,19 @@ static int fill_slots(struct pp_pool *pool, struct span *span, unsigned lo, unsi
 	return 0;
 }
 
-/* The first span of such with dead slots, unless it is mapped for a device that is ending. */
-static struct span *find_hole(const struct list *holes, const struct reach *reach)
+/*
+ * The first span of such with dead slots, unless it is mapped for a device that is ending. An area's
+ * slots are mapped already.
+ */
+static struct span *find_hole(const struct pp_pool *pool, const struct list *holes,
+			      const struct reach *reach)
 {
 	struct span *span = list_entry(holes->next, struct span, hole);
 
 	if (list_empty(holes))
 		return NULL;
+	if (pool->params.area)
+		return span;
 	for (unsigned at = 0; at < POOL_DEVICES; at++)
 		if (reach->ending >> at & 1 && span->map[at])
 			return NULL;
@@ -152,6 +160,8 @@ static int new_span(struct pp_pool *pool, struct span **out, const struct reach 
 	int ret;
 
 	*out = NULL;
+	if (pool->params.area && pool->n_chunks)
+		return -ENOSPC; /* some slots are lost, or there would be a hole */
 	if (pool->no_iova && pool->iova_freed == freed && pool->iova_octaves == reach->octaves)
 		return -ENOSPC; /* as before */
 	ret = span_start(pool, out, slots_of_span(pool), reach->octaves);
@@ -168,13 +178,13 @@ static int new_span(struct pp_pool *pool, struct span **out, const struct reach 
 static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
 		      const struct reach *reach)
 {
-	*out = find_hole(&pool->holes, reach);
+	*out = find_hole(pool, &pool->holes, reach);
 	if (*out)
 		return 0;
 	if (pool->params.memory == PP_MEMORY_HUGETLB && !pool->no_iova &&
 	    !span_start_hugetlb(pool, out, n, reach->octaves))
 		return 0;
-	*out = find_hole(&pool->cut, reach);
+	*out = find_hole(pool, &pool->cut, reach);
 	return *out ? 0 : new_span(pool, out, reach);
 }
 

@@ -275,6 +275,15 @@ static int check_sizes(const struct pp_pool_params *p)
 	return 0;
 }
 
+static int check_area(const struct pp_pool_params *p)
+{
+	if (p->area % p->chunk_size || p->area / p->chunk_size > POOL_SPAN)
+		return debug_invalid("pp_pool_create: area is %llu: it must be a multiple of "
+				     "chunk_size, which is %u, and %u times that at most",
+				     (unsigned long long)p->area, p->chunk_size, POOL_SPAN);
+	return 0;
+}
+
 static int check_kinds(const struct pp_pool_params *p)
 {
 	if (p->dir != PP_DMA_BIDIRECTIONAL && p->dir != PP_DMA_TO_DEVICE &&
@@ -311,7 +320,21 @@ static int check_params(struct pp_pool_params *p, const struct pp_pool_params *p
 		return ret;
 	if (p->chunk_size < env_kernel_page()) /* it has pages of the kernel's to itself */
 		p->chunk_size = (uint32_t)env_kernel_page();
-	return check_kinds(p);
+	ret = check_area(p);
+	return ret ? ret : check_kinds(p);
+}
+
+/* What an area means for the others. */
+static void fit_to_area(struct pp_pool_params *p)
+{
+	uint64_t pages = p->area / p->page_size;
+
+	if (!p->area)
+		return;
+	if (!p->max_pages || p->max_pages > pages)
+		p->max_pages = pages;
+	if (p->memory == PP_MEMORY_HUGETLB) /* which comes with addresses of its own */
+		p->memory = PP_MEMORY_THP;
 }
 
 static uint64_t next_id = 1; /* relaxed */
@@ -319,6 +342,7 @@ static uint64_t next_id = 1; /* relaxed */
 static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 {
 	pool->params = *p;
+	fit_to_area(&pool->params);
 	pool->params.name = NULL;
 	strncpy(pool->name, p->name ? p->name : "unnamed", sizeof pool->name - 1);
 	strcpy(pool->label, pool->name);

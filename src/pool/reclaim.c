@@ -152,6 +152,8 @@ static void lock_devices(struct pp_pool *pool)
 
 uint64_t pool_idle_limit(const struct pp_pool *pool)
 {
+	if (pool->params.area) /* it is mapped whole: none of it can go */
+		return pool->params.area / pool->params.chunk_size;
 	if (pool->params.idle_chunks)
 		return pool->params.idle_chunks;
 	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
@@ -240,7 +242,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	if (pool_is_revoked(pool)) {
 		pool_discard(pool);
 	} else {
-		pool_shrink(pool, keep);
+		pool_shrink(pool, pool->params.area ? UINT64_MAX : keep);
 		n = pool->n_released - before;
 	}
 	pool_unlock(pool);

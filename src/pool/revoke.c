@@ -13,6 +13,7 @@
 #include "pool/holders.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
+#include "pool/span.h"
 
 /* ---- draining: everything goes home. After the heavy barrier only; lock held ----------- */
 
@@ -149,6 +150,7 @@ void pool_revoke(struct pp_pool *pool)
 	if (!inherited) /* else the memory may not be there */
 		holders_check_all(pool);
 	pool_free_spent(pool, UINT32_MAX);
+	spans_give_back_dead(pool);
 	pool->in_flight_at_revoke = pool_drop_holds(pool);
 	PP_PROBE3(revoke, pool, pool->in_flight_at_revoke, pool->name);
 }

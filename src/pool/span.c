@@ -12,6 +12,9 @@
  * A slot is filled in pieces, and filled again when it is dead: so IOVA, of which there may be
  * little, isn't lost to the neighbours of a chunk that lives long. All with the pool's lock held.
  *
+ * The one span of a pool that has an area is mapped whole, dead slots too, by one call: they have
+ * memory, which is `kept` until the pool is revoked.
+ *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "pool/span.h"
@@ -47,6 +50,12 @@ enum pp_memory span_memory(const struct span *span, unsigned slot)
 }
 
 /* ---- mapping ------------------------------------------------------------------------------ */
+
+/* Of a span that is mapped for a device, the slots that are. */
+static uint64_t mapped_slots(const struct pp_pool *pool, const struct span *span)
+{
+	return pool->params.area ? BITS(0, span->n) : span->live;
+}
 
 /* Spans with a lost slot, which outlive their pool. Pushed by any thread, never taken out. */
 static struct span *lost_spans;
@@ -86,11 +95,12 @@ void span_unmap_slots(struct pp_pool *pool, struct span *span, struct binding *b
 
 /*
  * What one map call makes: a run of chunks; or, where the back end can't split a mapping, one
- * chunk, for each has to be trimmed by itself.
+ * chunk, for each has to be trimmed by itself, unless it is an area's.
  */
-static bool next_mapping(const struct binding *b, uint64_t *bits, unsigned *lo, unsigned *n)
+static bool next_mapping(const struct pp_pool *pool, const struct binding *b, uint64_t *bits,
+			 unsigned *lo, unsigned *n)
 {
-	if (spans_can_split(b))
+	if (pool->params.area || spans_can_split(b))
 		return next_run(bits, lo, n);
 	if (!*bits)
 		return false;
@@ -106,7 +116,7 @@ static int map_slots(struct pp_pool *pool, struct span *span, struct binding *b,
 	uint64_t left = slots, done = 0;
 	unsigned lo, n;
 
-	while (next_mapping(b, &left, &lo, &n)) {
+	while (next_mapping(pool, b, &left, &lo, &n)) {
 		size_t offset = lo * chunk_size(pool);
 		bool lost;
 		int ret = spans_map(b, span->iova->addr + offset, span->addr + offset,
@@ -131,6 +141,8 @@ static int span_map(struct pp_pool *pool, struct span *span, unsigned at, struct
 	bool known = span->map[at];
 	int ret = 0;
 
+	if (pool->params.area)
+		slots = known ? 0 : BITS(0, span->n);
 	if (!known)
 		ret = mappings_add_span(b, &span->map[at], span->iova, span->addr,
 					span->n * chunk_size(pool), pool->params.dir);
@@ -148,6 +160,8 @@ static void span_unmap_at(struct pp_pool *pool, struct span *span, unsigned at, 
 {
 	struct binding *b = pool->at[at].binding;
 
+	if (pool->params.area)
+		slots = span->live ? 0 : mapped_slots(pool, span);
 	env_lock(&b->lock);
 	span_unmap_slots(pool, span, b, slots);
 	spans_flush(b);
@@ -207,7 +221,7 @@ void pool_unmap_all(struct pp_pool *pool, unsigned at)
 		struct span *span = list_entry(pos, struct span, link);
 
 		if (span->map[at])
-			span_unmap_slots(pool, span, b, span->live);
+			span_unmap_slots(pool, span, b, mapped_slots(pool, span));
 	}
 	spans_flush(b);
 	list_for_each(pos, &pool->spans) {
@@ -229,7 +243,7 @@ uint64_t pool_bytes_mapped(const struct pp_pool *pool)
 
 		for (unsigned at = 0; at < POOL_DEVICES; at++)
 			if (span->map[at])
-				chunks += (unsigned)__builtin_popcountll(span->live);
+				chunks += (unsigned)__builtin_popcountll(mapped_slots(pool, span));
 	}
 	return chunks * chunk_size(pool);
 }
@@ -363,12 +377,18 @@ int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n
 {
 	bool base = pool->params.memory == PP_MEMORY_BASE;
 	enum pp_memory kind = base ? PP_MEMORY_BASE : PP_MEMORY_THP;
-	char *addr = span->addr + lo * chunk_size(pool);
-	size_t len = n * chunk_size(pool);
+	char *addr;
+	size_t len;
 	int ret;
 
 	if (with_memory(span) >> lo & 1) /* what was given back comes again when it is touched */
 		return 0;
+	if (pool->params.area) {
+		lo = 0;
+		n = span->n;
+	}
+	addr = span->addr + lo * chunk_size(pool);
+	len = n * chunk_size(pool);
 	ret = env_commit(addr, len, kind, pool->params.numa_node);
 	if (ret && kind == PP_MEMORY_THP) {
 		kind = PP_MEMORY_BASE;
@@ -420,6 +440,15 @@ int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned 
 	return ret;
 }
 
+/* Dead slots of an area have memory too, which counts as being there. */
+static void keep_dead(struct pp_pool *pool, struct span *span)
+{
+	uint64_t more = span->dead & ~span->kept;
+
+	span->kept |= more;
+	env_add_relaxed(&bytes_total, (size_t)__builtin_popcountll(more) * chunk_size(pool));
+}
+
 void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 {
 	uint64_t slots = BITS(lo, n);
@@ -432,6 +461,8 @@ void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 	env_add_relaxed(&bytes_total, (n - kept) * chunk_size(pool));
 	if (list_empty(&span->link))
 		list_add_tail(&span->link, &pool->spans);
+	if (pool->params.area)
+		keep_dead(pool, span);
 	list_hole(pool, span);
 }
 
@@ -468,6 +499,20 @@ void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 	/* hugetlb memory comes with its span, and goes with it */
 	if (span->live && !((span->memory[PP_MEMORY_HUGETLB] | span->lost) & BITS(lo, n)))
 		env_discard(span->addr + lo * chunk_size(pool), n * chunk_size(pool));
+}
+
+void spans_give_back_dead(struct pp_pool *pool)
+{
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+		uint64_t dead = span->dead & span->kept;
+
+		span->kept &= ~dead;
+		give_back_slots(pool, span, dead);
+		dead &= ~span->kept;
+		env_sub_acq_rel(&bytes_total,
+				(size_t)__builtin_popcountll(dead) * chunk_size(pool));
+	}
 }
 
 void give_back(struct pp_pool *pool, struct leaving *leaving)

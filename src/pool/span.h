@@ -43,6 +43,8 @@ void span_unmap_slots(struct pp_pool *pool, struct span *span, struct binding *b
 enum pp_memory span_memory(const struct span *span, unsigned slot);
 /* Memory of chunks that are freed: back to the system. Span and pool may be gone after it. */
 void give_back(struct pp_pool *pool, struct leaving *leaving);
+/* At a revocation: the memory that dead slots have kept. */
+void spans_give_back_dead(struct pp_pool *pool);
 /* Map or unmap every span for one attachment. */
 int pool_map_all(struct pp_pool *pool, unsigned at);
 void pool_unmap_all(struct pp_pool *pool, unsigned at);

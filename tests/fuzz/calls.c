@@ -210,9 +210,10 @@ static void compare_totals(void)
 		pools++;
 		zombies += p->revoked;
 		pages += p->revoked ? p->in_flight : 0;
-		bytes += p->params.chunk_size * (p->handle          ? pool_now[i].chunks :
-						 p->in_flight < 100 ? ref_chunks(i) :
-								      0);
+		if (p->handle)
+			bytes += pool_bytes(i);
+		else if (p->in_flight < 100)
+			bytes += ref_chunks(i) * (uint64_t)p->params.chunk_size;
 		pending += !p->handle && p->in_flight >= 100; /* too many to count each time */
 	}
 	for (int i = 0; i < DEVICES; i++)

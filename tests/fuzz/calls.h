@@ -131,6 +131,8 @@ void pools_compare(void);
 void pools_each_compare(void); /* the list of them, zombies too */
 void pages_compare(bool all);
 extern struct pp_pool_stats pool_now[POOLS]; /* by the last pools_compare */
+/* Bytes of its chunks, or of its area. */
+uint64_t pool_bytes(int i);
 uint8_t *page_copy(struct ref_page *page);
 uint8_t *page_view(struct ref_page *page, int device);
 /* Put one reference that is held, of a page of that pool, if there is one. */

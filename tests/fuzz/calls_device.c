@@ -588,7 +588,7 @@ static void compare_domain(int d)
 	for (int p = 0; p < POOLS; p++)
 		if (ref.pool[p].handle && ref_attachment(&ref.pool[p], r->binding) >= 0) {
 			chunks += pool_now[p].chunks;
-			bytes += pool_now[p].chunks * ref.pool[p].params.chunk_size;
+			bytes += pool_bytes(p);
 		}
 	least = ending ? least : bytes;
 	must(s.bytes_mapped >= least && s.bytes_mapped <= bytes,

@@ -110,6 +110,7 @@ static void choose_params(struct pp_pool_params *p)
 	static const uint32_t page_sizes[] = { 0, 2048, 4096, 8192, 65536, 1024, 3000, 4096 };
 	static const uint32_t chunk_sizes[] = { 4096, 8192, 16384, 65536, 0, 65536, 2048, 12288 };
 	static const uint64_t limits[] = { 0, 1, 3, 8, 100, 0, 0, 0 };
+	static const uint64_t areas[] = { 1, 0, 2, 64, 7, 65, 16, 5 };
 	unsigned b = input_byte(&in), c = input_byte(&in);
 
 	p->page_size = page_sizes[b & 7];
@@ -121,6 +122,8 @@ static void choose_params(struct pp_pool_params *p)
 	p->numa_node = c & 0x80 ? PP_NUMA_NODE(0) : PP_NUMA_ANY;
 	if (c == 0xFF)
 		p->memory = (enum pp_memory)3;
+	if (p->idle_chunks == 3)
+		p->area = areas[c & 7] * (p->chunk_size ? p->chunk_size : 2u << 20) + (c == 0x1F);
 }
 
 static bool create(void)
@@ -142,9 +145,9 @@ static bool create(void)
 	choose_params(&p);
 	p.name = names[ref.serial++ % 4];
 	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle "
-	     "%u)",
-	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages,
-	     p.idle_chunks);
+	     "%u, area %llu)",
+	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks,
+	     (unsigned long long)p.area);
 	faults_begin();
 	ret = pp_pool_create(&pool, name, &p);
 	fault = faults_end();
@@ -160,6 +163,8 @@ static bool create(void)
 	must_be(pool != NULL, !ret, "whether there is a pool");
 	if (ret)
 		return true;
+	if (p.area && (!p.max_pages || p.max_pages > p.area / p.page_size))
+		p.max_pages = p.area / p.page_size;
 	must_be(ref_pool_new(&p, p.name ? p.name : "unnamed", thread), i, "the pool's place");
 	if (name.id)
 		ref.pool[i].at[0] = b;
@@ -395,6 +400,7 @@ static bool trim(void)
 	int i = pick_pool();
 	uint64_t keep = keeps[input_below(&in, 5)], before, n;
 	struct pp_pool_stats s;
+	bool whole;
 
 	if (i == NONE)
 		return false;
@@ -407,9 +413,10 @@ static bool trim(void)
 	n = pp_pool_trim(real.pool[i], keep);
 	pp_pool_stats(real.pool[i], &s, sizeof s);
 	must_be(before - s.chunks, n, "chunks that went");
-	must(ref.pool[i].revoked ? !n : s.chunks_idle <= keep, "%llu idle chunks are left",
+	whole = ref.pool[i].revoked || ref.pool[i].params.area; /* nothing of it can be trimmed */
+	must(whole ? !n : s.chunks_idle <= keep, "%llu idle chunks are left",
 	     (unsigned long long)s.chunks_idle);
-	if (!keep && !ref.pool[i].revoked && ref.pool[i].in_flight < 100)
+	if (!keep && !whole && ref.pool[i].in_flight < 100)
 		must_be(s.chunks, ref_chunks(i), "chunks that are left");
 	for (int d = 0; d < DEVICES; d++) {
 		struct pp_domain_stats domain;
@@ -719,6 +726,16 @@ static void compare_flow(const struct ref_pool *p, const struct pp_pool_stats *s
 	must(s->alloc_refill <= s->alloc_empty, "more refills than times the cache was empty");
 }
 
+/* Of a pool whose statistics were just read. */
+uint64_t pool_bytes(int i)
+{
+	const struct ref_pool *p = &ref.pool[i];
+
+	if (p->params.area && !p->revoked)
+		return pool_now[i].chunks ? p->params.area : 0;
+	return pool_now[i].chunks * p->params.chunk_size;
+}
+
 static void compare_pool(int i)
 {
 	const struct ref_pool *p = &ref.pool[i];
@@ -736,9 +753,8 @@ static void compare_pool(int i)
 	must_be(s->attachments, n, "attachments");
 	must_be(s->max_pages, p->params.max_pages, "the limit");
 	/* chunks that came while a device is ending aren't mapped for it */
-	must(s->bytes_mapped == n * s->chunks * p->params.chunk_size ||
-		     (ref_ending(p) != NONE &&
-		      s->bytes_mapped < n * s->chunks * p->params.chunk_size),
+	must(s->bytes_mapped == n * pool_bytes(i) ||
+		     (ref_ending(p) != NONE && s->bytes_mapped < n * pool_bytes(i)),
 	     "%llu bytes mapped", (unsigned long long)s->bytes_mapped);
 	must_be(s->chunks, s->chunks_hugetlb + s->chunks_thp + s->chunks_base,
 		"chunks of all kinds");
@@ -746,8 +762,10 @@ static void compare_pool(int i)
 	must(s->pages >= p->in_flight && (!p->params.max_pages || s->pages <= p->params.max_pages),
 	     "%llu pages", (unsigned long long)s->pages);
 	must(s->chunks_idle <= s->chunks && s->record_bytes, "chunks");
-	must(!p->params.idle_chunks || s->idle_limit == p->params.idle_chunks,
-	     "the limit of idle chunks");
+	if (p->params.area)
+		must_be(s->idle_limit, p->params.area / p->params.chunk_size, "chunks of the area");
+	else if (p->params.idle_chunks)
+		must_be(s->idle_limit, p->params.idle_chunks, "the limit of idle chunks");
 	if (p->revoked && p->in_flight < 100)
 		must_be(s->chunks, ref_chunks(i), "a zombie's chunks");
 	compare_flow(p, s);

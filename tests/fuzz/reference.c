@@ -193,6 +193,8 @@ int ref_check_params(const struct pp_pool_params *p)
 	if (!power_of_two(p->page_size) || !power_of_two(p->chunk_size) || p->page_size < 2048 ||
 	    p->page_size > p->chunk_size || p->chunk_size < 4096 || p->chunk_size > 1u << 30)
 		return -EINVAL;
+	if (p->area % p->chunk_size || p->area / p->chunk_size > 64)
+		return -EINVAL;
 	if ((unsigned)p->dir > PP_DMA_FROM_DEVICE || (unsigned)p->memory > PP_MEMORY_BASE)
 		return -EINVAL;
 	return 0;
