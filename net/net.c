@@ -217,8 +217,7 @@ void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t size)
 
 /* ---- pools -------------------------------------------------------------------------------- */
 
-int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params *params,
-		       bool *one_chunk)
+int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params *params)
 {
 	const struct port_queue *q = queue_of(net, queue);
 	size_t size = params ? params->size : 0;
@@ -227,8 +226,6 @@ int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params
 		return -EINVAL;
 	hand_out(params, size, &q->wants, sizeof q->wants);
 	params->size = size;
-	if (one_chunk)
-		*one_chunk = q->one_chunk;
 	return 0;
 }
 
@@ -244,7 +241,7 @@ int pp_net_use_pool(struct pp_net *net, unsigned queue, struct pp_pool *pool)
 	return 0;
 }
 
-/* Parameters of a pool that suits all; a device that needs one chunk is choosier. */
+/* Parameters of a pool that suits all; a device that needs an area is choosier. */
 static int common_params(struct pp_pool_params *p, struct pp_net *const *nets, unsigned n,
 			 unsigned queue)
 {
@@ -257,11 +254,10 @@ static int common_params(struct pp_pool_params *p, struct pp_net *const *nets, u
 			return -EINVAL;
 		if (!q)
 			continue;
-		if (chosen && chosen->one_chunk && q->one_chunk &&
+		if (chosen && chosen->wants.area && q->wants.area &&
 		    chosen->wants.page_size != q->wants.page_size)
 			return -EXDEV;
-		if (!chosen || q->one_chunk > chosen->one_chunk ||
-		    (q->one_chunk && q->wants.chunk_size > chosen->wants.chunk_size))
+		if (!chosen || q->wants.area > chosen->wants.area)
 			chosen = q;
 	}
 	if (!chosen)

@@ -24,7 +24,6 @@ struct port_queue {
 	/* To receive into and send from instead of pools of its own, or NULL. The caller's. */
 	struct pp_pool *given;
 	struct pp_pool_params wants; /* what a pool must be like; its own is */
-	bool one_chunk; /* all memory is one mapping: a pool's chunk must be that big */
 	/* Written by the queue's thread (port_count), read by any: relaxed. */
 	struct pp_net_stats stats;
 };

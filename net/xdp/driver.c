@@ -2,7 +2,7 @@
  * driver.c - a Linux network interface through AF_XDP, on pagepool's public API: opening it,
  * the bindings, and how it is. Packets are rx.c's and tx.c's.
  *
- * A lane's pool is one chunk, and so one mapping: that is the UMEM. Where each frame is, is
+ * A lane's pool lies in one area, which is mapped by one call: that is the UMEM. Where each frame is, is
  * written down in `frame`, outside of what the kernel can write to. So, when the sockets are
  * closed, it doesn't matter whether a frame is in the fill, RX, TX or completion ring, or in
  * the kernel's hands: every frame that isn't the program's is put.
@@ -40,14 +40,18 @@
  */
 #define RINGS 8192u
 #define MIN_RING 256u
-#define SEND_RING 1024u        /* of one that only sends */
-#define REST_NS 50000u         /* and as much again before a timer goes off: 0.1 ms of packets */
-#define REST_RING 2048u        /* which a ring must have room for many times */
-#define MAX_BYTES (1ull << 30) /* of a chunk */
+#define SEND_RING 1024u /* of one that only sends */
+#define REST_NS 50000u  /* and as much again before a timer goes off: 0.1 ms of packets */
+#define REST_RING 2048u /* which a ring must have room for many times */
+/* The area is of chunks as small as will do, so that each goes back by itself once it is closed. */
+#define MIN_CHUNK (2u << 20)
+#define MAX_CHUNK (1u << 30)
+#define CHUNKS 64u
+#define MAX_BYTES ((uint64_t)CHUNKS * MAX_CHUNK)
 
 /* ---- the binding ------------------------------------------------------------------------------ */
 
-/* The pool, and its memory: the first page makes it grow, whole, and so registers the UMEM. */
+/* The pool, and its memory: the first page has the area mapped, which registers the UMEM. */
 static int make_pool(struct xdp_lane *l, pp_binding_t binding)
 {
 	struct pp_page *page;
@@ -92,29 +96,14 @@ static int start(struct xdp_lane *l)
 }
 
 /* The sockets are closed: what was posted to them is nobody's. */
-static void bring_home(struct xdp_lane *l)
-{
-	for (uint64_t i = 0; l->frame && i < l->n_frames; i++)
-		for (struct xdp_frame *f = &l->frame[i]; f->rx || f->tx; pp_page_put(f->page)) {
-			if (f->rx) {
-				f->rx--;
-				continue;
-			}
-			f->tx--;
-			port_count(&l->queue.stats.tx_unsent, f->last);
-			f->last = 0;
-		}
-}
-
 static void forget(struct xdp_lane *l)
 {
-	bring_home(l);
+	for (uint64_t i = 0; l->frame && i < l->n_frames; i++)
+		port_count(&l->queue.stats.tx_unsent, l->frame[i].last);
+	xdp_quiet_begin(l);
 	if (l->queue.rx_pool != l->queue.given) /* that one is the caller's */
 		pp_pool_destroy(l->queue.rx_pool);
 	l->queue.rx_pool = l->queue.tx_pool = NULL;
-	free(l->frame);
-	l->frame = NULL;
-	l->n_frames = 0;
 	memset(l->rx_posted, 0, sizeof l->rx_posted);
 	port_set(&l->queue.stats.rx_posted, 0);
 	l->tx_posted = 0;
@@ -144,6 +133,7 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 		ret = make_table(l);
 	if (!ret)
 		ret = start(l);
+	xdp_quiet_look(l);
 	if (ret) {
 		xdp_umem_close(l->umem);
 		forget(l);
@@ -198,18 +188,26 @@ static void xdp_end(struct pp_net *net)
 	xdp_tally_look(&x->tally, &x->link, done(x));
 }
 
-/* A closed socket is quiet. But a card's counters may be late. */
+/* A card's queues may be stopped, and its counters final, some time later. */
 static bool xdp_quiet(struct pp_net *net)
 {
 	struct xdp_net *x = xdp_at(net);
+	bool quiet = true;
 
+	for (unsigned i = 0; i < x->n; i++)
+		quiet &= xdp_quiet_wait(&x->lane[i]);
+	if (!quiet)
+		xdp_fail(x->lane[0].umem->error, 0,
+			 "the kernel hasn't stopped the queues of %s yet, or another program has "
+			 "them: the pages that were posted there aren't free",
+			 x->link.name);
 	for (unsigned i = 0; i < COUNTERS_MS / 50 && !x->link.gone; i++) {
 		if (!xdp_tally_sent(&x->tally, done(x)).behind)
 			break;
 		poll(NULL, 0, 50);
 		xdp_tally_look(&x->tally, &x->link, done(x));
 	}
-	return true;
+	return quiet;
 }
 
 static void xdp_totals(struct pp_net *net, struct pp_net_stats *stats)
@@ -359,6 +357,8 @@ static void xdp_info(struct pp_net *net, struct pp_net_info *info)
 
 static void close_lane(struct xdp_lane *l)
 {
+	if (l->umem)
+		xdp_quiet_end(l);
 	pp_device_unregister(l->queue.dev); /* and the domain */
 	xdp_rx_drop_kept(l);
 	for (unsigned i = 0; i < 3; i++) {
@@ -470,12 +470,12 @@ static unsigned choose_ring(const struct xdp_net *x, const struct pp_net_params 
 	return ring;
 }
 
-/* The pool: one chunk, as big as it will ever be. */
+/* The pool, in an area as big as it will ever be. */
 static int choose_pool(struct xdp_net *x, const struct pp_net_params *params, uint32_t frame,
 		       struct pp_pool_params *p, char *error)
 {
 	uint64_t pages = params->max_pages;
-	uint64_t bytes = 2u << 20;
+	uint32_t chunk = MIN_CHUNK;
 
 	if (!pages)
 		pages = params->keep + (x->send_only ? x->ring + x->ring / 2 :
@@ -484,16 +484,17 @@ static int choose_pool(struct xdp_net *x, const struct pp_net_params *params, ui
 		snprintf(error, XDP_ERROR,
 			 "%llu pages are too many for AF_XDP, whose memory is one "
 			 "area: %llu of %u bytes at most",
-			 (unsigned long long)pages, MAX_BYTES / frame, frame);
+			 (unsigned long long)pages, (unsigned long long)(MAX_BYTES / frame), frame);
 		return -E2BIG;
 	}
-	while (bytes < pages * frame)
-		bytes *= 2;
+	while (pages * frame > (uint64_t)CHUNKS * chunk)
+		chunk *= 2;
 	*p = pp_pool_defaults();
 	p->name = "xdp";
 	p->page_size = frame;
-	p->chunk_size = (uint32_t)bytes;
-	p->max_pages = params->max_pages ? params->max_pages : bytes / frame;
+	p->chunk_size = chunk;
+	p->area = (pages * frame + chunk - 1) / chunk * chunk;
+	p->max_pages = params->max_pages;
 	p->memory = PP_MEMORY_THP;
 	return 0;
 }
@@ -544,9 +545,7 @@ static int open_lane(struct xdp_net *x, unsigned i, const struct xdp_umem_params
 	int ret;
 
 	*l = (struct xdp_lane){ .x = x, .epoll = -1, .timer = -1, .wake = -1 };
-	l->queue = (struct port_queue){
-		.net = &x->net, .index = i, .wants = *pool, .one_chunk = true
-	};
+	l->queue = (struct port_queue){ .net = &x->net, .index = i, .wants = *pool };
 	x->net.queue[i] = &l->queue;
 	ret = open_events(l);
 	if (!ret)
@@ -556,8 +555,10 @@ static int open_lane(struct xdp_net *x, unsigned i, const struct xdp_umem_params
 		dev.name = name;
 		dev.iommu = &l->umem->iommu;
 		ret = pp_device_register(&l->queue.dev, &dev);
-		if (ret)
+		if (ret) {
 			l->umem->iommu.ops->destroy(&l->umem->iommu);
+			l->umem = NULL;
+		}
 	}
 	if (ret)
 		close_lane(l);

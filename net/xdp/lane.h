@@ -48,6 +48,8 @@ struct xdp_lane {
 	unsigned rx_posted[XDP_QUEUES]; /* of the socket, whoever has them */
 	unsigned tx_posted;
 
+	struct xdp_kept *kept; /* frames of bindings that have ended, that a card may still be at */
+
 	/* what was in the rings when the binding ended, or waits for the next call of receive */
 	struct pp_net_seg *held;
 	unsigned held_at, held_n;
@@ -99,6 +101,16 @@ bool xdp_rx_is_ours(const struct xdp_lane *l, unsigned queue);
 /* Keep what has arrived, for after the end of the binding. */
 void xdp_rx_keep(struct xdp_lane *l);
 void xdp_rx_drop_kept(struct xdp_lane *l);
+
+/* quiet.c */
+/* The sockets are closed: what was posted is put, or kept while a card may still be at it. */
+void xdp_quiet_begin(struct xdp_lane *l);
+/* Put what is kept if all is quiet by now: true, nothing is kept. */
+bool xdp_quiet_look(struct xdp_lane *l);
+/* The same, and wait for it, for 3 seconds at most. */
+bool xdp_quiet_wait(struct xdp_lane *l);
+/* The same; what is not quiet by then is never used again. */
+void xdp_quiet_end(struct xdp_lane *l);
 
 /* tx.c */
 unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n);

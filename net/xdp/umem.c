@@ -94,6 +94,20 @@ uint64_t xdp_umem_missed(struct xdp_umem *u)
 	return missed;
 }
 
+static bool is_zero_copy(const struct xdp_queue *q)
+{
+	struct xdp_options options = { 0 };
+	socklen_t len = sizeof options;
+
+	return !getsockopt(q->fd, SOL_XDP, XDP_OPTIONS, &options, &len) &&
+	       (options.flags & XDP_OPTIONS_ZEROCOPY);
+}
+
+bool xdp_umem_zero_copy(const struct xdp_umem *u)
+{
+	return u->n_queues && is_zero_copy(&u->queue[0]);
+}
+
 /* The area, and the first socket with it. */
 static void take_back(struct xdp_umem *u)
 {
@@ -113,6 +127,8 @@ void xdp_umem_close(struct xdp_umem *u)
 		struct xdp_queue *q = &u->queue[--u->n_queues];
 
 		count(q, &u->missed, &u->refused);
+		if (is_zero_copy(q))
+			u->stopping |= 1ull << q->id;
 		xsk_socket__delete(q->socket);
 		q->socket = NULL;
 	}
@@ -200,19 +216,12 @@ int xdp_umem_open(struct xdp_umem *u, unsigned queue)
 	q->id = queue;
 	if (!ret)
 		ret = open_socket(u, q);
-	if (!ret)
+	if (!ret) {
+		u->stopping &= ~(1ull << queue); /* it couldn't be had otherwise */
 		__atomic_store_n(&u->n_queues, u->n_queues + 1, __ATOMIC_RELEASE);
+	}
 	pthread_mutex_unlock(&u->lock);
 	return ret;
-}
-
-bool xdp_umem_zero_copy(const struct xdp_umem *u)
-{
-	struct xdp_options options = { 0 };
-	socklen_t len = sizeof options;
-
-	return u->n_queues && !getsockopt(u->queue[0].fd, SOL_XDP, XDP_OPTIONS, &options, &len) &&
-	       (options.flags & XDP_OPTIONS_ZEROCOPY);
 }
 
 /* ---- the contract ------------------------------------------------------------------------- */
@@ -263,8 +272,8 @@ static int umem_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t l
 	(void)prot; /* the kernel both reads and writes a UMEM */
 	if (u->len)
 		return xdp_fail(u->error, -ENOSPC,
-				"AF_XDP takes one area of memory for an interface: the "
-				"pool can't grow beyond it");
+				"AF_XDP takes one area of memory for an interface: the pool "
+				"must have one (area of its parameters), and can't grow beyond");
 	ret = register_area(u, addr, len);
 	if (ret)
 		return ret;

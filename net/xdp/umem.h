@@ -2,8 +2,8 @@
  * umem.h - AF_XDP's UMEM as an IOMMU domain, and the sockets that use it.
  *
  * What the kernel may write to and read from for one interface is the UMEM: one area of
- * memory, registered whole. So the domain takes one mapping, which must be all of a pool:
- * the pool is made as one chunk. A DMA address is an offset into the area plus where the
+ * memory, registered whole. So the domain takes one mapping, which must be all of a pool: the
+ * pool has an area (pp_pool_params.area), and grows within. A DMA address is an offset into the area plus where the
  * mapping begins.
  *
  * The sockets belong to the domain: when it is told to block or to unmap, whoever tells it,
@@ -56,6 +56,9 @@ struct xdp_umem {
 	char ifname[IF_NAMESIZE]; /* of the interface, when the sockets are opened */
 	struct xdp_queue queue[XDP_QUEUES];
 	unsigned n_queues; /* of these, that have a socket */
+	/* A bit for each queue of a closed zero-copy socket that the kernel may have yet to stop. The
+	 * driver's, while no socket is open. */
+	uint64_t stopping;
 	/* Held while sockets come and go, and by who counts, whatever thread that is: what
 	 * follows. */
 	pthread_mutex_t lock;
@@ -80,7 +83,7 @@ static inline bool xdp_umem_is_open(const struct xdp_umem *u)
 }
 /* Packets lost for want of room or of frames, since the beginning. */
 uint64_t xdp_umem_missed(struct xdp_umem *u);
-/* True if the kernel moves no byte of a packet: the driver's zero-copy mode. */
+/* True if the kernel moves no byte of a packet, by queue 0: the driver's zero-copy mode. */
 bool xdp_umem_zero_copy(const struct xdp_umem *u);
 
 #endif

@@ -74,6 +74,23 @@ too_little_to_receive() {
 }
 check "... to receive: the option that is named is there" too_little_to_receive
 
+large() { # is there 3 GiB of memory to lock 1.2 of it?
+	[ "$(awk '/MemAvailable/ { print $2 }' /proc/meminfo)" -gt 3000000 ] || { skip "more than 1 GiB" "too little memory"; return; }
+	check "more than 1 GiB: registered whole, and the pool grows within" large_pool
+}
+large_pool() {
+	start m "$tool" capture -d xdp:mid-a -w /dev/null --max-pages 600000 -c 40000 --hold 20000 --json
+	while kill -0 "$child" 2>/dev/null; do
+		frames a left 5000 60
+	done
+	finish
+	exited 0 && zero mappings_left iova_left pages_leaked || return 1
+	# chunks of 32 MiB: the rings and what is held have few of them
+	[ "$(value chunks)" -ge 2 ] && [ "$(value chunks)" -lt 20 ] || { echo "$(value chunks) chunks"; return 1; }
+	[ "$(value page_bytes_mapped)" -ge 1228800000 ] || { echo "$(value page_bytes_mapped) bytes"; return 1; }
+}
+large
+
 others_receive() { # one that only sends leaves what comes to the kernel
 	start m "$probe" send mid-a 100000 60 pps=5000
 	until_true moving

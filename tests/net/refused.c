@@ -25,7 +25,7 @@ static void no_device(void)
 	struct pp_net *none[1] = { NULL };
 	struct pp_net_seg seg = { .flags = PP_NET_LAST };
 
-	is_refused(pp_net_pool_params(NULL, 0, &pool, NULL));
+	is_refused(pp_net_pool_params(NULL, 0, &pool));
 	is_refused(pp_net_use_pool(NULL, 0, NULL));
 	is_refused(pp_net_share_pool(&shared, none, 1, 0));
 	is_nothing(shared);
@@ -81,7 +81,7 @@ static void nothing_to_fill_in(void)
 	is_refused(pp_net_open(&none, NULL, NULL));
 	is_nothing(none);
 	require(!pp_net_open(&nic, &params, error), "a device: %s", error);
-	is_refused(pp_net_pool_params(nic, 0, NULL, NULL));
+	is_refused(pp_net_pool_params(nic, 0, NULL));
 	is_refused(pp_net_share_pool(NULL, &nic, 1, 0));
 	is_refused(pp_net_share_pool(&(struct pp_pool *){ NULL }, NULL, 1, 0));
 	pp_net_info(nic, NULL, sizeof(struct pp_net_info));

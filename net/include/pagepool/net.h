@@ -190,7 +190,11 @@ struct pp_net_params {
  */
 PP_API int pp_net_open(struct pp_net **out, const struct pp_net_params *params, char *error);
 
-/** Unbind it if bound, release its pages, and free it. NULL is allowed. */
+/**
+ * Unbind it if bound, release its pages, and free it. NULL is allowed. Like pp_net_quiet it waits for
+ * a card in zero-copy mode, but never for one that has gone; the pages that were posted to a card
+ * that isn't quiet after 3 seconds are never used again.
+ */
 PP_API void pp_net_close(struct pp_net *net);
 
 /** The device kinds that this build supports, as in "soft, vfio:ADDRESS, xdp:IFNAME". */
@@ -222,13 +226,12 @@ PP_API void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t siz
 /* ---- pools and binding ------------------------------------------------------------------ */
 
 /**
- * Requirements on a caller-supplied pool: the parameters of the one that the queue would create.
- * @param params     PP_PARAMS(struct pp_pool_params), to be filled in.
- * @param one_chunk  NULL, or set to whether all memory must be one chunk of at least that size.
+ * Requirements on a caller-supplied pool: the parameters of the one that the queue would create. If
+ * they have an area, the pool must have one, and page_size must be as it is.
+ * @param params  PP_PARAMS(struct pp_pool_params), to be filled in.
  * @return 0; -EINVAL: no such queue, or no size.
  */
-PP_API int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params *params,
-			      bool *one_chunk);
+PP_API int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params *params);
 /**
  * Use this pool from the next bind on. It stays the caller's and may be shared between devices, so
  * that one can send pages that another received. NULL: let the queue create its own again. The
@@ -269,8 +272,10 @@ PP_API int pp_net_unbind(struct pp_net *net);
  */
 PP_API int pp_net_remove(struct pp_net *net);
 /**
- * After an unbind: wait until the device is quiet and its counters are final, which takes up to 2
- * seconds for a card.
+ * After an unbind: wait until the device is quiet and its counters are final, which takes up to 3
+ * seconds for a card. Where the kernel stops a card's queue after the unbind (AF_XDP in zero-copy
+ * mode), the pages that were posted to it return to their pool in this call, in the next bind or in
+ * the close, once it has.
  * @return 0; -EBUSY: it is bound; -ETIMEDOUT: it isn't quiet; pp_net_error has a message.
  */
 PP_API int pp_net_quiet(struct pp_net *net);

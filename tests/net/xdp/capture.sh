@@ -254,7 +254,7 @@ c="capture -w $dir/no.pcap -d"
 	check "no number of a queue" refuses 2 "no number" "$tool" $c xdp:mid-a:x
 	check "no such setting" refuses 2 "frame=2048\|4096" "$tool" $c xdp:mid-a,frame=3000
 	check "no zero-copy mode" refuses 1 "no zero-copy" "$tool" $c xdp:mid-a,mode=zerocopy
-	check "too many pages" refuses 1 "too many" "$tool" $c xdp:mid-a --max-pages 10000000
+	check "too many pages" refuses 1 "too many" "$tool" $c xdp:mid-a --max-pages 100000000
 	check "no rights" refuses 1 "CAP_NET_ADMIN" setpriv --bounding-set=-all --inh-caps=-all \
 		"$tool" $c xdp:mid-a
 	check "no right for the program" refuses 1 "CAP_(BPF|NET_ADMIN)" setpriv \
