@@ -7,9 +7,9 @@
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
+#include "capture.h"
 #include "filter.h"
 #include "loop.h"
-#include "rights.h"
 #include "timeline.h"
 #include "writer.h"
 
@@ -24,15 +24,6 @@
 #define SHOW_NS 250000000u /* between progress lines */
 #define AHEAD 8u           /* segments that are fetched before they are needed */
 
-struct options {
-	const char *device, *file, *page, *expression;
-	uint64_t count; /* 0: all */
-	uint64_t hold, max_pages, snaplen;
-	uint64_t unbind_after, remove_after; /* 0: never */
-	bool rebind, json, unwatched, pcapng, ours_only;
-	struct option_list files;
-};
-
 /* Segments received and not yet handed to the writer, oldest first: a ring. */
 struct queue {
 	struct pp_net_seg *seg;
@@ -40,13 +31,12 @@ struct queue {
 };
 
 struct capture {
-	struct options opt;
+	const struct capture_options *opt;
 	struct pp_net *nic;
 	struct pp_net_info info;
 	struct writer *writer;
 	struct filter *filter;
 	struct rotate rotate;
-	struct rights rights;
 	struct pp_telemetry *telemetry;
 	struct timeline *timeline; /* NULL: no --report */
 	struct queue queue;
@@ -135,7 +125,7 @@ static void received(struct capture *c, unsigned n)
 		q->n -= n;
 		return;
 	}
-	if (c->report.packets_received - c->report.packets_filtered == c->opt.count) {
+	if (c->report.packets_received - c->report.packets_filtered == c->opt->count) {
 		end(c, "as many packets as asked for", EXIT_OK);
 		c->closed = true;
 	}
@@ -272,14 +262,14 @@ static void drain_driver(struct capture *c)
 static void asked_for(struct capture *c)
 {
 	uint64_t n = c->report.packets_received;
-	bool unbind = c->opt.unbind_after && n >= c->opt.unbind_after;
-	bool remove = c->opt.remove_after && n >= c->opt.remove_after;
+	bool unbind = c->opt->unbind_after && n >= c->opt->unbind_after;
+	bool remove = c->opt->remove_after && n >= c->opt->remove_after;
 
 	if (c->report.unbind_asked || c->loop.done || !(unbind || remove))
 		return;
 	end_binding(c, remove);
 	c->report.unbind_asked = true;
-	if (unbind && c->opt.rebind) {
+	if (unbind && c->opt->rebind) {
 		drain_driver(c);
 		c->report.rebound = bind_device(c);
 		return;
@@ -290,7 +280,7 @@ static void asked_for(struct capture *c)
 
 static bool silent_soft(const struct capture *c)
 {
-	return !strncmp(c->info.name, "soft", 4) && !strstr(c->opt.device, "pcap=");
+	return !strncmp(c->info.name, "soft", 4) && !strstr(c->opt->device, "pcap=");
 }
 
 /* The device's own doing. Everything that came has been polled. */
@@ -368,7 +358,7 @@ static bool work(void *ctx)
 	c->writing = writer_busy(c->writer);
 	poll_device(c, &got);
 	asked_for(c);
-	release(c, c->opt.hold);
+	release(c, c->opt->hold);
 	writer_poll(c->writer);
 	look(c, false);
 	show_progress(c, false);
@@ -484,12 +474,12 @@ static int begin_file(struct capture *c)
 	const char *name = c->info.name;
 	struct writer_params p = {
 		.link_type = capfile_link_type(c->info.link_type),
-		.pcapng = c->opt.pcapng || ends_in(c->opt.file, ".pcapng"),
+		.pcapng = c->opt->pcapng || ends_in(c->opt->file, ".pcapng"),
 		/* what others call it */
 		.interface = !strncmp(name, "xdp:", 4) || !strncmp(name, "vfio:", 5) ?
 				     strchr(name, ':') + 1 :
 				     name,
-		.cut_at = c->opt.snaplen > UINT32_MAX ? 0 : (uint32_t)c->opt.snaplen,
+		.cut_at = c->opt->snaplen > UINT32_MAX ? 0 : (uint32_t)c->opt->snaplen,
 	};
 
 	return writer_begin(c->writer, &p);
@@ -500,12 +490,12 @@ static bool open_files(struct capture *c)
 {
 	bool opened;
 
-	packets_go_to(c->opt.file);
-	if (rights_borrow(&c->rights, true))
+	packets_go_to(c->opt->file);
+	if (rights_borrow(&c->opt->rights, true))
 		return false;
-	opened = (!c->opt.page || !timeline_open(&c->timeline, c->opt.page, c->opt.file)) &&
-		 !writer_open(&c->writer, c->opt.file, &c->rotate);
-	return !rights_borrow(&c->rights, false) && opened;
+	opened = (!c->opt->page || !timeline_open(&c->timeline, c->opt->page, c->opt->file)) &&
+		 !writer_open(&c->writer, c->opt->file, &c->rotate);
+	return !rights_borrow(&c->opt->rights, false) && opened;
 }
 
 /*
@@ -516,7 +506,7 @@ static bool begin(struct capture *c)
 {
 	if (open_files(c)) {
 		if (bind_device(c)) {
-			if (!rights_drop(&c->rights) && !begin_file(c))
+			if (!rights_drop(&c->opt->rights) && !begin_file(c))
 				return true;
 			c->closed = true;
 			pp_net_unbind(c->nic);
@@ -534,41 +524,26 @@ static int run(struct capture *c)
 
 	c->progress = isatty(STDERR_FILENO);
 	c->begun = loop_now();
-	c->report.device = c->opt.device;
-	c->report.file = c->opt.file;
+	c->report.device = c->opt->device;
+	c->report.file = c->opt->file;
 	if (!begin(c))
 		return EXIT_ERROR;
-	c->telemetry = start_telemetry(!c->opt.unwatched); /* as who we are now */
-	say("capturing from %s", c->opt.device);
+	c->telemetry = start_telemetry(!c->opt->unwatched); /* as who we are now */
+	say("capturing from %s", c->opt->device);
 	loop_run(&c->loop);
 	status = settle(c);
 	if (timeline_close(c->timeline, &c->report))
 		status = EXIT_ERROR;
 	c->timeline = NULL;
-	if (c->opt.json)
+	if (c->opt->json)
 		report_json(&c->report, report_stream());
 	else
 		report_print(&c->report, report_stream());
 	return status;
 }
 
-/* ---- the command line ------------------------------------------------------------------------- */
-
-static bool options_sane(const struct options *o)
-{
-	if (!o->device || !o->file)
-		say("capture needs -d DEVICE and -w FILE; see pagepool capture --help");
-	else if (o->unbind_after && o->remove_after)
-		say("--unbind-after and --remove-after exclude each other");
-	else if (o->rebind && !o->unbind_after)
-		say("--rebind needs --unbind-after: a device that has gone can't be bound again");
-	else
-		return true;
-	return false;
-}
-
 /* With fewer pages than that the device and the writer would wait for each other. */
-static bool enough_pages(const struct options *o, unsigned ring)
+static bool enough_pages(const struct capture_options *o, unsigned ring)
 {
 	if (!o->max_pages || (o->max_pages >= ring && o->max_pages - ring >= o->hold))
 		return true;
@@ -580,79 +555,41 @@ static bool enough_pages(const struct options *o, unsigned ring)
 	return false;
 }
 
-int capture_main(int argc, char **argv)
+static int open_device(struct capture *c)
 {
-	struct capture c = { .loop = { .ops = &ops } };
-	const struct option_def defs[] = {
-		{ "device", 'd', "DEVICE",
-		  "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
-		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]" DEVICE_VFIO_HELP
-			  DEVICE_XDP_HELP,
-		  OPTION_STRING, &c.opt.device },
-		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
-		  OPTION_STRING, &c.opt.file },
-		{ "pcapng", 0, NULL, "as pcapng, also if the name doesn't end in .pcapng",
-		  OPTION_FLAG, &c.opt.pcapng },
-		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it",
-		  OPTION_SIZE, &c.opt.snaplen },
-		{ "ring-buffer", 'b', "WHEN",
-		  "in several files, the next one after filesize:KB, duration:SECONDS or\n"
-		  "                             packets:N; of these files:N are kept. Several times",
-		  OPTION_LIST, &c.opt.files },
-		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &c.opt.count },
-		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &c.loop.duration },
-		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
-		  &c.opt.hold },
-		{ "unbind-after", 0, "N", "unbind the driver after N packets", OPTION_COUNT,
-		  &c.opt.unbind_after },
-		{ "remove-after", 0, "N", "take the device away by surprise after N packets",
-		  OPTION_COUNT, &c.opt.remove_after },
-		{ "rebind", 0, NULL, "after the unbind, bind again and go on", OPTION_FLAG,
-		  &c.opt.rebind },
-		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT,
-		  &c.opt.max_pages },
-		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG,
-		  &c.opt.json },
-		{ "report", 0, "FILE", "write an HTML page with the course of the run",
-		  OPTION_STRING, &c.opt.page },
-		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
-		  &c.opt.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER",
-		  OPTION_TEXT, &c.rights.user },
-		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
-		  &c.opt.unwatched },
-		{ "EXPRESSION", 0, "[EXPRESSION]",
-		  "only packets for which it is true: tcp port 80; see pcap-filter(7)",
-		  OPTION_WORDS, &c.opt.expression },
-		{ 0 },
+	const struct capture_options *o = c->opt;
+	const struct device_wish wish = {
+		.max_pages = o->max_pages,
+		.hold = o->hold,
+		.promiscuous = !o->ours_only,
+		.dlt = DLT_ETHERNET,
+		.writes = o->file,
 	};
-	struct device_wish wish = { 0 };
 	bool usage;
+
+	if (device_open(&c->nic, o->device, &wish, &usage))
+		return usage ? EXIT_USAGE : EXIT_ERROR;
+	pp_net_info(c->nic, &c->info, sizeof c->info);
+	return EXIT_OK;
+}
+
+int capture_run(const struct capture_options *o)
+{
+	struct capture c = { .opt = o,
+			     .loop = { .ops = &ops, .ctx = &c, .duration = o->duration } };
 	int status;
 
-	c.loop.ctx = &c;
-	if (options_parse(argc, argv, "capture",
-			  "Write the packets that a device receives to a file.", defs) ||
-	    !options_sane(&c.opt) || rotate_open(&c.rotate, c.opt.file, &c.opt.files))
+	if (rotate_open(&c.rotate, o->file, &o->files))
 		return EXIT_USAGE;
-	if (rights_find(&c.rights))
-		return EXIT_ERROR;
-	wish.max_pages = c.opt.max_pages;
-	wish.hold = c.opt.hold;
-	wish.promiscuous = !c.opt.ours_only;
-	wish.dlt = DLT_ETHERNET;
-	wish.writes = c.opt.file;
-	if (stop_fd_open() < 0)
-		return EXIT_ERROR;
-	if (device_open(&c.nic, c.opt.device, &wish, &usage))
-		return usage ? EXIT_USAGE : EXIT_ERROR;
-	pp_net_info(c.nic, &c.info, sizeof c.info);
-	status = EXIT_USAGE;
-	if (enough_pages(&c.opt, c.info.ring) &&
-	    !filter_open(&c.filter, c.opt.expression, c.info.link_type))
-		status = run(&c);
-	else if (stop_asked())
-		status = EXIT_ERROR;
+	status = open_device(&c);
+	if (status == EXIT_OK) {
+		status = EXIT_USAGE;
+		if (enough_pages(o, c.info.ring) &&
+		    !filter_open(&c.filter, o->expression, c.info.link_type))
+			status = run(&c);
+		else if (stop_asked())
+			status = EXIT_ERROR;
+	}
 	pp_telemetry_stop(c.telemetry);
 	filter_close(c.filter);
 	rotate_close(&c.rotate);

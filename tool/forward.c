@@ -11,38 +11,21 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "filter.h"
+#include "forward.h"
+#include "learn.h"
 #include "loop.h"
-#include "rights.h"
-#include "tool.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define BURST 64u   /* segments received at a time */
-#define QUEUE 2048u /* segments that wait to be sent: the longest packet, copied, and more */
-#define ROOM 600u   /* of these left for what one more burst may become */
-#define PIECES 512u /* of a packet: no ring has more */
-#define MACS 4096u  /* addresses remembered; a power of two */
-#define MAC_PROBES 8u
+#define BURST 64u          /* segments received at a time */
+#define QUEUE 2048u        /* segments that wait to be sent: the longest packet, copied, and more */
+#define ROOM 600u          /* of these left for what one more burst may become */
+#define PIECES 512u        /* of a packet: no ring has more */
 #define AGAIN_NS 50000000u /* between looks whether a lost device is back */
-
-/* The keys of --json that are numbers, beside those of each direction. */
-#define FORWARD_COUNTS(X)                                                                          \
-	X(packets_copied)                                                                          \
-	X(devices_lost)                                                                            \
-	X(devices_back)                                                                            \
-	X(in_flight_at_unbind)                                                                     \
-	X(unbind_ns)                                                                               \
-	X(mappings_left)                                                                           \
-	X(late_calls_refused)                                                                      \
-	X(pages_leaked)                                                                            \
-	X(iova_left)                                                                               \
-	X(elapsed_ns)
 
 struct side {
 	const char *spec;
@@ -51,7 +34,7 @@ struct side {
 	bool bound, ended, lost;
 	bool failed;  /* its input is broken, or its output: nothing is sent through it any more */
 	bool excused; /* its end was asked for, or is told of: what it lost by that is no error */
-	uint64_t unbind_after, remove_after; /* packets handed over on both sides; 0: never */
+	const struct forward_end *end;
 	/* packets received here, on their way to the other side */
 	struct pp_net_seg queue[QUEUE];
 	unsigned n;
@@ -62,25 +45,16 @@ struct side {
 	struct account account;    /* of this device: of what it received and was to send */
 };
 
-struct mac {
-	uint64_t address; /* 0: none */
-	uint8_t side;
-};
-
 struct forward {
 	struct side side[2];
 	struct pp_pool *pool; /* NULL: each has its own */
-	bool learn, wait, json, unwatched, ours_only;
-	const char *expression;
+	const struct forward_options *opt;
 	struct filter *filter;
-	struct rights rights;
-	uint64_t count; /* 0: for ever */
 	unsigned
 		left; /* segments that were still to be sent, or under way, when that was looked at last */
 	struct loop loop;
-	struct mac mac[MACS];
-#define FORWARD_MEMBER(name) uint64_t name;
-	FORWARD_COUNTS(FORWARD_MEMBER)
+	struct learned learned;
+	struct forward_report report;
 };
 
 static struct side *other(struct forward *f, struct side *s)
@@ -92,47 +66,6 @@ static void worst(uint64_t *kept, uint64_t now)
 {
 	if (now > *kept)
 		*kept = now;
-}
-
-/* ---- who is where -------------------------------------------------------------------------- */
-
-static uint64_t mac_at(const uint8_t *bytes)
-{
-	uint64_t address = 0;
-
-	memcpy(&address, bytes, 6);
-	return address;
-}
-
-/* Where an address is, or is to be, remembered. */
-static struct mac *mac_find(struct forward *f, uint64_t address)
-{
-	uint64_t h = (address * 0x9E3779B97F4A7C15u) >> 40;
-	struct mac *m = NULL;
-
-	for (unsigned i = 0; i < MAC_PROBES; i++) {
-		m = &f->mac[(h + i) & (MACS - 1)];
-		if (m->address == address || !m->address)
-			break;
-	}
-	return m; /* the last one, of another, if all are taken: it is overwritten */
-}
-
-/* Note where the sender is. False: the receiver is on the same side. */
-static bool should_cross(struct forward *f, const struct side *from, const struct pp_net_seg *seg)
-{
-	const uint8_t *frame = (const uint8_t *)pp_page_addr(seg->page) + seg->offset;
-	uint8_t side = from == &f->side[1];
-	const struct mac *m;
-
-	if (!f->learn || seg->len < 12)
-		return true;
-	if (!(frame[6] & 1)) /* groups don't send */
-		*mac_find(f, mac_at(frame + 6)) = (struct mac){ mac_at(frame + 6), side };
-	if (frame[0] & 1)
-		return true;
-	m = mac_find(f, mac_at(frame));
-	return m->address != mac_at(frame) || m->side != side;
 }
 
 /* ---- a packet's way --------------------------------------------------------------------------- */
@@ -213,13 +146,22 @@ static void drop_queue(struct side *from, uint64_t *why)
 	from->n = 0;
 }
 
+/* As far as is known, its receiver is on the side that it came from. */
+static bool stays(struct forward *f, const struct side *from)
+{
+	const struct pp_net_seg *seg = from->part;
+
+	return learn(&f->learned, (const uint8_t *)pp_page_addr(seg->page) + seg->offset, seg->len,
+		     from == &f->side[1]);
+}
+
 /* A whole packet has been received: queue it, or put it and count why. */
 static void take(struct forward *f, struct side *from)
 {
 	struct side *to = other(f, from);
 	bool shared = to->nic && pp_net_send_pool(to->nic, 0) == f->pool && f->pool, taken = false;
 
-	if (!should_cross(f, from, from->part)) {
+	if (f->opt->learn && stays(f, from)) {
 		from->stayed++;
 	} else if (!filter_wants(f->filter, from->part, from->n_part)) {
 		from->filtered++;
@@ -229,7 +171,7 @@ static void take(struct forward *f, struct side *from)
 			to->account.packets_gone++;
 		else if (!(taken = shared ? hand_on(from) : copy(from, to)))
 			to->account.packets_no_room++;
-		f->packets_copied += taken && !shared;
+		f->report.packets_copied += taken && !shared;
 	}
 	if (!taken)
 		put_all(from->part, from->n_part);
@@ -258,9 +200,9 @@ static void flush(struct side *from, struct side *to)
 /* Segments that may be received at once. */
 static unsigned wanted(const struct forward *f)
 {
-	uint64_t left = f->count - f->side[0].crossing - f->side[1].crossing;
+	uint64_t left = f->opt->count - f->side[0].crossing - f->side[1].crossing;
 
-	return f->count && left < BURST ? (unsigned)left : BURST;
+	return f->opt->count && left < BURST ? (unsigned)left : BURST;
 }
 
 /* Receive on a side, send on the other. Returns segments that moved. */
@@ -306,9 +248,9 @@ static void note_pages(struct forward *f, struct side *s)
 
 	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
 	pp_domain_stats(pp_net_device(s->nic, 0), &domain, sizeof domain);
-	worst(&f->mappings_left, domain.mappings);
-	worst(&f->in_flight_at_unbind, stats.in_flight_at_unbind);
-	worst(&f->unbind_ns, stats.unbind_ns);
+	worst(&f->report.mappings_left, domain.mappings);
+	worst(&f->report.in_flight_at_unbind, stats.in_flight_at_unbind);
+	worst(&f->report.unbind_ns, stats.unbind_ns);
 }
 
 /* Off the device. Its pages are home, or somebody's, when this returns. */
@@ -343,7 +285,7 @@ static void close_side(struct forward *f, struct side *s)
 		account_excuse(&s->account, &counts);
 	s->excused = false;
 	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
-	f->late_calls_refused += stats.late_calls_refused;
+	f->report.late_calls_refused += stats.late_calls_refused;
 	pp_net_close(s->nic);
 	s->nic = NULL;
 }
@@ -366,7 +308,7 @@ static int bind_side(struct forward *f, struct side *s)
 
 static int open_side(const struct forward *f, struct side *s, int dlt, bool quiet, bool *usage)
 {
-	struct device_wish wish = { .dlt = dlt, .quiet = quiet, .promiscuous = !f->ours_only };
+	struct device_wish wish = { .dlt = dlt, .quiet = quiet, .promiscuous = !f->opt->ours_only };
 
 	return device_open(&s->nic, s->spec, &wish, usage);
 }
@@ -423,7 +365,7 @@ static void look_for(struct forward *f, struct side *s)
 		return;
 	}
 	s->lost = false;
-	f->devices_back++;
+	f->report.devices_back++;
 	say("%c: %s is back", s->name, s->spec);
 }
 
@@ -437,10 +379,10 @@ static void look_at(struct forward *f, struct side *s)
 	}
 	if (!s->bound)
 		return;
-	if ((s->unbind_after && n >= s->unbind_after) ||
-	    (s->remove_after && n >= s->remove_after)) {
+	if ((s->end->unbind_after && n >= s->end->unbind_after) ||
+	    (s->end->remove_after && n >= s->end->remove_after)) {
 		s->excused = true;
-		let_go(f, s, !s->unbind_after);
+		let_go(f, s, !s->end->unbind_after);
 		return;
 	}
 	switch (pp_net_state(s->nic)) {
@@ -458,8 +400,8 @@ static void look_at(struct forward *f, struct side *s)
 		s->excused = true;
 		let_go(f, s, true);
 		s->lost = true;
-		f->devices_lost++;
-		if (f->wait && !strncmp(s->spec, "xdp:", 4))
+		f->report.devices_lost++;
+		if (f->opt->wait && !strncmp(s->spec, "xdp:", 4))
 			close_side(f, s);
 		break;
 	}
@@ -504,7 +446,7 @@ static bool work(void *ctx)
 	bool was_silent = both_silent(f);
 	unsigned moved = both_ways(f), before = f->left;
 
-	if (f->count && f->side[0].crossing + f->side[1].crossing >= f->count)
+	if (f->opt->count && f->side[0].crossing + f->side[1].crossing >= f->opt->count)
 		loop_end(&f->loop, "as many packets as asked for", EXIT_OK);
 	look_at(f, &f->side[0]);
 	look_at(f, &f->side[1]);
@@ -552,7 +494,7 @@ static bool start(struct forward *f, bool *usage)
 
 	if (open_both(f, usage))
 		return false;
-	if (filter_open(&f->filter, f->expression, link_type(&f->side[0]))) {
+	if (filter_open(&f->filter, f->opt->expression, link_type(&f->side[0]))) {
 		*usage = !stop_asked();
 		return false;
 	}
@@ -571,7 +513,7 @@ static bool start(struct forward *f, bool *usage)
 			return false;
 		}
 	}
-	return !rights_drop(&f->rights);
+	return !rights_drop(&f->opt->rights);
 }
 
 /* What has been received is sent, as far as the other side sends any more. */
@@ -603,8 +545,8 @@ static void settle(struct forward *f, bool started)
 	filter_close(f->filter);
 	pp_pool_destroy(f->pool);
 	pp_totals(&totals, sizeof totals);
-	f->pages_leaked = totals.zombie_pages;
-	f->iova_left = totals.iova_bytes;
+	f->report.pages_leaked = totals.zombie_pages;
+	f->report.iova_left = totals.iova_bytes;
 }
 
 /* ---- the report ------------------------------------------------------------------------------------------ */
@@ -620,151 +562,47 @@ static int judge(const struct forward *f)
 }
 
 /* What became of a direction's packets: of what one side lost and what the other sent. */
-static struct account direction(const struct forward *f, unsigned from)
+static struct forward_way way(const struct side *from, const struct side *to)
 {
-	struct account a = f->side[!from].account;
+	struct forward_way w = { .from = from->name,
+				 .to = to->name,
+				 .account = to->account,
+				 .stayed = from->stayed,
+				 .filtered = from->filtered };
 
-	a.packets_refused = f->side[from].account.packets_refused;
-	a.packets_missed = f->side[from].account.packets_missed;
-	a.packets_dropped_before = f->side[from].account.packets_dropped_before;
-	return a;
+	w.account.packets_refused = from->account.packets_refused;
+	w.account.packets_missed = from->account.packets_missed;
+	w.account.packets_dropped_before = from->account.packets_dropped_before;
+	return w;
 }
 
-static json_t *direction_json(const struct forward *f, unsigned from)
+int forward_run(const struct forward_options *o)
 {
-	const struct account a = direction(f, from);
-	json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "packets", (json_int_t)a.sent,
-			      "packets_at_most", (json_int_t)a.sent_at_most, "bytes",
-			      (json_int_t)a.bytes_sent, "dropped", (json_int_t)account_not_sent(&a),
-			      "packets_stayed", (json_int_t)f->side[from].stayed,
-			      "packets_filtered", (json_int_t)f->side[from].filtered);
-
-#define ACCOUNT_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)a.name));
-	ACCOUNT_COUNTS(ACCOUNT_JSON)
-	return o;
-}
-
-static void print_json(const struct forward *f)
-{
-	uint64_t missed = f->side[0].account.packets_missed + f->side[1].account.packets_missed;
-	json_t *o = json_object();
-
-	json_object_set_new(o, "a_to_b", direction_json(f, 0));
-	json_object_set_new(o, "b_to_a", direction_json(f, 1));
-	json_object_set_new(o, "packets_missed", json_integer((json_int_t)missed));
-#define FORWARD_JSON(name) json_object_set_new(o, #name, json_integer((json_int_t)f->name));
-	FORWARD_COUNTS(FORWARD_JSON)
-	json_object_set_new(o, "end", json_string(f->loop.why));
-	json_dumpf(o, report_stream(), 0);
-	fputc('\n', report_stream());
-	json_decref(o);
-}
-
-static void print(const struct forward *f, FILE *out)
-{
-	char a[ACCOUNT_SENT], b[GROUPED], c[GROUPED], d[GROUPED];
-
-	for (unsigned i = 0; i < 2; i++) {
-		const struct side *s = &f->side[i];
-		const struct account way = direction(f, i);
-
-		fprintf(out,
-			"%c to %c    %s packets, %s bytes; %s dropped, %s not for the other side\n",
-			s->name, f->side[!i].name, account_sent(&way, a),
-			grouped(way.bytes_sent, b), grouped(account_not_sent(&way), c),
-			grouped(s->stayed, d));
-		if (s->filtered)
-			fprintf(out, "filtered  %s packet%s left out by the filter\n",
-				grouped(s->filtered, d), s->filtered == 1 ? "" : "s");
-		account_print(&way, out);
-	}
-	fprintf(out, "copied    %s packets between pools\n", grouped(f->packets_copied, a));
-	if (f->devices_lost)
-		fprintf(out, "lost      %s devices, %s came back\n", grouped(f->devices_lost, a),
-			grouped(f->devices_back, b));
-	fprintf(out,
-		"left      %s mappings, %s bytes of IOVA; %s pages leaked; %s late calls refused\n",
-		grouped(f->mappings_left, a), grouped(f->iova_left, b), grouped(f->pages_leaked, c),
-		grouped(f->late_calls_refused, d));
-	fprintf(out, "ended     after %.3f s: %s\n", (double)f->elapsed_ns / 1e9, f->loop.why);
-}
-
-/* ---- the command line ----------------------------------------------------------------------------------- */
-
-static bool sane(const struct forward *f)
-{
-	const struct side *a = &f->side[0], *b = &f->side[1];
-
-	if (!a->spec || !b->spec)
-		say("forward needs -a DEVICE and -b DEVICE; see pagepool forward --help");
-	else if ((a->unbind_after && a->remove_after) || (b->unbind_after && b->remove_after))
-		say("a device can be unbound or removed, not both");
-	else
-		return true;
-	return false;
-}
-
-int forward_main(int argc, char **argv)
-{
-	static struct forward f = { .side = { { .name = 'a' }, { .name = 'b' } },
-				    .loop = { .ops = &ops } };
+	static struct forward f; /* too large for a stack */
 	struct side *a = &f.side[0], *b = &f.side[1];
-	const struct option_def defs[] = {
-		{ "device-a", 'a', "DEVICE",
-		  "soft[:pcap=FILE][,wire=FILE][,rate=PPS] and so on, as for "
-		  "capture" DEVICE_VFIO_HELP DEVICE_XDP_HELP,
-		  OPTION_STRING, &a->spec },
-		{ "device-b", 'b', "DEVICE", "the other one", OPTION_STRING, &b->spec },
-		{ "learn", 0, NULL, "learn who is where; don't forward what stays on a side",
-		  OPTION_FLAG, &f.learn },
-		{ "wait", 0, NULL, "go on with an interface that was lost when it is back",
-		  OPTION_FLAG, &f.wait },
-		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &f.count },
-		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &f.loop.duration },
-		{ "unbind-a", 0, "N", "unbind a's driver after N packets; b goes on", OPTION_COUNT,
-		  &a->unbind_after },
-		{ "unbind-b", 0, "N", "the same for b", OPTION_COUNT, &b->unbind_after },
-		{ "remove-a", 0, "N", "take a away by surprise after N packets", OPTION_COUNT,
-		  &a->remove_after },
-		{ "remove-b", 0, "N", "the same for b", OPTION_COUNT, &b->remove_after },
-		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &f.json },
-		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
-		  &f.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the devices are bound, go on as USER",
-		  OPTION_TEXT, &f.rights.user },
-		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
-		  &f.unwatched },
-		{ "EXPRESSION", 0, "[EXPRESSION]",
-		  "only packets for which it is true: tcp port 80; see pcap-filter(7)",
-		  OPTION_WORDS, &f.expression },
-		{ 0 },
-	};
 	uint64_t begun = loop_now();
 	bool usage = false, started;
 	struct pp_telemetry *telemetry = NULL;
 
-	if (options_parse(argc, argv, "forward", "Forward packets between two devices.", defs) ||
-	    !sane(&f))
-		return EXIT_USAGE;
-	if (rights_find(&f.rights))
-		return EXIT_ERROR;
-	f.loop.ctx = &f;
-	started = stop_fd_open() >= 0 && start(&f, &usage);
+	f.opt = o;
+	f.loop = (struct loop){ .ops = &ops, .ctx = &f, .duration = o->duration };
+	*a = (struct side){ .name = 'a', .spec = o->device[0], .end = &o->end[0] };
+	*b = (struct side){ .name = 'b', .spec = o->device[1], .end = &o->end[1] };
+	started = start(&f, &usage);
 	if (started) {
-		telemetry = start_telemetry(!f.unwatched); /* as who we are now */
+		telemetry = start_telemetry(!o->unwatched); /* as who we are now */
 		say("forwarding between %s and %s", a->spec, b->spec);
 		loop_run(&f.loop);
-	} else {
-		f.loop.status = usage ? EXIT_USAGE : EXIT_ERROR;
 	}
 	pp_telemetry_stop(telemetry);
 	settle(&f, started);
-	if (started)
-		f.loop.status = judge(&f);
-	f.elapsed_ns = loop_now() - begun;
-	if (started && f.json)
-		print_json(&f);
-	else if (started)
-		print(&f, report_stream());
+	if (!started)
+		return usage ? EXIT_USAGE : EXIT_ERROR;
+	f.loop.status = judge(&f);
+	f.report.way[0] = way(a, b);
+	f.report.way[1] = way(b, a);
+	f.report.end = f.loop.why;
+	f.report.elapsed_ns = loop_now() - begun;
+	forward_print(&f.report, o->json, report_stream());
 	return f.loop.status;
 }

@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "loop.h"
-#include "pace.h"
-#include "tool.h"
+#include "replay.h"
 
 #include <capfile.h>
 #include <errno.h>
@@ -22,9 +21,7 @@
 #define LONG_NS 10000000000u /* a wait that a user may wonder about */
 
 struct replay {
-	const char *device, *path;
-	uint64_t count, loops;
-	bool json, unwatched;
+	const struct replay_options *opt;
 	struct pp_net *nic;
 	struct capfile *file;
 	char error[CAPFILE_ERROR];
@@ -125,7 +122,7 @@ static void tell(struct replay *r, uint64_t wait)
 /* The file from its beginning. False: that was the last pass, or there was nothing in it. */
 static bool again(struct replay *r)
 {
-	if (++r->passes == r->loops || r->report.packets_received == r->before)
+	if (++r->passes == r->opt->loops || r->report.packets_received == r->before)
 		return false;
 	r->before = r->report.packets_received;
 	if (!capfile_rewind(r->file, r->error)) {
@@ -143,7 +140,7 @@ static bool next(struct replay *r)
 	uint64_t now = loop_now();
 	int ret = 0;
 
-	if (r->count && r->report.packets_received == r->count) {
+	if (r->opt->count && r->report.packets_received == r->opt->count) {
 		loop_end(&r->loop, "all sent", EXIT_OK);
 		return false;
 	}
@@ -307,104 +304,79 @@ static void print(const struct replay *r, FILE *out)
 
 	fprintf(out, "%s packets (%s bytes) of %s sent through %s, in %.3f s: %s\n",
 		account_sent(&r->report.account, packets), grouped(r->report.bytes_written, bytes),
-		r->path, r->device, (double)r->report.elapsed_ns / 1e9, r->report.end);
+		r->opt->path, r->opt->device, (double)r->report.elapsed_ns / 1e9, r->report.end);
 	account_print(&r->report.account, out);
 }
 
 static int run(struct replay *r)
 {
 	uint64_t begun = loop_now();
+	struct pp_telemetry *telemetry;
 	int status;
 
 	if (device_bind(r->nic))
 		return EXIT_ERROR;
-	if (r->loops != 1)
+	if (r->opt->loops != 1)
 		capfile_keep(r->file);
-	say("replaying %s through %s", r->path, r->device);
+	telemetry = start_telemetry(!r->opt->unwatched);
+	say("replaying %s through %s", r->opt->path, r->opt->device);
 	loop_run(&r->loop);
 	settle(r);
+	pp_telemetry_stop(telemetry);
 	r->report.end = pp_net_state(r->nic) == PP_NET_GONE ? "device lost" : "failed";
 	status = judge(r, r->loop.status);
 	if (r->cut)
 		say("%llu packets were sent cut: the file has only the first bytes of them",
 		    (unsigned long long)r->cut);
-	r->report.device = r->device;
-	r->report.file = r->path;
+	r->report.device = r->opt->device;
+	r->report.file = r->opt->path;
 	r->report.elapsed_ns = loop_now() - begun;
-	if (r->json)
+	if (r->opt->json)
 		report_json(&r->report, report_stream());
 	else
 		print(r, report_stream());
 	return status;
 }
 
-int replay_main(int argc, char **argv)
+/* The file, and what it says of the device that can send it. */
+static int open_file(struct replay *r, struct device_wish *wish)
 {
-	static struct replay r = { .loops = 1, .loop = { .ops = &ops } };
-	const struct option_def defs[] = {
-		{ "device", 'd', "DEVICE",
-		  "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
-		  "                             [,wire=FILE]: what is sent is dumped there" DEVICE_VFIO_HELP
-			  DEVICE_XDP_HELP,
-		  OPTION_STRING, &r.device },
-		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &r.path },
-		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &r.count },
-		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &r.loop.duration },
-		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE,
-		  &r.loops },
-		{ "topspeed", 't', NULL, "as fast as the device takes them (soft: the default)",
-		  OPTION_FLAG, &r.pace.topspeed },
-		{ "recorded", 0, NULL, "as far apart as the file says (others: the default)",
-		  OPTION_FLAG, &r.pace.recorded },
-		{ "pps", 'p', "N", "so many packets a second", OPTION_COUNT,
-		  &r.pace.packets_a_second },
-		{ "rate", 0, "N", "so many bits of packets a second", OPTION_COUNT,
-		  &r.pace.bits_a_second },
-		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &r.json },
-		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
-		  &r.unwatched },
-		{ 0 },
-	};
-	struct device_wish wish = { 0 };
-	struct pp_telemetry *telemetry;
+	const char *device = r->opt->device;
+
+	if (capfile_open(&r->file, r->opt->path, r->error)) {
+		say("%s", r->error);
+		return -1;
+	}
+	r->wire = strcmp(device, "soft") && strncmp(device, "soft:", 5);
+	wish->dlt = capfile_dlt(r->file);
+	if (r->wire) {
+		r->fcs_len = capfile_fcs_len(wish->dlt);
+		wish->dlt = CAPFILE_DLT(wish->dlt);
+	}
+	if (!r->pace.packets_a_second && !r->pace.bits_a_second && !r->pace.recorded) {
+		r->pace.topspeed = r->pace.topspeed || !r->wire;
+		r->pace.recorded = !r->pace.topspeed;
+	}
+	return 0;
+}
+
+int replay_run(const struct replay_options *o)
+{
+	struct device_wish wish = { .reads = o->path, .send_only = true };
+	static struct replay r; /* too large for a stack */
 	bool usage;
 	int status;
 
-	if (options_parse(argc, argv, "replay", "Send the packets of a file out through a device.",
-			  defs))
-		return EXIT_USAGE;
-	if (!r.device || !r.path) {
-		say("replay needs -d DEVICE and -r FILE; see pagepool replay --help");
-		return EXIT_USAGE;
-	}
-	if (!pace_sane(&r.pace))
-		return EXIT_USAGE;
-	r.loop.ctx = &r;
-	if (stop_fd_open() < 0)
+	r.opt = o;
+	r.pace = o->pace;
+	r.loop = (struct loop){ .ops = &ops, .ctx = &r, .duration = o->duration };
+	if (open_file(&r, &wish))
 		return EXIT_ERROR;
-	if (capfile_open(&r.file, r.path, r.error)) {
-		say("%s", r.error);
-		return EXIT_ERROR;
-	}
-	r.wire = strcmp(r.device, "soft") && strncmp(r.device, "soft:", 5);
-	wish.dlt = capfile_dlt(r.file);
-	if (!r.pace.packets_a_second && !r.pace.bits_a_second && !r.pace.recorded) {
-		r.pace.topspeed = r.pace.topspeed || !r.wire;
-		r.pace.recorded = !r.pace.topspeed;
-	}
-	if (r.wire) {
-		r.fcs_len = capfile_fcs_len(wish.dlt);
-		wish.dlt = CAPFILE_DLT(wish.dlt);
-	}
-	wish.reads = r.path;
-	wish.send_only = true;
-	if (device_open(&r.nic, r.device, &wish, &usage)) {
+	if (device_open(&r.nic, o->device, &wish, &usage)) {
 		capfile_close(r.file);
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}
-	telemetry = start_telemetry(!r.unwatched);
 	status = run(&r);
-	pp_telemetry_stop(telemetry);
 	pp_net_close(r.nic);
 	capfile_close(r.file);
 	return status;

@@ -143,6 +143,7 @@ exited() {
 # in_background ARGUMENT...: as run, but leaves it running as $child. See `finish`. Who runs the tests
 # under nohup has SIGHUP ignored, and what is ignored stays so.
 in_background() {
+	: >"$dir/err" # of the last one: the new one's shell may be late
 	env --default-signal=HUP "$tool" "$@" >"$dir/out" 2>"$dir/err" </dev/null &
 	child=$!
 }

@@ -1,0 +1,73 @@
+/*
+ * capture_main.c - pagepool capture: its command line.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#include "capture.h"
+
+static bool options_sane(const struct capture_options *o)
+{
+	if (!o->device || !o->file)
+		say("capture needs -d DEVICE and -w FILE; see pagepool capture --help");
+	else if (o->unbind_after && o->remove_after)
+		say("--unbind-after and --remove-after exclude each other");
+	else if (o->rebind && !o->unbind_after)
+		say("--rebind needs --unbind-after: a device that has gone can't be bound again");
+	else
+		return true;
+	return false;
+}
+
+int capture_main(int argc, char **argv)
+{
+	struct capture_options o = { 0 };
+	const struct option_def defs[] = {
+		{ "device", 'd', "DEVICE",
+		  "soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]\n"
+		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]" DEVICE_VFIO_HELP
+			  DEVICE_XDP_HELP,
+		  OPTION_STRING, &o.device },
+		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
+		  OPTION_STRING, &o.file },
+		{ "pcapng", 0, NULL, "as pcapng, also if the name doesn't end in .pcapng",
+		  OPTION_FLAG, &o.pcapng },
+		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it",
+		  OPTION_SIZE, &o.snaplen },
+		{ "ring-buffer", 'b', "WHEN",
+		  "in several files, the next one after filesize:KB, duration:SECONDS or\n"
+		  "                             packets:N; of these files:N are kept. Several times",
+		  OPTION_LIST, &o.files },
+		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &o.count },
+		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &o.duration },
+		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
+		  &o.hold },
+		{ "unbind-after", 0, "N", "unbind the driver after N packets", OPTION_COUNT,
+		  &o.unbind_after },
+		{ "remove-after", 0, "N", "take the device away by surprise after N packets",
+		  OPTION_COUNT, &o.remove_after },
+		{ "rebind", 0, NULL, "after the unbind, bind again and go on", OPTION_FLAG,
+		  &o.rebind },
+		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT, &o.max_pages },
+		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &o.json },
+		{ "report", 0, "FILE", "write an HTML page with the course of the run",
+		  OPTION_STRING, &o.page },
+		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
+		  &o.ours_only },
+		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER",
+		  OPTION_TEXT, &o.rights.user },
+		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
+		  &o.unwatched },
+		{ "EXPRESSION", 0, "[EXPRESSION]",
+		  "only packets for which it is true: tcp port 80; see pcap-filter(7)",
+		  OPTION_WORDS, &o.expression },
+		{ 0 },
+	};
+
+	if (options_parse(argc, argv, "capture",
+			  "Write the packets that a device receives to a file.", defs) ||
+	    !options_sane(&o))
+		return EXIT_USAGE;
+	if (rights_find(&o.rights) || stop_fd_open() < 0)
+		return EXIT_ERROR;
+	return capture_run(&o);
+}

@@ -1,0 +1,25 @@
+/*
+ * learn.h - which side each sender is on, by the Ethernet addresses of what it has sent.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_LEARN_H
+#define TOOL_LEARN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LEARN_ADDRESSES 4096u /* that are remembered; a power of two */
+
+/* Zeroed: nothing is known. */
+struct learned {
+	struct {
+		uint64_t address; /* 0: none */
+		uint8_t side;
+	} slot[LEARN_ADDRESSES];
+};
+
+/* Learn from a frame's first bytes that came on a side. True: its receiver is known to be there, too. */
+bool learn(struct learned *l, const uint8_t *frame, uint32_t len, uint8_t side);
+
+#endif

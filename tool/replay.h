@@ -1,0 +1,23 @@
+/*
+ * replay.h - what a replay is asked for.
+ *
+ * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+ */
+#ifndef TOOL_REPLAY_H
+#define TOOL_REPLAY_H
+
+#include "pace.h"
+#include "tool.h"
+
+struct replay_options {
+	const char *device, *path;
+	uint64_t count, duration; /* packets, seconds; 0: no limit */
+	uint64_t loops;           /* over the file; 0: no limit */
+	struct pace pace;
+	bool json, unwatched;
+};
+
+/* The whole run, and its report; signals are watched already. The exit status. */
+int replay_run(const struct replay_options *o);
+
+#endif
