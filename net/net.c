@@ -67,10 +67,14 @@ static int fail(char *error, int ret, const char *format, ...)
 }
 
 /* "-" is standard input for a reader, standard output for a writer. */
+static bool file_is_there(const char *name, int standard, struct stat *st)
+{
+	return name && !(strcmp(name, "-") ? stat(name, st) : fstat(standard, st));
+}
+
 static bool regular_file(const char *name, int standard, struct stat *st)
 {
-	return name && !(strcmp(name, "-") ? stat(name, st) : fstat(standard, st)) &&
-	       S_ISREG(st->st_mode);
+	return file_is_there(name, standard, st) && S_ISREG(st->st_mode);
 }
 
 /* 0, or -EEXIST: what is read and what is written are one file. */
@@ -87,13 +91,13 @@ static int same_file(const char *read, const char *written, char *error)
 		    read, written);
 }
 
-/* 0, or -EEXIST: two that are written are one file. */
+/* 0, or -EEXIST: two that are written are one file, or go to one reader. */
 static int same_outputs(const char *a, const char *b, char *error)
 {
 	struct stat sa, sb;
 
-	if (!regular_file(a, STDOUT_FILENO, &sa) || !regular_file(b, STDOUT_FILENO, &sb) ||
-	    sa.st_dev != sb.st_dev || sa.st_ino != sb.st_ino)
+	if (!file_is_there(a, STDOUT_FILENO, &sa) || !file_is_there(b, STDOUT_FILENO, &sb) ||
+	    S_ISCHR(sa.st_mode) || sa.st_dev != sb.st_dev || sa.st_ino != sb.st_ino)
 		return 0;
 	return fail(error, -EEXIST,
 		    "%.200s and %.200s are the same file: two can't write to it at "

@@ -306,10 +306,17 @@ static int bind_side(struct forward *f, struct side *s)
 	return ret;
 }
 
-static int open_side(const struct forward *f, struct side *s, int dlt, bool quiet, bool *usage)
+static int open_side(struct forward *f, struct side *s, int dlt, bool quiet, bool *usage)
 {
 	struct device_wish wish = { .dlt = dlt, .quiet = quiet, .promiscuous = !f->opt->ours_only };
+	const struct side *to = other(f, s);
+	struct pp_net_info info;
 
+	if (to->nic) {
+		pp_net_info(to->nic, &info, sizeof info);
+		wish.reads = info.input;
+		wish.writes = info.output;
+	}
 	return device_open(&s->nic, s->spec, &wish, usage);
 }
 

@@ -32,7 +32,7 @@ struct soft_net {
 	struct pp_net net; /* the base: first */
 	struct port_queue queue;
 	struct soft_model *hw; /* the device's registers */
-	char *output;          /* the name of the file that it writes, or NULL */
+	char *input, *output;  /* the names of the files that it reads and writes, or NULL */
 
 	/* while bound */
 	pp_binding_t binding;
@@ -445,6 +445,7 @@ static void soft_close(struct pp_net *net)
 	pp_device_unregister(s->queue.dev); /* its domain goes: after the model's last access */
 	pp_driver_unregister(&net->drv);
 	soft_model_destroy(s->hw);
+	free(s->input);
 	free(s->output);
 	free(s);
 }
@@ -474,6 +475,7 @@ static void describe(struct soft_net *s, const struct pp_net_params *params)
 	};
 	net->info = (struct pp_net_info){
 		.name = net->name,
+		.input = s->input,
 		.output = s->output,
 		.ring = RING,
 		.pieces = RING,
@@ -532,6 +534,8 @@ int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
 	*out = NULL;
 	if (!(s = calloc(1, sizeof *s)))
 		ret = -ENOMEM;
+	if (!ret && model.pcap && !(s->input = strdup(model.pcap)))
+		ret = -ENOMEM;
 	if (!ret && model.wire && !(s->output = strdup(model.wire)))
 		ret = -ENOMEM;
 	if (!ret) {
@@ -550,6 +554,7 @@ int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
 			 strerror(-ret));
 	if (s) {
 		soft_model_destroy(s->hw);
+		free(s->input);
 		free(s->output);
 	}
 	free(s);

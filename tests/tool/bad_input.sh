@@ -302,6 +302,15 @@ run replay -d "soft:wire=$dir/both" -r "$dir/both"
 check "replay into its own input: refused, and the input is as it was" eval \
 	'[ $status != 0 ] && cmp "$real" "$dir/both"'
 
+for files in "pcap=$dir/both wire=$dir/both" "wire=$dir/both pcap=$dir/both" "wire=$dir/both wire=$dir/both" \
+	"pcap=$dir/both,wire=$dir/both pcap=$real"; do
+	run forward -a "soft:${files% *}" -b "soft:${files#* }"
+	check "forward ${files//$dir\//}: refused, and the file is as it was" eval 'exited 1 && speaks_of "the same file" && cmp "$real" "$dir/both"'
+done
+"$tool" forward -a "soft:pcap=$real,wire=-" -b "soft:pcap=$real,wire=-" 2>"$dir/err" </dev/null | cat >"$dir/front"
+status=${PIPESTATUS[0]}
+check "two that write to one pipe: refused" eval 'exited 1 && speaks_of "the same file" && [ ! -s "$dir/front" ]'
+
 # ---- full ----------------------------------------------------------------------------------------
 
 # stopped_by WHY FILE: the last run could write no more. The file is whole packets, from

@@ -219,6 +219,7 @@ struct pp_net_info {
 	uint32_t time_precision_ns; /**< resolution of that clock */
 	uint32_t zero_copy;         /**< 1: bound, and packets aren't copied */
 	uint32_t segments;          /**< limit on the segments of a received packet */
+	const char *input;          /**< a file that the device's packets come from, or NULL */
 };
 /** Fill in the properties. @param size  sizeof(*info). */
 PP_API void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t size);
