@@ -7,7 +7,14 @@
 #include "tool.h"
 
 #include <jansson.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <net/if_arp.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct list {
 	json_t *all;
@@ -20,41 +27,65 @@ static void add(struct list *l, const char *name, const char *what)
 
 /* ---- interfaces -------------------------------------------------------------------------- */
 
-static bool count_queue(const char *name, void *ctx)
+/*
+ * The kernel is asked, and not /sys, which in a container or after unshare(1) may be that of another
+ * network namespace.
+ */
+static bool ask(int fd, const char *interface, unsigned long what, void *data, struct ifreq *r)
 {
-	*(unsigned *)ctx += !strncmp(name, "rx-", 3);
-	return true;
+	*r = (struct ifreq){ .ifr_data = data };
+	snprintf(r->ifr_name, sizeof r->ifr_name, "%s", interface);
+	return !ioctl(fd, what, r);
 }
 
-static const char *net_line(const char *interface, const char *file, char *line, size_t size)
+static unsigned count_queues(int fd, const char *interface)
 {
-	char path[PCI_PATH];
+	struct ethtool_channels c = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq r;
 
-	snprintf(path, sizeof path, "/sys/class/net/%.100s/%s", interface, file);
-	if (!file_line(line, size, path))
-		snprintf(line, size, "?");
-	return line;
+	return ask(fd, interface, SIOCETHTOOL, &c, &r) ? c.rx_count + c.combined_count : 1;
 }
 
-static bool add_interface(const char *interface, void *ctx)
+static const char *state(int fd, const char *interface)
 {
-	char name[80], what[200], path[PCI_PATH], state[40], mtu[40], driver[64] = "", type[16];
-	unsigned queues = 0;
+	struct ifreq r;
+
+	if (!ask(fd, interface, SIOCGIFFLAGS, NULL, &r) || !(r.ifr_flags & IFF_UP))
+		return "down";
+	return r.ifr_flags & IFF_RUNNING ? "up" : "no carrier";
+}
+
+static void add_interface(struct list *l, int fd, const char *interface)
+{
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
+	unsigned queues = count_queues(fd, interface);
+	char name[40], what[200];
+	struct ifreq r;
+	int mtu;
 
 	/* other link types have no frames that AF_XDP could take */
-	if (strcmp(net_line(interface, "type", type, sizeof type), "1"))
-		return true;
-	snprintf(path, sizeof path, "/sys/class/net/%.100s/queues", interface);
-	dir_each(path, count_queue, &queues);
-	snprintf(path, sizeof path, "/sys/class/net/%.100s/device/driver", interface);
-	link_name(driver, sizeof driver, path);
-	snprintf(name, sizeof name, "xdp:%.60s", interface);
-	snprintf(what, sizeof what, "%s, MTU %s, %u queue%s%s%s",
-		 net_line(interface, "operstate", state, sizeof state),
-		 net_line(interface, "mtu", mtu, sizeof mtu), queues, queues == 1 ? "" : "s",
-		 *driver ? ", driver " : "", driver);
-	add(ctx, name, what);
-	return true;
+	if (!ask(fd, interface, SIOCGIFHWADDR, NULL, &r) || r.ifr_hwaddr.sa_family != ARPHRD_ETHER)
+		return;
+	mtu = ask(fd, interface, SIOCGIFMTU, NULL, &r) ? r.ifr_mtu : 0;
+	if (!ask(fd, interface, SIOCETHTOOL, &driver, &r))
+		driver.driver[0] = 0;
+	snprintf(name, sizeof name, "xdp:%s", interface);
+	snprintf(what, sizeof what, "%s, MTU %d, %u queue%s%s%.32s", state(fd, interface), mtu,
+		 queues, queues == 1 ? "" : "s", *driver.driver ? ", driver " : "", driver.driver);
+	add(l, name, what);
+}
+
+static void add_interfaces(struct list *l)
+{
+	struct if_nameindex *all = if_nameindex();
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	for (const struct if_nameindex *i = all; fd >= 0 && i && i->if_index; i++)
+		add_interface(l, fd, i->if_name);
+	if (fd >= 0)
+		close(fd);
+	if (all)
+		if_freenameindex(all);
 }
 
 /* ---- PCI devices ------------------------------------------------------------------------------ */
@@ -96,7 +127,7 @@ int devices_main(int argc, char **argv)
 	}
 	add(&l, "soft", "in software: packets of a file (soft:pcap=FILE)");
 	if (strstr(pp_net_kinds(), "xdp:"))
-		dir_each("/sys/class/net", add_interface, &l);
+		add_interfaces(&l);
 	dir_each("/sys/bus/pci/devices", add_pci, &l);
 	if (json) {
 		json_dumpf(l.all, stdout, 0);
