@@ -14,7 +14,7 @@
  *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
- * get, frag and trim belong to the *owner*, a single thread: the one that created the pool,
+ * get, frag and trim (and reserve, as trim) belong to the *owner*, a single thread: the one that created the pool,
  * until another calls pp_pool_own. put and ref may be called from any thread at any time, even
  * after the pool was destroyed or the device has gone.
  *
@@ -50,9 +50,10 @@
  *          time may be among them. In a zombie, each page frees its own memory, and the last page
  *          of a chunk frees the chunk.
  *   trim   The same for each chunk freed, plus up to 64 deferred invalidations per device.
+ *   reserve  As get for each four chunks added, and their memory populated.
  *
- * None of these depends on how many pages or chunks this pool or any other has. Only trim, attach
- * and the end of a pool, which are proportional to its chunks, and the statistics, which visit
+ * None of these depends on how many pages or chunks this pool or any other has. Only trim,
+ * reserve, attach and the end of a pool, which are proportional to its chunks, and the statistics, which visit
  * every chunk, do.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -157,6 +158,11 @@ PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
  * @return how many, 1 to n; if none, an error as pp_page_get.
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
+/**
+ * The same of the pages that the pool has: it never grows, and waits for no device. Owner.
+ * @return how many, 1 to n; -ENOBUFS: it has none that is free; -ENODEV: it is revoked.
+ */
+PP_API int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool);
 
 /**
  * Drop a reference; with the last one the page returns to its pool. Never fails. Any thread, but
@@ -187,7 +193,18 @@ struct pp_frag {
 PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align);
 
 /**
- * Free idle chunks until at most keep are left, and close the page that fragments are cut from.
+ * Reserve pages: the pool grows to at least n, in flight or free, all that it has is mapped and
+ * populated, and from now on trimming of any kind leaves at least n. The next call replaces n; 0:
+ * nothing is reserved. A revocation ends it. Proportional to the pages that it adds; holds the lock
+ * for a few chunks at a time. Owner.
+ * @return 0; -EINVAL: no pool; -ENOBUFS: n is more than max_pages; -ENODEV: the pool is revoked, or
+ *         the bindings of all its devices are ending; -ENOMEM; -ENOSPC: no IOVA, or a limit of the
+ *         IOMMU; or another error of the back end's map. After an error the pool is as before.
+ */
+PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
+
+/**
+ * Free idle chunks until at most keep are left, or the pages that are reserved, and close the page that fragments are cut from.
  * Deferred invalidations are completed, so the memory has been freed on return. Owner.
  * On a revoked pool: free the memory of every free page. (Revocation itself frees only the longest
  * free run of each chunk, so that its cost is proportional to the chunks; the rest is freed by

@@ -38,7 +38,8 @@
 	X(record_bytes, "bytes of the library's own for chunks and pages")                         \
 	X(attachments, "devices the pool is attached to")                                          \
 	X(revoked, "1 once every mapping has been taken away")                                     \
-	X(in_flight_at_revoke, "pages with a holder at that moment")
+	X(in_flight_at_revoke, "pages with a holder at that moment")                               \
+	X(reserved, "pages that trimming leaves in the pool: pp_pool_reserve")
 
 /* A device. */
 #define PP_DEVICE_STATS(X)                                                                                                 \

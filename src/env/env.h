@@ -146,6 +146,11 @@ int env_reserve(void **out, size_t len, size_t align);
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
 /* The memory goes, of any kind; the addresses are reserved. 0 or -errno: it is still there. */
 int env_decommit(void *addr, size_t len);
+/*
+ * Of memory that may be touched: all of it is there from now on, and holds what it did, whoever
+ * works on it. 0; -ENOMEM.
+ */
+int env_populate(void *addr, size_t len);
 /* Addresses and memory. */
 void env_unmap(void *addr, size_t len);
 /*

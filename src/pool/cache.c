@@ -71,7 +71,7 @@ static int refill_from_chunks(struct pp_pool *pool, bool grow)
 	else
 		n = pool_take_free(pool, pages, POOL_REFILL);
 	if (!ret && !n && grow) {
-		ret = pool_grow(pool);
+		ret = pool_grow(pool, POOL_GROW);
 		n = ret ? 0 : pool_take_free(pool, pages, POOL_REFILL);
 	}
 	/* under the lock, which the revoker needs: so these can't race with it */
@@ -85,13 +85,14 @@ static int refill_from_chunks(struct pp_pool *pool, bool grow)
 }
 
 /*
- * Fill the empty cache: from the remote frees, from the chunks, from new chunks. 0, or an errno.
+ * Fill the empty cache: from the remote frees, from the chunks, from new chunks if `grow`. 0, or an
+ * errno.
  *
  * Taking pages from an SPSC ring one by one, as soon as they arrive, moves the slots' cache line
  * and those of head and tail between the two threads for each. So a few are left there until they
  * are more, as long as there are pages elsewhere. Model: revoke.pml, owner_get.
  */
-static int refill(struct pp_pool *pool)
+static int refill(struct pp_pool *pool, bool grow)
 {
 	int n = 0;
 
@@ -104,14 +105,14 @@ static int refill(struct pp_pool *pool)
 		env_count(&pool->alloc_refill, 1);
 		return 0;
 	}
-	n = refill_from_chunks(pool, true);
-	return n < 0 ? n : 0;
+	n = refill_from_chunks(pool, grow);
+	return n > 0 ? 0 : n ? n : -ENOBUFS;
 }
 
 /* ---- get ------------------------------------------------------------------------------- */
 
 /* Debug mode `pages`: one page, straight from its chunk, with its holder recorded. */
-static int tracked_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
+static int tracked_get(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
 {
 	int ret;
 
@@ -125,7 +126,7 @@ static int tracked_get(struct pp_page **out, struct pp_pool *pool, const void *c
 	if (!ret && pool_is_over(pool))
 		ret = -ENODEV;
 	else if (!ret && !pool_take_free(pool, out, 1))
-		ret = pool_grow(pool);
+		ret = grow ? pool_grow(pool, POOL_GROW) : -ENOBUFS;
 	if (!ret && !*out)
 		pool_take_free(pool, out, 1);
 	if (*out)
@@ -135,13 +136,13 @@ static int tracked_get(struct pp_page **out, struct pp_pool *pool, const void *c
 	return ret;
 }
 
-int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *caller)
+int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
 {
 	int ret;
 
 	if (anchor_is_foreign(pool->anchor))
-		return pool->anchor->copy->get(out, pool, caller);
-	ret = pool->tracked ? tracked_get(out, pool, caller) : refill(pool);
+		return pool->anchor->copy->get(out, pool, grow, caller);
+	ret = pool->tracked ? tracked_get(out, pool, grow, caller) : refill(pool, grow);
 	if (!ret && !pool->tracked) {
 		if (cache_pop(pool, pool->anchor, cache_count(pool->anchor), out, 1))
 			env_add_relaxed(&pool->popped_otherwise, 1);
@@ -159,12 +160,12 @@ int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *caller
 
 int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 {
-	return page_get_slow(out, pool, __builtin_return_address(0));
+	return page_get_slow(out, pool, true, __builtin_return_address(0));
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
-	return pp_fast_get(out, pool) ? 0 : page_get_slow(out, pool, caller);
+	return pp_fast_get(out, pool) ? 0 : page_get_slow(out, pool, true, caller);
 }
 
 /* For callers that don't inline it, as is pp_page_put in remote.c. */
@@ -173,7 +174,8 @@ int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 	return page_get(out, pool, __builtin_return_address(0));
 }
 
-int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
+static inline __attribute__((always_inline)) int
+get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool, bool grow, const void *caller)
 {
 	unsigned got = 0;
 
@@ -182,7 +184,7 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 		unsigned count = cache_count(anchor), k = n - got < count ? n - got : count;
 
 		if (!k || !cache_pop(pool, anchor, count, out + got, k)) {
-			int ret = page_get_slow(out + got, pool, __builtin_return_address(0));
+			int ret = page_get_slow(out + got, pool, grow, caller);
 
 			if (ret)
 				return got ? (int)got : ret;
@@ -193,6 +195,16 @@ int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 		got += k;
 	}
 	return (int)got;
+}
+
+int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
+{
+	return get_batch(out, n, pool, true, __builtin_return_address(0));
+}
+
+int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool)
+{
+	return get_batch(out, n, pool, false, __builtin_return_address(0));
 }
 
 /* ---- put: the owner's ------------------------------------------------------------------ */

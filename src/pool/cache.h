@@ -80,8 +80,11 @@ void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_pa
 
 /* pp_page_get for a caller of our own; caller: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller);
-/* The same without a look at the cache, also for another copy of the library. */
-int page_get_slow(struct pp_page **out, struct pp_pool *pool, const void *caller);
+/*
+ * The same without a look at the cache, also for another copy of the library. Without `grow`, only
+ * if the pool has one: else -ENOBUFS.
+ */
+int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller);
 
 /* All that is in cache and remote frees of a live pool goes home. Owner, lock not held. */
 void cache_empty(struct pp_pool *pool);

@@ -70,11 +70,12 @@ static uint32_t slots_of_span(const struct pp_pool *pool)
 }
 
 /* Chunks to add now. One will be in use, and the others must not be more than may be idle. */
-static uint32_t chunks_now(const struct pp_pool *pool)
+static uint32_t chunks_now(const struct pp_pool *pool, uint64_t most)
 {
 	uint32_t n = slots_of_span(pool);
 
 	n = n < POOL_GROW ? n : POOL_GROW;
+	n = n < most ? n : (uint32_t)most;
 	if (n > pool_idle_limit(pool) + 1)
 		n = (uint32_t)pool_idle_limit(pool) + 1;
 	return room(pool) < n ? (uint32_t)room(pool) : n;
@@ -222,13 +223,13 @@ static int grow_by(struct pp_pool *pool, uint32_t n)
 	return ret;
 }
 
-int pool_grow(struct pp_pool *pool)
+int pool_grow(struct pp_pool *pool, uint64_t most)
 {
 	uint32_t n;
 	int ret;
 
 	pool_free_spent(pool, POOL_GROW); /* whose slots are dead then */
-	n = chunks_now(pool);
+	n = chunks_now(pool, most);
 	if (!n)
 		return -ENOBUFS;
 	ret = grow_by(pool, n);

@@ -8,7 +8,7 @@
 
 #include "pool/pool.h"
 
-/* POOL_GROW chunks at most. 0 or what pp_page_get returns; lock held. */
-int pool_grow(struct pp_pool *pool);
+/* By `most` chunks at most, and no more than POOL_GROW. 0 or what pp_page_get returns; lock held. */
+int pool_grow(struct pp_pool *pool, uint64_t most);
 
 #endif

@@ -22,7 +22,7 @@
 struct pp_copy {
 	void (*put)(struct pp_page *const *pages, unsigned n,
 		    const void *caller); /* as put_pages */
-	int (*get)(struct pp_page **out, struct pp_pool *pool,
+	int (*get)(struct pp_page **out, struct pp_pool *pool, bool grow,
 		   const void *caller);              /* as page_get_slow */
 	void (*get_raced)(struct pp_pool *pool);     /* as pp_page_get_raced */
 	void (*put_raced)(struct pp_anchor *anchor); /* as push_raced */

@@ -477,6 +477,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->attachments = pool->n_at;
 	s->revoked = pool_is_over(pool);
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;
+	s->reserved = pool->reserved;
 }
 
 void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size)

@@ -139,6 +139,7 @@ struct span {
 	uint64_t kept;      /* is dead or lost, and its memory could not be given back */
 	uint64_t lost;      /* may still be reached by a device: not used again; relaxed */
 	uint64_t memory[3]; /* has memory of that kind; what is in it may have gone back */
+	uint64_t populated; /* is live, and all of its memory is there */
 	struct pp_chunk *chunk[POOL_SPAN];
 	struct span *next_lost;
 };
@@ -264,6 +265,7 @@ struct pp_pool {
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
+	uint64_t reserved;           /* pages that trimming leaves */
 	uint64_t n_released;         /* the owner looks at it without the lock; relaxed */
 	uint64_t n_on[CHUNK_STATES]; /* chunks */
 	uint64_t n_memory[3];        /* chunks of each kind of memory */

@@ -164,7 +164,7 @@ uint64_t pool_idle(const struct pp_pool *pool)
 	return pool->n_on[CHUNK_IDLE] + pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_FRESH];
 }
 
-/* Those that were used last are kept. Returns how many went. */
+/* Those that were used last are kept, and what is reserved. Returns how many went. */
 static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 {
 	struct list *list = &pool->list[on];
@@ -174,6 +174,8 @@ static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, where);
 
 		before = pos->prev;
+		if (pool->n_pages < pool->reserved + c->n_pages)
+			break;
 		/* on the stack of complete chunks: whoever takes it off decides */
 		if (env_load_acquire(&c->n_free) & CHUNK_COMPLETE)
 			continue;
@@ -212,9 +214,7 @@ static void keep_to_limit(struct pp_pool *pool)
 	pool_free_spent(pool, POOL_TRIM);
 }
 
-/* Free idle and fresh chunks until at most keep of them are left, and complete every deferred
- * invalidation. */
-static void pool_shrink(struct pp_pool *pool, uint64_t keep)
+void pool_shrink(struct pp_pool *pool, uint64_t keep)
 {
 	collect_returned(pool, UINT32_MAX);
 	lock_devices(pool);

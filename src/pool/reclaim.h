@@ -29,6 +29,11 @@ bool pool_look_is_waited_for(const struct pp_pool *pool);
 void pool_reclaim_complete(struct pp_pool *pool);
 /* Free chunks that are trimmed and invalidated, so many at most. */
 void pool_free_spent(struct pp_pool *pool, uint32_t most);
+/*
+ * Free idle and fresh chunks until at most keep of them are left, or what is reserved, and complete
+ * every deferred invalidation.
+ */
+void pool_shrink(struct pp_pool *pool, uint64_t keep);
 /* The number of idle chunks, and its limit. */
 uint64_t pool_idle(const struct pp_pool *pool);
 uint64_t pool_idle_limit(const struct pp_pool *pool);

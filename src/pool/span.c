@@ -466,6 +466,27 @@ void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 	list_hole(pool, span);
 }
 
+int pool_populate(struct pp_pool *pool)
+{
+	list_for_each(pos, &pool->spans) {
+		struct span *span = list_entry(pos, struct span, link);
+		/* hugetlb memory is there from the start */
+		uint64_t bits = span->live & ~span->populated & ~span->memory[PP_MEMORY_HUGETLB];
+		unsigned lo, n;
+		int ret;
+
+		if (!next_run(&bits, &lo, &n))
+			continue;
+		n = n < POOL_GROW ? n : POOL_GROW;
+		ret = env_populate(span->addr + lo * chunk_size(pool), n * chunk_size(pool));
+		if (ret)
+			return ret;
+		span->populated |= BITS(lo, n);
+		return 1;
+	}
+	return 0;
+}
+
 /* ---- giving back -------------------------------------------------------------------------- */
 
 /*
@@ -529,6 +550,7 @@ void give_back(struct pp_pool *pool, struct leaving *leaving)
 	env_sub_acq_rel(&bytes_total, (chunks - kept) * chunk_size(pool));
 	span->refs -= chunks - (uint32_t)__builtin_popcountll(lost);
 	span->dead |= leaving->slots & ~lost;
+	span->populated &= ~leaving->slots;
 	if (last)
 		span_delete(pool, span);
 	else

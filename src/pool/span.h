@@ -48,6 +48,11 @@ void spans_give_back_dead(struct pp_pool *pool);
 /* Map or unmap every span for one attachment. */
 int pool_map_all(struct pp_pool *pool, unsigned at);
 void pool_unmap_all(struct pp_pool *pool, unsigned at);
+/*
+ * The memory of some live slots is there, POOL_GROW at most. 1: there may be others whose memory
+ * isn't; 0: there are none; -ENOMEM.
+ */
+int pool_populate(struct pp_pool *pool);
 /* Bytes that devices can reach, for each of them. */
 uint64_t pool_bytes_mapped(const struct pp_pool *pool);
 uint64_t chunk_bytes_total(void);

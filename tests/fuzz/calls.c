@@ -256,8 +256,10 @@ void one_call(void)
 		call_pool(which % CALLS_POOL);
 	else if (which < 248)
 		call_crowd(which % 4);
-	else
+	else if (which < 252)
 		call_other(which % 4);
+	else
+		call_pool_more(input_below(&in, CALLS_POOL_MORE));
 }
 
 static void step(void)

@@ -107,11 +107,13 @@ bool any_broken(void);
 bool call_device(unsigned which);
 bool call_dma(unsigned which);
 bool call_pool(unsigned which);
+bool call_pool_more(unsigned which);
 bool call_crowd(unsigned which);
 void one_call(void);
 #define CALLS_DEVICE 9
 #define CALLS_DMA 9
 #define CALLS_POOL 16
+#define CALLS_POOL_MORE 2
 
 /* calls_device.c */
 void devices_begin(void);

@@ -308,6 +308,59 @@ static bool get(bool batch)
 	return true;
 }
 
+/* The same of the pages that are there. */
+static bool get_nogrow(void)
+{
+	static struct pp_page *pages[2100];
+	int i = pick_pool(), got, want;
+	unsigned n = amounts[input_below(&in, 8)];
+
+	if (i == NONE || ref.n_pages + (int)n > PAGES)
+		return false;
+	own(i);
+	want = (int)(pool_now[i].pages - ref.pool[i].in_flight);
+	want = ref.pool[i].revoked ? -ENODEV : want < (int)n ? want : (int)n;
+	note("pp_page_get_nogrow(pool %d, %u)", i, n);
+	got = pp_page_get_nogrow(pages, n, real.pool[i]);
+	must_be(got, want ? want : -ENOBUFS, "pp_page_get_nogrow()");
+	for (int k = 0; k < got; k++)
+		page_got(i, pages[k]);
+	return true;
+}
+
+static bool reserve(void)
+{
+	static const uint64_t numbers[] = { 0, 1, 5, 40, 300 };
+	uint64_t n = numbers[input_below(&in, 5)];
+	int i = pick_pool(), ret, want = 0, ending;
+	struct pp_pool_stats s;
+	bool fault;
+
+	if (i == NONE)
+		return false;
+	own(i);
+	ending = ref_all_ending(&ref.pool[i]);
+	note("pp_pool_reserve(%d, %llu)", i, (unsigned long long)n);
+	if (ref_ending(&ref.pool[i]) == NONE)
+		faults_begin();
+	ret = pp_pool_reserve(real.pool[i], n);
+	fault = faults_end();
+	if (ref.pool[i].params.max_pages && n > ref.pool[i].params.max_pages)
+		want = -ENOBUFS;
+	else if (n && ref.pool[i].revoked)
+		want = -ENODEV;
+	else if (ending != NONE && n > pool_now[i].pages)
+		want = ref_enter(ending, true);
+	must(ret == want || (fault && fault_errno(ret)) || can_t_grow(i, ret, 0, 1),
+	     "pp_pool_reserve() is %d, not %d", ret, want);
+	pp_pool_stats(real.pool[i], &s, sizeof s);
+	if (!ret)
+		ref.pool[i].reserved = n;
+	must(ret ? s.chunks == pool_now[i].chunks : s.pages >= n || ref.pool[i].revoked,
+	     "%llu pages", (unsigned long long)s.pages);
+	return true;
+}
+
 static void check_frag(int i, struct ref_page *page, const struct pp_frag *f, uint32_t len,
 		       uint32_t align)
 {
@@ -398,7 +451,7 @@ static bool trim(void)
 {
 	static const uint64_t keeps[] = { 0, 0, 1, 3, UINT64_MAX };
 	int i = pick_pool();
-	uint64_t keep = keeps[input_below(&in, 5)], before, n;
+	uint64_t keep = keeps[input_below(&in, 5)], before, n, reserved, per_chunk;
 	struct pp_pool_stats s;
 	bool whole;
 
@@ -413,10 +466,14 @@ static bool trim(void)
 	n = pp_pool_trim(real.pool[i], keep);
 	pp_pool_stats(real.pool[i], &s, sizeof s);
 	must_be(before - s.chunks, n, "chunks that went");
+	reserved = ref.pool[i].reserved;
+	per_chunk = ref.pool[i].params.chunk_size / ref.pool[i].params.page_size;
 	whole = ref.pool[i].revoked || ref.pool[i].params.area; /* nothing of it can be trimmed */
-	must(whole ? !n : s.chunks_idle <= keep, "%llu idle chunks are left",
-	     (unsigned long long)s.chunks_idle);
-	if (!keep && !whole && ref.pool[i].in_flight < 100)
+	must(whole ? !n : s.chunks_idle <= keep || s.pages < reserved + per_chunk,
+	     "%llu idle chunks are left", (unsigned long long)s.chunks_idle);
+	must(!n || s.pages >= reserved, "%llu pages are left of %llu that are reserved",
+	     (unsigned long long)s.pages, (unsigned long long)reserved);
+	if (!keep && !reserved && !whole && ref.pool[i].in_flight < 100)
 		must_be(s.chunks, ref_chunks(i), "chunks that are left");
 	for (int d = 0; d < DEVICES; d++) {
 		struct pp_domain_stats domain;
@@ -679,6 +736,14 @@ bool call_pool(unsigned which)
 	}
 }
 
+bool call_pool_more(unsigned which)
+{
+	switch (which) {
+	case 0: return get_nogrow();
+	default: return reserve();
+	}
+}
+
 /* ---- the beginning, the end, what can be seen ------------------------------------------------ */
 
 void pools_begin(void)
@@ -752,6 +817,8 @@ static void compare_pool(int i)
 		"pages in flight when it was revoked");
 	must_be(s->attachments, n, "attachments");
 	must_be(s->max_pages, p->params.max_pages, "the limit");
+	must_be(s->reserved, p->reserved, "pages that are reserved");
+	must(s->pages >= s->reserved || p->revoked, "fewer pages than are reserved");
 	/* chunks that came while a device is ending aren't mapped for it */
 	must(s->bytes_mapped == n * pool_bytes(i) ||
 		     (ref_ending(p) != NONE && s->bytes_mapped < n * pool_bytes(i)),

@@ -132,6 +132,9 @@ static struct all_there_is look(struct world *w)
 	if (w->pool) {
 		all.pool = pool_stats(w->pool);
 		all.pool.alloc_failed = all.pool.alloc_empty = 0;
+		/* chunks that came and went again have been there */
+		all.pool.alloc_slow_high_order -= all.pool.chunks_released;
+		all.pool.chunks_released = 0;
 	}
 	all.blocks = blocks;
 	all.bytes = bytes;
@@ -432,6 +435,17 @@ static void undo_grow(struct world *w)
 	pp_pool_trim(w->pool, 0);
 }
 
+static int call_reserve(struct world *w)
+{
+	return pp_pool_reserve(w->pool, 16 * 17);
+}
+
+static void undo_reserve(struct world *w)
+{
+	check_eq(pp_pool_reserve(w->pool, 0), 0, "reserve: nothing any more");
+	pp_pool_trim(w->pool, 0);
+}
+
 static void prepare_attach(struct world *w)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
@@ -483,6 +497,7 @@ static const struct operation operations[] = {
 	{ "register", 0, true, NULL, call_register, undo_register, NULL, 2 },
 	{ "create", 1, false, NULL, call_create, undo_create, NULL, 2 },
 	{ "growth", 1, false, prepare_pool, call_grow, undo_grow, clean_up_pool, 6 },
+	{ "reserve", 1, false, prepare_pool, call_reserve, undo_reserve, clean_up_pool, 20 },
 	{ "growth on two devices", 2, false, prepare_pool, call_grow, undo_grow, clean_up_pool, 8 },
 	{ "attach", 2, false, prepare_attach, call_attach, undo_attach, clean_up_pool, 6 },
 	{ "map", 1, false, NULL, call_map, undo_map, NULL, 3 },

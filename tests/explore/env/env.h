@@ -51,6 +51,7 @@ void env_unmap(void *addr, size_t len);
 #define env_keep_from_fork(addr, len, keep) ((void)(addr), (void)(len), (void)(keep))
 int env_reserve(void **out, size_t len, size_t align);
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
+#define env_populate(addr, len) ((void)(addr), (void)(len), 0)
 int env_decommit(void *addr, size_t len);
 int env_discard(void *addr, size_t len);
 struct env_discards {
