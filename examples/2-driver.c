@@ -73,7 +73,7 @@ static struct pp_page *nic_echo(struct nic *nic, char *buf, size_t len)
 		device_loop_back(nic, iova, len);
 		pp_dma_unmap(nic->binding, iova, len, PP_DMA_TO_DEVICE);
 	}
-	pp_dma_sync_for_cpu(nic->binding, pp_page_iova(page), slot->len, PP_DMA_FROM_DEVICE);
+	pp_page_sync_for_cpu(nic->binding, page, 0, (uint32_t)slot->len);
 	return page;
 }
 

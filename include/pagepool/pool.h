@@ -61,6 +61,7 @@
 #ifndef PAGEPOOL_POOL_H
 #define PAGEPOOL_POOL_H
 
+#include <pagepool/dma.h>
 #include <pagepool/stats.h>
 #include <pagepool/types.h>
 
@@ -163,6 +164,15 @@ PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *p
  * @return how many, 1 to n; -ENOBUFS: it has none that is free; -ENODEV: it is revoked.
  */
 PP_API int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool);
+/**
+ * Get n pages that lie side by side: one range of addresses and one of IOVA, out[0] first. Each has
+ * its own reference and is put by itself. They come from one chunk, not from the cache: pages in
+ * the cache and the remote frees come home by pp_pool_trim. Looks through 16 chunks that have pages
+ * in use, at most, before it takes an idle chunk or a new one. Owner.
+ * @return 0: all n; -EINVAL: n is 0, or more than the pages of a chunk; -ENOBUFS: no n neighbours
+ *         were found, and max_pages leaves no room for n more; else as pp_page_get.
+ */
+PP_API int pp_page_get_contiguous(struct pp_page **out, unsigned n, struct pp_pool *pool);
 
 /**
  * Drop a reference; with the last one the page returns to its pool. Never fails. Any thread, but
@@ -173,6 +183,8 @@ PP_API void pp_page_put(struct pp_page *page);
 PP_API void pp_page_put_batch(struct pp_page *const *pages, unsigned n);
 /** Take n more references to a page that the caller holds (get_page). Any thread. */
 PP_API void pp_page_ref(struct pp_page *page, unsigned n);
+/** Drop n of the caller's references at once (page_pool_unref_page); otherwise as pp_page_put. */
+PP_API void pp_page_unref(struct pp_page *page, unsigned n);
 
 /** A piece of a page, with its own reference: put the page to release it. */
 struct pp_frag {
@@ -191,6 +203,12 @@ struct pp_frag {
  *         still fits into the current page can be had even so.
  */
 PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align);
+/**
+ * Get up to n fragments, n >= 1, all of this length and alignment. Owner.
+ * @return how many, 1 to n; if none, an error as pp_frag_get.
+ */
+PP_API int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *pool, uint32_t len,
+			     uint32_t align);
 
 /**
  * Reserve pages: the pool grows to at least n, in flight or free, all that it has is mapped and
@@ -250,6 +268,23 @@ PP_API void *pp_page_addr(const struct pp_page *page);
 PP_API pp_iova_t pp_page_iova(const struct pp_page *page);
 /** Its size in bytes. */
 PP_API uint32_t pp_page_size(const struct pp_page *page);
+/**
+ * Call before the CPU reads what the device wrote to a page (page_pool_dma_sync_for_cpu): as
+ * pp_dma_sync_for_cpu, in the pool's direction. Any thread that holds the page.
+ * @param binding     of a device that the pool is attached to.
+ * @param offset,len  bytes, within the page.
+ * @return 0; -EINVAL: not within the page; else as pp_dma_sync_for_cpu.
+ */
+#define pp_page_sync_for_cpu(binding, page, offset, len)                                           \
+	pp_page_sync_at((binding), (page), (offset), (len), true, PP_CALLER)
+/**
+ * Call before the device reads what the CPU wrote to a page, or writes where the CPU wrote, as
+ * page_pool does for PP_FLAG_DMA_SYNC_DEV. @return as pp_page_sync_for_cpu.
+ */
+#define pp_page_sync_for_device(binding, page, offset, len)                                        \
+	pp_page_sync_at((binding), (page), (offset), (len), false, PP_CALLER)
+PP_API int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uint32_t offset,
+			   uint32_t len, bool for_cpu, const char *caller);
 /** The reference count. A snapshot: only a result of 1 is stable, and only for the holder. */
 PP_API uint32_t pp_page_refs(const struct pp_page *page);
 /** Debug mode `pages`: record who holds the page now. The string must outlive that. */

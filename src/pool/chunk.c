@@ -318,6 +318,31 @@ void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_
 
 /* ---- going out ------------------------------------------------------------------------- */
 
+bool chunk_next_free(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint32_t *n)
+{
+	uint32_t i = from;
+
+	while (i < c->n_pages &&
+	       !(env_load_acquire(&c->free_bits[i / 64]) >> i % 64)) /* none in it */
+		i = i / 64 * 64 + 64;
+	if (i >= c->n_pages)
+		return false;
+	i += (uint32_t)__builtin_ctzll(env_load_acquire(&c->free_bits[i / 64]) >> i % 64);
+	*lo = i;
+	while (i < c->n_pages) {
+		uint64_t gap = ~(env_load_acquire(&c->free_bits[i / 64]) >> i % 64);
+		uint32_t ones = gap ? (uint32_t)__builtin_ctzll(gap) : 64;
+
+		if (ones < 64 - i % 64) {
+			i += ones;
+			break;
+		}
+		i = i / 64 * 64 + 64;
+	}
+	*n = (i < c->n_pages ? i : c->n_pages) - *lo;
+	return true;
+}
+
 /* Take pages that are home in one chunk. */
 static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
@@ -381,4 +406,46 @@ unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 		got += scan_chunk(c, out + got, n - got);
 	}
 	return got;
+}
+
+/* Clear the bits of n pages that are home, from index lo on, and hand them out. */
+static void take_run(struct pp_chunk *c, struct pp_page **out, uint32_t lo, uint32_t n)
+{
+	for (uint32_t i = lo; i < lo + n;) {
+		uint32_t left = lo + n - i, k = 64 - i % 64 < left ? 64 - i % 64 : left;
+		uint64_t bits = (k == 64 ? ~0ull : (1ull << k) - 1) << i % 64;
+
+		env_and_acq_rel(&c->free_bits[i / 64], ~bits); /* pairs with chunk_free_bits */
+		for (; k; k--)
+			*out++ = &c->page[i++];
+	}
+	env_sub_acq_rel(&c->n_free, CHUNK_PAGES(n));
+}
+
+/* A chunk that gives its last page stays in the list: the next to look there takes it off. */
+static bool take_run_of(struct pp_chunk *c, struct pp_page **out, uint32_t n)
+{
+	uint32_t lo = 0, home = 0;
+
+	while (chunk_next_free(c, lo + home, &lo, &home))
+		if (home >= n) {
+			if (c->on != CHUNK_AVAIL)
+				chunk_move(c, CHUNK_AVAIL);
+			take_run(c, out, lo, n);
+			return true;
+		}
+	return false;
+}
+
+bool pool_take_run(struct pp_pool *pool, struct pp_page **out, uint32_t n)
+{
+	collect_returned(pool, POOL_RUN);
+	for (enum chunk_on from = CHUNK_AVAIL; from < CHUNK_LISTS; from++) {
+		const struct list *list = &pool->list[from], *at = list->next;
+
+		for (unsigned i = 0; i < POOL_RUN && at != list; i++, at = at->next)
+			if (take_run_of(list_entry(at, struct pp_chunk, where), out, n))
+				return true;
+	}
+	return false;
 }

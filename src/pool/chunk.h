@@ -73,5 +73,9 @@ void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_
 		     const void *caller);
 /* Take up to n pages from the chunks. */
 unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n);
+/* Take n neighbours, if there are such in the few chunks of each list that are looked at. */
+bool pool_take_run(struct pp_pool *pool, struct pp_page **out, uint32_t n);
+/* The next run of pages that are home, from `from` on. False: there is none. */
+bool chunk_next_free(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint32_t *n);
 
 #endif

@@ -72,32 +72,6 @@ void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 			env_store_relaxed(&c->pool->some_kept, true);
 }
 
-/* The next run of pages that are home, from `from` on. False: there is none. */
-static bool next_free(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint32_t *n)
-{
-	uint32_t i = from;
-
-	while (i < c->n_pages &&
-	       !(env_load_acquire(&c->free_bits[i / 64]) >> i % 64)) /* none in it */
-		i = i / 64 * 64 + 64;
-	if (i >= c->n_pages)
-		return false;
-	i += (uint32_t)__builtin_ctzll(env_load_acquire(&c->free_bits[i / 64]) >> i % 64);
-	*lo = i;
-	while (i < c->n_pages) {
-		uint64_t gap = ~(env_load_acquire(&c->free_bits[i / 64]) >> i % 64);
-		uint32_t ones = gap ? (uint32_t)__builtin_ctzll(gap) : 64;
-
-		if (ones < 64 - i % 64) {
-			i += ones;
-			break;
-		}
-		i = i / 64 * 64 + 64;
-	}
-	*n = (i < c->n_pages ? i : c->n_pages) - *lo;
-	return true;
-}
-
 static void discard_run(struct env_discards *many, struct pp_chunk *c, uint32_t first, uint32_t n)
 {
 	env_discards_add(many, page_addr(c, first), bytes_of(c, n));
@@ -155,7 +129,7 @@ void pool_discard(struct pp_pool *pool)
 	struct env_discards many = { 0 };
 
 	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
-		for (uint32_t lo = 0, n = 0; can_discard(c) && next_free(c, lo + n, &lo, &n);)
+		for (uint32_t lo = 0, n = 0; can_discard(c) && chunk_next_free(c, lo + n, &lo, &n);)
 			discard_whole(&many, c, lo, n);
 	if (env_discards_end(&many))
 		env_store_relaxed(&pool->some_kept, true);

@@ -81,24 +81,37 @@ static int open_page(struct pp_pool *pool, const void *caller)
 	pool->frag_off = 0;
 	env_store_release(&pool->frag_page, page);
 	if (frag_revoked(pool))
-		return frag_raced(pool, page, 0);
+		return frag_raced(pool, page, 0, 0);
 	return 0;
 }
 
-int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align)
+/* How many of n, each at a multiple of align, fit behind off, where one does. */
+static uint32_t how_many(const struct pp_pool *pool, uint32_t off, uint32_t len, uint32_t align,
+			 unsigned n)
+{
+	uint32_t step = (len + align - 1) & ~(align - 1);
+	uint32_t k = (pool->page_size - off - len) / step + 1;
+
+	return k < n ? k : n;
+}
+
+/* Up to n of one page, 1 at least; or an errno. */
+static inline __attribute__((always_inline)) int cut(struct pp_frag *out, unsigned n,
+						     struct pp_pool *pool, uint32_t len,
+						     uint32_t align, const void *caller)
 {
 	struct pp_page *page = env_load_relaxed(&pool->frag_page);
-	uint32_t off, users;
+	uint32_t off, users, k;
 	int ret;
 
 	align = align ? align : 1;
 	if (!len || len > pool->page_size || align > pool->page_size || (align & (align - 1))) {
-		misuse_frag(pool, len, align, __builtin_return_address(0));
+		misuse_frag(pool, len, align, caller);
 		return -EINVAL;
 	}
 	off = (pool->frag_off + align - 1) & ~(align - 1);
 	if (!page || off > pool->page_size - len) {
-		ret = open_page(pool, __builtin_return_address(0));
+		ret = open_page(pool, caller);
 		if (ret)
 			return ret;
 		page = env_load_relaxed(&pool->frag_page);
@@ -106,11 +119,34 @@ int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_
 			return -ENODEV; /* revoked in between, and closed for us */
 		off = 0;
 	}
-	pool->frag_off = off + len;
-	users = env_load_relaxed(&pool->frag_users) + 1;
+	k = n == 1 ? 1 : how_many(pool, off, len, align, n);
+	users = env_load_relaxed(&pool->frag_users) + k;
+	for (uint32_t i = 0; i < k; i++, off = (off + len + align - 1) & ~(align - 1)) {
+		pool->frag_off = off + len;
+		out[i] = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
+	}
 	env_store_release(&pool->frag_users, users);
-	if (frag_revoked(pool))
-		return frag_raced(pool, page, users);
-	*out = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
-	return 0;
+	return frag_revoked(pool) ? frag_raced(pool, page, users, k) : (int)k;
+}
+
+int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align)
+{
+	int ret = cut(out, 1, pool, len, align, __builtin_return_address(0));
+
+	return ret < 0 ? ret : 0;
+}
+
+int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *pool, uint32_t len,
+		      uint32_t align)
+{
+	unsigned got = 0;
+
+	while (got < n) {
+		int ret = cut(out + got, n - got, pool, len, align, __builtin_return_address(0));
+
+		if (ret < 0)
+			return got ? (int)got : ret;
+		got += (unsigned)ret;
+	}
+	return (int)got;
 }

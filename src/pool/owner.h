@@ -26,7 +26,7 @@ struct pp_copy {
 		   const void *caller);              /* as page_get_slow */
 	void (*get_raced)(struct pp_pool *pool);     /* as pp_page_get_raced */
 	void (*put_raced)(struct pp_anchor *anchor); /* as push_raced */
-	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users);
+	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
 };
 extern const struct pp_copy pool_copy; /* this one */
 

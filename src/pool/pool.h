@@ -43,6 +43,7 @@
 #define POOL_SPAN 64u     /* chunks in a span, at most */
 #define POOL_GROW 4u      /* chunks that one get adds, at most */
 #define POOL_TRIM 2u      /* chunks trimmed for each that becomes idle, at most */
+#define POOL_RUN 16u      /* chunks of a list that are looked through for neighbours, at most */
 #define POOL_COLLECT 256u /* and chunks listed that pages have come home to, at most */
 #endif
 

@@ -1,10 +1,13 @@
 /*
- * refs.c - references to a page, and what a page says of itself.
+ * refs.c - references to a page, what a page says of itself, and syncing it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "pool/refs.h"
 
+#include <pagepool/dma.h>
+
+#include "env/debug.h"
 #include "pool/holders.h"
 
 void pp_page_ref(struct pp_page *page, unsigned n)
@@ -42,4 +45,16 @@ void *pp_page_addr(const struct pp_page *page)
 pp_iova_t pp_page_iova(const struct pp_page *page)
 {
 	return page->iova;
+}
+
+/* The device and its binding are there or not: that is the dma floor's to find out. */
+int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uint32_t offset, uint32_t len,
+		    bool for_cpu, const char *caller)
+{
+	const struct pp_pool *pool = page->pool;
+
+	if (offset > pool->page_size || len > pool->page_size - offset)
+		return debug_invalid("pp_page_sync_for_%s: %u bytes at %u: the page has %u",
+				     for_cpu ? "cpu" : "device", len, offset, pool->page_size);
+	return pp_dma_sync_at(binding, page->iova + offset, len, pool->params.dir, for_cpu, caller);
 }

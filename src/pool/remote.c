@@ -362,6 +362,12 @@ void pp_page_put(struct pp_page *page)
 		put_slow(page, __builtin_return_address(0));
 }
 
+void pp_page_unref(struct pp_page *page, unsigned n)
+{
+	if (n && page_drop(page, n))
+		put_pages(&page, 1, __builtin_return_address(0));
+}
+
 /* ---- put: many pages ------------------------------------------------------------------- */
 
 /* Drop the first one's reference. If it was the last: the length of the run to put; else 0. */

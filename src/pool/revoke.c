@@ -280,22 +280,22 @@ void take_raced(struct pp_pool *pool)
 }
 
 /*
- * Undo it: either the page is still open, and we close it without the new fragment, or the revoker
- * has closed it, and we drop the fragment's reference if it was counted.
+ * Undo it: either the page is still open, and we close it without the new fragments, or the revoker
+ * has closed it, and we drop the fragments' references if they were counted.
  */
-int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users)
+int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k)
 {
 	bool ours, counted;
 
 	if (anchor_is_foreign(pool->anchor))
-		return pool->anchor->copy->frag_raced(pool, page, users);
+		return pool->anchor->copy->frag_raced(pool, page, users, k);
 	pool_lock(pool);
 	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
-	counted = !ours && users && pool->frag_closed >= users;
+	counted = !ours && k && pool->frag_closed >= users;
 	pool_unlock(pool);
 	if (ours)
-		frag_close_page(page, users ? users - 1 : 0);
+		frag_close_page(page, users - k);
 	else if (counted)
-		pp_page_put(page);
+		pp_page_unref(page, k);
 	return -ENODEV;
 }

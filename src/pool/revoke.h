@@ -56,8 +56,9 @@ void push_raced(struct pp_anchor *anchor);
 void remote_raced(struct pp_anchor *anchor);
 /* After taking from the remote frees. */
 void take_raced(struct pp_pool *pool);
-/* After giving out the `users`-th fragment of page, or, 0, after opening it. -ENODEV. */
-int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users);
+/* After giving out k fragments of page, the last of them the `users`-th; or none, after opening it.
+ * -ENODEV. */
+int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
 
 /* The revoker: no device has the pool any more, or its handle goes. Lock held. */
 void pool_revoke(struct pp_pool *pool);

@@ -113,7 +113,7 @@ void one_call(void);
 #define CALLS_DEVICE 9
 #define CALLS_DMA 9
 #define CALLS_POOL 16
-#define CALLS_POOL_MORE 2
+#define CALLS_POOL_MORE 5
 
 /* calls_device.c */
 void devices_begin(void);

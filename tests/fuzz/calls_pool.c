@@ -361,6 +361,52 @@ static bool reserve(void)
 	return true;
 }
 
+/* Neighbours, from one chunk: they aren't among the gets by way of the cache. */
+static bool get_contiguous(void)
+{
+	static const unsigned numbers[] = { 1, 2, 3, 4, 8, 16, 0, 513 };
+	struct pp_page *pages[513];
+	unsigned n = numbers[input_below(&in, 8)];
+	int i = pick_pool(), ret;
+	struct ref_pool *p;
+	uint64_t max;
+	bool fault;
+
+	if (i == NONE || ref.n_pages + (int)n > PAGES)
+		return false;
+	p = &ref.pool[i];
+	max = p->params.max_pages;
+	own(i);
+	note("pp_page_get_contiguous(pool %d, %u)", i, n);
+	if (ref_ending(p) == NONE)
+		faults_begin();
+	ret = pp_page_get_contiguous(pages, n, real.pool[i]);
+	fault = faults_end();
+	if (!n || n > p->params.chunk_size / p->params.page_size) {
+		must_be(ret, -EINVAL, "pp_page_get_contiguous()");
+		expect_sentence();
+		return true;
+	}
+	if (ret == -ENODEV && !p->revoked && ref_all_ending(p) != NONE)
+		ref_enter(ref_all_ending(p), true);
+	else
+		must(p->revoked ? ret == -ENODEV :
+		     ret == -ENOBUFS ?
+				  max && max - pool_now[i].pages < n :
+				  !ret || (fault && fault_errno(ret)) || can_t_grow(i, ret, 0, 1),
+		     "pp_page_get_contiguous() is %d", ret);
+	for (unsigned k = 0; k < n && !ret; k++) {
+		page_got(i, pages[k]);
+		must(!k || ((char *)pp_page_addr(pages[k]) - (char *)pp_page_addr(pages[k - 1]) ==
+				    (ptrdiff_t)p->params.page_size &&
+			    pp_page_iova(pages[k]) - pp_page_iova(pages[k - 1]) ==
+				    p->params.page_size),
+		     "they don't lie side by side");
+	}
+	p->gets -= ret ? 1 : n;
+	return true;
+}
+
 static void check_frag(int i, struct ref_page *page, const struct pp_frag *f, uint32_t len,
 		       uint32_t align)
 {
@@ -381,6 +427,29 @@ static void reopen(struct ref_page *page, uint32_t size)
 {
 	must(!page->held, "it begins anew, and %u fragments are out", page->held);
 	memset(page->cut, 0, size);
+}
+
+/* A fragment has been got: of the open page, or of another, which is the open one now. */
+static void frag_got(int i, const struct pp_frag *f, uint32_t len, uint32_t align)
+{
+	struct ref_pool *p = &ref.pool[i];
+	struct ref_page *page = p->open == NONE ? NULL : &ref.page[p->open];
+	uint32_t size = p->params.page_size;
+
+	if (page && f->page == page->real) {
+		if (!f->offset) /* it had no room: then it begins anew once all of it has been put */
+			reopen(page, size);
+		page->held++;
+		check_frag(i, page, f, len, align);
+		return;
+	}
+	must(!page || page->held, "another page, though all of the open one has been put");
+	ref_frag_close(i, thread); /* it had no room; after a failure it stays */
+	page = page_got(i, f->page);
+	page->open = true;
+	page->cut = calloc(1, size);
+	p->open = (int)(page - ref.page);
+	check_frag(i, page, f, len, align);
 }
 
 /* A fragment: of the open page, or of a new one, when that has no room. */
@@ -414,13 +483,9 @@ static bool get_frag(void)
 	}
 	page = p->open == NONE ? NULL : &ref.page[p->open];
 	if (!ret && page && f.page == page->real) {
-		if (!f.offset) /* it had no room: then it begins anew once all of it has been put */
-			reopen(page, size);
-		page->held++;
-		check_frag(i, page, &f, len, align);
+		frag_got(i, &f, len, align);
 		return true;
 	}
-	must(ret || !page || page->held, "another page, though all of the open one has been put");
 	left = ref_available(p);
 	have = pool_now[i].pages - p->in_flight;
 	ending = ref_all_ending(p);
@@ -437,12 +502,32 @@ static bool get_frag(void)
 		return true;
 	}
 	must(!p->revoked && left, "a fragment of a pool that has no page left");
-	ref_frag_close(i, thread); /* it had no room; after a failure it stays */
-	page = page_got(i, f.page);
-	page->open = true;
-	page->cut = calloc(1, size);
-	p->open = (int)(page - ref.page);
-	check_frag(i, page, &f, len, align);
+	frag_got(i, &f, len, align);
+	return true;
+}
+
+static bool get_frags(void)
+{
+	static struct pp_frag f[300];
+	unsigned n = amounts[input_below(&in, 7)];
+	int i = pick_pool(), ret;
+	uint32_t align = 1u << input_below(&in, 8), len;
+	const struct ref_pool *p;
+
+	if (i == NONE || ref.n_pages + (int)n > PAGES || ref_ending(&ref.pool[i]) != NONE)
+		return false;
+	p = &ref.pool[i];
+	len = (uint32_t)input_number(&in, 2) % p->params.page_size + 1;
+	own(i);
+	note("pp_frag_get_batch(pool %d, %u of %u bytes, aligned to %u)", i, n, len, align);
+	ret = pp_frag_get_batch(f, n, real.pool[i], len, align);
+	for (int k = 0; k < ret; k++)
+		frag_got(i, &f[k], len, align);
+	if (ret <= 0)
+		must(p->revoked      ? ret == -ENODEV :
+		     ret == -ENOBUFS ? !ref_available(p) :
+				       can_t_grow(i, ret, 0, 1),
+		     "pp_frag_get_batch() is %d", ret);
 	return true;
 }
 
@@ -582,6 +667,24 @@ static bool take_ref(void)
 	return true;
 }
 
+static bool drop_refs(void)
+{
+	struct ref_page *page = held_page((unsigned)input_number(&in, 2));
+	unsigned n = input_below(&in, 5);
+	struct pp_page *real_page;
+
+	if (!page)
+		return false;
+	n = n < page->held ? n : page->held;
+	note("pp_page_unref(pool %d, %u)", page->pool, n);
+	page_compare(page);
+	real_page = page->real;
+	for (unsigned k = 0; k < n; k++)
+		ref_put(page, thread);
+	pp_page_unref(real_page, n);
+	return true;
+}
+
 /* ---- use ------------------------------------------------------------------------------------- */
 
 static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, bool for_cpu)
@@ -593,10 +696,10 @@ static bool sync_page(struct ref_page *page, int d, uint32_t off, uint32_t len, 
 	    ref_sync_dir(p->params.dir, p->params.dir, for_cpu))
 		return false;
 	view = ref.device[d].incoherent ? page_view(page, d) : NULL;
-	note("pp_dma_sync_for_%s(page of pool %d, %u bytes)", for_cpu ? "cpu" : "device",
+	note("pp_page_sync_for_%s(page of pool %d, %u bytes)", for_cpu ? "cpu" : "device",
 	     page->pool, len);
-	must_be(pp_dma_sync_at(ref.binding[ref.device[d].binding].name, page->iova + off, len,
-			       p->params.dir, for_cpu, PP_CALLER),
+	must_be(pp_page_sync_at(ref.binding[ref.device[d].binding].name, page->real, off, len,
+				for_cpu, PP_CALLER),
 		0, "a sync of a page");
 	if (ref.debug && view)
 		report_expected = REPORT_MAYBE;
@@ -740,6 +843,9 @@ bool call_pool_more(unsigned which)
 {
 	switch (which) {
 	case 0: return get_nogrow();
+	case 1: return get_contiguous();
+	case 2: return get_frags();
+	case 3: return drop_refs();
 	default: return reserve();
 	}
 }

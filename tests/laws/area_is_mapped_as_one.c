@@ -1,5 +1,5 @@
 /*
- * area.c - a pool whose memory lies in one area: mapped whole by one call for each device, grown
+ * area_is_mapped_as_one.c - a pool whose memory lies in one area: mapped whole by one call for each device, grown
  * within, given back with its revocation as any other's.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

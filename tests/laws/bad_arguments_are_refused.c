@@ -7,7 +7,7 @@
  * bad_arguments_are_refused ROOT: every public call is in here.
  *
  * Not checked by the library, so as to take no instruction more: pp_page_get, pp_page_get_batch,
- * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_frag_get's pool and place, pp_page_addr,
+ * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool and place, pp_page_addr,
  * pp_page_iova, pp_page_size, pp_page_refs; what fast.h calls for them: pp_page_get_slow,
  * pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong with the
  * parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
@@ -269,11 +269,19 @@ static void pools(void)
 {
 	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
 	struct pp_recall deaf = { 0 };
+	struct pp_page *many[513];
 	struct pp_frag f;
 
 	refused("pp_pool_attach", "no pool", pp_pool_attach(NULL, pp_binding_none()));
 	refused("pp_pool_detach", "no pool", pp_pool_detach(NULL, pp_binding_none()));
 	refused("pp_pool_reserve", "no pool", pp_pool_reserve(NULL, 1));
+	refused("pp_page_get_contiguous", "1 to the pages", pp_page_get_contiguous(many, 0, pool));
+	refused("pp_page_get_contiguous", "512", pp_page_get_contiguous(many, 513, pool));
+	require(!pp_page_get(&many[0], pool), "a page");
+	refused("pp_page_sync_for_cpu", "the page has 4096",
+		pp_page_sync_at(pp_binding_none(), many[0], 4000, 97, true, NULL));
+	pp_page_put(many[0]);
+	refused("fragment", "0 bytes", pp_frag_get_batch(&f, 1, pool, 0, 1));
 	refused("pp_recall_register", "no pool", pp_recall_register(NULL, &deaf));
 	refused("pp_recall_register", "no holder", pp_recall_register(pool, NULL));
 	refused("pp_recall_register", "no callback", pp_recall_register(pool, &deaf));

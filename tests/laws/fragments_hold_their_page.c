@@ -297,6 +297,61 @@ static void revoked_while_cutting(void)
 	check(true, "revocations in the middle of fragments");
 }
 
+/* The same as one by one: as many as fit into each page, aligned, none overlapping. */
+static void in_batches(void)
+{
+	enum { N = 500 };
+	static const uint32_t lens[] = { 1, 100, 128, 1500, 2048, 2049, 4096 };
+	struct pp_frag f[N];
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	unsigned bad = 0;
+
+	for (unsigned i = 0; i < sizeof lens / sizeof lens[0]; i++)
+		for (uint32_t align = 1; align <= 128; align *= 128) {
+			check_eq(pp_frag_get_batch(f, N, pool, lens[i], align), N,
+				 "%d fragments of %u bytes", N, lens[i]);
+			for (unsigned n = 0; n < N; n++) {
+				bad += f[n].len != lens[i] || f[n].offset + lens[i] > 4096;
+				bad += f[n].offset % align != 0;
+				bad += f[n].addr != (char *)pp_page_addr(f[n].page) + f[n].offset;
+				bad += n && f[n].page == f[n - 1].page &&
+				       f[n].offset !=
+					       ((f[n - 1].offset + lens[i] + align - 1) & -align);
+				memset(f[n].addr, (int)n, lens[i]);
+			}
+			for (unsigned n = 0; n < N; n++) {
+				bad += ((unsigned char *)f[n].addr)[lens[i] - 1] !=
+				       (unsigned char)n;
+				pp_page_put(f[n].page);
+			}
+		}
+	check_eq(bad, 0, "each lies behind the one before, and holds what was written");
+	check(pool_stats(pool).in_flight <= 1, "all come home, but for the page that is open");
+	check_eq(pp_frag_get_batch(f, 1, pool, 4097, 0), -EINVAL, "longer than a page");
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+static void a_batch_up_to_the_limit(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_frag f[64];
+	struct pp_pool *pool;
+
+	p.max_pages = 16;
+	pool = new_pool(pp_binding_none(), &p);
+	check_eq(pp_frag_get_batch(f, 64, pool, 1024, 0), 64, "all of 16 pages");
+	check_eq(pp_frag_get_batch(f, 64, pool, 1024, 0), -ENOBUFS, "and there are no more");
+	for (unsigned n = 0; n < 6; n++)
+		pp_page_put(f[n].page);
+	check_eq(pp_frag_get_batch(f, 64, pool, 1024, 0), 4, "a page is back, for four");
+	pp_pool_destroy(pool);
+	for (unsigned n = 0; n < 64; n++)
+		if (n != 4 && n != 5)
+			pp_page_put(f[n].page);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(arguments);
@@ -309,5 +364,7 @@ int main(void)
 	run(revoked_between_fragments);
 	run(revoked_while_cutting);
 	check_nothing_left("at the end");
+	run(in_batches);
+	run(a_batch_up_to_the_limit);
 	return tap_end();
 }
