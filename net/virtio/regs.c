@@ -8,7 +8,7 @@
 
 #include <endian.h>
 
-#include <pagepool/vfio.h>
+#include <pagepool/pci.h>
 
 uint32_t regs_read(const volatile void *reg, unsigned bits)
 {

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "laws.h"
-#include "spy.h"
+#include "counting_iommu.h"
 
 #define CHUNK (64 * KIB)
 #define CHUNKS 24u

@@ -687,7 +687,7 @@ static void given(void)
 	nothing_mapped("then");
 	pp_pool_destroy(pool);
 	p = PP_PARAMS(struct pp_pool_params);
-	if (pp_net_pool_params(nic, 0, &p, NULL) || pp_pool_create(&pool, pp_binding_none(), &p))
+	if (pp_net_pool_params(nic, 0, &p) || pp_pool_create(&pool, pp_binding_none(), &p))
 		abort();
 	pp_net_use_pool(nic, 0, pool);
 	check_eq(bind_nic(), 0, "bound with a pool that is given");
