@@ -1,6 +1,6 @@
 #!/bin/bash
-# format.sh ROOT - the C sources are laid out as .clang-format says: those in the folders below,
-# all of which `make format` has been through. The judge is Debian 12's clang-format 14.
+# format.sh ROOT - the C sources in the folders below are formatted as .clang-format says (`make
+# format`), by Debian 12's clang-format 14.
 set -u
 . "$(dirname "$0")/../tap.sh"
 cd "$1" || exit 1

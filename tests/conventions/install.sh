@@ -1,7 +1,6 @@
 #!/bin/bash
-# install.sh BUILD CC PREFIX - an installation into another root (DESTDIR): everything has its place
-# below the prefix, and an example builds with what pkg-config says of it, static and shared, and
-# runs.
+# install.sh BUILD CC PREFIX - an installation with DESTDIR: every file is below the prefix, and an
+# example builds with the flags that pkg-config prints, shared and static, and runs.
 set -u
 export LC_ALL=C
 build=$1

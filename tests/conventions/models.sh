@@ -1,6 +1,7 @@
 #!/bin/bash
-# models.sh ROOT - the code names the models' labels ("Model: home.pml, pool_try_reclaim."), the models the
-# code's functions ("reclaim.c: pool_try_reclaim"), and each of these is there. TAP.
+# models.sh ROOT - comments in the code name labels of the models ("Model: home.pml,
+# pool_try_reclaim."), comments in the models functions of the code ("reclaim.c: pool_try_reclaim");
+# all of these exist. TAP.
 set -u
 cd "$1" || exit 1
 

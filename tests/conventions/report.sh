@@ -1,6 +1,6 @@
 #!/bin/bash
-# report.sh ROOT - the last line of the checks counts what happened: a program that hangs, dies or
-# fails is a failure, whatever its cases said. A project of six programs is the judge. TAP.
+# report.sh ROOT - the summary of the checks counts what happened: a program that hangs, dies or
+# fails is a failure, whatever its TAP said. Tested on a project of six programs. TAP.
 set -u
 . "$(dirname "$0")/../tap.sh"
 report_script=$1/scripts/report

@@ -1,8 +1,8 @@
 #!/bin/bash
-# series.sh ROOT - linux/series and linux/apply: a tree that they do not fit is refused with a sentence
-# and left as it was; on the sources of a kernel that they fit, 6.12 and 7.2, if scripts/vm-prebuilt has
-# fetched them, each step becomes a commit, and the patches make the same tree, as does lay. Nothing is
-# fetched or compiled. TAP.
+# series.sh ROOT - linux/series and linux/apply: a tree that they don't fit is refused with a message
+# and left unchanged; on the sources of a kernel that they fit, 6.12 and 7.2, if scripts/vm-prebuilt
+# has fetched them, each step becomes a commit, and the patches produce the same tree, as apply does.
+# Nothing is fetched or compiled. TAP.
 set -u
 . "$(dirname "$0")/../tap.sh"
 series=$1/linux/series

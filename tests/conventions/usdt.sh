@@ -1,6 +1,6 @@
 #!/bin/bash
-# usdt.sh LIBRARY on|off - the probes that docs/telemetry.md names are there, or, in a build
-# without them, nothing of any is; and perf can take each whole. readelf says so.
+# usdt.sh LIBRARY on|off - the library has the probes that docs/telemetry.md lists or, built without
+# them, none; and each is fit for perf. Judged by readelf.
 set -u
 export LC_ALL=C
 notes=$(readelf -n "$1" | awk '/Provider:/ { p = $2 } /Name:/ { n = $2 }

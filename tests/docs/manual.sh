@@ -1,7 +1,7 @@
 #!/bin/bash
-# manual.sh ROOT [TOOL] LIBRARY... - the manual is whole: what the libraries export and what the
-# headers offer is on a page of section 3, is found under its own name, and is what the header
-# says; pages name nothing else. What the command's --help lists is in section 1.
+# manual.sh ROOT [TOOL] LIBRARY... - the manual is complete: every exported function is documented
+# in section 3, can be found under its own name, and is declared as in its header; no page names
+# anything else. All options of --help are in section 1.
 set -u
 export LC_ALL=C
 root=$1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# sample.sh ROOT - the README's driver compiles as it stands in a file of a program, beside the
-# C library's headers and without a warning.
+# sample.sh ROOT - the driver in the README compiles as it is, beside the C library's headers,
+# without a warning.
 set -u
 . "$(dirname "$0")/../tap.sh"
 root=$1

@@ -1,6 +1,6 @@
 #!/bin/bash
-# site.sh ROOT - the documentation's pages can be made, and no link between them leads nowhere.
-# What a browser makes of them is tests/telemetry/pages.sh's.
+# site.sh ROOT - the documentation's site can be built, and has no dead link.
+# tests/telemetry/pages.sh looks at it in a browser.
 set -u
 root=$1
 /usr/bin/python3 -c 'import markdown' 2>/dev/null || { echo "1..0 # SKIP there is no python3-markdown"; exit 0; }

@@ -1,8 +1,8 @@
 #!/bin/bash
-# acquires.sh SOURCE-ROOT [NUMBER ...] - leave out each acquire and each fence of the library's
-# code, one at a time: what a load or a read-modify-write acquires, or all that a fence does. Either
-# the scenarios of the short run find it out, or acquires.txt says why it isn't needed there. The
-# list is the compiler's own (weaken.c), so nothing here knows where a function is. TAP.
+# acquires.sh SOURCE-ROOT [NUMBER ...] - weaken each acquire and each fence of the library's code,
+# one at a time. Either a scenario of the short run detects it, or acquires.txt says why it isn't
+# needed there. The compiler makes the list (weaken.c), so nothing here knows where a function is.
+# TAP.
 set -u
 # shellcheck source=tests/explore/lib.sh
 . "$(dirname "$0")/lib.sh"

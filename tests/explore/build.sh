@@ -1,7 +1,7 @@
 #!/bin/bash
-# build.sh SOURCES OUT [FLAG ...] - compile the library's sources over the explorer's
-# environment, and link them with it. SOURCES holds src/ and include/, as they are or broken.
-# OUT/explore NAME runs a scenario; `addr2line -fe OUT/explore` knows the code that it tells of.
+# build.sh SOURCES OUT [FLAG ...] - compile the library's sources against the explorer's environment
+# and link them with it. SOURCES holds src/ and include/, intact or broken. OUT/explore NAME runs a
+# scenario; `addr2line -fe OUT/explore` resolves the code addresses that it prints.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$1 out=$2

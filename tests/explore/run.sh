@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh SOURCE-ROOT [quick] - explore the library's own code, and then broken copies of it,
-# each of which must be found out, with the message that fits. TAP.
+# run.sh SOURCE-ROOT [quick] - explore the library's own code, then broken copies of it, each of
+# which must be detected with the right message. TAP.
 set -u
 # shellcheck source=tests/explore/lib.sh
 . "$(dirname "$0")/lib.sh"

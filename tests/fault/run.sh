@@ -1,8 +1,8 @@
 #!/bin/bash
-# run.sh COMMAND ROOT - every failure: the n-th thing that can fail fails, for n = 1, 2, 3 ...
-# until a run has no n-th, once for one failure and once for all from there on. After each
-# the command must have ended by itself with 0, 1 or 3, said what happened if it wasn't 0,
-# leaked nothing (LeakSanitizer), and left a file that is valid and a part of the input.
+# run.sh COMMAND ROOT - fault injection: the n-th operation that can fail fails, for n = 1, 2, 3 ...
+# until a run has no n-th, once for that one alone and once for all from it on. Each time the
+# command must exit by itself with 0, 1 or 3, report the failure unless it is 0, leak nothing
+# (LeakSanitizer), and leave a valid file with a part of the input.
 # shellcheck disable=SC2034
 set -u
 . "$(dirname "$0")/../tap.sh"

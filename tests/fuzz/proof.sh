@@ -1,8 +1,8 @@
 #!/bin/bash
-# proof.sh SECONDS [WORDS] - that the stateful fuzzer can fail: the core is broken in one way after
-# the other, in a copy, and the fuzzer must find each within so many seconds, from its
-# corpus. Prints a table: what was broken, the seconds, what it said. WORDS: only where the
-# description matches them.
+# proof.sh SECONDS [WORDS] - check that the stateful fuzzer can fail: break a copy of the core in
+# one way after the other; the fuzzer must detect each within SECONDS, starting from its corpus.
+# Prints a table: what was broken, the seconds, what it reported. WORDS: only breakages whose
+# description matches.
 #
 # shellcheck disable=SC2016,SC2054,SC2086 # $ is sed's, the commas are clang's, CC is words
 set -eu

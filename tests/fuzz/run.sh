@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh FUZZER NAME RUNS - the short run of one fuzzer, the same each time: every input of
-# its corpus, every one that was written by hand or found something, then RUNS inputs made from the
-# corpus, from a fixed seed.
+# run.sh FUZZER NAME RUNS - the short, deterministic run of one fuzzer: every input of its corpus,
+# every input written by hand or found earlier, then RUNS inputs derived from the corpus with a
+# fixed seed.
 set -u
 . "$(dirname "$0")/../tap.sh"
 fuzzer=$1

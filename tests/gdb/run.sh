@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh ROOT PROGRAM - scripts/gdb/pagepool.py shows the pools of crash.c as they are: in the live
-# process, and in a core of it.
+# run.sh ROOT PROGRAM - scripts/gdb/pagepool.py prints the pools of crash.c correctly, in the live
+# process and from a core.
 set -u
 root=$1
 program=$2

@@ -1,6 +1,6 @@
 #!/bin/bash
-# run.sh - the models checked exhaustively, and then their broken variants, each of which
-# must be found out. TAP.
+# run.sh - check the models exhaustively, then their broken variants, each of which must be
+# detected. TAP.
 set -u
 . "$(dirname "$0")/../tap.sh"
 here=$(cd "$(dirname "$0")" && pwd)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# sent.sh COMMAND PROBE - what is said to be sent has left the interface, by the kernel's own counts
-# at both ends; what couldn't be is counted under its reason.
+# sent.sh COMMAND PROBE - packets reported as sent have left the interface, by the kernel's own
+# counters at both ends; packets that couldn't be sent are counted by reason.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,6 @@
 #!/bin/bash
-# pages.sh TOOL ROOT - what Chromium makes of the documentation's pages, and of the page of a
-# capture's report, whose input's name would break it if it could. PP_SHOTS is a folder for
-# what they look like.
+# pages.sh TOOL ROOT - how Chromium renders the documentation's site, and the page of a capture's
+# report whose input's name would break it if it could. PP_SHOTS: a folder for screenshots.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 set -eu

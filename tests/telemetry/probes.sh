@@ -1,6 +1,6 @@
 #!/bin/bash
-# probes.sh TOOL ROOT - the one-liners of docs/telemetry.md, as they stand there, on a run of
-# the command: perf and bpftrace see what its own report says. Needs root and a build with
+# probes.sh TOOL ROOT - run the one-liners of docs/telemetry.md, as they are there, on a run of the
+# command: perf and bpftrace count what its own report says. Needs root and a build with
 # -Dusdt=enabled.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,5 +1,5 @@
 #!/bin/bash
-# account.sh - what a report says of packets is what happened to them: forward, replay.
+# account.sh - the reports of forward and replay account correctly for every packet.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

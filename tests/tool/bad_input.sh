@@ -1,6 +1,6 @@
 #!/bin/bash
-# bad_input.sh - whatever is wrong with what the command is given: one clear sentence, the
-# right exit status, and nothing lost that was received.
+# bad_input.sh - whatever is wrong with the command's input: one clear message, the right exit
+# status, and no received packet lost.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

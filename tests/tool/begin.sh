@@ -1,7 +1,6 @@
 #!/bin/bash
-# begin.sh - a run that can't begin destroys nothing: whatever forbids it, a file of the output's
-# name is as it was, and one that wasn't there isn't left behind. What only slows a run doesn't
-# forbid it.
+# begin.sh - a run that can't start destroys nothing: whatever prevents it, an existing output file
+# is unchanged, and a new one isn't left behind. What only slows a run down doesn't prevent it.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

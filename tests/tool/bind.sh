@@ -1,6 +1,6 @@
 #!/bin/bash
-# bind.sh - a device that is in use isn't taken from its driver, but with --force. In a mount
-# namespace whose /sys is a mock-up: nothing real is touched.
+# bind.sh - bind refuses a device that is in use unless --force is given. Runs in a mount namespace
+# with a fake /sys: nothing real is touched.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

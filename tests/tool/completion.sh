@@ -1,6 +1,6 @@
 #!/bin/bash
-# completion.sh - bash and zsh complete what --help says there is. zsh is asked on a screen,
-# as a person would (tmux).
+# completion.sh - bash and zsh complete what --help lists. zsh runs on a terminal, as for a user
+# (tmux).
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# files.sh - make check-files (scripts/check-files), on one small file of each kind that there is: what
-# comes out of capture and replay is what went in, for a reader that shares nothing with ours and for
-# Wireshark's. And the judge itself: it sees what a command that is not ours does wrong.
+# files.sh - make check-files (scripts/check-files) on one small file of each kind: what capture and
+# replay write is what they read, by an independent reader and by Wireshark. And the check itself
+# can fail: it detects what a broken command does wrong.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

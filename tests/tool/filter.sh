@@ -1,5 +1,6 @@
 #!/bin/bash
-# filter.sh - capture and forward with an expression take what tcpdump takes with it, and count the rest.
+# filter.sh - capture and forward with a filter expression take the packets that tcpdump takes with
+# it, and count the others.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

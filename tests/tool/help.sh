@@ -1,6 +1,6 @@
 #!/bin/bash
-# help.sh - the command's contract: what --help says there is, there is; what the
-# contract says, --help and the man page say too.
+# help.sh - the command's contract: everything that --help lists exists; everything that the
+# contract says is in --help and in the manual page.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

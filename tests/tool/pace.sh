@@ -1,6 +1,6 @@
 #!/bin/bash
-# pace.sh - when replay sends packets. What is looked at is that none is sent too early: late a
-# machine may always be. And that who asks not to wait doesn't: the file lasts for years.
+# pace.sh - when replay sends packets: none too early (a slow machine may always be late); and
+# without waiting if asked to: the file lasts for years.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# report.sh - the page of capture --report: it is one file and has the run, and no other file is
-# lost for it. What a browser makes of it is tests/telemetry/pages.sh's.
+# report.sh - the page of capture --report: a single file that contains the run, and no other file
+# is overwritten for it. tests/telemetry/pages.sh looks at it in a browser.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# rotate.sh - capture into several files (-b), as dumpcap's; and as another user (-Z).
+# rotate.sh - capture to several files (-b), as dumpcap does; and as another user (-Z).
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

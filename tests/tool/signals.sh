@@ -1,6 +1,6 @@
 #!/bin/bash
-# signals.sh - Ctrl-C, SIGTERM, SIGHUP, SIGPIPE, a reader that goes away, a terminal: the run ends when it
-# is told to, the file is whole, and nothing but a terminal sees progress.
+# signals.sh - Ctrl-C, SIGTERM, SIGHUP, SIGPIPE, a reader that disappears, a terminal: the run ends
+# when told to, the file is complete, and only a terminal shows progress.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

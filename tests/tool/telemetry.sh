@@ -1,7 +1,6 @@
 #!/bin/bash
-# telemetry.sh - a run is watched: stat, its JSON and OpenMetrics, top; and 200 bad clients
-# at once do it no harm. The judge of OpenMetrics is Prometheus' own parser for Python, that
-# of top is tmux.
+# telemetry.sh - monitoring a run: stat, its JSON and OpenMetrics, top; and 200 abusive clients at
+# once do no harm. OpenMetrics is judged by Prometheus' own parser for Python, top by tmux.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

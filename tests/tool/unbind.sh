@@ -1,7 +1,6 @@
 #!/bin/bash
-# unbind.sh - the driver is unbound, or the device taken away, with any number of pages
-# in flight: nothing of the device's mappings is left, and every packet that was received
-# is written and right.
+# unbind.sh - the driver is unbound, or the device disappears, with any number of pages in flight:
+# no mapping of the device is left, and every packet that was received is written correctly.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

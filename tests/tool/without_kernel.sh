@@ -1,6 +1,6 @@
 #!/bin/bash
-# without_kernel.sh TOOL - the command where `pagepool kernel` could not be built says so, and how to
-# have it; all else is there. And what builds it is not asked of those who don't want it.
+# without_kernel.sh TOOL - a command built without `pagepool kernel` says so, and how to get it;
+# everything else works. And the packages that it needs are not required of those who don't want it.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

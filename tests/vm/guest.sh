@@ -1,4 +1,4 @@
-# guest.sh - shell functions for the cases' part that runs inside the machine (busybox).
+# guest.sh - shell functions for the part of a case that runs in the guest (busybox).
 # shellcheck shell=sh
 
 # to_vfio ADDRESS ... - bind PCI devices to vfio-pci by hand, as pagepool bind does

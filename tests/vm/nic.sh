@@ -1,5 +1,5 @@
-# nic.sh - for the cases' part on the host: a NIC whose wire is a socket, to which send.py
-# sends, with QEMU's dump of what the NIC was really sent.
+# nic.sh - for the part of a case that runs on the host: a NIC whose wire is a socket, to which
+# send.py sends, with QEMU's dump of what really arrived at the NIC.
 # shellcheck shell=bash
 
 # nic [OPTION [WIRE]] - arguments for QEMU: the NIC, and the dump in $OUT/WIRE.pcap

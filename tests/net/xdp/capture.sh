@@ -1,6 +1,6 @@
 #!/bin/bash
-# capture.sh COMMAND GEN - capture from interfaces, beside tcpdump; interfaces that go; what
-# can't be, said in a sentence.
+# capture.sh COMMAND GEN - capture from interfaces, beside tcpdump; interfaces that disappear; a
+# message for everything that isn't possible.
 #
 # A packet that an AF_XDP socket takes never reaches the taps of its interface, where tcpdump
 # listens. So both listen at a hub's monitor port, tcpdump to what the hub sends there and

@@ -1,5 +1,5 @@
 #!/bin/bash
-# forward.sh COMMAND GEN - packets between devices; either goes, the other goes on.
+# forward.sh COMMAND GEN - packets between devices; either one disappears, the other continues.
 #
 # XDP_DELETIONS=200: how often an interface is deleted in mid-stream
 #

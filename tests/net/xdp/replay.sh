@@ -1,5 +1,5 @@
 #!/bin/bash
-# replay.sh COMMAND GEN - sent through an interface: what is said to be sent has left it.
+# replay.sh COMMAND GEN - replay through an interface: packets reported as sent have left it.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

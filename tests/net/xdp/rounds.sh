@@ -1,5 +1,5 @@
 #!/bin/bash
-# rounds.sh COMMAND GEN ROUNDS-PROGRAM - opened and closed under traffic: see rounds.c.
+# rounds.sh COMMAND GEN ROUNDS-PROGRAM - open and close under traffic: see rounds.c.
 #
 # XDP_ROUNDS=100: how often
 #

@@ -1,5 +1,5 @@
 #!/bin/bash
-# check.sh TOOL LOSE - pagepool kernel check: it agrees with what BTF, sysfs and the pools say.
+# check.sh TOOL LOSE - pagepool kernel check agrees with BTF, sysfs and the pools.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

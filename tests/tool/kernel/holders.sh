@@ -1,6 +1,6 @@
 #!/bin/bash
-# holders.sh TOOL LOSE - pagepool kernel holders: processes hold pages in every way that the
-# command looks for, and it names each with its count, and nobody else.
+# holders.sh TOOL LOSE - pagepool kernel holders: processes hold pages in every way that the command
+# knows; it names each with its count, and nobody else.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# pools.sh TOOL LOSE - pagepool kernel pools: what is there is listed, zombies first; without
-# rights, without BTF, in a container it says so in one sentence.
+# pools.sh TOOL LOSE - pagepool kernel pools: all pools are listed, zombies first; without
+# privilege, without BTF, in a container it says so in one sentence.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# unbind.sh TOOL LOSE - pagepool kernel unbind: an interface goes down, its pages are waited for and
-# their holders named; given up, all is as it was, routes and addresses too. The driver to be unbound
-# is a file that the test makes, as veth has none.
+# unbind.sh TOOL LOSE - pagepool kernel unbind: it takes an interface down, waits for its pages and
+# names their holders; if it gives up, everything is restored, routes and addresses included. The
+# driver to unbind is a file that the test makes, as veth has none.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

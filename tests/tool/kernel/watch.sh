@@ -1,6 +1,7 @@
 #!/bin/bash
-# watch.sh TOOL LOSE - pagepool kernel watch: each page is followed, and what it says is held to the
-# pools' own counters, and to what the test did with the pages: who freed them, and how old they were.
+# watch.sh TOOL LOSE - pagepool kernel watch follows each page; its output is compared with the
+# pools' own counters, and with what the test did with the pages: who freed them, and how old they
+# were.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"
