@@ -53,12 +53,12 @@ static void grows_within(void)
 	struct pp_page *page;
 	struct pp_pool *pool;
 	struct bunch b;
-	struct spy spy;
+	struct counting_iommu counting;
 
-	spy_device_init(&d, &spy, NULL);
+	counting_device_init(&d, &counting, NULL);
 	pool = new_pool(soft_device_bind(&d), &p);
 	b = take(pool, 1);
-	check_eq(spy.maps, 1, "the first get maps");
+	check_eq(counting.maps, 1, "the first get maps");
 	check_eq(soft_device_domain(&d).bytes_mapped, AREA, "all of the area");
 	check_eq(totals().chunk_bytes, AREA, "which counts as the pool's memory");
 	check_eq(pool_stats(pool).bytes_mapped, AREA, "and as mapped");
@@ -66,7 +66,7 @@ static void grows_within(void)
 	      (unsigned long long)chunks_of(pool), CHUNKS);
 	put_all(&b);
 	b = take(pool, (unsigned)PAGES);
-	check_eq(spy.maps, 1, "it grows to the end of the area, and maps nothing more");
+	check_eq(counting.maps, 1, "it grows to the end of the area, and maps nothing more");
 	check_eq(chunks_of(pool), CHUNKS, "all chunks are there");
 	check_eq(totals().chunk_bytes, AREA, "no memory was added");
 	check_eq(pp_page_get(&page, pool), -ENOBUFS, "and that is the limit");
@@ -76,9 +76,9 @@ static void grows_within(void)
 	put_all(&b);
 	check_eq(pp_pool_trim(pool, 0), 0, "none of it can be trimmed");
 	check_eq(pool_stats(pool).idle_limit, CHUNKS, "so says the limit");
-	check_eq(spy.unmaps, 0, "nothing was unmapped");
+	check_eq(counting.unmaps, 0, "nothing was unmapped");
 	pp_device_unbind(d.dev);
-	check_eq(spy.unmaps, 1, "the unbind unmaps it by one call");
+	check_eq(counting.unmaps, 1, "the unbind unmaps it by one call");
 	domain_is_empty(&d, "unbound");
 	pp_pool_destroy(pool);
 	soft_device_exit(&d);
@@ -120,13 +120,13 @@ static void second_device(void)
 {
 	struct pp_pool_params p = an_area();
 	struct soft_device a, z;
-	struct spy spy, other;
+	struct counting_iommu counting, other;
 	struct pp_pool *pool;
 	pp_binding_t binding;
 	struct bunch b;
 
-	spy_device_init(&a, &spy, NULL);
-	spy_device_init(&z, &other, NULL);
+	counting_device_init(&a, &counting, NULL);
+	counting_device_init(&z, &other, NULL);
 	pool = new_pool(soft_device_bind(&a), &p);
 	b = take(pool, 3);
 	binding = soft_device_bind(&z);
@@ -135,7 +135,7 @@ static void second_device(void)
 	check_eq(soft_device_domain(&z).bytes_mapped, AREA, "with all of the area");
 	put_all(&b);
 	b = take(pool, (unsigned)PAGES);
-	check_eq(spy.maps + other.maps, 2, "the pool grows for both");
+	check_eq(counting.maps + other.maps, 2, "the pool grows for both");
 	check_eq(device_can_write(&z, &b), b.n, "the second reaches what came later");
 	check_eq(pp_pool_detach(pool, binding), 0, "it is detached");
 	check_eq(other.unmaps, 1, "by one call");
@@ -154,12 +154,12 @@ static void map_fails(void)
 {
 	struct pp_pool_params p = an_area();
 	struct soft_device a, z;
-	struct spy spy, other;
+	struct counting_iommu counting, other;
 	struct pp_page *page;
 	struct pp_pool *pool;
 
-	spy_device_init(&a, &spy, NULL);
-	spy_device_init(&z, &other, NULL);
+	counting_device_init(&a, &counting, NULL);
+	counting_device_init(&z, &other, NULL);
 	pool = new_pool(soft_device_bind(&a), &p);
 	require(!pp_pool_attach(pool, soft_device_bind(&z)), "both are attached");
 	other.map_error = -ENOSPC;
