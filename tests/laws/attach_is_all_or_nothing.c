@@ -227,7 +227,7 @@ static void a_failed_attach_leaves_no_trace(void)
 	check_eq(soft_device_stats(&narrow).pools, 0, "the device has no pool");
 	check(child_reads(&b), "a child of fork has the memory");
 	check_eq(pp_pool_attach(pool, pp_device_binding(wide.dev)), 0, "a wide one");
-	check(label_is(pool, "test of device spied0"), "the pool has its label,");
+	check(label_is(pool, "test of device counted0"), "the pool has its label,");
 	if (kept)
 		check(!child_reads(&b), "a child of fork doesn't have what is pinned,");
 	else
