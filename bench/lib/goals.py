@@ -92,7 +92,7 @@ def unbind(r):
 
 def record(r):
     return [part("bytes a page to know what is mapped", r.count("record a page"), 0),
-            part("bytes of a descriptor", r.count("descriptor"), 64)]
+            part("bytes a page of all that a pool keeps", r.count("all a page"), 16)]
 
 
 def tables(r):

@@ -47,7 +47,7 @@ static void strategy_unbind(void)
 		fail("pp_device_unbind");
 }
 
-/* All that the library has of its own for chunks and pages, but for 64 bytes a page. */
+/* All that the library has of its own for chunks and pages, but for each page's state word. */
 static struct counts strategy_counts(void)
 {
 	struct pp_domain_stats d;
@@ -56,7 +56,7 @@ static struct counts strategy_counts(void)
 	pp_domain_stats(dev, &d, sizeof d);
 	pp_pool_stats(pool, &p, sizeof p);
 	return (struct counts){ d.mappings, d.iova_bytes, d.page_table_bytes,
-				p.record_bytes - 64 * p.pages };
+				p.record_bytes - sizeof(struct pp_page) * p.pages };
 }
 
 static uint64_t strategy_late_calls(void)

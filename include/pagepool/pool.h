@@ -104,6 +104,12 @@ struct pp_pool_params {
 	 * Hugetlb pages aren't tried. 0: none; the pool grows by areas of its own choice.
 	 */
 	uint64_t area;
+	/**
+	 * Bytes of memory of the caller's own for each page, outside of what devices can reach;
+	 * rounded up to a multiple of 8, at most 64 KiB. They are zero in a new page, and the pool
+	 * never touches them. 0: none.
+	 */
+	uint32_t user_size;
 };
 
 /** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */

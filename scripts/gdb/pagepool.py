@@ -70,6 +70,33 @@ def chunks(pool):
     return sorted(found, key=lambda chunk: number(chunk["addr"]))
 
 
+def block_pages():
+    return gdb.lookup_type("struct pp_block")["page"].type.range()[1] + 1
+
+
+def page_of(chunk, i):
+    """The i-th page of a chunk: its state word."""
+    return chunk["block"][i // block_pages()]["page"][i % block_pages()]
+
+
+def iova_of(chunk, i):
+    block = chunk["block"][i // block_pages()]
+    word = number(page_of(chunk, i).address) - number(block.address)
+    return number(block["iova"]) + (word << number(block["page_shift"])) & 2 ** 64 - 1
+
+
+def place_of(chunk, at):
+    """Which of a chunk's pages has its state word or its memory at an address; None: no one has."""
+    n, size = number(chunk["n_pages"]), number(chunk["pool"]["page_size"])
+    if 0 <= at - number(chunk["addr"]) < n * size:
+        return (at - number(chunk["addr"])) // size
+    block = (at - number(chunk["block"])) // gdb.lookup_type("struct pp_block").sizeof
+    if not 0 <= block * block_pages() < n:
+        return None
+    i = block * block_pages() + (at - number(chunk["block"][block]["page"].address)) // 8
+    return i if 0 <= i < n and number(page_of(chunk, i).address) <= at else None
+
+
 def in_chunk(chunk):
     """A bit for each page whose free bit is set."""
     n = (number(chunk["n_pages"]) + 63) // 64
@@ -115,13 +142,11 @@ class Contents:
 
     def held(self):
         """Each page in flight, with its chunk."""
-        size = gdb.lookup_type("struct pp_page").sizeof
         for chunk, home in zip(self.chunks, self.home):
-            first = number(chunk["page"].address)
             for i in range(number(chunk["n_pages"])):
-                page = first + i * size
+                page = number(page_of(chunk, i).address)
                 if not home >> i & 1 and page not in self.cached and page not in self.remote:
-                    yield chunk["page"][i], chunk
+                    yield i, chunk
 
 
 def caller(address):
@@ -139,11 +164,11 @@ def caller(address):
     return gdb.execute(f"info symbol {address - 1}", to_string=True).split(" in section")[0].strip()
 
 
-def holder(page, chunk):
+def holder(i, chunk):
     """Who holds a page, as far as is known: debug mode `pages` notes it."""
     if not chunk["holder"]:
         return "not known: the pool was made without PAGEPOOL_DEBUG=pages"
-    note = chunk["holder"][number(page["index"])]
+    note = chunk["holder"][i]
     said = f"got at {caller(number(note['caller']))} by thread {number(note['thread'])}"
     return said + (f", tagged {text(note['tag'])}" if note["tag"] else "")
 
@@ -183,7 +208,7 @@ class Pool(gdb.Command):
               f"other threads, {c.n_home} in the chunks")
         for chunk, home in zip(c.chunks, c.home):
             n = number(chunk["n_pages"])
-            print(f"  chunk {number(chunk['addr']):#x}, DMA address {number(chunk['page'][0]['iova']):#x}: "
+            print(f"  chunk {number(chunk['addr']):#x}, DMA address {iova_of(chunk, 0):#x}: "
                   f"{bin(home).count('1')} of {n} pages home")
 
 
@@ -195,7 +220,7 @@ class Holders(gdb.Command):
 
     def invoke(self, argument, from_tty):
         for pool in [pool_of(argument)] if argument else pools():
-            found = collections.Counter(holder(page, chunk) for page, chunk in Contents(pool).held())
+            found = collections.Counter(holder(i, chunk) for i, chunk in Contents(pool).held())
             print(f"pool {text(pool['label'])}: {sum(found.values())} pages in flight")
             for who, n in found.most_common():
                 print(f"  {n:>7}  {who}")
@@ -212,25 +237,22 @@ class Page(gdb.Command):
         for pool in pools():
             c = Contents(pool)
             for chunk, home in zip(c.chunks, c.home):
-                first, size = number(chunk["page"].address), gdb.lookup_type("struct pp_page").sizeof
-                n, memory = number(chunk["n_pages"]), at - number(chunk["addr"])
-                if 0 <= at - first < n * size:
-                    self.show(c, chunk, home, (at - first) // size)
-                    return
-                if 0 <= memory < n * number(pool["page_size"]):
-                    self.show(c, chunk, home, memory // number(pool["page_size"]))
+                i = place_of(chunk, at)
+                if i is not None:
+                    self.show(c, chunk, home, i)
                     return
         raise gdb.GdbError(f"{at:#x} is in no page of a pool.")
 
     def show(self, c, chunk, home, i):
-        page = chunk["page"][i]
+        page = page_of(chunk, i)
         at = number(page.address)
-        print(f"page {number(page['addr']):#x} of pool {text(c.pool['label'])}, DMA address {number(page['iova']):#x}")
+        addr = number(chunk["addr"]) + i * number(c.pool["page_size"])
+        print(f"page {addr:#x} of pool {text(c.pool['label'])}, DMA address {iova_of(chunk, i):#x}")
         if home >> i & 1 or at in c.cached or at in c.remote:
             where = "in its chunk" if home >> i & 1 else "in the owner's cache" if at in c.cached else "put by another thread"
             print(f"  free: {where}")
         else:
-            print(f"  {number(page['state']) >> 32} references; holder {holder(page, chunk)}")
+            print(f"  {number(page['state']) >> 32} references; holder {holder(i, chunk)}")
 
 
 for command in (Pagepool, Pools, Pool, Holders, Page):

@@ -257,7 +257,7 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 	    cache_has_room(anchor, n)) {
 		done = put_run(anchor->slot + cache_count(anchor), pages, n, pp_self.owned);
 		if (done) {
-			PP_PROBE2(put, pages[0]->pool, done);
+			PP_PROBE2(put, anchor->pool, done);
 			cache_pushed(anchor, done);
 		}
 	}

@@ -56,7 +56,7 @@ static inline bool cache_put(struct pp_anchor *anchor, struct pp_page *const *pa
 	if (!cache_has_room(anchor, n) || !anchor_is_open(anchor))
 		return false;
 	own_inline(anchor);
-	PP_PROBE2(put, pages[0]->pool, n); /* before: pages and pool may be gone after it */
+	PP_PROBE2(put, anchor->pool, n); /* before: pages and pool may be gone after it */
 	cache_push(anchor, pages, n);
 	return true;
 }
@@ -68,7 +68,7 @@ static inline bool cache_put_one(struct pp_anchor *anchor, struct pp_page *page)
 	if (count >= POOL_CACHE || !anchor_is_open(anchor))
 		return false;
 	own_inline(anchor);
-	PP_PROBE2(put, page->pool, 1);
+	PP_PROBE2(put, anchor->pool, 1);
 	env_store_relaxed(&anchor->slot[count], page);
 	cache_pushed(anchor, 1);
 	return true;

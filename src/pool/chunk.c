@@ -79,45 +79,135 @@ struct pp_chunk *chunk_walk_next(struct chunk_walk *walk)
 
 /* ---- making and freeing ---------------------------------------------------------------- */
 
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* Where what follows lies in a chunk's memory; the last is all of it. */
+struct layout {
+	size_t chunk, bits, user, end;
+};
+
+static struct layout layout_of(const struct pp_pool *pool, uint32_t n_pages)
+{
+	uint32_t rest = n_pages % BLOCK_PAGES; /* in the last block, unless that is full */
+	struct layout at;
+
+	at.chunk = n_pages / BLOCK_PAGES * sizeof(struct pp_block);
+	if (rest)
+		at.chunk += offsetof(struct pp_block, page) + rest * sizeof(struct pp_page);
+	at.chunk = round_up(at.chunk, ENV_LINE);
+	at.bits = at.chunk + sizeof(struct pp_chunk);
+	at.user = round_up(at.bits + 2 * free_words(n_pages) * sizeof(uint64_t), ENV_LINE);
+	at.end = at.user + (size_t)n_pages * pool->params.user_size;
+	return at;
+}
+
 static size_t record_bytes(const struct pp_pool *pool, uint32_t n_pages)
 {
-	return sizeof(struct pp_chunk) + n_pages * sizeof(struct pp_page) +
-	       2 * free_words(n_pages) * sizeof(uint64_t) +
-	       (pool->tracked ? n_pages * sizeof(struct holder) : 0);
+	return layout_of(pool, n_pages).end + (pool->tracked ? n_pages * sizeof(struct holder) : 0);
+}
+
+/* Indexes for a chunk's pages: what was given back last, or the next ones. */
+static bool take_index(struct pp_chunk *c)
+{
+	struct pp_pool *pool = c->pool;
+	struct pages_index *index = pool->spare_index;
+
+	if (index) {
+		pool->spare_index = index->next;
+	} else {
+		index = env_zalloc(sizeof *index);
+		if (!index)
+			return false;
+		pool->record_bytes += sizeof *index;
+		index->first = pool->n_indexes;
+		pool->n_indexes += pool->params.chunk_size / pool->page_size;
+	}
+	c->index = index;
+	c->first = index->first;
+	return true;
+}
+
+static void give_index(struct pp_pool *pool, struct pages_index *index)
+{
+	index->next = pool->spare_index;
+	pool->spare_index = index;
+}
+
+void chunks_end(struct pp_pool *pool)
+{
+	struct pages_index *index;
+
+	while ((index = pool->spare_index)) {
+		pool->spare_index = index->next;
+		env_free(index);
+	}
+}
+
+/* All of the blocks but where the memory is: chunk_locate(). */
+static void fill_blocks(struct pp_chunk *c, char *user)
+{
+	uint64_t state = PAGE_REFS(1) | c->pool->anchor->number;
+	uint32_t user_words = c->pool->params.user_size / 8;
+
+	for (uint32_t i = 0; i < c->n_pages; i++) {
+		struct pp_block *b = &c->block[i / BLOCK_PAGES];
+
+		b->page[i % BLOCK_PAGES].state = state;
+		if (i % BLOCK_PAGES)
+			continue;
+		b->pool = c->pool;
+		b->chunk = c;
+		b->index = c->first + i - pp_block_offset(b->page) / sizeof *b->page;
+		b->user_words = user_words;
+		b->user = (uintptr_t)user + (size_t)i * 8 * user_words -
+			  pp_block_offset(b->page) * user_words;
+		b->page_shift = (uint32_t)__builtin_ctz(c->pool->page_size / sizeof *b->page);
+	}
+}
+
+/* Without what takes more memory. */
+static struct pp_chunk *chunk_alloc(struct pp_pool *pool, uint32_t n_pages)
+{
+	struct layout at = layout_of(pool, n_pages);
+	char *memory = env_zalloc_aligned(at.end, PP_BLOCK_BYTES);
+	struct pp_chunk *c;
+
+	if (!memory)
+		return NULL;
+	c = (struct pp_chunk *)(memory + at.chunk);
+	c->pool = pool;
+	c->block = (struct pp_block *)memory;
+	c->n_pages = n_pages;
+	c->n_free = CHUNK_PAGES(n_pages);
+	c->queued = 1; /* it will be in one of the lists */
+	c->free_bits = (uint64_t *)(memory + at.bits);
+	c->discarded = c->free_bits + free_words(n_pages);
+	list_init(&c->where);
+	c->on = CHUNK_NONE;
+	for (uint32_t i = 0; i < n_pages; i++)
+		c->free_bits[i / 64] |= 1ull << i % 64;
+	return c;
 }
 
 struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 {
-	size_t bits = 2 * free_words(n_pages) * sizeof(uint64_t);
-	size_t pages = sizeof(struct pp_chunk) + n_pages * sizeof(struct pp_page);
-	struct pp_chunk *c = env_zalloc(pages + bits);
+	struct pp_chunk *c = chunk_alloc(pool, n_pages);
 
 	if (!c)
 		return NULL;
-	c->pool = pool;
-	c->n_pages = n_pages;
-	c->n_free = CHUNK_PAGES(n_pages);
-	c->queued = 1; /* it will be in one of the lists */
-	c->free_bits = (uint64_t *)((char *)c + pages);
-	c->discarded = c->free_bits + free_words(n_pages);
-	list_init(&c->where);
-	c->on = CHUNK_NONE;
-	if (pool->tracked) {
+	if (pool->tracked)
 		c->holder = env_zalloc(n_pages * sizeof *c->holder);
-		if (!c->holder) {
-			env_free(c);
-			return NULL;
-		}
+	if ((pool->tracked && !c->holder) || !take_index(c)) {
+		env_free(c->holder);
+		env_free(c->block);
+		return NULL;
 	}
+	fill_blocks(c, (char *)c->block + layout_of(pool, n_pages).user);
 	pool->record_bytes += record_bytes(pool, n_pages);
 	pool->n_on[CHUNK_NONE]++;
-	for (uint32_t i = 0; i < n_pages; i++) {
-		c->free_bits[i / 64] |= 1ull << i % 64;
-		c->page[i].pool = pool;
-		c->page[i].chunk = c;
-		c->page[i].state = PAGE_REFS(1) | pool->anchor->number;
-		c->page[i].index = i;
-	}
 	return c;
 }
 
@@ -130,9 +220,12 @@ static void chunk_locate(struct pp_chunk *c, struct span *span, uint32_t slot)
 	c->span = span;
 	c->slot = slot;
 	c->addr = span->addr + offset;
-	for (uint32_t i = 0; i < c->n_pages; i++) {
-		c->page[i].addr = page_addr(c, i);
-		c->page[i].iova = span->iova->addr + offset + (size_t)i * pool->page_size;
+	for (uint32_t i = 0; i < c->n_pages; i += BLOCK_PAGES) {
+		struct pp_block *b = &c->block[i / BLOCK_PAGES];
+		uint64_t before = pp_memory_offset(b->page);
+
+		b->addr = (uintptr_t)page_addr(c, i) - (uintptr_t)before;
+		b->iova = span->iova->addr + offset + (size_t)i * pool->page_size - before;
 	}
 }
 
@@ -142,8 +235,9 @@ void chunk_delete(struct pp_chunk *c)
 		return;
 	c->pool->record_bytes -= record_bytes(c->pool, c->n_pages);
 	c->pool->n_on[c->on]--;
+	give_index(c->pool, c->index);
 	env_free(c->holder);
-	env_free(c);
+	env_free(c->block);
 }
 
 /* ---- lists ----------------------------------------------------------------------------- */
@@ -268,7 +362,8 @@ static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 
 	twice = env_or_seq_cst(&c->free_bits[word], bits) & bits;
 	if (env_unlikely(twice)) {
-		misuse_double_put(&c->page[word * 64 + (unsigned)__builtin_ctzll(twice)], NULL);
+		misuse_double_put(chunk_page(c, word * 64 + (unsigned)__builtin_ctzll(twice)),
+				  NULL);
 		bits &= ~twice;
 	}
 	state = env_load_relaxed(&pool->state);
@@ -288,15 +383,16 @@ void pool_free_pages(struct pp_page *const *pages, unsigned n)
 {
 	/* neighbours that come together are counted together */
 	for (unsigned i = 0; i < n;) {
-		struct pp_chunk *c = pages[i]->chunk;
-		unsigned word = pages[i]->index / 64;
+		struct pp_chunk *c = page_chunk(pages[i]);
+		unsigned word = page_in_chunk(pages[i], c) / 64;
 		uint64_t bits = 0;
 
-		for (; i < n && pages[i]->chunk == c && pages[i]->index / 64 == word; i++) {
-			uint64_t bit = 1ull << pages[i]->index % 64;
+		for (; i < n && page_chunk(pages[i]) == c; i++) {
+			uint32_t at = page_in_chunk(pages[i], c);
+			uint64_t bit = 1ull << at % 64;
 
-			if (bits & bit)
-				break; /* put twice: found out by the next round */
+			if (at / 64 != word || bits & bit)
+				break; /* the latter is put twice: found out by the next round */
 			bits |= bit;
 		}
 		chunk_free_bits(c, word, bits);
@@ -355,7 +451,7 @@ static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 			unsigned bit = (unsigned)__builtin_ctzll(bits);
 
 			taken |= 1ull << bit;
-			out[got] = &c->page[w * 64 + bit];
+			out[got] = chunk_page(c, w * 64 + bit);
 		}
 		if (taken)
 			env_and_acq_rel(&c->free_bits[w], ~taken); /* pairs with chunk_free_bits */
@@ -417,7 +513,7 @@ static void take_run(struct pp_chunk *c, struct pp_page **out, uint32_t lo, uint
 
 		env_and_acq_rel(&c->free_bits[i / 64], ~bits); /* pairs with chunk_free_bits */
 		for (; k; k--)
-			*out++ = &c->page[i++];
+			*out++ = chunk_page(c, i++);
 	}
 	env_sub_acq_rel(&c->n_free, CHUNK_PAGES(n));
 }

@@ -14,6 +14,18 @@ static inline unsigned free_words(uint32_t n_pages)
 	return (n_pages + 63) / 64;
 }
 
+static inline struct pp_page *chunk_page(const struct pp_chunk *c, uint32_t i)
+{
+	return &c->block[i / BLOCK_PAGES].page[i % BLOCK_PAGES];
+}
+
+/* Which of its chunk's pages a page is. */
+static inline uint32_t page_in_chunk(const struct pp_page *page, const struct pp_chunk *c)
+{
+	return (uint32_t)(pp_block_of(page)->index + pp_block_offset(page) / sizeof *page -
+			  c->first);
+}
+
 static inline void *page_addr(const struct pp_chunk *c, uint32_t index)
 {
 	return c->addr + (size_t)index * c->pool->page_size;
@@ -44,6 +56,7 @@ struct pp_chunk *chunk_walk_next(struct chunk_walk *walk); /* NULL: there are no
 /* A chunk with all of its pages home, which has no memory yet; or NULL. */
 struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages);
 void chunk_delete(struct pp_chunk *c);
+void chunks_end(struct pp_pool *pool); /* it has no chunk any more, and is freed */
 /* Into the pool, with the memory of a slot that is live; and out of its lists and counts. */
 void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot);
 void chunk_remove(struct pp_pool *pool, struct pp_chunk *c);

@@ -79,6 +79,8 @@ static int open_page(struct pp_pool *pool, const void *caller)
 	env_store_relaxed(&page->state, PAGE_REFS(FRAG_STOCK) | pool->anchor->number);
 	env_store_release(&pool->frag_users, 0);
 	pool->frag_off = 0;
+	pool->frag_addr = pp_page_addr(page);
+	pool->frag_iova = pp_page_iova(page);
 	env_store_release(&pool->frag_page, page);
 	if (frag_revoked(pool))
 		return frag_raced(pool, page, 0, 0);
@@ -123,7 +125,8 @@ static inline __attribute__((always_inline)) int cut(struct pp_frag *out, unsign
 	users = env_load_relaxed(&pool->frag_users) + k;
 	for (uint32_t i = 0; i < k; i++, off = (off + len + align - 1) & ~(align - 1)) {
 		pool->frag_off = off + len;
-		out[i] = (struct pp_frag){ page, page->addr + off, page->iova + off, off, len };
+		out[i] = (struct pp_frag){ page, pool->frag_addr + off, pool->frag_iova + off, off,
+					   len };
 	}
 	env_store_release(&pool->frag_users, users);
 	return frag_revoked(pool) ? frag_raced(pool, page, users, k) : (int)k;

@@ -14,7 +14,9 @@
 
 static struct holder *holder_of(const struct pp_page *page)
 {
-	return page->chunk->holder ? &page->chunk->holder[page->index] : NULL;
+	const struct pp_chunk *c = page_chunk(page);
+
+	return c->holder ? &c->holder[page_in_chunk(page, c)] : NULL;
 }
 
 /* ---- free pages hold a poison: who writes there is found out by the next get ----------- */
@@ -23,23 +25,23 @@ static struct holder *holder_of(const struct pp_page *page)
 
 static void poison(struct pp_page *page, struct holder *h)
 {
-	uint64_t *word = (uint64_t *)page->addr;
+	uint64_t *word = pp_page_addr(page);
 
-	for (uint32_t i = 0; i < page->pool->page_size / 8; i++)
+	for (uint32_t i = 0; i < pp_page_size(page) / 8; i++)
 		word[i] = POISON;
 	env_store_relaxed(&h->poisoned, 1);
 }
 
 static void check_poison(struct pp_page *page, struct holder *h)
 {
-	const uint64_t *word = (const uint64_t *)page->addr;
-	uint32_t n = page->pool->page_size / 8, lo = 0, hi = n;
+	const uint64_t *word = pp_page_addr(page);
+	uint32_t n = pp_page_size(page) / 8, lo = 0, hi = n;
 	char where[256], key[64];
 	struct report *r;
 
 	/* in a child of fork the page may not be there */
 	if (!env_load_relaxed(&h->poisoned) ||
-	    env_load_relaxed(&page->pool->state) == POOL_INHERITED)
+	    env_load_relaxed(&page_pool(page)->state) == POOL_INHERITED)
 		return;
 	env_store_relaxed(&h->poisoned, 0);
 	while (lo < n && word[lo] == POISON)
@@ -53,8 +55,8 @@ static void check_poison(struct pp_page *page, struct holder *h)
 		PP_DEBUG_PAGES, key,
 		"pool %s: page %p, DMA address 0x%llx, was written after it was put, by the CPU "
 		"or a device: bytes %u to %u of %u",
-		page->pool->label, (void *)page->addr, (unsigned long long)page->iova, 8 * lo,
-		8 * hi - 1, 8 * n);
+		page_pool(page)->label, pp_page_addr(page), (unsigned long long)pp_page_iova(page),
+		8 * lo, 8 * hi - 1, 8 * n);
 	debug_note(r, "  put at %s by thread %d", env_symbol(h->put_caller, where, sizeof where),
 		   h->put_thread);
 	debug_done(r);
@@ -64,7 +66,7 @@ void holders_check(struct pp_chunk *c)
 {
 	for (uint32_t i = 0; c->holder && i < c->n_pages; i++)
 		if (env_load_acquire(&c->free_bits[i / 64]) >> i % 64 & 1)
-			check_poison(&c->page[i], &c->holder[i]);
+			check_poison(chunk_page(c, i), &c->holder[i]);
 }
 
 void holders_check_all(struct pp_pool *pool)
@@ -100,11 +102,14 @@ bool holders_put(struct pp_page *page, const void *caller)
 {
 	struct holder *h = holder_of(page);
 
-	if (env_load_acquire(&page->chunk->free_bits[page->index / 64]) >> page->index % 64 & 1) {
+	const struct pp_chunk *c = page_chunk(page);
+	uint32_t i = page_in_chunk(page, c);
+
+	if (env_load_acquire(&c->free_bits[i / 64]) >> i % 64 & 1) {
 		misuse_double_put(page, caller);
 		return false;
 	}
-	if (!pp_pool_revoked(page->pool)) /* a zombie's memory goes back instead */
+	if (!pp_pool_revoked(page_pool(page))) /* a zombie's memory goes back instead */
 		poison(page, h);
 	env_store_relaxed(&h->put_caller, caller);
 	env_store_relaxed(&h->put_thread, env_thread_id());
@@ -121,8 +126,8 @@ void misuse_double_put(const struct pp_page *page, const void *caller)
 	r = debug_report(PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
 			 "pool %s: page %p, DMA address 0x%llx, %u bytes, was put after its last "
 			 "reference was gone",
-			 page->pool->label, (void *)page->addr, (unsigned long long)page->iova,
-			 page->pool->page_size);
+			 page_pool(page)->label, pp_page_addr(page),
+			 (unsigned long long)pp_page_iova(page), pp_page_size(page));
 	if (h && caller)
 		debug_note(r, "  now at %s by thread %d", env_symbol(caller, where, sizeof where),
 			   env_thread_id());
@@ -140,8 +145,8 @@ void misuse_refs(const struct pp_page *page, const char *what)
 {
 	debug_done(debug_report(PP_DEBUG_PAGES, what,
 				"pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
-				page->pool->label, (void *)page->addr,
-				(unsigned long long)page->iova, page->pool->page_size, what));
+				page_pool(page)->label, pp_page_addr(page),
+				(unsigned long long)pp_page_iova(page), pp_page_size(page), what));
 }
 
 void misuse_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *caller)

@@ -40,6 +40,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 		return;
 	anchors_put(pool);
 	remote_end(pool);
+	chunks_end(pool);
 	if (pool->tracked) {
 		holders_bury(pool);
 		return;
@@ -272,6 +273,9 @@ static int check_sizes(const struct pp_pool_params *p)
 			"pp_pool_create: page_size is %u: it must be a power of two from "
 			"2048 to chunk_size, which is %u, or 0 for 4096",
 			p->page_size, p->chunk_size);
+	if (p->user_size > 65536)
+		return debug_invalid("pp_pool_create: user_size is %u: it must be from 0 to 65536",
+				     p->user_size);
 	return 0;
 }
 
@@ -320,6 +324,7 @@ static int check_params(struct pp_pool_params *p, const struct pp_pool_params *p
 		return ret;
 	if (p->chunk_size < env_kernel_page()) /* it has pages of the kernel's to itself */
 		p->chunk_size = (uint32_t)env_kernel_page();
+	p->user_size = (p->user_size + 7) & ~7u;
 	ret = check_area(p);
 	return ret ? ret : check_kinds(p);
 }

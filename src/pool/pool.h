@@ -30,9 +30,11 @@
 #include "env/list.h"
 
 #define POOL_CACHE PP_CACHE_PAGES /* pages in the owner's cache */
-#ifndef POOL_REFILL               /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
-#define POOL_REFILL 256u          /* taken from the chunks, or put, at a time, at most */
-#define POOL_SPILL 32u            /* of these, that a full cache gives up at a time: divides it */
+#define BLOCK_PAGES                                                                                \
+	((uint32_t)((PP_BLOCK_BYTES - offsetof(struct pp_block, page)) / sizeof(struct pp_page)))
+#ifndef POOL_REFILL      /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
+#define POOL_REFILL 256u /* taken from the chunks, or put, at a time, at most */
+#define POOL_SPILL 32u   /* of these, that a full cache gives up at a time: divides it */
 #define POOL_FEW 64u  /* pages in the remote frees that aren't worth taking if there are others */
 #define POOL_HINT 32u /* an SPSC ring's owner is told of so many at a time */
 #define POOL_SPSC_RINGS                                                                            \
@@ -95,11 +97,21 @@ enum chunk_on {
 	CHUNK_STATES
 };
 
+/* Stands for a range of indexes in the pool, which a chunk has for its pages. */
+struct pages_index {
+	uint64_t first;
+	struct pages_index *next; /* pool->spare_index */
+};
+
+/* In one piece of memory: the blocks, which lead it, this, free_bits, discarded, the user's areas. */
 struct pp_chunk {
 	/* constant */
 	struct pp_pool *pool;
 	struct span *span;
 	char *addr;
+	struct pp_block *block; /* of its first BLOCK_PAGES pages; the others follow */
+	uint64_t first;         /* the index in the pool of its first page */
+	struct pages_index *index;
 	uint32_t n_pages;
 	uint32_t slot;       /* in the span */
 	uint64_t *free_bits; /* a bit for each page that is home; the words are any thread's */
@@ -120,7 +132,6 @@ struct pp_chunk {
 	uint32_t queued;                /* in pool->returned, or found in one of the lists */
 	struct pp_chunk *returned;      /* link of pool->returned */
 	struct pp_chunk *next_complete; /* link of pool->complete, spent, leaving */
-	struct pp_page page[];
 };
 
 /* Addresses and IOVA for chunks that lie side by side: span.h. Under the pool's lock. */
@@ -229,6 +240,8 @@ struct pp_pool {
 	 * fast get. The previous owner may add to the latter and to recycle_cache_full, too. */
 	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
+	char *frag_addr;           /* its */
+	pp_iova_t frag_iova;
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
 	uint32_t turn;       /* which SPSC ring to take from next, or the MPSC ring */
@@ -266,13 +279,15 @@ struct pp_pool {
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
-	uint64_t reserved;           /* pages that trimming leaves */
-	uint64_t n_released;         /* the owner looks at it without the lock; relaxed */
-	uint64_t n_on[CHUNK_STATES]; /* chunks */
-	uint64_t n_memory[3];        /* chunks of each kind of memory */
-	uint64_t record_bytes;       /* of spans and chunks */
-	struct pp_chunk *leaving;    /* taken from spent */
-	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
+	uint64_t reserved;               /* pages that trimming leaves */
+	uint64_t n_indexes;              /* of pages: below the most that there were at a time */
+	struct pages_index *spare_index; /* those of chunks that have gone */
+	uint64_t n_released;             /* the owner looks at it without the lock; relaxed */
+	uint64_t n_on[CHUNK_STATES];     /* chunks */
+	uint64_t n_memory[3];            /* chunks of each kind of memory */
+	uint64_t record_bytes;           /* of spans and chunks */
+	struct pp_chunk *leaving;        /* taken from spent */
+	struct pp_chunk *collecting;     /* taken from returned, and not listed yet */
 	bool trimming; /* there were more idle chunks than the limit: down to half of it */
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
@@ -287,6 +302,16 @@ struct pp_pool {
 
 	struct list registry; /* among all pools: under anchors.lock */
 };
+
+static inline struct pp_pool *page_pool(const struct pp_page *page)
+{
+	return pp_block_of(page)->pool;
+}
+
+static inline struct pp_chunk *page_chunk(const struct pp_page *page)
+{
+	return pp_block_of(page)->chunk;
+}
 
 /* The owner's anchor, for a thread that isn't the owner: it may change. */
 static inline struct pp_anchor *pool_anchor(struct pp_pool *pool)

@@ -31,30 +31,31 @@ uint32_t pp_page_refs(const struct pp_page *page)
 	return (uint32_t)(env_load_relaxed(&page->state) >> 32);
 }
 
-uint32_t pp_page_size(const struct pp_page *page)
-{
-	return page->pool->page_size;
-}
-
 /* For whoever does not inline them. */
 void *pp_page_addr(const struct pp_page *page)
 {
-	return page->addr;
+	return (void *)(pp_block_of(page)->addr + (uintptr_t)pp_memory_offset(page));
 }
 
 pp_iova_t pp_page_iova(const struct pp_page *page)
 {
-	return page->iova;
+	return pp_block_of(page)->iova + pp_memory_offset(page);
+}
+
+uint32_t pp_page_size(const struct pp_page *page)
+{
+	return (uint32_t)sizeof *page << pp_block_of(page)->page_shift;
 }
 
 /* The device and its binding are there or not: that is the dma floor's to find out. */
 int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uint32_t offset, uint32_t len,
 		    bool for_cpu, const char *caller)
 {
-	const struct pp_pool *pool = page->pool;
+	const struct pp_pool *pool = page_pool(page);
 
 	if (offset > pool->page_size || len > pool->page_size - offset)
 		return debug_invalid("pp_page_sync_for_%s: %u bytes at %u: the page has %u",
 				     for_cpu ? "cpu" : "device", len, offset, pool->page_size);
-	return pp_dma_sync_at(binding, page->iova + offset, len, pool->params.dir, for_cpu, caller);
+	return pp_dma_sync_at(binding, pp_page_iova(page) + offset, len, pool->params.dir, for_cpu,
+			      caller);
 }

@@ -278,7 +278,7 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 /* Last references to pages of one pool, for which no SPSC ring is at hand. */
 static void put_last(struct pp_page *const *pages, unsigned n, const void *caller)
 {
-	struct pp_pool *pool = pages[0]->pool;
+	struct pp_pool *pool = page_pool(pages[0]);
 	struct pp_anchor *anchor = pool_anchor(pool);
 
 	if (!anchor_is_own(anchor)) {
@@ -293,7 +293,7 @@ static void put_last(struct pp_page *const *pages, unsigned n, const void *calle
 static __attribute__((noinline)) void put_into(struct spsc_ring *spsc, struct pp_page *const *pages,
 					       unsigned n, const void *caller)
 {
-	struct pp_pool *pool = pages[0]->pool;
+	struct pp_pool *pool = page_pool(pages[0]);
 	unsigned k;
 
 	PP_PROBE2(put, pool, n);
@@ -303,7 +303,7 @@ static __attribute__((noinline)) void put_into(struct spsc_ring *spsc, struct pp
 
 void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 {
-	if (spsc_is_at_hand(pages[0]->pool))
+	if (spsc_is_at_hand(page_pool(pages[0])))
 		put_into(spsc_mine.spsc, pages, n, caller);
 	else
 		put_last(pages, n, caller);
@@ -314,7 +314,7 @@ void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 /* As put_last. */
 static __attribute__((noinline)) void put_one(struct pp_page *page, const void *caller)
 {
-	struct pp_pool *pool = page->pool;
+	struct pp_pool *pool = page_pool(page);
 	struct pp_anchor *anchor = pool_anchor(pool);
 
 	if (!anchor_is_own(anchor))
@@ -333,7 +333,7 @@ static __attribute__((noinline)) void put_slow(struct pp_page *page, const void 
 
 	if (!page_drop(page, 1))
 		return;
-	pool = page->pool;
+	pool = page_pool(page);
 	if (env_unlikely(!spsc_is_at_hand(pool))) {
 		put_one(page, caller);
 		return;
@@ -378,7 +378,7 @@ static unsigned drop_run(struct pp_page *const *pages, unsigned n)
 
 	if (!page_drop(pages[0], 1))
 		return 0;
-	key = PAGE_REFS(1) | pool_anchor(pages[0]->pool)->number;
+	key = PAGE_REFS(1) | pool_anchor(page_pool(pages[0]))->number;
 	while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
 		k++;
 	return k;
@@ -413,7 +413,7 @@ static __attribute__((noinline)) unsigned put_into_run(struct pp_page *const *pa
  */
 static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, const void *caller)
 {
-	struct pp_pool *pool = pages[0]->pool;
+	struct pp_pool *pool = page_pool(pages[0]);
 	struct spsc_ring *spsc = spsc_mine.spsc;
 	struct pp_anchor *anchor = pool_anchor(pool);
 	uint64_t tail = env_load_relaxed(&spsc->tail), used;
@@ -435,8 +435,8 @@ static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, co
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	while (n) {
-		unsigned k = spsc_is_at_hand(pages[0]->pool) ? spsc_put_run(pages, n, caller) :
-							       put_last_run(pages, n, caller);
+		unsigned k = spsc_is_at_hand(page_pool(pages[0])) ? spsc_put_run(pages, n, caller) :
+								    put_last_run(pages, n, caller);
 
 		pages += k;
 		n -= k;

@@ -26,9 +26,9 @@ in_place() { # FILE...: below the prefix; * and ? are patterns
 check "it installs" meson install -C "$build" --no-rebuild --destdir "$dir/root"
 check "nothing is outside of the prefix" eval '! find "$dir/root" -type f -not -path "$top/*" | grep .'
 library=$(dirname "$(find "$top" -name libpagepool.so)")
-check "headers, libraries, manual" in_place include/pagepool/{pagepool,pci,inline/fast}.h "${library#"$top/"}/libpagepool.so.0" \
+check "headers, libraries, manual" in_place include/pagepool/{pagepool,pci,inline/fast}.h "${library#"$top/"}/libpagepool.so.1" \
 	"${library#"$top/"}/libpagepool.a" "${library#"$top/"}/pkgconfig/pagepool.pc" share/pagepool/gdb/pagepool.py share/man/man3/pp_page_put.3 share/man/man7/pagepool.7
-soname() { readelf -d "$library/libpagepool.so" | grep -q 'SONAME.*\[libpagepool\.so\.0\]'; }
+soname() { readelf -d "$library/libpagepool.so" | grep -q 'SONAME.*\[libpagepool\.so\.1\]'; }
 check "the library's name" soname
 versions() { # of all that is exported; the rest is the linker's
 	nm -D --defined-only "$library/libpagepool.so" | awk '$2 != "A" { n++; if (!/@@PAGEPOOL_/) { bad = 1; print } }

@@ -31,14 +31,15 @@ static struct held *find(const struct pp_page *page)
 	return NULL;
 }
 
-/* A page's memory: the end of its descriptor stands in for it, which the library doesn't use. */
+/* A page's memory: its user's area stands in for it, which the library doesn't use. */
 static const void *memory_of(const struct pp_page *page)
 {
-	_Static_assert(offsetof(struct pp_page, index) < sizeof *page - 8, "there is such an end");
-	return (const char *)(page + 1) - 8;
+	const struct pp_block *block = pp_block_of(page);
+
+	return (const void *)(block->user + pp_block_offset(page) * block->user_words);
 }
 
-/* All pages that anybody ever had, in the order of their descriptors. */
+/* All pages that anybody ever had, in the order of their handles. */
 static struct pp_page *ever[2 * HELD] STATE = { NULL };
 
 static void note(struct pp_page *page)
@@ -57,7 +58,7 @@ static void note(struct pp_page *page)
 static void discard_memory(const char *addr, size_t len)
 {
 	for (unsigned i = 0; i < 2 * HELD && ever[i]; i++)
-		if (heap_is_live(ever[i]) && (size_t)(ever[i]->addr - addr) < len)
+		if (heap_is_live(ever[i]) && (size_t)((char *)pp_page_addr(ever[i]) - addr) < len)
 			op_touch(memory_of(ever[i]), TOUCH_DISCARD);
 }
 
@@ -120,7 +121,7 @@ struct env_thread *env_thread(void)
 /* Numbers as different as what they are of. */
 int env_alloc_numbered(void **out, uint32_t *number, size_t bytes)
 {
-	*out = heap_zalloc(bytes);
+	*out = env_zalloc(bytes);
 	*number = (uint32_t)(uintptr_t)*out;
 	return 0;
 }

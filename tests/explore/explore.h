@@ -68,7 +68,7 @@ void op_unlock(uint32_t *lock, const struct site *site);
 void op_lock_destroy(uint32_t *lock, const struct site *site);
 
 /* Freed memory is never used again within a run. */
-void *heap_zalloc(size_t bytes);
+void *heap_zalloc(size_t bytes, size_t align);
 void heap_free(void *p, const struct site *site);
 bool heap_is_live(const void *p);
 

@@ -762,13 +762,15 @@ void op_lock_destroy(uint32_t *lock, const struct site *site)
 
 /* ---- the heap: a region for each thread, and one for setup and finish ------------------------ */
 
-void *heap_zalloc(size_t bytes)
+void *heap_zalloc(size_t bytes, size_t align)
 {
 	unsigned at = running == NOBODY ? THREADS : (unsigned)running;
 	struct region *r = &world.region[at];
 	size_t len = (bytes + 63) & ~(size_t)63;
-	char *p = heap + at * REGION + r->used;
+	char *p;
 
+	r->used += -r->used & ((uint32_t)align - 1);
+	p = heap + at * REGION + r->used;
 	if (r->n == BLOCKS || r->used + len > REGION)
 		fail("the explorer's heap is too small");
 	r->block[r->n++] = (struct block){ r->used, (uint32_t)len, 0 };

@@ -214,6 +214,7 @@ static void create(pp_binding_t binding, unsigned pages, unsigned pages_a_chunk)
 	p.page_size = PP_BASE_PAGE;
 	p.chunk_size = pages_a_chunk * PP_BASE_PAGE;
 	p.max_pages = pages;
+	p.user_size = 8; /* for below.c */
 	p.idle_chunks = 1;
 	if (pp_pool_create(&g.pool, binding, &p))
 		fail("no pool");

@@ -9,8 +9,8 @@
 #include "explore.h"
 
 #define REGIONS (THREADS + 1)
-#define REGION 16384u /* bytes of heap for each thread, and for setup and finish */
-#define BLOCKS 32u    /* allocations in a region */
+#define REGION 20480u /* bytes of heap for each thread, and for setup and finish */
+#define BLOCKS 40u    /* allocations in a region */
 #define STACK 16384u
 #define WIPE 2048u /* bytes of a stack that are cleared below what is in use */
 #define STORES 16u /* in a buffer; a thread that has more is a failure */

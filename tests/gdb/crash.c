@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 static struct pp_pool *pool;
-struct pp_page *held[8]; /* what the test asks about by name */
+struct pp_page *held[8]; /* what the test asks about by name, */
+char *inside;            /* and an address in the first one */
 
 static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 {
@@ -40,6 +41,7 @@ static int zombie(void)
 	    pp_driver_register(&drv) || pp_device_bind(dev, &drv) || pp_page_get(&held[0], pool) ||
 	    pp_page_get(&held[1], pool))
 		return -1;
+	inside = (char *)pp_page_addr(held[0]) + 5;
 	return pp_device_unbind(dev);
 }
 

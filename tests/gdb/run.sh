@@ -16,7 +16,7 @@ pagepool holders
 pagepool page held[2]
 pagepool page held[4]
 pagepool page held[5]
-pagepool page held[0]->addr + 5
+pagepool page inside
 pagepool pool nobody
 G
 gdb() { command gdb -nx -batch -iex 'set debuginfod enabled off' "$@" </dev/null; }

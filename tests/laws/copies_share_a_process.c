@@ -107,7 +107,7 @@ static void get_all(struct copy *c, const struct copy *by)
 		if (by->get(&c->page[i], c->pool))
 			require(false, "page %u of %u is got", i, N);
 	for (unsigned i = 0; i < N; i++)
-		mine = mine && c->page[i]->pool == c->pool;
+		mine = mine && pp_block_of(c->page[i])->pool == c->pool;
 	check(mine, "all %u of %s copy are its own", N, c->name);
 	check_eq(stats_of(c).in_flight, N, "and in flight");
 }
@@ -179,7 +179,8 @@ static void fragments_too(struct copy *there)
 	for (unsigned i = 0; i < 2; i++)
 		require(!both[!i]->frag(&frag[i], both[i]->pool, 100, 0), "a fragment");
 	for (unsigned i = 0; i < 2; i++) {
-		check(frag[i].page->pool == both[i]->pool, "a fragment of %s pool", both[i]->name);
+		check(pp_block_of(frag[i].page)->pool == both[i]->pool, "a fragment of %s pool",
+		      both[i]->name);
 		both[!i]->put(frag[i].page);
 	}
 }

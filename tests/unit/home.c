@@ -16,8 +16,8 @@ static struct pp_page *page[CHUNKS * EACH];
 
 static int by_address(const void *a, const void *b)
 {
-	const char *x = (*(struct pp_page *const *)a)->addr,
-		   *y = (*(struct pp_page *const *)b)->addr;
+	const char *x = pp_page_addr(*(struct pp_page *const *)a),
+		   *y = pp_page_addr(*(struct pp_page *const *)b);
 
 	return x < y ? -1 : x > y;
 }

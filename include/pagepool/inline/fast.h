@@ -25,18 +25,38 @@ struct pp_pool;
 struct pp_copy; /* a copy of the library in the process */
 
 /**
- * A page's descriptor: one cache line, outside of what any device can reach. All but state
- * is constant.
+ * What a page's handle points to: a word in a block, so that eight pages share a cache line, and a
+ * put of a page that was out for long reads little.
  */
 struct pp_page {
 	uint64_t state; /**< references << 32 | number of the pool; it stays 1 reference while
 			     the page is free, so that get need not write it */
-	char *addr;
+};
+
+/**
+ * Pages of one chunk, side by side: what they have in common, then their words. Aligned to its
+ * size, so that a handle leads to it: pp_block_of(). A chunk's blocks follow one another, and the
+ * last one ends with the last page's word. Outside of what any device can reach; all but the words
+ * is constant.
+ *
+ * What a page has of its own follows from the place of its word in the block, pp_block_offset():
+ * address, IOVA, index and the user's area lie one unit apart for each word. So the head has of
+ * these what a word at the block's own address would have. Whatever else pages have, an offset that is the same in all of them among
+ * it, is to go into what is left of the head; what a chunk has, a file descriptor and an offset in
+ * that file, into struct pp_chunk.
+ */
+struct pp_block {
+	uintptr_t addr;
 	pp_iova_t iova;
 	struct pp_pool *pool;
 	struct pp_chunk *chunk;
-	uint32_t index; /**< in the chunk */
-} __attribute__((aligned(64)));
+	uintptr_t user;      /**< the user's areas, outside of the device's reach, too */
+	uint64_t index;      /**< in the pool: dense, and used again when a chunk has gone */
+	uint32_t user_words; /**< 8 bytes each, of a page's area */
+	uint32_t page_shift; /**< log2 of the bytes of a page for each byte of its word */
+	struct pp_page page[(PP_BLOCK_BYTES - 64) / sizeof(struct pp_page)]
+		__attribute__((aligned(64)));
+};
 
 /**
  * A pool's owner-side cache of free pages, and the flag that its users look at last. Anchors
@@ -129,7 +149,7 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 	/* no need to check here whether the cache is closed: the flag says so, below */
 	if (__builtin_expect(n >= PP_CACHE_PAGES, 0))
 		return false;
-	PP_PROBE2(put, page->pool, 1);
+	PP_PROBE2(put, anchor->pool, 1);
 	pp_store_relaxed(&anchor->slot[n], page);
 	pp_store_release(&anchor->pushed, pushed + 1);
 	/* from here on only `anchor` may be dereferenced */
@@ -157,14 +177,38 @@ PP_INLINE void pp_page_put(struct pp_page *page)
 		pp_page_put_slow(page);
 }
 
+/* The block of a page, */
+PP_INLINE __attribute__((always_inline)) const struct pp_block *
+pp_block_of(const struct pp_page *page)
+{
+	return (const struct pp_block *)((uintptr_t)page & ~(uintptr_t)(PP_BLOCK_BYTES - 1));
+}
+
+/* and how many bytes its word lies behind the block's beginning. */
+PP_INLINE __attribute__((always_inline)) uintptr_t pp_block_offset(const struct pp_page *page)
+{
+	return (uintptr_t)page & (PP_BLOCK_BYTES - 1);
+}
+
+/* The same of their memory. */
+PP_INLINE __attribute__((always_inline)) uint64_t pp_memory_offset(const struct pp_page *page)
+{
+	return (uint64_t)pp_block_offset(page) << pp_block_of(page)->page_shift;
+}
+
 PP_INLINE void *pp_page_addr(const struct pp_page *page)
 {
-	return page->addr;
+	return (void *)(pp_block_of(page)->addr + (uintptr_t)pp_memory_offset(page));
 }
 
 PP_INLINE pp_iova_t pp_page_iova(const struct pp_page *page)
 {
-	return page->iova;
+	return pp_block_of(page)->iova + pp_memory_offset(page);
+}
+
+PP_INLINE uint32_t pp_page_size(const struct pp_page *page)
+{
+	return (uint32_t)sizeof *page << pp_block_of(page)->page_shift;
 }
 
 #ifdef __cplusplus

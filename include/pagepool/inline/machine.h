@@ -1,5 +1,6 @@
 /*
- * machine.h - what get and put are made from: atomics, a compiler barrier, the size of the cache.
+ * machine.h - what get and put are made from: atomics, a compiler barrier, the sizes of the
+ * cache and of a block of page states.
  * Not for reading first: fast.h includes it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -13,6 +14,8 @@
 #define pp_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define pp_barrier_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-#define PP_CACHE_PAGES 512u /* in the owner's cache; part of the layout */
+/* Part of the layout. */
+#define PP_CACHE_PAGES 512u  /* in the owner's cache */
+#define PP_BLOCK_BYTES 1024u /* of a block of states: a power of two */
 
 #endif

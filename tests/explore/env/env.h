@@ -40,7 +40,8 @@ struct env_lock {
 
 /* ---- memory, time, identity, words -------------------------------------------------- */
 
-#define env_zalloc(bytes) heap_zalloc(bytes)
+#define env_zalloc(bytes) heap_zalloc((bytes), ENV_LINE)
+#define env_zalloc_aligned(bytes, align) heap_zalloc((bytes), (align))
 #define env_free_numbered(p) env_free(p)
 #define env_free(p) heap_free((p), ENV_SITE("free(" #p ")"))
 

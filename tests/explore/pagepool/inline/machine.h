@@ -1,6 +1,6 @@
 /*
  * machine.h - the explorer's, found before include/pagepool/inline/machine.h by the include path: get
- * and put use its atomics, and a cache that is soon full.
+ * and put use its atomics, a cache that is soon full, and blocks of few pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -16,5 +16,6 @@
 #define pp_barrier_light() env_barrier_light()
 
 #define PP_CACHE_PAGES 4u
+#define PP_BLOCK_BYTES 128u
 
 #endif
