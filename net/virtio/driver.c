@@ -1,6 +1,6 @@
 /*
  * driver.c - a driver for virtio's network device, which every virtual machine has, on pagepool's
- * public API alone. Read sheet.h for the device and ring.h for its rings, then probe, virtio_remove
+ * public API alone. Read regs.h for the device and ring.h for its rings, then probe, virtio_remove
  * and rx_look.
  *
  * Packets are received straight into pages of a pool, behind the header that virtio puts before
@@ -520,6 +520,8 @@ static void virtio_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 			virtio_reap(&v->pair[i]->queue.port);
 		}
 		free_rings(v);
+		if (v->card.rogue) /* and it goes on with a ring that isn't there */
+			ring_poke(&v->pair[0]->rx);
 	}
 	pp_vfio_irq_disable(v->card.vfio, PP_VFIO_MSIX);
 	forget(v);

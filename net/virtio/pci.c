@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "regs.h"
+#include "mmio.h"
 
 #define PCI_STATUS 0x06u
 #define PCI_STATUS_CAPABILITIES 0x10u
@@ -91,24 +91,24 @@ int pci_find(struct virtio_pci *p, struct card *card)
 
 static uint32_t get(const struct virtio_pci *p, enum virtio_common reg, unsigned bits)
 {
-	return regs_read(p->common + reg, bits);
+	return mmio_read(p->common + reg, bits);
 }
 
 static void set(const struct virtio_pci *p, enum virtio_common reg, unsigned bits, uint32_t value)
 {
-	regs_write(p->common + reg, bits, value);
+	mmio_write(p->common + reg, bits, value);
 }
 
 static void set64(const struct virtio_pci *p, enum virtio_common reg, uint64_t value)
 {
-	regs_write(p->common + reg, 32, (uint32_t)value);
-	regs_write(p->common + reg + 4, 32, (uint32_t)(value >> 32));
+	mmio_write(p->common + reg, 32, (uint32_t)value);
+	mmio_write(p->common + reg + 4, 32, (uint32_t)(value >> 32));
 }
 
 /* All ones: the device has gone, as card_wait knows it. */
 static uint32_t read_status(const volatile void *reg)
 {
-	uint32_t status = regs_read(reg, 8);
+	uint32_t status = mmio_read(reg, 8);
 
 	return status == 0xff ? CARD_GONE : status;
 }
@@ -125,7 +125,7 @@ void pci_status_add(const struct virtio_pci *p, uint32_t bits)
 
 uint32_t pci_config(const struct virtio_pci *p, enum virtio_net_config field)
 {
-	return regs_read(p->device + field, 16);
+	return mmio_read(p->device + field, 16);
 }
 
 uint32_t pci_queues(const struct virtio_pci *p)

@@ -10,7 +10,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "regs.h"
+#include "mmio.h"
 
 /* One piece of memory: descriptors, what is available, what is used; aligned as 2.7 asks for. */
 static size_t avail_at(unsigned size)
@@ -124,7 +124,12 @@ void ring_tell(struct ring *r)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	flags = le16toh(__atomic_load_n(&r->used->flags, __ATOMIC_RELAXED));
 	if (!(flags & VIRTIO_USED_NO_NOTIFY))
-		regs_write(r->notify, 16, r->index);
+		ring_poke(r);
+}
+
+void ring_poke(const struct ring *r)
+{
+	mmio_write(r->notify, 16, r->index);
 }
 
 /* The device writes its index, then looks at the flags: the fence pairs with that (2.7.7). */

@@ -13,7 +13,7 @@
 
 #include <pagepool/pagepool.h>
 
-#include "sheet.h"
+#include "regs.h"
 
 #define RING_MOST 512u /* descriptors; a power of two */
 
@@ -58,6 +58,8 @@ void ring_add(struct ring *r, bool first, pp_iova_t addr, uint32_t len, bool wri
 void ring_end(struct ring *r);
 /* Tell the device of the chains, if there are any that it wasn't told of. */
 void ring_tell(struct ring *r);
+/* Tell it in any case. */
+void ring_poke(const struct ring *r);
 /* Whether the device should interrupt. Turned on, look once more: no order is promised before. */
 void ring_interrupts(struct ring *r, bool on);
 

@@ -130,8 +130,8 @@ static uint32_t read_common(uint32_t offset)
 	return read_queue(hw.select < PLAYED_QUEUES ? &hw.queue[hw.select] : &none, offset);
 }
 
-uint32_t __wrap_regs_read(const volatile void *reg, unsigned bits);
-uint32_t __wrap_regs_read(const volatile void *reg, unsigned bits)
+uint32_t __wrap_mmio_read(const volatile void *reg, unsigned bits);
+uint32_t __wrap_mmio_read(const volatile void *reg, unsigned bits)
 {
 	uint32_t offset = (uint32_t)((const volatile uint8_t *)reg - hw.bar);
 
@@ -229,8 +229,8 @@ static void write_common(uint32_t offset, uint32_t value)
 	}
 }
 
-void __wrap_regs_write(volatile void *reg, unsigned bits, uint32_t value);
-void __wrap_regs_write(volatile void *reg, unsigned bits, uint32_t value)
+void __wrap_mmio_write(volatile void *reg, unsigned bits, uint32_t value);
+void __wrap_mmio_write(volatile void *reg, unsigned bits, uint32_t value)
 {
 	uint32_t offset = (uint32_t)((volatile uint8_t *)reg - hw.bar);
 

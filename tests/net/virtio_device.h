@@ -12,7 +12,7 @@
 #include <pagepool/pagepool.h>
 #include <pagepool/vfio.h>
 
-#include "../../net/virtio/sheet.h"
+#include "../../net/virtio/regs.h"
 
 #define PLAYED_QUEUES 9u /* four pairs, and the control queue */
 #define PLAYED_CONTROL 8u

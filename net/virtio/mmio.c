@@ -1,16 +1,16 @@
 /*
- * regs.c - registers of 8, 16 and 32 bits; a file of its own so that a test can play them. See
- * regs.h.
+ * mmio.c - registers of 8, 16 and 32 bits; a file of its own so that a test can play them. See
+ * mmio.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#include "regs.h"
+#include "mmio.h"
 
 #include <endian.h>
 
 #include <pagepool/pci.h>
 
-uint32_t regs_read(const volatile void *reg, unsigned bits)
+uint32_t mmio_read(const volatile void *reg, unsigned bits)
 {
 	uint32_t value;
 
@@ -22,7 +22,7 @@ uint32_t regs_read(const volatile void *reg, unsigned bits)
 	return value;
 }
 
-void regs_write(volatile void *reg, unsigned bits, uint32_t value)
+void mmio_write(volatile void *reg, unsigned bits, uint32_t value)
 {
 	if (bits == 32) {
 		pp_vfio_write32(reg, 0, value);
