@@ -1,7 +1,8 @@
 /*
- * descriptors.c - fuzzes the software NIC's driver with a device that is not to be trusted:
- * the real driver (net/soft/driver.c), and in place of the device model this file. The
- * input says what the device writes into the rings, its registers and its word, and what
+ * descriptors.c - fuzzes drivers of network devices with a device that is not to be trusted: the
+ * software NIC's driver (net/soft/driver.c), and in place of the device model this file; virtio's
+ * (net/virtio), and in place of VFIO and the device tests/net/virtio_device.c. The input says
+ * which of the two, what the device writes into the rings, its registers and its word, and what
  * the program polls, sends, and does to the binding in between.
  *
  * Whatever the device writes: no segment is longer than its page, no page is handed out
@@ -18,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../net/virtio_device.h"
 #include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define RING 512u /* descriptors: what the driver tells the device */
+#define RING 512u /* descriptors: what the software NIC's driver tells the device; virtio's less */
 #define HELD 2048
 
 static struct input in;
@@ -35,7 +37,7 @@ static void must(bool ok, const char *what)
 	abort();
 }
 
-/* ---- the device ----------------------------------------------------------------------------- */
+/* ---- the software NIC ----------------------------------------------------------------------- */
 
 struct soft_model {
 	struct pp_iommu *iommu;
@@ -144,18 +146,102 @@ static void write_head(uint64_t last)
 	pp_soft_write(device.iommu, device.reg[SOFT_TX_WRITEBACK], &head, sizeof head);
 }
 
-/* The other kinds of device are not in this program. */
-int vfio_net_open(struct pp_net **out, const struct pp_net_vfio_params *vfio,
-		  const struct pp_net_params *params, char *error)
+static void soft_status(void)
 {
-	(void)out, (void)vfio, (void)params, (void)error;
-	abort();
+	device.reg[SOFT_STATUS] = number();
 }
+
+static void soft_change(void)
+{
+	device.reg[SOFT_ADDRESS_BITS] = number(); /* when it is asked next */
+}
+
+/* ---- virtio's ------------------------------------------------------------------------------------ */
+
+/* A buffer of a pair is used, in earnest or not. */
+static void virtio_write_rx(void)
+{
+	unsigned how = input_byte(&in), n = how & 4 ? 64 : 1, q = how & 8 ? 2 : 0;
+	uint8_t bytes[64] = { 0 };
+	uint32_t len = (uint32_t)number();
+
+	bytes[10] = how & 1 ? 1 : input_byte(&in);
+	if (how & 2)
+		bytes[input_below(&in, VIRTIO_NET_HDR_BYTES)] = input_byte(&in);
+	while (n--) {
+		int id = played_next(q);
+
+		if (id >= 0)
+			pp_soft_write(hw.iommu, played_desc(q, (unsigned)id).addr, bytes,
+				      sizeof bytes);
+		played_used(q, how & 16 ? (uint32_t)number() : (uint32_t)id, how & 32 ? len : 64);
+	}
+}
+
+/* Anywhere in a ring's memory. */
+static void virtio_write_anywhere(void)
+{
+	unsigned how = input_byte(&in), q = how % PLAYED_QUEUES;
+	uint64_t word = number();
+
+	pp_soft_write(hw.iommu, hw.queue[q].desc + input_number(&in, 2) % 6668, &word,
+		      1 + how / PLAYED_QUEUES % 8);
+}
+
+/* What is sent is told of, or more. */
+static void virtio_write_head(uint64_t last)
+{
+	unsigned how = input_byte(&in), q = how & 2 ? 3 : 1;
+	int id;
+
+	(void)last;
+	if (how & 1)
+		played_index(q - (how >> 2 & 1), (uint16_t)(hw.queue[q].used += how >> 3));
+	else
+		while ((id = played_next(q)) >= 0)
+			played_used(q, how & 4 ? (uint32_t)number() : (uint32_t)id, 0);
+}
+
+static void virtio_status(void)
+{
+	hw.status = (uint32_t)number() & 0xff;
+	hw.link = input_byte(&in);
+}
+
+/* What is asked when it is bound next: often as it was, else it never is. */
+static void virtio_change(void)
+{
+	struct pp_vfio *v = &hw;
+	unsigned how = input_byte(&in);
+
+	v->offers ^= how & 1 ? UINT64_C(1) << input_below(&in, 64) : 0;
+	v->pairs = how & 2 ? (uint16_t)number() : 4;
+	v->mtu = (uint16_t)number();
+	v->n_queues = how & 4 ? (uint16_t)number() : PLAYED_QUEUES;
+	v->queue[how % PLAYED_QUEUES].most = how & 8 ? (uint16_t)number() : 256;
+	v->queue[how % PLAYED_QUEUES].notify_off = how & 16 ? (uint16_t)number() : 0;
+	v->silent = how & 32;
+	v->never_resets = how & 64;
+	v->gone = how == 0xff;
+}
+
+/* ---- either ----------------------------------------------------------------------------------- */
+
+struct kind {
+	void (*write_rx)(void), (*write_anywhere)(void), (*write_head)(uint64_t last);
+	void (*status)(void), (*change)(void);
+};
+static const struct kind soft_kind = { write_rx, write_anywhere, write_head, soft_status,
+				       soft_change };
+static const struct kind virtio_kind = { virtio_write_rx, virtio_write_anywhere, virtio_write_head,
+					 virtio_status, virtio_change };
 
 /* ---- the program ----------------------------------------------------------------------------- */
 
 static struct {
+	const struct kind *kind;
 	struct pp_net *nic;
+	unsigned queues;
 	struct pp_page *held[HELD];
 	unsigned n_held;
 	uint64_t given_packets, given_bytes, given; /* sent: segments, in this binding */
@@ -180,14 +266,16 @@ static void drop(unsigned n)
 static void poll_rx(void)
 {
 	struct pp_net_seg seg[64];
-	unsigned room = 1 + input_below(&in, 64), n = pp_net_receive(run.nic, 0, seg, room);
+	unsigned how = input_byte(&in), queue = how / 64 % run.queues, room = 1 + how % 64;
+	unsigned n = pp_net_receive(run.nic, queue, seg, room);
 
 	/* whole packets, but for one that is longer than there is room */
 	must(!n || (seg[n - 1].flags & PP_NET_LAST) || (n == room && !pp_net_packet(seg, n)),
 	     "a packet is split where it need not be");
 
 	for (unsigned i = 0; i < n; i++) {
-		must(seg[i].len <= pp_page_size(seg[i].page), "a segment is longer than its page");
+		must((uint64_t)seg[i].offset + seg[i].len <= pp_page_size(seg[i].page),
+		     "a segment is longer than its page");
 		must(pp_page_refs(seg[i].page) == 1,
 		     "a segment's page has another number of references");
 		hold(seg[i].page);
@@ -229,26 +317,54 @@ static void change_binding(unsigned how)
 	case 0: pp_net_unbind(run.nic); break;
 	case 1: pp_net_remove(run.nic); break;
 	case 2: pp_net_bind(run.nic); break;
-	default: device.reg[SOFT_ADDRESS_BITS] = number(); break; /* when it is asked next */
+	default: run.kind->change(); break;
 	}
 	if (!pp_net_send_pool(run.nic, 0))
 		run.given = 0;
 }
 
-/* Before the first step there may be as many pages as the ring takes: few of them is a case too. */
-static void open_nic(unsigned how)
+static void open_soft(unsigned how, struct pp_net_params *params)
 {
 	struct pp_net_soft_params soft = PP_PARAMS(struct pp_net_soft_params);
-	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
 	char error[PP_NET_ERROR] = "";
 
-	memset(&run, 0, sizeof run);
 	soft.address_bits = how & 1 ? 32 : 64;
 	soft.incoherent = how & 2;
 	soft.deferred = how & 4;
-	params.soft = &soft;
+	params->soft = &soft;
+	must(!pp_net_open(&run.nic, params, error), error);
+}
+
+static void open_virtio(unsigned how, struct pp_net_params *params)
+{
+	struct pp_net_vfio_params vfio = PP_PARAMS(struct pp_net_vfio_params);
+	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
+	char error[PP_NET_ERROR] = "";
+
+	soft.incoherent = how & 2;
+	soft.deferred = how & 4;
+	played_make(&soft);
+	must(hw.iommu, "there is no IOMMU");
+	vfio.vfio = &hw;
+	params->vfio = &vfio;
+	params->queues = how & 1 ? 2 : 1;
+	must(!pp_net_open(&run.nic, params, error), error);
+}
+
+/* Before the first step there may be as many pages as the ring takes: few of them is a case too. */
+static void open_nic(unsigned how)
+{
+	struct pp_net_params params = PP_PARAMS(struct pp_net_params);
+	bool virtio = how & 0x20;
+
+	memset(&run, 0, sizeof run);
+	run.kind = virtio ? &virtio_kind : &soft_kind;
+	run.queues = virtio && how & 1 ? 2 : 1;
 	params.max_pages = how & 8 ? 600 : how & 16 ? 10 : 0;
-	must(!pp_net_open(&run.nic, &params, error), error);
+	if (virtio)
+		open_virtio(how, &params);
+	else
+		open_soft(how, &params);
 	must(!pp_net_bind(run.nic), "the NIC can't be bound");
 }
 
@@ -259,9 +375,9 @@ static void step(void)
 
 	switch (what % 8) {
 	case 0:
-	case 1: write_rx(); break;
-	case 2: write_anywhere(); break;
-	case 3: write_head(run.given); break;
+	case 1: run.kind->write_rx(); break;
+	case 2: run.kind->write_anywhere(); break;
+	case 3: run.kind->write_head(run.given); break;
 	case 4: poll_rx(); break;
 	case 5: send(); break;
 	case 6: must(pp_net_reap(run.nic, 0) <= RING, "more is under way than fits"); break;
@@ -271,7 +387,7 @@ static void step(void)
 		else if (what & 0x40)
 			drop(1 + (what & 0x38));
 		else
-			device.reg[SOFT_STATUS] = number();
+			run.kind->status();
 	}
 	pp_net_state(run.nic);
 	pp_net_stats(run.nic, 0, &stats, sizeof stats);
