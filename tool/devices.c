@@ -90,11 +90,18 @@ static void add_interfaces(struct list *l)
 
 /* ---- PCI devices ------------------------------------------------------------------------------ */
 
+/* Those that libpagepool-net has a driver for. */
+static bool has_driver(const char *vendor, const char *device)
+{
+	if (!strcmp(vendor, "0x1af4"))
+		return !strcmp(device, "0x1041") || !strcmp(device, "0x1000");
+	return !strcmp(vendor, "0x8086") && !strcmp(device, "0x10d3");
+}
+
 static bool add_pci(const char *address, void *ctx)
 {
 	char path[PCI_PATH], vendor[16] = "?", device[16] = "?", driver[64] = "", name[80],
 			     what[200];
-	bool known;
 
 	if (!pci_link(driver, sizeof driver, address, "driver") || strcmp(driver, "vfio-pci"))
 		return true;
@@ -102,10 +109,9 @@ static bool add_pci(const char *address, void *ctx)
 	file_line(vendor, sizeof vendor, path);
 	pci_path(path, address, "device");
 	file_line(device, sizeof device, path);
-	known = !strcmp(vendor, "0x8086") && !strcmp(device, "0x10d3");
 	snprintf(name, sizeof name, "vfio:%.60s", address);
 	snprintf(what, sizeof what, "%s:%s, bound to vfio-pci%s", vendor + 2, device + 2,
-		 known ? "" : "; there is no driver for it here");
+		 has_driver(vendor, device) ? "" : "; there is no driver for it here");
 	add(ctx, name, what);
 	return true;
 }

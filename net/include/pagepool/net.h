@@ -125,7 +125,7 @@ struct pp_net_xdp_params {
 	bool copy, zero_copy; /**< require this mode; neither: the best available */
 };
 
-/** A PCI device through VFIO: an Intel 82574L. */
+/** A PCI device through VFIO: virtio's network device, or an Intel 82574L. */
 struct pp_net_vfio_params {
 	size_t size;
 	const char *address;  /**< PCI address, as in 0000:00:03.0 */
@@ -163,8 +163,9 @@ struct pp_net_params {
 	const struct pp_net_vfio_params *vfio;
 	const struct pp_net_soft_params *soft;
 	/**
-	 * Queues to serve, each with a pool; 0: one, for all traffic. Only an interface can have
-	 * several: soft and vfio devices have one, whatever is asked for (pp_net_info.queues).
+	 * Queues to serve, each with a pool; 0: one, for all traffic. An interface can have several,
+	 * and virtio's network device as many as it has pairs; other devices have one, whatever is
+	 * asked for (pp_net_info.queues).
 	 */
 	unsigned queues;
 	uint64_t max_pages; /**< limit on each queue's receive pool; 0: none */
