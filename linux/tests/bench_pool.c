@@ -4,7 +4,8 @@
  * DMA mapping: a page that is alone in the consumer's cache, that takes the ring, and that leaves
  * the pool for good. The device is QEMU's edu, which is only mapped for. A word that is written to
  * /sys/module/bench_pool/parameters/run starts it; the kernel's log then has
- * "bench_pool: WORD NAME MAPPED PAGES NANOSECONDS" lines, several of each.
+ * "bench_pool: WORD NAME MAPPED PAGES NANOSECONDS" lines, several of each. "WORD 1" measures mapped
+ * pages only.
  *
  * Like a NIC's driver it does all in softirq context, a batch at a time.
  */
@@ -126,15 +127,15 @@ static struct pci_dev *bound;
 
 static int run_set(const char *val, const struct kernel_param *param)
 {
-	int i, mapped, status = -ENODEV;
+	int i, mapped = 0, status = -ENODEV;
 	char word[16];
 
-	if (sscanf(val, "%15s", word) != 1 || !pages || pages % BATCH)
+	if (sscanf(val, "%15s %d", word, &mapped) < 1 || !pages || pages % BATCH)
 		return -EINVAL;
 	mutex_lock(&lock);
 	if (bound)
 		status = dma_set_mask_and_coherent(&bound->dev, DMA_BIT_MASK(32));
-	for (mapped = 0; mapped < 2; mapped++)
+	for (; mapped < 2; mapped++)
 		for (i = 0; !status && i < ARRAY_SIZE(ways); i++)
 			status = measure(word, &bound->dev, mapped, &ways[i]);
 	mutex_unlock(&lock);

@@ -409,10 +409,10 @@ static int state_show(struct seq_file *m, void *unused)
 		   atomic_long_read(&judge.mapped), atomic_long_read(&judge.maps),
 		   atomic_long_read(&judge.large), atomic_long_read(&judge.records), peak, over);
 	if (bound)
-		seq_printf(m, "out %d\nidle %u\n",
+		seq_printf(m, "out %d\nheld_pages %u\nidle %u\n",
 			   (s32)(bound->pool->pages_state_hold_cnt -
 				 atomic_read(&bound->pool->pages_state_release_cnt)),
-			   judge_idle(bound->pool));
+			   judge_held(bound->pool), judge_idle(bound->pool));
 #endif
 	mutex_unlock(&lock);
 	return 0;

@@ -30,10 +30,10 @@
  *     allocator at once, and those that are out when they are released.
 #ifdef STEP_HOME
  *
- * What holds for a pool: it never has more pages than were out or busy at one
- * time, and two chunks. It grows only when no page of the node that it wants is
- * free, after a look at each busy one, and when fewer pages of other nodes are
- * free than it would grow by.
+ * What holds for a pool: it never has more than the most pages that were out or
+ * busy at one time, and 2 * CHUNK_PAGES. It grows only when no page of the node
+ * that it wants is free, after a look at each busy one, and when fewer pages of
+ * other nodes are free than it would grow by.
 #endif
  *
  * Contexts: one consumer at a time allocates, NAPI as a rule; pages are
@@ -60,6 +60,9 @@
 #include <linux/log2.h>
 #endif
 #include <linux/mm.h>
+#ifdef STEP_HOME
+#include <linux/moduleparam.h>
+#endif
 #ifdef STEP_SHRINKER
 #include <linux/mutex.h>
 #endif
@@ -87,9 +90,10 @@
 #define MAP_ATTRS	(DMA_ATTR_SKIP_CPU_SYNC | DMA_ATTR_WEAK_ORDERING)
 #ifdef STEP_HOME
 
-#define CHUNK_ORDER	MIN(ilog2(SZ_2M) - PAGE_SHIFT, MAX_PAGE_ORDER)
+#define CHUNK_ORDER	\
+	MIN_T(unsigned int, ilog2(SZ_2M) - PAGE_SHIFT, MAX_PAGE_ORDER)
 #define CHUNK_PAGES	BIT(CHUNK_ORDER)
-#define CHUNK_ORDER_MIN	MIN(6, CHUNK_ORDER)	/* of a pool's first chunk */
+#define CHUNK_ORDER_MIN	6		/* of a pool's first chunk */
 #define IDLE_PAGES	CHUNK_PAGES	/* with so many idle, no more is kept */
 #define PATIENCE	64		/* pages until a larger one is tried */
 #define LOOKS_MAX	512		/* busy pages, under one hold of lock */
@@ -97,6 +101,14 @@
 #ifdef STEP_SHRINKER
 #define DECAY		(5 * HZ)	/* what was idle so long is given back */
 #endif
+
+/* The IOVA allocator has none at hand that is larger (dma_opt_mapping_size()),
+ * and a page that stays out keeps its whole chunk in the pool.
+ */
+static unsigned int chunk_order __read_mostly =
+	ilog2(MAX(SZ_128K, PAGE_SIZE)) - PAGE_SHIFT;
+module_param_named(order, chunk_order, uint, 0644);
+MODULE_PARM_DESC(order, "largest order of chunks, for pools made from now on");
 
 /* How full of home pages a chunk is; struct home has a list for each */
 enum home_class {
@@ -200,6 +212,7 @@ struct home {
  * @lock:	protects what follows, and the chunks; BH is off meanwhile
  * @mapped:	all mapped chunks
 #ifdef STEP_HOME
+ * @recent:	that of the page that was released last, or NULL
  * @n_pages:	pages in mapped chunks
 #ifdef STEP_HELD
  * @n_home:	units in mapped chunks that are home
@@ -232,6 +245,7 @@ struct page_pool_chunks {
 	spinlock_t lock; /* what follows, and the chunks */
 	struct list_head mapped;
 #ifdef STEP_HOME
+	struct chunk *recent;
 	unsigned int n_pages;
 #ifdef STEP_HELD
 	unsigned int n_home;
@@ -290,10 +304,24 @@ static gfp_t record_gfp(gfp_t gfp)
 	return gfp & ~(GFP_ZONEMASK | __GFP_COMP | __GFP_ZERO | __GFP_THISNODE);
 }
 
+#ifndef STEP_HOME
 /* The chunk of a page that is out, which pins its record */
-static struct chunk *chunk_of(struct page_pool *pool, netmem_ref netmem)
+#else
+/* The chunk of a page that is out, which pins its record. Pages that come after
+ * each other are often of one chunk.
+ */
+#endif
+static struct chunk *chunk_of(struct page_pool_chunks *chunks, u32 id)
 {
-	return xa_load(&pool->dma_mapped, netmem_get_dma_index(netmem));
+	lockdep_assert_held(&chunks->lock);
+
+#ifndef STEP_HOME
+	return xa_load(&chunks->pool->dma_mapped, id);
+#else
+	if (!chunks->recent || chunks->recent->id != id)
+		chunks->recent = xa_load(&chunks->pool->dma_mapped, id);
+	return chunks->recent;
+#endif
 }
 
 static int chunk_register(struct page_pool *pool, struct chunk *chunk,
@@ -318,6 +346,10 @@ static void chunk_unregister(struct page_pool_chunks *chunks,
 {
 	lockdep_assert_held(&chunks->lock);
 
+#ifdef STEP_HOME
+	if (chunks->recent == chunk)
+		chunks->recent = NULL;
+#endif
 	xa_lock(&chunks->pool->dma_mapped);
 	__xa_erase(&chunks->pool->dma_mapped, chunk->id);
 	xa_unlock(&chunks->pool->dma_mapped);
@@ -1211,7 +1243,7 @@ static void chunk_bring_home(struct page_pool_chunks *chunks,
 bool page_pool_chunks_release(struct page_pool *pool, netmem_ref netmem)
 {
 	struct page_pool_chunks *chunks = pool->chunks;
-	struct chunk *chunk = chunk_of(pool, netmem);
+	u32 id = netmem_get_dma_index(netmem);
 #ifndef STEP_HOME
 	bool in_softirq, unmapped, end;
 #else
@@ -1220,9 +1252,7 @@ bool page_pool_chunks_release(struct page_pool *pool, netmem_ref netmem)
 	bool idle;
 #endif
 #endif
-
-	if (WARN_ONCE(!chunk, "a page is released that was not out"))
-		return true;
+	struct chunk *chunk;
 
 	/* from here on it is a page like any other for who has a reference */
 	page_pool_set_dma_addr_netmem(netmem, 0);
@@ -1230,6 +1260,7 @@ bool page_pool_chunks_release(struct page_pool *pool, netmem_ref netmem)
 	page_pool_clear_pp_info(netmem);
 
 	in_softirq = chunks_lock(chunks);
+	chunk = chunk_of(chunks, id);
 	unmapped = chunk->state == CHUNK_UNMAPPED;
 #ifndef STEP_HOME
 	end = chunk->state == CHUNK_MAPPED;
@@ -1388,10 +1419,10 @@ unsigned int page_pool_chunks_held(const struct page_pool *pool)
 static void chunks_init_orders(struct page_pool_chunks *chunks)
 {
 	size_t most = dma_max_mapping_size(chunks->pool->p.dev);
+	unsigned int order = ilog2(max(most, PAGE_SIZE)) - PAGE_SHIFT;
 
 	chunks->may_bounce = most != SIZE_MAX;
-	chunks->order_max = min_t(size_t, CHUNK_ORDER,
-				  ilog2(max(most, PAGE_SIZE)) - PAGE_SHIFT);
+	chunks->order_max = min3(order, READ_ONCE(chunk_order), CHUNK_ORDER);
 	chunks->order_ok = chunks->order_max;
 }
 #endif

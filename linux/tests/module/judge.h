@@ -23,6 +23,9 @@ extern struct judge judge;
 
 struct page_pool;
 
+/* pages that the pool has, in flight or not */
+unsigned int judge_held(const struct page_pool *pool);
+
 /* pages in chunks that are wholly home; a page_pool without chunks has none */
 unsigned int judge_idle(const struct page_pool *pool);
 

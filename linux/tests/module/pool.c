@@ -118,6 +118,16 @@ void page_pool_unlist(struct page_pool *pool) {}
 
 #include "tested.c"
 
+unsigned int judge_held(const struct page_pool *pool)
+{
+#ifdef POOL_HAS_CHUNKS
+	if (pool->chunks)
+		return READ_ONCE(pool->chunks->n_pages);
+#endif
+	return READ_ONCE(pool->pages_state_hold_cnt) - atomic_read(&pool->pages_state_release_cnt);
+}
+EXPORT_SYMBOL_GPL(judge_held);
+
 unsigned int judge_idle(const struct page_pool *pool)
 {
 #if !defined(POOL_HAS_CHUNKS)
