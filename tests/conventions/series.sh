@@ -52,7 +52,7 @@ done
 
 # laid VERSION - by lay, once and twice; its sources are $source, if they are there
 laid() {
-	source=$(find "$kept" -maxdepth 2 -path "*/prebuilt-$1-*/source" 2>/dev/null | head -n 1)
+	source=$(find "$kept" -maxdepth 2 -path "*/prebuilt-$1-[0-9]*/source" 2>/dev/null | head -n 1)
 	[ -f "$source/net/Kconfig" ] || { echo "ok $((n += 1)) # SKIP no sources of Linux $1: scripts/vm-prebuilt $1 fetches them"; return; }
 	cp -r "$source" "$dir/laid-$1"
 	"$series/../apply" "$dir/laid-$1" && cp -r "$dir/laid-$1" "$dir/twice" && "$series/../apply" "$dir/twice"
