@@ -27,7 +27,7 @@ model: ## the subtle protocols, every interleaving: their models (spin), and the
 	@scripts/deps check
 	@scripts/check model
 
-explore-acquires: ## each acquire and fence of the pool left out, one at a time, must be found out; some two hours
+explore-acquires: ## each acquire and fence of the pool left out, one at a time, must be found out; some twenty minutes of CPU
 	@scripts/deps check
 	@scripts/check acquires
 

@@ -299,12 +299,24 @@ static struct race *race_of(const void *p)
 	return running == NOBODY || at < 0 || !is_shared(&place[at]) ? NULL : &race[place[at].race];
 }
 
-static void acquire(const void *p, enum order order)
+/* It makes a difference whether the thread acquires that, and what `by` knows; or it may. */
+static void note_taught(const struct site *site, const uint16_t *sync, uint8_t by)
+{
+	bool taught = by & ~world.knows.now[running];
+
+	for (unsigned t = 0; t < THREADS; t++)
+		taught |= sync[t] > clocks.now[running][t];
+	if (taught || (site->order & SEQ_CST_ONLY && (world.n_late || late_choice)))
+		weaken_note(site);
+}
+
+static void acquire(const void *p, enum order order, const struct site *site)
 {
 	struct race *r = race_of(p);
 
 	if (!r)
 		return;
+	note_taught(site, r->sync, known[r - race]);
 	join(order & ACQUIRE ? clocks.now[running] : clocks.loaded[running], r->sync);
 	late_load((unsigned)running, p, known[r - race], order);
 }
@@ -523,12 +535,13 @@ static void did(const struct site *site, uint64_t v)
 }
 
 /* A load of what was there before a store that the thread hasn't noticed. */
-static bool late(const void *p, enum order order, uint64_t *v)
+static bool late(const void *p, enum order order, uint64_t *v, const struct site *site)
 {
 	int i = running == NOBODY ? -1 : late_at((unsigned)running, p);
 
 	if (i < 0 || !late_can_load((unsigned)running, p, order))
 		return false;
+	note_taught(site, clocks.late[i], world.late[i].known);
 	*v = world.late[i].v;
 	join(order & ACQUIRE ? clocks.now[running] : clocks.loaded[running], clocks.late[i]);
 	late_take((unsigned)running, p, order);
@@ -551,8 +564,8 @@ uint64_t op_load(const void *p, unsigned size, const struct site *site)
 	race_access(p, size, false, true, site->what);
 	if (own >= 0)
 		return world.buffer[running].store[own].v;
-	if (!late(p, order, &v)) {
-		acquire(p, order);
+	if (!late(p, order, &v, site)) {
+		acquire(p, order, site);
 		v = peek(p, size);
 	}
 	did(site, v);
@@ -615,7 +628,7 @@ uint64_t op_rmw(void *p, unsigned size, enum rmw how, uint64_t v, const struct s
 	before_access(!(order & RELEASE) ? OP_RMW_RELAXED : OP_RMW, p, size, true, site);
 	check_live(p, site->what);
 	race_access(p, size, true, true, site->what);
-	acquire(p, order);
+	acquire(p, order, site);
 	old = peek(p, size);
 	did(site, old);
 	switch (how) {
@@ -630,11 +643,12 @@ uint64_t op_rmw(void *p, unsigned size, enum rmw how, uint64_t v, const struct s
 }
 
 /* An exchange that fails is a load. */
-static bool fails_late(const void *p, uint64_t expected, enum order order, uint64_t *old)
+static bool fails_late(const void *p, uint64_t expected, enum order order, uint64_t *old,
+		       const struct site *site)
 {
 	int i = running == NOBODY ? -1 : late_at((unsigned)running, p);
 
-	return i >= 0 && world.late[i].v != expected && late(p, order, old);
+	return i >= 0 && world.late[i].v != expected && late(p, order, old, site);
 }
 
 bool op_cas(void *p, unsigned size, void *expected, uint64_t v, const struct site *site)
@@ -646,12 +660,12 @@ bool op_cas(void *p, unsigned size, void *expected, uint64_t v, const struct sit
 	before_access(!(order & RELEASE) ? OP_RMW_RELAXED : OP_RMW, p, size, true, site);
 	check_live(p, site->what);
 	race_access(p, size, true, true, site->what);
-	if (fails_late(p, peek(expected, size), order, &old)) {
+	if (fails_late(p, peek(expected, size), order, &old, site)) {
 		memcpy(expected, &old, size);
 		did(site, old);
 		return false;
 	}
-	acquire(p, order);
+	acquire(p, order, site);
 	old = peek(p, size);
 	did(site, old);
 	if (old != peek(expected, size)) {
@@ -666,6 +680,7 @@ void op_fence(const struct site *site)
 {
 	if (running == NOBODY || is_left_out(site))
 		return;
+	weaken_note(site);
 	before(OP_FENCE, NULL, site);
 	join(clocks.now[running], clocks.loaded[running]);
 	memcpy(clocks.fenced[running], clocks.now[running], sizeof clocks.now[running]);
@@ -678,6 +693,7 @@ void op_heavy(const struct site *site)
 {
 	if (running == NOBODY || is_left_out(site))
 		return;
+	weaken_note(site);
 	before(OP_HEAVY, NULL, site);
 	join(clocks.now[running], clocks.loaded[running]);
 	memcpy(clocks.fenced[running], clocks.now[running], sizeof clocks.now[running]);
@@ -710,7 +726,7 @@ static void locked(uint32_t *lock, const struct site *site)
 	if (*lock)
 		fail("deadlock: %s is held by thread %u", site->what, *lock - 1);
 	race_access(lock, sizeof *lock, true, true, site->what);
-	acquire(lock, ACQUIRE);
+	acquire(lock, ACQUIRE, site);
 	if (running != NOBODY && race_of(lock))
 		late_stored((unsigned)running, lock, STORES, false);
 	*lock = (uint32_t)thread_self();
@@ -734,7 +750,7 @@ bool op_trylock(uint32_t *lock, const struct site *site)
 	note_load(lock);
 	before_access(OP_TRYLOCK, lock, sizeof *lock, true, site);
 	check_live(lock, site->what);
-	if (fails_late(lock, 0, RELAXED, &holder) || *lock) {
+	if (fails_late(lock, 0, RELAXED, &holder, site) || *lock) {
 		if (running != NOBODY && !record->late)
 			late_load((unsigned)running, lock, 0, RELAXED);
 		did(site, 0);

@@ -2,10 +2,10 @@
  * scenarios.c - what is explored: two or three threads over one small pool, and what must be
  * true whatever the schedule.
  *
- * explore [late=N] [exact=1] [without=N] [quick | NAME ...]: the scenarios of two threads, or these,
- * or all. TAP. late: so many late loads in a schedule, at most. exact: in all of them no race is
- * missed. without: one of the acquires is left out,
- * by its number of `explore acquires`, in the scenarios that come by there, until one fails.
+ * explore [late=N] [exact=1] [without=N] [taught=1] [quick | NAME ...]: the scenarios of two threads,
+ * or these, or all. TAP. late: so many late loads in a schedule, at most. exact: in all of them no
+ * race is missed. without: one of the acquires is left out, by its number of `explore acquires`.
+ * taught: name those that make a difference in a scenario, the only ones to leave out there.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -23,9 +23,9 @@
 #define EVERYBODY UINT64_MAX /* may wait: there is a revocation */
 
 static struct {
-	struct pp_pool *pool;
+	struct pp_pool *pool, *other;
 	struct binding *slot;
-	pp_binding_t binding;
+	pp_binding_t binding;        /* its number: atomic where it is passed on */
 	struct pp_page *page[8];     /* held when the threads begin */
 	uint64_t revoked, destroyed; /* a revocation has returned; the handle is gone */
 	uint64_t gets, puts;         /* that succeeded; of last references */
@@ -295,6 +295,16 @@ static void cache_full(void)
 		put(g.page[i]);
 }
 
+/* Two held; the only SPSC ring is a third thread's, with a page in it. */
+static void ring_taken(void)
+{
+	create_mapped(3, 4);
+	hold(3);
+	act_as(3);
+	put(g.page[2]);
+	act_as(scenario->as ? scenario->as : 1);
+}
+
 /* The cache empty, one page held, another with the others. */
 static void one_returned(void)
 {
@@ -407,6 +417,22 @@ static void watched_with_hole(void)
 	g.kept = g.page[1];
 }
 
+/* Two chunks trimmed and not invalidated yet; the second thread has a pool of the same device. */
+static void watched_not_invalidated(void)
+{
+	struct pp_pool *first;
+
+	watched(3, 1);
+	put(g.page[2]);
+	put(g.page[1]);
+	first = g.pool;
+	act_as(2);
+	create(g.binding, 1, 1);
+	act_as(1);
+	g.other = g.pool;
+	g.pool = first;
+}
+
 static void half_fragment(void)
 {
 	create_mapped(2, 1);
@@ -462,9 +488,17 @@ static void finish(void)
 		destroy();
 	}
 	put(g.kept);
+	pp_pool_destroy(g.other);
 	if (below_held())
 		fail("the scenario still holds pages");
 	below_nothing_left();
+}
+
+/* Of a binding alone. */
+static void finish_binding(void)
+{
+	binding_revoke(g.slot);
+	binding_end(g.slot);
 }
 
 /* ---- the threads' parts ---------------------------------------------------------------------- */
@@ -674,6 +708,61 @@ static void nothing(void)
 {
 }
 
+/* A binding begins whose domain is incoherent; its number gets about before that is known. */
+static void begin_binding(void)
+{
+	static struct pp_iommu incoherent;
+	pp_binding_t name;
+
+	op_yield();
+	incoherent = below_iommu;
+	incoherent.incoherent = true;
+	if (binding_slot_get(&g.slot, NULL, &incoherent, 64) || binding_begin(g.slot, &name))
+		fail("no binding");
+	env_store_relaxed(&g.binding.id, name.id);
+}
+
+static void nothing_of(struct binding *b, void *ctx)
+{
+	(void)b;
+	(void)ctx;
+}
+
+/* As a sync does, a map, and a dump. */
+static void look_up_binding(void)
+{
+	pp_binding_t name;
+	struct binding *b;
+	bool alive;
+
+	op_yield();
+	name.id = env_load_relaxed(&g.binding.id);
+	alive = pp_binding_alive(name);
+	b = binding_peek(name);
+	if (alive && !b)
+		fail("a binding that is alive isn't found");
+	if (b && !env_load_relaxed(&b->slow_sync))
+		fail("a sync does nothing");
+	binding_each(nothing_of, NULL);
+}
+
+static void enter_binding(void)
+{
+	pp_binding_t name;
+	struct binding *b;
+
+	op_yield();
+	name.id = env_load_relaxed(&g.binding.id);
+	if (!binding_enter(&b, name, false))
+		binding_leave(b);
+}
+
+static void trim_other(void)
+{
+	op_yield();
+	pp_pool_trim(g.other, 0);
+}
+
 /* The pool goes; another comes, which may well have its anchor; and goes. */
 static void destroy_and_again(void)
 {
@@ -789,6 +878,28 @@ static const struct scenario scenarios[] = {
 	  two_held_mapped,
 	  MAPPED,
 	  AWAY,
+	  .exact = true },
+	{ "mpsc", { O, P }, { get_get_put, put_0_1 }, ring_taken, MAPPED },
+	{ "mpsc-unbind", { P, C }, { batch_0_1, unbind }, ring_taken, MAPPED, AWAY },
+	{ "invalidated-by-another",
+	  { O, C },
+	  { get_put_put_0, trim_other },
+	  watched_not_invalidated,
+	  .finish = finish,
+	  .left = 3 },
+	{ "binding-found",
+	  { C, P },
+	  { begin_binding, look_up_binding },
+	  nothing,
+	  .finish = finish_binding,
+	  .left = 1,
+	  .exact = true },
+	{ "binding-entered",
+	  { C, P },
+	  { begin_binding, enter_binding },
+	  nothing,
+	  .finish = finish_binding,
+	  .left = 1,
 	  .exact = true },
 	/* the last owner against the next */
 	{ "own", { O, P }, { put_0_1, own_get_get_put }, two_held, TWO_ANCHORS },
@@ -908,13 +1019,14 @@ static bool option(int *argc, char ***argv, const char *name, unsigned *number)
 
 int main(int argc, char **argv)
 {
-	unsigned n = 0, failed = 0, late = 0;
+	unsigned n = 0, failed = 0, late = 0, taught = 0;
 	bool late_given = option(&argc, &argv, "late", &late);
 	bool quick;
 
 	weaken_number();
 	option(&argc, &argv, "exact", &exact);
 	option(&argc, &argv, "without", &weakened);
+	option(&argc, &argv, "taught", &taught);
 	if (argc > 1 && !strcmp(argv[1], "acquires")) {
 		weaken_print();
 		return 0;
@@ -929,10 +1041,10 @@ int main(int argc, char **argv)
 		late_most = late_given ? late : late_of(s, quick);
 		held = explore(s, true);
 		failed += !held;
+		if (taught)
+			weaken_print_noted();
 		printf("%s %u - %s\n", held ? "ok" : "not ok", ++n, s->name);
 		fflush(stdout);
-		if (weakened && failed)
-			break;
 	}
 	printf("1..%u\n", n);
 	return failed || !n;

@@ -10,13 +10,13 @@
 #include <string.h>
 
 unsigned weakened;
-bool weakened_met;
 
 #define SITES 2048
 
 extern const struct site __start_explore_sites[], __stop_explore_sites[];
 
 static uint32_t number[SITES]; /* of those that may be weakened, from 1 on; else 0 */
+static bool noted[SITES];      /* by number */
 
 static bool may_be_weakened(const struct site *s)
 {
@@ -63,14 +63,32 @@ void weaken_print(void)
 	}
 }
 
+static uint32_t number_of(const struct site *s)
+{
+	return s < __start_explore_sites || s >= __stop_explore_sites ?
+		       0 :
+		       number[s - __start_explore_sites];
+}
+
 /* What it releases stays; of a fence nothing does. */
 enum order order_of(const struct site *s)
 {
-	if (!weakened || s < __start_explore_sites || s >= __stop_explore_sites ||
-	    number[s - __start_explore_sites] != weakened)
-		return (enum order)s->order;
-	weakened_met = true;
-	return (enum order)(s->order & RELEASE);
+	return (enum order)(weakened && number_of(s) == weakened ? s->order & RELEASE : s->order);
+}
+
+void weaken_note(const struct site *s)
+{
+	noted[number_of(s)] = true;
+}
+
+void weaken_print_noted(void)
+{
+	printf("# taught by:");
+	for (uint32_t n = 1; n < SITES; n++)
+		if (noted[n])
+			printf(" %u", n);
+	printf("\n");
+	memset(noted, 0, sizeof noted);
 }
 
 bool is_left_out(const struct site *s)

@@ -182,10 +182,12 @@ void late_heavy(unsigned t);
 
 /* weaken.c */
 extern unsigned weakened; /* the number of the operation that is, or 0 */
-extern bool weakened_met; /* it was done, in this scenario */
 void weaken_number(void);
 void weaken_print(void);
 enum order order_of(const struct site *site);
+/* It makes a difference here, or may, that the operation acquires, or that the fence is there. */
+void weaken_note(const struct site *s);
+void weaken_print_noted(void);             /* the numbers, since the last time */
 bool is_left_out(const struct site *site); /* a fence */
 
 /* machine.c */
