@@ -147,6 +147,7 @@ static int own_map(struct pp_iommu *iommu, pp_iova_t iova, void *addr, size_t le
 		     (unsigned long long)iova);
 	if (fails_now()) {
 		said = failures[failing.how].said;
+		tell("map says %d%s", said, failing.for_good ? ", for good" : "");
 		if (failures[failing.how].means != said)
 			b->doubtful = (struct piece){ iova, len };
 		b->doubtful_mapped = failures[failing.how].mapped;
@@ -175,6 +176,7 @@ static size_t said_of(struct backend *b, pp_iova_t iova, size_t len)
 	b->lied = true;
 	ref.lost = true; /* also when its device goes in this very call */
 	lost[n_lost++] = (struct piece){ iova, len };
+	tell("unmap says %zd, not %zu", lies[b->lie], len);
 	return lies[b->lie];
 }
 

@@ -52,11 +52,23 @@ void failed(const char *file, int line, const char *what, const char *format, ..
 	abort();
 }
 
+void tell(const char *format, ...)
+{
+	va_list args;
+
+	if (!tracing)
+		return;
+	va_start(args, format);
+	fprintf(stderr, "    ");
+	vfprintf(stderr, format, args);
+	fprintf(stderr, "\n");
+	va_end(args);
+}
+
 static void report(void *ctx, const char *text)
 {
 	(void)ctx;
-	if (tracing)
-		fprintf(stderr, "    %s\n", text);
+	tell("%s", text);
 }
 
 /* ---- failures on purpose --------------------------------------------------------------------- */
@@ -68,11 +80,9 @@ int fault_said;
 static bool decide(void *ctx, const char *what)
 {
 	(void)ctx;
-	(void)what;
 	if (!fault_at || --fault_at)
 		return false;
-	if (tracing)
-		fprintf(stderr, "    failing: %s\n", what);
+	tell("failing: %s", what);
 	fault_done = true;
 	return true;
 }

@@ -55,6 +55,8 @@ void calls_nested(void);
 
 /* Say, when PAGEPOOL_FUZZ_TRACE is set, what is called; what failed last is at the end. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* And what happens in it. */
+void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void failed(const char *file, int line, const char *what, const char *format, ...)
 	__attribute__((format(printf, 4, 5), noreturn));
 #define must(cond, ...)                                                                            \

@@ -31,6 +31,26 @@ inputs=("$corpus"/*)
 [ ! -d "$found" ] || inputs+=("$found"/*)
 [ ! -d "$seeds" ] || inputs+=("$seeds"/*)
 check "${#inputs[@]} inputs that are kept" "$fuzzer" "${common[@]}" "${inputs[@]}"
+
+# A seed that the calls have moved away from does something else, and nothing fails.
+as_named() {
+	local seed glob line status=0
+	PAGEPOOL_FUZZ_TRACE=1 "$fuzzer" "${common[@]}" "$seeds"/* >"$dir/trace" 2>&1 || return
+	for seed in "$seeds"/*; do
+		awk -v seed="$seed" '/^Running: / { on = $2 == seed } on' "$dir/trace" >"$dir/one"
+		seed=${seed##*/}
+		grep -v '^#' "$seeds.txt" | while IFS=: read -r glob line; do
+			# shellcheck disable=SC2053 # it is a pattern
+			[[ $seed == $glob ]] && echo "$line"
+		done >"$dir/lines"
+		[ -s "$dir/lines" ] || { echo "$seed: $seeds.txt doesn't say what it does"; status=1; }
+		while read -r line; do
+			grep -qE -- "$line" "$dir/one" || { echo "$seed: not found: $line"; status=1; }
+		done <"$dir/lines"
+	done
+	return $status
+}
+[ ! -f "$seeds.txt" ] || check "each that was written by hand does what its name says" as_named
 check "$runs inputs made from them" "$fuzzer" "${common[@]}" -seed=1 -runs="$runs" -max_len=600 \
 	-len_control=0 -print_new=0 -print_funcs=0 "$dir/new" "$corpus"
 echo "1..$n"
