@@ -1,5 +1,5 @@
 # The menu. Meson does the work. Plain `make` and `make install` say which packages are missing;
-# every other target installs what it needs on a fresh Debian 12, and says so first.
+# every other target names the packages that it needs on a fresh Debian 12, and installs them.
 SHELL = /bin/bash
 .SHELLFLAGS = -o pipefail -c
 BUILD ?= build
@@ -16,18 +16,18 @@ build:
 	@$(if $(filter file,$(origin PREFIX)),,meson configure $(BUILD) --prefix=$(PREFIX))
 	@ninja --quiet -C $(BUILD) | grep -v 'no work to do' || test $${PIPESTATUS[0]} = 0
 
-run: deps-run build ## the main job: real packets through a device that vanishes, with proof
+run: deps-run build ## the main demonstration: real packets through a device that vanishes, with proof
 	@scripts/run $(BUILD)/tool/pagepool
 
 check: ## all tests: gcc, clang, AddressSanitizer and UBSan, ThreadSanitizer
 	@scripts/deps check
 	@scripts/check gcc clang asan tsan $(MODEL)
 
-model: ## the subtle protocols, every interleaving: their models (spin), and the code itself
+model: ## check the subtle protocols in every interleaving: the models (spin), and the code itself
 	@scripts/deps check
 	@scripts/check model
 
-explore-acquires: ## each acquire and fence of the pool left out, one at a time, must be found out; some twenty minutes of CPU
+explore-acquires: ## weaken each acquire and fence of the pool, one at a time: a scenario must detect it; some twenty minutes
 	@scripts/deps check
 	@scripts/check acquires
 
@@ -47,11 +47,11 @@ check-debian: ## the core with the libc and compilers of other Debian releases, 
 	@scripts/deps machines mmdebstrap debian-archive-keyring
 	@scripts/check-debian $(or $(SUITES),bullseye trixie sid)
 
-check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then some nine minutes
+check-vm: ## tests on a real kernel's IOMMU in QEMU; builds a kernel once, then takes some nine minutes
 	@scripts/deps vm libdpdk-dev dpdk-dev
 	@scripts/check-vm $(CASES)
 
-bench-vm: ## what mapping and unbind cost on that IOMMU, every size (ICOUNT=0: by the clock)
+bench-vm: ## the cost of mapping and unbind on that IOMMU, every size (ICOUNT=0: by the clock)
 	@scripts/deps vm
 	@ALL=1 scripts/check-vm measure
 	@sed -n 's/^# //p' out/vm/measure.tap
@@ -91,14 +91,14 @@ check-net: ## libpagepool-net on veth pairs in namespaces of its own (root)
 	@scripts/deps check iproute2 ethtool iputils-ping iperf3 util-linux
 	@scripts/check net
 
-bench-xdp: ## packets a second beside tcpdump, dumpcap and plain loops, at length (root)
+bench-xdp: ## packets a second beside tcpdump, dumpcap and plain loops, long samples (root)
 	@scripts/deps check iproute2 ethtool
 	@test -f out/gcc/build.ninja || meson setup out/gcc -Dwerror=true >/dev/null
 	@ninja --quiet -C out/gcc
 	@SECONDS_EACH=$(or $(SECONDS_EACH),2) ROUNDS=$(or $(ROUNDS),5) tests/net/xdp/bench.sh \
 		out/gcc/tool/pagepool out/gcc/tests/net/xdp/gen out/gcc/tests/net/xdp/plain
 
-check-files: ## every capture file below a folder, DIR=..., through capture and replay, judged by other readers
+check-files: ## run every capture file below DIR=... through capture and replay, and check the result with other readers
 	@scripts/deps run python3 tshark zstd
 	@test -d "$(DIR)" || { echo "make check-files DIR=FOLDER: which folder has the capture files?" >&2; exit 2; }
 	@$(MAKE) --no-print-directory build
@@ -108,7 +108,7 @@ check-telemetry: ## telemetry under abuse, the probes by perf and bpftrace, the 
 	@scripts/deps telemetry
 	@scripts/check telemetry
 
-soak: ## many threads for long, plain and under both sanitizers (ROUNDS=100000)
+soak: ## a long stress test, plain and under both sanitizers (ROUNDS=100000)
 	@scripts/deps check
 	@scripts/soak $(or $(ROUNDS),100000)
 
@@ -116,24 +116,24 @@ fuzz: ## every fuzzer, for so many seconds each (T=60)
 	@scripts/deps check
 	@scripts/fuzz $(or $(T),60)
 
-coverage: ## what the tests reach of src/, by line and branch, into out/coverage/
+coverage: ## line and branch coverage of src/ by the tests, into out/coverage/
 	@scripts/deps check gcovr
 	@scripts/coverage
 
-bench: bench-build ## measure beside the peers and the limits (QUICK=1: a minute; ONLY=ROW,...)
+bench: bench-build ## benchmarks beside other libraries and the limits (QUICK=1: a minute; ONLY=ROW,...)
 	@bench/run $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) \
 		--json $(if $(QUICK)$(ONLY),out/bench/results.json,bench/results.json)
 	@$(if $(QUICK)$(ONLY),:,bench/report)
 
-bench-counts: bench-build ## the same by instructions: holds on a noisy machine
+bench-counts: bench-build ## instruction counts, valid on a noisy machine
 	@scripts/deps run valgrind
 	@bench/counts --json out/bench/counts.json
 
-asm: deps-run build ## the machine code of get and put, as released
+asm: deps-run build ## print the machine code of get and put, as released
 	@scripts/deps run binutils
 	@scripts/asm $(BUILD)/libpagepool.so
 
-budget: ## store the instructions that get and put may take, for `make check` to hold them to
+budget: ## store the instruction counts of get and put that `make check` enforces
 	@scripts/deps check
 	@scripts/budget
 
@@ -144,7 +144,7 @@ bench-build:
 		meson setup out/bench -Dtests=false -Dbench=true >/dev/null
 	@ninja --quiet -C out/bench
 
-sample: ## make tests/data/real.pcap anew from real clients (root, network namespaces)
+sample: ## regenerate tests/data/real.pcap from real clients (root, network namespaces)
 	@tests/data/make-sample.sh
 
 install: all ## install under PREFIX (/usr/local) and DESTDIR
@@ -157,7 +157,7 @@ site: ## the documentation as static pages, into out/site/
 	@scripts/deps check python3-markdown
 	@scripts/site out/site && echo "out/site/index.html"
 
-abi: deps-run build ## store the libraries' ABI in tests/abi/, after a change that is meant
+abi: deps-run build ## store the libraries' ABI in tests/abi/, after an intended change
 	@scripts/deps check abigail-tools
 	@scripts/abi $(BUILD)
 
@@ -165,11 +165,11 @@ deb: ## Debian packages of the working tree, into out/deb/
 	@scripts/deps check build-essential debhelper dpkg-dev fakeroot lintian
 	@scripts/deb
 
-deb-test: deb ## install them in a clean Debian, build the examples there, run all (root)
+deb-test: deb ## test the packages in a clean Debian: install, build the examples, run everything (root)
 	@scripts/deps check mmdebstrap
 	@scripts/deb-test
 
-format: ## lay the C sources out as .clang-format says
+format: ## format the C sources (.clang-format)
 	@clang-format -i $$(git ls-files src include examples tests net tool telemetry bench dpdk | grep '\.[ch]$$')
 
 clean: ## remove what was built

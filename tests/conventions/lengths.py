@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """lengths.py ROOT - a function of the products' sources fits on a screen: 40 lines at most, without
-blank lines, comments and the rows of tables and initialisers. A line of the documentation has at most 100 columns;
-tables, fenced blocks, mdoc's macros and what bench/report writes may be wider. TAP.
+blank lines, comments and the rows of tables and initialisers. A line of the documentation has at
+most 100 columns; tables, fenced blocks, mdoc's macros and what bench/report writes may be wider. TAP.
 """
 import glob
 import os

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""facts.py ROOT [TOOL] - what is written in two places is the same in both: the errors of a function
-in its header and on its manual page; the table of what a caller must
-serialise; counters, totals and limits; the commands that the tool, its manual, README.md and
-architecture.md list.
+"""facts.py ROOT [TOOL] - facts that are stated twice agree: a function's errors in its header and on its
+manual page; the table of calls to serialise; counters, totals and limits; the commands that the
+tool, its manual, README.md and architecture.md list.
 """
 import glob
 import os

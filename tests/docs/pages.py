@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""pages.py ROOT [TOOL] - nothing that README.md and the other pages point at is missing: files and
-headings that are linked to, files that are named, and commands. Every fenced block says what it is
+"""pages.py ROOT [TOOL] - everything that README.md and the other pages refer to exists: linked files
+and headings, named files, commands. Every fenced block says what it is
 (c, sh, console or text); in sh and console blocks, and where prose has `make ...` or
 `pagepool ...`, a make target, a subcommand, an option, a case or a script must exist.
 """

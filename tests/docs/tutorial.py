@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""tutorial.py ROOT BUILD - the tutorial is what a reader meets: every command of its console blocks
-is run in a folder laid out like a clone after `make`, and prints what the page shows, line by line
+"""tutorial.py ROOT BUILD - the tutorial works: every command of its console blocks, run in a folder
+laid out like a clone after `make`, prints what the page shows, line by line
 ("..." stands for any lines). Every example is in it, in order, and has fewer than 100 lines.
 """
 import os

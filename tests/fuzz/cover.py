@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""cover.py FUZZER DIR - of the inputs in a folder, delete those that reach no edge that
-the others don't: libFuzzer's merge takes the smallest first, and so many of them.
+"""cover.py FUZZER DIR - delete the inputs of a folder that reach no edge which the others don't:
+libFuzzer's merge keeps the smallest first, and so too many.
 
 SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""look.py [--shots DIR] PAGE... [--expect EXPRESSION=VALUE... PAGE...] - what Chromium makes of each
-page: at a desk's width and a phone's, light and dark, no complaint in the console, nothing
-that has to be scrolled sideways, no picture missing, no text too pale to read; and
-what each EXPRESSION of JavaScript before it must be there (VALUE is JSON). Prints TAP; screenshots go into DIR.
+"""look.py [--shots DIR] PAGE... [--expect EXPRESSION=VALUE... PAGE...] - render each page in
+Chromium, at a desktop's width and a phone's, light and dark: no error in the console, no horizontal
+scrolling, no picture missing, enough contrast; and each JavaScript EXPRESSION given before a page
+has its VALUE (JSON). Prints TAP; screenshots go into DIR.
 
 It speaks the DevTools protocol over a pipe, so that a phone's width is a phone's width:
 Chromium's windows are 500 pixels wide at least.
