@@ -1,6 +1,6 @@
 /*
- * attach_is_all_or_nothing.c - unit tests of pools and devices: attach, detach, failures, races
- * with unbind.
+ * attach_is_all_or_nothing.c - unit tests of pools with several devices: attach, detach, failures,
+ * races with unbind.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

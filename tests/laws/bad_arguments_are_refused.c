@@ -1,16 +1,15 @@
 /*
- * bad_arguments_are_refused.c - what no call can do anything with: NULL where something must be,
- * and parameters out of range. A call that returns an errno says -EINVAL, and in debug mode, of
- * either kind, a sentence that names the call and what is wrong or allowed; the others do
- * nothing.
+ * bad_arguments_are_refused.c - invalid arguments: NULL where something is required, and parameters
+ * out of range. A call that returns an errno fails with -EINVAL, and in either debug mode a message
+ * names the call and what is wrong or allowed; the other calls do nothing.
  *
  * bad_arguments_are_refused ROOT: every public call is in here.
  *
- * Not checked by the library, so as to take no instruction more: pp_page_get, pp_page_get_batch,
- * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool and place, pp_page_addr,
- * pp_page_iova, pp_page_size, pp_page_refs; what fast.h calls for them: pp_page_get_slow,
- * pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong with the
- * parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
+ * Not checked by the library, to save instructions: pp_page_get, pp_page_get_batch,
+ * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool
+ * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_refs; what fast.h calls for them:
+ * pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong
+ * with the parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
  * pp_debug_reports, pp_debug_dump_pages, pp_debug_dump_pages_signal, pp_binding_alive,
  * pp_vfio_locked_limit and pp_version.
  *

@@ -1,12 +1,12 @@
 /*
  * broken_back_end_harms_nobody.c - Law 13, of back ends that break their contract: each of their
- * functions does so at each of its calls in turn, while a pool on two devices grows, is trimmed,
- * unbound and destroyed, and memory is mapped and unmapped. The process goes on; what the device
- * could still reach is not handed out again and stays where it is; what holders have stays what
- * they wrote. The other device, whose back end is honest, works on.
+ * functions breaks it at each of its calls in turn, while a pool on two devices grows, is trimmed,
+ * unbound and destroyed, and memory is mapped and unmapped. The process survives; memory that the
+ * device could still reach is neither handed out again nor freed; what holders wrote is intact. The
+ * other device, whose back end is honest, keeps working.
  *
- * What a back end that says "done" has not done can't be seen by anybody: of invalidate, block
- * and a map that failed only that nothing else breaks is tested.
+ * Nobody can detect that a back end claims to have done something and hasn't: for invalidate, block
+ * and a failed map, only that nothing else breaks is tested.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * cancelled_threads_harm_nobody.c - Law 13, of threads: one that is cancelled, wherever it is, or
- * runs while the process ends, harms nobody.
+ * cancelled_threads_harm_nobody.c - Law 13, of threads: one that is cancelled, at whatever point,
+ * or still runs while the process exits, does no harm.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,6 @@
 /*
- * every_holder_is_known.c - unit tests of debug mode `pages`: who holds each page, and the dump.
+ * every_holder_is_known.c - unit tests of debug mode `pages`: the holder of each page, and the
+ * dump.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * every_pool_is_found.c - a process looked at from within: every pool and every device is found,
- * zombies too, with what they say of themselves; and nothing that goes meanwhile is touched.
+ * every_pool_is_found.c - enumerating pools and devices: every one is found, zombies included, with
+ * the right information; and nothing is touched that goes away meanwhile.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

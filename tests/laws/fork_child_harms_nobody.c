@@ -1,7 +1,8 @@
 /*
- * fork_child_harms_nobody.c - Law 13, of a child of fork: what a device works on is the parent's.
- * The child has neither that memory nor the device, and can't harm either by what it puts, unmaps
- * and destroys; nor its own memory, wherever that lies. Pools that no device pins go on in both.
+ * fork_child_harms_nobody.c - Law 13, of a child of fork: memory that a device works on stays the
+ * parent's. The child has neither that memory nor the device, and can't harm either by putting,
+ * unmapping and destroying; nor its own memory, wherever that is. Pools that no device pins
+ * continue in both.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

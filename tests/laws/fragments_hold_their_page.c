@@ -1,6 +1,6 @@
 /*
- * fragments_hold_their_page.c - unit tests of fragments: pieces of a page, each with a reference
- * of its own.
+ * fragments_hold_their_page.c - unit tests of fragments: pieces of a page, each with a reference of
+ * its own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

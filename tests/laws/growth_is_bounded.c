@@ -1,5 +1,5 @@
 /*
- * growth_is_bounded.c - growing and shrinking: what a get, a put and a trim cost at most, in
+ * growth_is_bounded.c - growing and shrinking: the most that a get, a put and a trim may cost, in
  * steps; where memory comes from and where it goes. Law 12, of the pool.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

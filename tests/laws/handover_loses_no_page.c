@@ -1,7 +1,6 @@
 /*
- * handover_loses_no_page.c - Law 6, of a pool that changes hands: the last owner puts at any
- * time, also while the next one takes the pool over and gets. No page is lost, none handed out
- * twice.
+ * handover_loses_no_page.c - Law 6, of a change of owner: the previous owner may put at any time,
+ * even while the next one takes over the pool and gets. No page is lost, none is handed out twice.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

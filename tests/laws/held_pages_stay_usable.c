@@ -2,7 +2,7 @@
  * held_pages_stay_usable.c - Law 4: a page in flight stays readable and writable for its holder
  * until its holder puts it, whatever became of device, binding, driver, pool handle.
  *
- * All the while an engine of the device hammers at the addresses it was told before.
+ * All the while a DMA engine of the device keeps accessing the addresses that it was given before.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

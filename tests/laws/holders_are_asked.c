@@ -1,7 +1,7 @@
 /*
- * holders_are_asked.c - holders are asked to give pages back early: when their pool is revoked,
- * when somebody asks, and not for another pool nor after they have unregistered. They are asked
- * without a lock: what they do then is theirs.
+ * holders_are_asked.c - holders are asked to return pages early: when their pool is revoked and
+ * when somebody asks, but not for another pool nor after they have unregistered. They are called
+ * without a lock, and may do as they please.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

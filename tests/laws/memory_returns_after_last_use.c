@@ -5,9 +5,8 @@
  * polling, no timer, no helper thread. A live pool keeps idle chunks up to a limit that it
  * states.
  *
- * The test stands in front of the library's munmap(2), madvise(2) and process_madvise(2): at
- * the very moment when memory goes, it asks the device whether it can reach it, and the test
- * whether somebody holds it.
+ * The test intercepts the library's munmap(2), madvise(2) and process_madvise(2): at the moment
+ * when memory is freed, it checks whether the device can reach it, and whether somebody holds it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,6 @@
 /*
- * misuse_is_reported.c - Law 11: bad use is caught in the debug mode with a message that names the
- * device, the address, the size, and where it was mapped; it never corrupts memory
- * silently.
+ * misuse_is_reported.c - Law 11: debug mode reports misuse with a message that names the device,
+ * the address, the size, and where it was mapped; it never silently corrupts memory.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

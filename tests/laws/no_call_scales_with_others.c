@@ -1,9 +1,9 @@
 /*
  * no_call_scales_with_others.c - Law 12: no call scales with what other devices, pools or threads
- * have. A child makes each call among nobody and among a thousand devices, each with a window of
- * its own, mappings and a pool, and some hundred threads that put; its parent steps through the
- * call and counts instructions. A fifth more and a few hundred are let pass, for the allocator
- * and the longer ways of a table: one instruction for each of the others would be a thousand.
+ * have. A child makes each call first alone, then beside a thousand devices, each with a window,
+ * mappings and a pool, and about a hundred threads that put; its parent single-steps the call and
+ * counts instructions. 20 % and a few hundred more are tolerated, for the allocator and longer
+ * paths in tables: one instruction for each of the others would be a thousand.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

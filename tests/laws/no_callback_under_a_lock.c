@@ -1,10 +1,10 @@
 /*
  * no_callback_under_a_lock.c - Law 12: nothing that can call back or print happens under a lock
- * that a put or an unbind takes: while a report is being printed, or the pages in flight are,
- * every other thread goes on. (What is cancelled: cancelled_threads_harm_nobody.c; holders and
+ * that a put or an unbind takes: while a report, or the pages in flight, are being printed, every
+ * other thread can proceed. (What is cancelled: cancelled_threads_harm_nobody.c; holders and
  * listeners: holders_are_asked.c, unit/device.c; a removal: removal_blocks_at_once.c.)
  *
- * Where a lock is held the test hangs.
+ * If a lock is held, the test hangs.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * no_false_report.c - Law 11: a correct program is never accused, whatever comes between: unbinds
- * and removals that a call can't know of yet, addresses that are used again.
+ * no_false_report.c - Law 11: a correct program is never accused, whatever intervenes: unbinds and
+ * removals that a call can't know of yet, addresses that are reused.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
  * removal_blocks_at_once.c - Laws 12 and 13: a device that has gone is blocked at once, whatever
- * its driver's probe or remove, or a listener, is doing, and from any thread; what is under way
- * is ended in its order, and nobody is accused of it.
+ * its driver's probe or remove, or a listener, is doing, from any thread; whatever is in progress
+ * completes in order, and no misuse is reported.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

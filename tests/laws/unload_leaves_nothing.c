@@ -1,6 +1,6 @@
 /*
- * unload_leaves_nothing.c SHARED-LIBRARY - a plug-in comes and goes with the library, and a
- * thread that it was used on stays: nothing is left of it, neither memory nor address space nor a
+ * unload_leaves_nothing.c SHARED-LIBRARY - a plug-in that brings the library is loaded and unloaded
+ * while a thread that used it lives on: nothing is left, neither memory nor address space nor a
  * handler.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

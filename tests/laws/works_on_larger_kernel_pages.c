@@ -1,11 +1,10 @@
 /*
- * works_on_larger_kernel_pages.c - a kernel whose pages are larger than 4 KiB, played: laws 4 and
- * 5 on it.
+ * works_on_larger_kernel_pages.c - laws 4 and 5 on a kernel with pages larger than 4 KiB, emulated.
  *
- * works_on_larger_kernel_pages BYTES. The functions of libc that take memory from the kernel or
- * give it back do as such a kernel does: an address that is no multiple of its page is refused, a
- * length is rounded up. What the library asks must be whole pages: it is noted if it isn't.
- * Larger pages than the kernel has can be played, smaller ones can't.
+ * works_on_larger_kernel_pages BYTES. libc's functions that allocate memory from the kernel or free
+ * it behave as on such a kernel: an address that isn't a multiple of its page size is refused, a
+ * length is rounded up. The library must ask for whole pages: it is recorded if it doesn't. Pages
+ * larger than the kernel's can be emulated, smaller ones can't.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * counts.c - the checker's voice: every report is counted, of what is said of one place only
- * the first is printed; where it goes; what is the same with the checker off. And "who holds
- * my page?": the dump, the oldest zombie, recall.
+ * counts.c - the checker's output: every report is counted, only the first of each caller is
+ * printed; where it goes; what is the same with the checker off. And "who holds my page?": the
+ * dump, the oldest zombie, recall.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

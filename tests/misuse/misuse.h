@@ -1,7 +1,7 @@
 /*
- * misuse.h - for programs that must be caught: `prog CASE` commits exactly one error,
- * `prog` lists the cases. run.sh knows what is to be said of each. The case `right`, which
- * every program has, commits none.
+ * misuse.h - for programs whose errors must be reported: `prog CASE` makes exactly one error,
+ * `prog` lists the cases. run.sh knows the report of each. The case `right`, which every program
+ * has, makes none.
  *
  * A line that a message must name has a mark: a comment with @CASE.WORD in it.
  *

@@ -1,8 +1,8 @@
 /*
- * steps.c - the instructions that the fast paths execute, with the checker off: a child makes
- * each call once, with everything warm, and its parent steps through it. Prints a line for
- * each call, its name and how many instructions, and then their addresses in the program, one
- * a line. Exits with 77 where it can't be done.
+ * steps.c - the instructions that the fast paths execute with the checker off: a child makes each
+ * call once, with warm caches, and its parent single-steps it. Prints for each call a line with its
+ * name and number of instructions, then their addresses in the program, one per line. Exits with 77
+ * where that isn't possible.
  *
  * Batches are of 32. `unmapped` is a pool for no device; `elsewhere` is not the owner's thread;
  * `in turn` is a put after one to another pool of the same owner.

@@ -1,8 +1,7 @@
 /*
- * vfio_shim.c - linked to the tests of the laws (--wrap), it lets them run on VFIO: where
- * they make a software IOMMU with a device behind it they get an "edu" device of the
- * virtual machine, as long as there are some and they ask for nothing that only the
- * software can do.
+ * vfio_shim.c - linked into the tests of the laws (--wrap), it lets them run on VFIO: instead of a
+ * software IOMMU with a device behind it they get an "edu" device of the virtual machine, as long
+ * as one is free and they need nothing that only the software IOMMU can do.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
