@@ -65,9 +65,10 @@ if nm -D "$library" | grep -q '__asan_\|__tsan_'; then
 	n=$((n + 1))
 	echo "ok $n - the library needs libc only # SKIP a sanitizer's build"
 else
-	tls=$(readelf -lW "$library" | awk '$1 == "TLS" { print strtonum($6) }')
-	[ "${tls:-0}" -le 64 ]
-	ok $? "a thread's own is what the fast paths need, a cache line: ${tls:-no} bytes"
+	tls=$(readelf -lW "$library" | awk '$1 == "TLS" { print $6 }') # hexadecimal
+	tls=$((tls))
+	[ $tls -gt 0 ] && [ $tls -le 64 ]
+	ok $? "a thread's own is what the fast paths need, a cache line: $tls bytes"
 	needed=$(readelf -d "$library" | awk '/NEEDED/ { print $5 }' | grep -vE 'libc\.so|ld-linux')
 	[ -z "$needed" ]
 	ok $? "the library needs libc only"
