@@ -84,13 +84,13 @@ static void say_lost(const struct account *a)
 {
 	char parts[600] = "", n[GROUPED];
 
-	part(parts, sizeof parts, a->packets_missed, "for want of room in the rings");
+	part(parts, sizeof parts, a->packets_missed, "no room in the receive rings");
 	part(parts, sizeof parts, a->packets_too_long, "longer than the device can send");
 	part(parts, sizeof parts, a->packets_too_short, "shorter than the device can send");
 	part(parts, sizeof parts, a->packets_no_carrier, "while the device had no carrier");
 	part(parts, sizeof parts, a->packets_malformed, "in more pieces than the device can send");
 	part(parts, sizeof parts, a->packets_dropped, "dropped by the interface");
-	part(parts, sizeof parts, a->packets_no_room, "for want of room to hold them");
+	part(parts, sizeof parts, a->packets_no_room, "no room to queue them");
 	part(parts, sizeof parts, a->packets_unsent, "still unsent at the end");
 	say("%s packet%s left out or lost: %s", grouped(lost(a), n),
 	    lost(a) == 1 ? " was" : "s were", parts);
@@ -103,7 +103,7 @@ int account_status(const struct account *a, int status)
 	if (status != EXIT_OK)
 		return status;
 	if (a->nonsense) {
-		say("the device confirmed what it was never given to send: only %s packets are sure",
+		say("the device completed packets that it was never given: only %s are known to have been sent",
 		    account_sent(a, sent));
 		return EXIT_ERROR;
 	}
@@ -113,7 +113,7 @@ int account_status(const struct account *a, int status)
 	}
 	if (!a->packets_dropped_before)
 		return EXIT_OK;
-	say("packets that the interface dropped before they came to the rings: %s",
+	say("packets that the interface dropped before they reached the receive rings: %s",
 	    grouped(a->packets_dropped_before, n));
 	return EXIT_DROPPED;
 }
@@ -140,10 +140,10 @@ static void line(FILE *out, const char *name, uint64_t n, const char *what)
 
 void account_print(const struct account *a, FILE *out)
 {
-	line(out, "refused", a->packets_refused, "received, whose lengths the device lied about");
-	line(out, "missed", a->packets_missed, "not received: there was no room in the rings");
+	line(out, "refused", a->packets_refused, "received with lengths that can't be");
+	line(out, "missed", a->packets_missed, "not received: no room in the receive rings");
 	line(out, "dropped", a->packets_dropped_before,
-	     "not received: the interface dropped them before they came to the rings");
+	     "not received: the interface dropped them before they reached the receive rings");
 	line(out, "too long", a->packets_too_long, "not sent: longer than the device can send");
 	line(out, "too short", a->packets_too_short, "not sent: shorter than the device can send");
 	line(out, "carrier", a->packets_no_carrier, "not sent: the device had no carrier");
@@ -152,8 +152,9 @@ void account_print(const struct account *a, FILE *out)
 	line(out, "dropped", a->packets_dropped,
 	     a->sent == a->sent_at_most ?
 		     "not sent: the interface dropped them" :
-		     "perhaps not sent: the interface dropped some, of ours or of others");
-	line(out, "no room", a->packets_no_room, "not sent: no room for them, or no page");
+		     "possibly not sent: the interface dropped so many, ours or other senders'");
+	line(out, "no room", a->packets_no_room,
+	     "not sent: no room to queue them, or no free page");
 	line(out, "gone", a->packets_gone, "not sent: the device had gone or failed");
 	line(out, "unsent", a->packets_unsent, "not sent: still in the rings at the end");
 }

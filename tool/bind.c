@@ -45,7 +45,7 @@ static int probe(const char *address)
 	int ret = file_write("/sys/bus/pci/drivers_probe", address);
 
 	if (ret)
-		say("no driver takes %s: %s", address, strerror(-ret));
+		say("no driver accepts %s: %s", address, strerror(-ret));
 	return ret;
 }
 
@@ -99,18 +99,16 @@ static bool may_bind(const struct wish *w)
 	char name[64], what[400];
 
 	if (!w->force && pci_has_default_route(name, sizeof name, w->address)) {
-		say("%s is left alone: its interface %s carries the default route, and the machine "
-		    "may not be reached any more; --force binds it all the same",
+		say("%s is left alone: its interface %s carries the default route, and this machine may become unreachable; --force binds it anyway",
 		    w->address, name);
 		return false;
 	}
 	if (!w->force && pci_in_use(what, sizeof what, w->address)) {
-		say("%s is left alone: %s; --force binds it all the same", w->address, what);
+		say("%s is left alone: %s; --force binds it anyway", w->address, what);
 		return false;
 	}
 	if (!pci_link(name, sizeof name, w->address, "iommu_group")) {
-		say("no IOMMU looks after %s; pagepool doctor tells how to switch it on",
-		    w->address);
+		say("%s has no IOMMU: pagepool doctor says how to enable it", w->address);
 		return false;
 	}
 	if (!have_vfio_pci()) {
@@ -132,7 +130,7 @@ static int bind_device(const char *address, const char *old)
 	device_write(address, "driver_override", "\n");
 	if (!pci_link(now, sizeof now, address, "driver"))
 		probe(address);
-	say("%s could not be bound to vfio-pci; the kernel's log tells why", address);
+	say("%s could not be bound to vfio-pci: see the kernel's log", address);
 	return EXIT_ERROR;
 }
 
@@ -172,18 +170,19 @@ int bind_main(int argc, char **argv)
 	struct wish w = { 0 };
 	const struct option_def defs[] = {
 		ADDRESS_OPTION(&w),
-		{ "force", 'f', NULL, "even if it is in use: mounted, addressed, routed, opened",
-		  OPTION_FLAG, &w.force },
+		{ "force", 'f', NULL,
+		  "even if it is in use (mounted, has an address or a route, is open)", OPTION_FLAG,
+		  &w.force },
 		{ 0 },
 	};
 	char old[64] = "";
-	int status = parse(&w, argc, argv, "bind", "Hand a PCI device over to vfio-pci.", defs);
+	int status = parse(&w, argc, argv, "bind", "Bind a PCI device to vfio-pci.", defs);
 
 	if (status != EXIT_OK)
 		return status;
 	pci_link(old, sizeof old, w.address, "driver");
 	if (!strcmp(old, "vfio-pci")) {
-		printf("%s is bound to vfio-pci already.\n", w.address);
+		printf("%s is already bound to vfio-pci.\n", w.address);
 		return EXIT_OK;
 	}
 	if (!may_bind(&w))
@@ -191,7 +190,7 @@ int bind_main(int argc, char **argv)
 	status = bind_device(w.address, old);
 	if (status != EXIT_OK)
 		return status;
-	printf("%s is bound to vfio-pci%s%s. Back: pagepool unbind %s\n", w.address,
+	printf("%s is bound to vfio-pci%s%s. To undo: pagepool unbind %s\n", w.address,
 	       *old ? "; it was bound to " : "", old, w.address);
 	name_neighbours(w.address);
 	return EXIT_OK;
@@ -204,8 +203,8 @@ int unbind_main(int argc, char **argv)
 	struct wish w = { 0 };
 	const struct option_def defs[] = { ADDRESS_OPTION(&w), { 0 } };
 	char driver[64] = "";
-	int status = parse(&w, argc, argv, "unbind",
-			   "Give a PCI device back to the kernel's own driver.", defs);
+	int status =
+		parse(&w, argc, argv, "unbind", "Return a PCI device to its kernel driver.", defs);
 
 	if (status != EXIT_OK)
 		return status;

@@ -126,7 +126,7 @@ static void received(struct capture *c, unsigned n)
 		return;
 	}
 	if (c->report.packets_received - c->report.packets_filtered == c->opt->count) {
-		end(c, "as many packets as asked for", EXIT_OK);
+		end(c, "packet count reached", EXIT_OK);
 		c->closed = true;
 	}
 }
@@ -136,8 +136,10 @@ static void receive(struct capture *c, const struct pp_net_seg *seg, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (!c->closed && c->queue.n == c->queue.size && !queue_grow(&c->queue)) {
-			say("no memory to hold more than %llu pages: writing what there is",
-			    (unsigned long long)c->queue.n);
+			char n[GROUPED];
+
+			say("no memory to hold more than %s pages: writing what was received",
+			    grouped(c->queue.n, n));
 			end(c, "no memory", EXIT_ERROR);
 			c->closed = true;
 		}
@@ -275,7 +277,7 @@ static void asked_for(struct capture *c)
 		return;
 	}
 	drain_driver(c);
-	end(c, remove ? "removed, as asked for" : "unbound, as asked for", EXIT_OK);
+	end(c, remove ? "removed as requested" : "unbound as requested", EXIT_OK);
 }
 
 static bool silent_soft(const struct capture *c)
@@ -291,7 +293,7 @@ static void look_at_device(struct capture *c)
 	case PP_NET_END:
 		end(c,
 		    silent_soft(c) ?
-			    "the soft device has no packets: soft:pcap=FILE gives it some" :
+			    "the software device has no packets: soft:pcap=FILE gives it some" :
 			    "end of input",
 		    EXIT_OK);
 		break;
@@ -314,14 +316,15 @@ static void look_at_device(struct capture *c)
 
 static void show_progress(struct capture *c, bool last)
 {
+	char received[GROUPED], held[GROUPED], written[GROUPED];
 	uint64_t now = loop_now();
 
 	if (!c->progress || (!last && now - c->shown < SHOW_NS))
 		return;
 	c->shown = now;
-	fprintf(stderr, "\r%llu packets, %llu pages held, %llu written%s",
-		(unsigned long long)c->report.packets_received, (unsigned long long)c->queue.n,
-		(unsigned long long)writer_packets(c->writer), last ? "\n" : " ");
+	fprintf(stderr, "\r%s packets, %s pages held, %s written%s",
+		grouped(c->report.packets_received, received), grouped(c->queue.n, held),
+		grouped(writer_packets(c->writer), written), last ? "\n" : " ");
 	fflush(stderr);
 }
 
@@ -550,7 +553,7 @@ static bool enough_pages(const struct capture_options *o, unsigned ring)
 	if (o->hold > UINT64_MAX - ring)
 		say("--hold %llu is more than any --max-pages allows", (unsigned long long)o->hold);
 	else
-		say("--max-pages must be at least %llu: what --hold keeps and %u for the receive ring",
+		say("--max-pages must be at least %llu: the pages of --hold, and %u for the receive ring",
 		    (unsigned long long)(o->hold + ring), ring);
 	return false;
 }

@@ -10,7 +10,7 @@ static bool options_sane(const struct capture_options *o)
 	if (!o->device || !o->file)
 		say("capture needs -d DEVICE and -w FILE; see pagepool capture --help");
 	else if (o->unbind_after && o->remove_after)
-		say("--unbind-after and --remove-after exclude each other");
+		say("--unbind-after and --remove-after can't be combined");
 	else if (o->rebind && !o->unbind_after)
 		say("--rebind needs --unbind-after: a device that has gone can't be bound again");
 	else
@@ -27,39 +27,39 @@ int capture_main(int argc, char **argv)
 		  "                             [,invalidate=strict|deferred][,rogue][,lies][,gone=N]" DEVICE_VFIO_HELP
 			  DEVICE_XDP_HELP,
 		  OPTION_STRING, &o.device },
-		{ "write", 'w', "FILE", "write the packets there, as pcap; - is standard output",
+		{ "write", 'w', "FILE", "write the packets to FILE, as pcap; - is standard output",
 		  OPTION_STRING, &o.file },
-		{ "pcapng", 0, NULL, "as pcapng, also if the name doesn't end in .pcapng",
+		{ "pcapng", 0, NULL, "write pcapng, even if FILE doesn't end in .pcapng",
 		  OPTION_FLAG, &o.pcapng },
 		{ "snaplen", 's', "N", "write only the first N bytes of each packet; 0: all of it",
 		  OPTION_SIZE, &o.snaplen },
 		{ "ring-buffer", 'b', "WHEN",
-		  "in several files, the next one after filesize:KB, duration:SECONDS or\n"
-		  "                             packets:N; of these files:N are kept. Several times",
+		  "begin a new file after filesize:KB, duration:SECONDS or\n                             packets:N; keep the last files:N. May be repeated",
 		  OPTION_LIST, &o.files },
-		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &o.count },
-		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &o.duration },
+		{ "count", 'c', "COUNT", "stop after COUNT packets", OPTION_COUNT, &o.count },
+		{ "duration", 0, "N", "stop after N seconds", OPTION_COUNT, &o.duration },
 		{ "hold", 0, "N", "keep at least N pages in flight: a slow consumer", OPTION_SIZE,
 		  &o.hold },
 		{ "unbind-after", 0, "N", "unbind the driver after N packets", OPTION_COUNT,
 		  &o.unbind_after },
-		{ "remove-after", 0, "N", "take the device away by surprise after N packets",
+		{ "remove-after", 0, "N", "remove the device by surprise after N packets",
 		  OPTION_COUNT, &o.remove_after },
-		{ "rebind", 0, NULL, "after the unbind, bind again and go on", OPTION_FLAG,
+		{ "rebind", 0, NULL, "after the unbind, bind again and continue", OPTION_FLAG,
 		  &o.rebind },
-		{ "max-pages", 0, "N", "limit of the receive pool", OPTION_COUNT, &o.max_pages },
+		{ "max-pages", 0, "N", "limit the receive pool to N pages", OPTION_COUNT,
+		  &o.max_pages },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &o.json },
-		{ "report", 0, "FILE", "write an HTML page with the course of the run",
+		{ "report", 0, "FILE", "write an HTML page with a timeline of the run",
 		  OPTION_STRING, &o.page },
-		{ "no-promiscuous", 'p', NULL, "leave out what is for other addresses", OPTION_FLAG,
+		{ "no-promiscuous", 'p', NULL, "don't use promiscuous mode", OPTION_FLAG,
 		  &o.ours_only },
-		{ "user", 'Z', "USER", "begun by root: when the device is bound, go on as USER",
+		{ "user", 'Z', "USER", "as root: once the device is bound, continue as USER",
 		  OPTION_TEXT, &o.rights.user },
-		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
+		{ "no-telemetry", 0, NULL, "don't export statistics to pagepool stat", OPTION_FLAG,
 		  &o.unwatched },
 		{ "EXPRESSION", 0, "[EXPRESSION]",
-		  "only packets for which it is true: tcp port 80; see pcap-filter(7)",
-		  OPTION_WORDS, &o.expression },
+		  "only packets that match it, as in tcp port 80; see pcap-filter(7)", OPTION_WORDS,
+		  &o.expression },
 		{ 0 },
 	};
 

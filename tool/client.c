@@ -54,9 +54,9 @@ static int only_process(pid_t *out)
 		snprintf(list + len, sizeof list - len, " %d", pid[i]);
 	}
 	if (!alive)
-		say("no process of this user offers statistics; -p PID names another user's");
+		say("no process of this user exports statistics; -p PID chooses another user's");
 	else if (alive > 1)
-		say("-p PID must say which process is meant; there are:%s", list);
+		say("several processes export statistics; choose one with -p:%s", list);
 	return alive == 1 ? 0 : -1;
 }
 
@@ -69,7 +69,7 @@ int watch_open(struct watched *w, const char *pid, bool *usage)
 
 	*usage = pid && (!number_parse(pid, 1, &n) || n > 0x7fffffff);
 	if (*usage) {
-		say("-p takes the number of a process, not \"%s\"", pid);
+		say("-p takes a process ID, not \"%s\"", pid);
 		return -1;
 	}
 	if (!pid && only_process(&only))
@@ -82,11 +82,10 @@ int watch_open(struct watched *w, const char *pid, bool *usage)
 	if (w->fd == -ESRCH)
 		say("there is no process %d", w->pid);
 	else if (w->fd == -ENOENT || w->fd == -ECONNREFUSED)
-		say("process %d offers no statistics: only programs that call "
-		    "pp_telemetry_start() do",
+		say("process %d exports no statistics: only programs that call pp_telemetry_start() do",
 		    w->pid);
 	else
-		say("can't look at process %d: %s", w->pid, strerror(-w->fd));
+		say("can't connect to process %d: %s", w->pid, strerror(-w->fd));
 	return -1;
 }
 
@@ -147,7 +146,7 @@ static ssize_t read_line(struct watched *w, char **line)
 			return (ssize_t)n;
 		}
 		if (n == size && size >= ANSWER_MAX) {
-			complain(w, "the answer of process %d is longer than %u bytes", w->pid,
+			complain(w, "the reply from process %d is longer than %u bytes", w->pid,
 				 ANSWER_MAX);
 			break;
 		}
@@ -160,7 +159,7 @@ static ssize_t read_line(struct watched *w, char **line)
 		}
 	}
 	if (!buf)
-		complain(w, "no memory for the answer of process %d", w->pid);
+		complain(w, "no memory for the reply from process %d", w->pid);
 	free(buf);
 	return -1;
 }
@@ -172,9 +171,9 @@ static json_t *parse(struct watched *w, const char *line, size_t n)
 	char why[200];
 
 	if (!json_is_object(o)) {
-		complain(w, "the answer of process %d is no JSON object", w->pid);
+		complain(w, "the reply from process %d is not a JSON object", w->pid);
 	} else if (watch_number(o, "protocol") != PP_TELEMETRY_PROTOCOL) {
-		complain(w, "process %d speaks version %llu of the protocol; this command knows %d",
+		complain(w, "process %d uses version %llu of the protocol; this command knows %d",
 			 w->pid, (unsigned long long)watch_number(o, "protocol"),
 			 PP_TELEMETRY_PROTOCOL);
 	} else if (json_object_get(o, "error")) {

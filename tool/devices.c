@@ -111,7 +111,7 @@ static bool add_pci(const char *address, void *ctx)
 	file_line(device, sizeof device, path);
 	snprintf(name, sizeof name, "vfio:%.60s", address);
 	snprintf(what, sizeof what, "%s:%s, bound to vfio-pci%s", vendor + 2, device + 2,
-		 has_driver(vendor, device) ? "" : "; there is no driver for it here");
+		 has_driver(vendor, device) ? "" : "; pagepool has no driver for it");
 	add(ctx, name, what);
 	return true;
 }
@@ -131,7 +131,7 @@ int devices_main(int argc, char **argv)
 		json_decref(l.all);
 		return EXIT_USAGE;
 	}
-	add(&l, "soft", "in software: packets of a file (soft:pcap=FILE)");
+	add(&l, "soft", "in software: packets from a file (soft:pcap=FILE)");
 	if (strstr(pp_net_kinds(), "xdp:"))
 		add_interfaces(&l);
 	dir_each("/sys/bus/pci/devices", add_pci, &l);

@@ -97,7 +97,7 @@ static void look_at_iommu(struct visit *v)
 		return;
 	}
 	missing(v, "IOMMU: off, or there is none");
-	type("switch on VT-d (Intel) or AMD-Vi in the firmware; then, for Intel:");
+	type("enable VT-d (Intel) or AMD-Vi in the firmware; then, for Intel:");
 	type("  sed -i 's/^GRUB_CMDLINE_LINUX=\"/&intel_iommu=on /' /etc/default/grub && "
 	     "update-grub && reboot");
 }
@@ -112,19 +112,19 @@ static void look_at_vfio(struct visit *v)
 	bool iommufd = !access("/dev/iommu", F_OK), container = !access("/dev/vfio/vfio", F_OK);
 
 	if (access("/sys/bus/pci/drivers/vfio-pci", F_OK)) {
-		missing(v, "VFIO: the kernel has no vfio-pci driver at this time");
+		missing(v, "VFIO: the vfio-pci driver is not loaded");
 		type("modprobe vfio-pci");
 		type("echo vfio-pci > /etc/modules-load.d/vfio-pci.conf   (from the next boot on)");
 		return;
 	}
 	if (!iommufd && !container) {
-		missing(v, "VFIO: neither /dev/iommu nor /dev/vfio/vfio is there");
+		missing(v, "VFIO: neither /dev/iommu nor /dev/vfio/vfio exists");
 		type("modprobe vfio_iommu_type1 || modprobe iommufd");
 	} else if (iommufd && can_open("/dev/iommu")) {
 		good("VFIO: iommufd (/dev/iommu)");
 	} else if (container && can_open("/dev/vfio/vfio")) {
-		good("VFIO: the container of type 1 (/dev/vfio/vfio)%s",
-		     iommufd ? "; /dev/iommu is not yours to open" :
+		good("VFIO: the type-1 container (/dev/vfio/vfio)%s",
+		     iommufd ? "; no permission to open /dev/iommu" :
 			       "; this kernel has no iommufd");
 	} else {
 		missing(v, "VFIO: no permission for %s", iommufd ? "/dev/iommu" : "/dev/vfio/vfio");
@@ -138,12 +138,13 @@ static void look_at_vfio(struct visit *v)
 static void look_at_memlock(void)
 {
 	uint64_t limit = pp_vfio_locked_limit();
+	char n[GROUPED];
 
 	if (limit == UINT64_MAX) {
 		good("locked memory: no limit");
 	} else if (limit < MEMLOCK_WANTED) {
-		hint("locked memory: at most %llu KiB can be mapped for devices",
-		     (unsigned long long)limit / 1024);
+		hint("locked memory: at most %s KiB can be mapped for devices",
+		     grouped(limit / 1024, n));
 		type("ulimit -l unlimited   (or LimitMEMLOCK=infinity, or memlock in "
 		     "/etc/security/limits.conf)");
 	} else {
@@ -195,7 +196,7 @@ static bool look_at_neighbour(const char *address, void *ctx)
 	    strstr(driver, "vfio") || !strcmp(driver, "pcieport"))
 		return true;
 	if (!g->in_the_way++)
-		printf("        its group %s can't be used as long as these are bound elsewhere:\n",
+		printf("        its group %s can't be used while these have other drivers:\n",
 		       g->number);
 	type("  pagepool bind %s   (now: %s)", address, driver);
 	return true;
@@ -253,7 +254,7 @@ static void look_at_device(struct visit *v, const char *address)
 		missing(v, "%s is not bound to vfio-pci", address);
 	if (!strstr(driver, "vfio"))
 		type("pagepool bind %s%s", address,
-		     route ? " --force   (you may lose the machine)" : "");
+		     route ? " --force   (this machine may become unreachable)" : "");
 }
 
 /* Network devices, and what vfio-pci has already. */
@@ -274,15 +275,13 @@ int doctor_main(int argc, char **argv)
 	struct visit v = { .missing = 0 };
 	const char *only = NULL;
 	const struct option_def defs[] = {
-		{ "ADDRESS", 0, "[ADDRESS]",
-		  "a PCI device, to be looked at; none: all network devices", OPTION_ARGUMENT,
-		  &only },
+		{ "ADDRESS", 0, "[ADDRESS]", "the PCI device to check; none: all network devices",
+		  OPTION_ARGUMENT, &only },
 		{ 0 },
 	};
 
 	if (options_parse(argc, argv, "doctor",
-			  "Tell what this machine lacks for real devices, and how to mend it.",
-			  defs))
+			  "Check the prerequisites for real devices and print the fixes.", defs))
 		return EXIT_USAGE;
 	if (only && !pp_vfio_parse_address(v.only, only)) {
 		say("\"%s\" is no PCI address; one looks like 0000:00:03.0", only);
@@ -302,6 +301,7 @@ int doctor_main(int argc, char **argv)
 	else
 		dir_each("/sys/bus/pci/devices", look_at_nic, &v);
 	if (v.missing)
-		printf("\n%u thing%s missing.\n", v.missing, v.missing == 1 ? " is" : "s are");
+		printf("\n%u prerequisite%s missing.\n", v.missing,
+		       v.missing == 1 ? " is" : "s are");
 	return v.missing ? EXIT_ERROR : EXIT_OK;
 }

@@ -183,7 +183,7 @@ bool filter_wants(struct filter *f, const struct pp_net_seg *seg, unsigned n)
 	if (make_room(f, head.caplen))
 		return pcap_offline_filter(&f->program, &head, put_together(f, seg, n, tagged));
 	if (!f->no_memory)
-		say("no memory to look at a packet of %u bytes: it is taken, and so are others",
+		say("no memory to filter a packet of %u bytes: it is kept, and so are others",
 		    head.caplen);
 	f->no_memory = true;
 	return true;

@@ -349,7 +349,7 @@ static int open_both(struct forward *f, bool *usage)
 		if (link_type(a) == link_type(b))
 			return 0;
 	}
-	say("can't forward between packets of link type %d (%s) and %d (%s)", link_type(a), a->spec,
+	say("can't forward between link types %d (%s) and %d (%s)", link_type(a), a->spec,
 	    link_type(b), b->spec);
 	return -1;
 }
@@ -403,7 +403,7 @@ static void look_at(struct forward *f, struct side *s)
 		break;
 	case PP_NET_END: s->ended = true; break;
 	case PP_NET_GONE:
-		say("%c: %s has gone; the other goes on", s->name, s->spec);
+		say("%c: %s has gone; the other device continues", s->name, s->spec);
 		s->excused = true;
 		let_go(f, s, true);
 		s->lost = true;
@@ -454,7 +454,7 @@ static bool work(void *ctx)
 	unsigned moved = both_ways(f), before = f->left;
 
 	if (f->opt->count && f->side[0].crossing + f->side[1].crossing >= f->opt->count)
-		loop_end(&f->loop, "as many packets as asked for", EXIT_OK);
+		loop_end(&f->loop, "packet count reached", EXIT_OK);
 	look_at(f, &f->side[0]);
 	look_at(f, &f->side[1]);
 	f->left = pending(f);

@@ -96,7 +96,7 @@ static bool is_swap(struct look *l, const char *name, const char *dev)
 
 	while (f && !l->found && fgets(line, sizeof line, f))
 		if (sscanf(line, "%511s", file) == 1 && !strcmp(file, dev))
-			find(l, "its disk %s is swapped to", name);
+			find(l, "its disk %s is used for swap", name);
 	if (f)
 		fclose(f);
 	return l->found;
@@ -209,14 +209,14 @@ static bool has_route(struct look *l, const char *name)
 
 	while (f && !l->found && fgets(line, sizeof line, f))
 		if (sscanf(line, "%63s", field) == 1 && !strcmp(field, name))
-			find(l, "a route leads over its interface %s", name);
+			find(l, "a route uses its interface %s", name);
 	if (f)
 		fclose(f);
 	f = l->found ? NULL : fopen("/proc/net/ipv6_route", "re");
 	while (f && !l->found && fgets(line, sizeof line, f))
 		if (sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %63s", field) == 1 &&
 		    !strcmp(field, name) && strncmp(line, "fe80", 4) && strncmp(line, "ff", 2))
-			find(l, "a route leads over its interface %s", name);
+			find(l, "a route uses its interface %s", name);
 	if (f)
 		fclose(f);
 	return l->found;

@@ -89,7 +89,7 @@ static void turn(struct loop *l)
 	if (stop_asked())
 		loop_end(l, "interrupted", EXIT_OK);
 	if (l->until != LOOP_NEVER && loop_now() >= l->until)
-		loop_end(l, "as long as asked for", EXIT_OK);
+		loop_end(l, "duration reached", EXIT_OK);
 	if (worked || l->done || l->ops->idle(l->ctx) || l->done)
 		return;
 	now = look(l);

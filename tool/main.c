@@ -17,17 +17,17 @@ static const struct {
 } commands[] = {
 	{ "capture", capture_main, "write the packets that a device receives to a file" },
 	{ "forward", forward_main, "move packets between two devices" },
-	{ "replay", replay_main, "send the packets of a file out through a device" },
-	{ "devices", devices_main, "list what there is to capture from and send through" },
-	{ "bind", bind_main, "hand a PCI device over to vfio-pci" },
-	{ "unbind", unbind_main, "give it back to the kernel's own driver" },
-	{ "doctor", doctor_main, "tell what this machine lacks for real devices" },
+	{ "replay", replay_main, "send the packets of a file through a device" },
+	{ "devices", devices_main, "list the devices to capture from and send through" },
+	{ "bind", bind_main, "bind a PCI device to vfio-pci" },
+	{ "unbind", unbind_main, "return it to its kernel driver" },
+	{ "doctor", doctor_main, "check the prerequisites for real devices" },
 	{ "stat", stat_main, "show the pools and devices of a running process" },
 #ifdef HAVE_TOP
 	{ "top", top_main, "the same, live" },
 #endif
 #ifdef HAVE_KERNEL
-	{ "kernel", kernel_main, "look at the page pools of the running kernel" },
+	{ "kernel", kernel_main, "inspect the page pools of the running kernel" },
 #endif
 };
 
@@ -84,8 +84,7 @@ int main(int argc, char **argv)
 			return finish(commands[i].main(argc - 1, argv + 1));
 #ifndef HAVE_KERNEL
 	if (!strcmp(argv[1], "kernel")) {
-		say("this pagepool was built without the command kernel, for want of clang, bpftool, "
-		    "libbpf or libmnl; make KERNEL=1 builds it, or says what is missing");
+		say("this pagepool was built without the kernel command, because clang, bpftool, libbpf or libmnl was missing; make KERNEL=1 builds it, or says what is missing");
 		return EXIT_ERROR;
 	}
 #endif

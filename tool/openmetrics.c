@@ -131,13 +131,14 @@ void openmetrics_print(FILE *out, const json_t *now)
 #define DOMAIN(member, what) { "domain_", #member, what, "devices", "domain", "device" },
 	static const struct family families[] = {
 		TOTAL(pools, "pools of the process, zombies too") TOTAL(
-			zombies, "pools that are revoked and wait for their pages")
-			TOTAL(zombie_pages, "their pages in flight") TOTAL(
+			zombies, "revoked pools that wait for their pages")
+			TOTAL(zombie_pages, "pages in flight of zombies") TOTAL(
 				chunk_bytes, "memory of chunks not given back to the system")
 				TOTAL(iova_bytes, "IOVA space in use, all domains") TOTAL(
 					oldest_zombie_ns,
 					"how long ago the oldest zombie was revoked")
-					TOTAL(oldest_zombie_pages, "and its pages in flight")
+					TOTAL(oldest_zombie_pages,
+					      "pages in flight of the oldest zombie")
 						TOTAL(debug_reports, "reports of the checker")
 							PP_POOL_STATS(POOL) PP_DEVICE_STATS(DEVICE)
 								PP_DOMAIN_STATS(DOMAIN)

@@ -104,7 +104,8 @@ static int store(const struct option_def *d, const char *value)
 	} else if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {
 		*(const char **)d->out = value;
 	} else if (!number_parse(value, min, d->out)) {
-		say("--%s takes a whole number from %d up, not \"%s\"", d->name, (int)min, value);
+		say("--%s takes a whole number of at least %d, not \"%s\"", d->name, (int)min,
+		    value);
 		return -1;
 	}
 	return 0;
@@ -135,7 +136,7 @@ static int store_argument(const struct option_def *d, const char *arg)
 		n = 0;
 	more = realloc(words, n + strlen(arg) + 1);
 	if (!more) {
-		say("no memory for so long a command line");
+		say("no memory for a command line this long");
 		return -1;
 	}
 	words = more;

@@ -14,7 +14,7 @@ bool pace_sane(const struct pace *p)
 {
 	if (p->topspeed + p->recorded + !!p->packets_a_second + !!p->bits_a_second <= 1)
 		return true;
-	say("--topspeed, --recorded, --pps and --rate exclude each other");
+	say("--topspeed, --recorded, --pps and --rate can't be combined");
 	return false;
 }
 

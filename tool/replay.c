@@ -114,7 +114,7 @@ static void tell(struct replay *r, uint64_t wait)
 {
 	if (wait < LONG_NS || r->told)
 		return;
-	say("as the file has it, the next packet is due in %llu s; --topspeed doesn't wait",
+	say("by the file's time stamps the next packet is due in %llu s; --topspeed doesn't wait",
 	    (unsigned long long)(wait / 1000000000u));
 	r->told = true;
 }
@@ -165,8 +165,10 @@ static bool next(struct replay *r)
 
 static void cant_send(struct replay *r, const char *why)
 {
-	say("can't send packet %llu of %u bytes: %s",
-	    (unsigned long long)r->report.packets_received + 1, r->packet.len, why);
+	char n[GROUPED];
+
+	say("can't send packet %s of %u bytes: %s", grouped(r->report.packets_received + 1, n),
+	    r->packet.len, why);
 	loop_end(&r->loop, "failed", EXIT_ERROR);
 }
 
@@ -177,7 +179,7 @@ static bool send_packet(struct replay *r)
 
 	if (ret) {
 		cant_send(r, ret == -EMSGSIZE ?
-				     "it takes more than 512 pages, and no ring has so many" :
+				     "it needs more than 512 pages, and no ring has so many" :
 				     strerror(-ret));
 		return false;
 	}
@@ -312,6 +314,7 @@ static int run(struct replay *r)
 {
 	uint64_t begun = loop_now();
 	struct pp_telemetry *telemetry;
+	char n[GROUPED];
 	int status;
 
 	if (device_bind(r->nic))
@@ -326,8 +329,8 @@ static int run(struct replay *r)
 	r->report.end = pp_net_state(r->nic) == PP_NET_GONE ? "device lost" : "failed";
 	status = judge(r, r->loop.status);
 	if (r->cut)
-		say("%llu packets were sent cut: the file has only the first bytes of them",
-		    (unsigned long long)r->cut);
+		say("%s packet%s sent truncated: the file has only the first bytes",
+		    grouped(r->cut, n), r->cut == 1 ? " was" : "s were");
 	r->report.device = r->opt->device;
 	r->report.file = r->opt->path;
 	r->report.elapsed_ns = loop_now() - begun;

@@ -10,30 +10,29 @@ int replay_main(int argc, char **argv)
 	struct replay_options o = { .loops = 1 };
 	const struct option_def defs[] = {
 		{ "device", 'd', "DEVICE",
-		  "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n"
-		  "                             [,wire=FILE]: what is sent is dumped there" DEVICE_VFIO_HELP
+		  "soft[:rate=PPS][,mask=BITS][,incoherent][,rogue][,lies]\n                             [,wire=FILE]: what is sent is written there" DEVICE_VFIO_HELP
 			  DEVICE_XDP_HELP,
 		  OPTION_STRING, &o.device },
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &o.path },
-		{ "count", 'c', "COUNT", "end after so many packets", OPTION_COUNT, &o.count },
-		{ "duration", 0, "N", "end after N seconds", OPTION_COUNT, &o.duration },
+		{ "count", 'c', "COUNT", "stop after COUNT packets", OPTION_COUNT, &o.count },
+		{ "duration", 0, "N", "stop after N seconds", OPTION_COUNT, &o.duration },
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE,
 		  &o.loops },
-		{ "topspeed", 't', NULL, "as fast as the device takes them (soft: the default)",
+		{ "topspeed", 't', NULL, "as fast as the device accepts them (default for soft)",
 		  OPTION_FLAG, &o.pace.topspeed },
-		{ "recorded", 0, NULL, "as far apart as the file says (others: the default)",
-		  OPTION_FLAG, &o.pace.recorded },
-		{ "pps", 'p', "N", "so many packets a second", OPTION_COUNT,
+		{ "recorded", 0, NULL,
+		  "at the intervals of the file's time stamps (default otherwise)", OPTION_FLAG,
+		  &o.pace.recorded },
+		{ "pps", 'p', "N", "send N packets per second", OPTION_COUNT,
 		  &o.pace.packets_a_second },
-		{ "rate", 0, "N", "so many bits of packets a second", OPTION_COUNT,
-		  &o.pace.bits_a_second },
+		{ "rate", 0, "N", "send N bits per second", OPTION_COUNT, &o.pace.bits_a_second },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &o.json },
-		{ "no-telemetry", 0, NULL, "don't offer statistics to pagepool stat", OPTION_FLAG,
+		{ "no-telemetry", 0, NULL, "don't export statistics to pagepool stat", OPTION_FLAG,
 		  &o.unwatched },
 		{ 0 },
 	};
 
-	if (options_parse(argc, argv, "replay", "Send the packets of a file out through a device.",
+	if (options_parse(argc, argv, "replay", "Send the packets of a file through a device.",
 			  defs))
 		return EXIT_USAGE;
 	if (!o.device || !o.path) {

@@ -30,7 +30,7 @@ static int take(struct rotate *r, const char *word)
 			continue;
 		if (number_parse(word + n, 1, values[i]))
 			return 0;
-		say("-b %s takes a whole number from 1 up, not \"%s\"", names[i], word + n);
+		say("-b %s takes a whole number of at least 1, not \"%s\"", names[i], word + n);
 		return -1;
 	}
 	say("-b takes filesize:KB, duration:SECONDS, packets:N or files:N, not \"%s\"", word);
@@ -44,11 +44,11 @@ static bool can_be_many(const char *path)
 	struct stat st;
 
 	if (output_is_standard(path))
-		say("-b needs a file's name for -w: standard output is one file");
+		say("-b needs a file name for -w: standard output is a single file");
 	else if (!n || path[n - 1] == '/')
-		say("-b needs a file's name for -w: \"%s\" has none", path);
+		say("-b needs a file name for -w: \"%s\" is none", path);
 	else if (!stat(path, &st) && !S_ISREG(st.st_mode))
-		say("-b needs a file's name for -w: %s is there, and no regular file", path);
+		say("-b needs a file name for -w: %s exists and is not a regular file", path);
 	else
 		return true;
 	return false;
@@ -68,7 +68,7 @@ int rotate_open(struct rotate *r, const char *path, const struct option_list *wo
 	else if (r->files > MOST_FILES)
 		say("-b files: takes no more than %u", MOST_FILES);
 	else if (r->bytes > UINT64_MAX / KB)
-		say("-b filesize: takes no such number");
+		say("-b filesize: the number is too large");
 	else if (can_be_many(path)) {
 		r->bytes *= KB;
 		r->path = path;

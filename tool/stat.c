@@ -13,7 +13,8 @@ int stat_main(int argc, char **argv)
 	const struct option_def defs[] = {
 		{ "pid", 'p', "PID", "the process; not needed if there is only one", OPTION_TEXT,
 		  &pid },
-		{ "json", 0, NULL, "print what the process says, as JSON", OPTION_FLAG, &json },
+		{ "json", 0, NULL, "print everything that the process exports, as JSON",
+		  OPTION_FLAG, &json },
 		{ "openmetrics", 0, NULL, "print it as OpenMetrics text", OPTION_FLAG,
 		  &openmetrics },
 		{ 0 },
@@ -25,7 +26,7 @@ int stat_main(int argc, char **argv)
 			  defs))
 		return EXIT_USAGE;
 	if (json && openmetrics) {
-		say("--json and --openmetrics exclude each other");
+		say("--json and --openmetrics can't be combined");
 		return EXIT_USAGE;
 	}
 	if (watch_open(&w, pid, &usage))

@@ -125,7 +125,7 @@ void table_print(FILE *out, const json_t *now, const json_t *before)
 	double s = before ? (double)watch_number(now, "time_ns") -
 				    (double)watch_number(before, "time_ns") :
 			    0;
-	char name[64], version[32], a[16], b[16], c[16];
+	char name[64], version[32], a[16], b[16], c[16], pools[GROUPED], reports[GROUPED];
 	json_t *o;
 	size_t i;
 
@@ -135,15 +135,14 @@ void table_print(FILE *out, const json_t *now, const json_t *before)
 		(unsigned long long)watch_number(now, "pid"),
 		table_ago(watch_number(now, "uptime_ns"), a),
 		watch_text(now, "version", version, sizeof version));
-	fprintf(out, "%llu pools; %s of chunks, %s of IOVA; %llu reports of the checker\n",
-		(unsigned long long)watch_number(t, "pools"),
+	fprintf(out, "%s pools; %s of chunks, %s of IOVA; %s reports of the checker\n",
+		grouped(watch_number(t, "pools"), pools),
 		table_bytes(watch_number(t, "chunk_bytes"), a),
 		table_bytes(watch_number(t, "iova_bytes"), b),
-		(unsigned long long)watch_number(t, "debug_reports"));
+		grouped(watch_number(t, "debug_reports"), reports));
 	if (watch_number(t, "zombies"))
-		fprintf(out,
-			"%llu zombies with %s pages; the oldest was revoked %s ago and has %s\n",
-			(unsigned long long)watch_number(t, "zombies"),
+		fprintf(out, "%s zombies with %s pages; the oldest was revoked %s ago and has %s\n",
+			grouped(watch_number(t, "zombies"), pools),
 			table_brief((double)watch_number(t, "zombie_pages"), a),
 			table_ago(watch_number(t, "oldest_zombie_ns"), b),
 			table_brief((double)watch_number(t, "oldest_zombie_pages"), c));

@@ -105,7 +105,7 @@ static bool may_overwrite(const struct output *o)
 		close(fd);
 	if (n == (ssize_t)sizeof head && !memcmp(head, begin, sizeof head))
 		return true;
-	say("%s exists and is no HTML page: --report leaves it alone", o->name);
+	say("%s exists and is not an HTML page: --report doesn't overwrite it", o->name);
 	return false;
 }
 

@@ -158,7 +158,7 @@ int top_main(int argc, char **argv)
 	const struct option_def defs[] = {
 		{ "pid", 'p', "PID", "the process; not needed if there is only one", OPTION_TEXT,
 		  &pid },
-		{ "interval", 'i', "MS", "milliseconds between two looks (1000)", OPTION_COUNT,
+		{ "interval", 'i', "MS", "milliseconds between updates (1000)", OPTION_COUNT,
 		  &interval },
 #ifdef HAVE_KERNEL
 		{ "kernel", 'k', NULL, "the running kernel's page pools instead", OPTION_FLAG,
@@ -175,7 +175,7 @@ int top_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (kernel && pid) {
-		say("--kernel and --pid exclude each other");
+		say("--kernel and --pid can't be combined");
 		return EXIT_USAGE;
 	}
 	if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO)) {

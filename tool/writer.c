@@ -370,8 +370,8 @@ static void put_later(struct writer *w, struct pp_page *page)
 static void raise_snaplen(struct writer *w, uint32_t len)
 {
 	if (!w->out.regular || w->out.append) {
-		say("a packet of %u bytes is longer than the header of %s says, which is on its way already: "
-		    "readers may cut it to %u",
+		say("a packet of %u bytes is longer than the header of %s allows, which is already written: "
+		    "readers may truncate it to %u",
 		    len, w->out.name, w->snaplen);
 		w->snaplen = UINT32_MAX; /* said once */
 	} else if (pwrite(w->out.fd, &len, sizeof len,
@@ -714,9 +714,23 @@ static void cut(struct writer *w)
 	if (!w->out.regular)
 		return;
 	if (w->failed && ftruncate(w->out.fd, size))
-		say("can't cut %s to its %llu whole bytes: %s", w->out.name,
+		say("can't truncate %s to its %llu valid bytes: %s", w->out.name,
 		    (unsigned long long)w->valid, strerror(errno));
 	lseek(w->out.fd, size, SEEK_SET);
+}
+
+/* What the file doesn't have. */
+static void say_missing(const struct writer *w)
+{
+	char n[GROUPED];
+
+	if (w->failed)
+		say("%s; %s the first %s packets", w->error,
+		    w->files > 1 ? "the files hold" : "it holds", grouped(w->packets, n));
+	if (w->late)
+		say("%s packets have a time after 7 February 2106, which pcap can't represent: they are "
+		    "stamped with the last that it can; a .pcapng file keeps their own",
+		    grouped(w->late, n));
 }
 
 int writer_close(struct writer *w)
@@ -727,13 +741,7 @@ int writer_close(struct writer *w)
 		step(w, true);
 	while (w->n);
 	cut(w);
-	if (w->failed)
-		say("%s; %s the first %llu packets", w->error,
-		    w->files > 1 ? "the files hold" : "it holds", (unsigned long long)w->packets);
-	if (w->late)
-		say("%llu packets have a time after 7 February 2106, which pcap can't tell: they are stamped with "
-		    "the last that it can; a file that ends in .pcapng keeps them",
-		    (unsigned long long)w->late);
+	say_missing(w);
 	ret = output_close(&w->out) || w->failed || w->last_file || w->late ? -1 : 0;
 	writer_free(w);
 	return ret;

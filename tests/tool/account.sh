@@ -81,7 +81,7 @@ rm -f "$wire"
 run forward -a "soft:wire=$wire" -b "soft:pcap=$dir/wifi.pcap" --json
 check "... the other way round" eval 'exited 0 && has_packets "$wire" 3 && type_is 105'
 run forward -a "soft:pcap=$real" -b "soft:pcap=$dir/wifi.pcap"
-check "two link types are refused" eval 'exited 1 && grep -q "link type 1 .* and 105" "$dir/err"'
+check "two link types are refused" eval 'exited 1 && grep -q "link types 1 .* and 105" "$dir/err"'
 
 # ---- a device in software that goes ----------------------------------------------------------------
 
@@ -95,11 +95,11 @@ check "taken away as asked for: sent and lost are all" gone
 
 # ---- the ends that all three have in common -----------------------------------------------------------
 
-# lasted: as long as asked for, and no less
+# lasted: duration reached, and no less
 lasted() {
 	exited 0 && "$python" -IS -c 'import json, sys
 o = json.load(open(sys.argv[1]))
-assert o["end"] == "as long as asked for" and o["elapsed_ns"] >= 1e9, o' "$dir/out"
+assert o["end"] == "duration reached" and o["elapsed_ns"] >= 1e9, o' "$dir/out"
 }
 run capture -d "soft:pcap=$real,loop=0,rate=1000" -w "$wire" --duration 1 --json
 check "capture --duration" eval 'lasted && report && accounts_for "$wire"'

@@ -313,14 +313,18 @@ check "two that write to one pipe: refused" eval 'exited 1 && speaks_of "the sam
 
 # ---- full ----------------------------------------------------------------------------------------
 
+# grouped N: 1234567 as 1,234,567
+grouped() {
+	sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"
+}
 # stopped_by WHY FILE: the last run could write no more. The file is whole packets, from
 # the first on, as many as the report says.
 stopped_by() {
-	exited 1 && speaks_of "can't write .*: $1; it holds the first [0-9]+ packets" && report && nothing_left ||
+	exited 1 && speaks_of "can't write .*: $1; it holds the first [0-9,]+ packets" && report && nothing_left ||
 		return 1
 	has_packets "$2" "${r[packets_written]:-}" && begins "$2" "$real" || return 1
 	[ "${r[bytes_written]:-}" = "$(stat -c %s "$2")" ] || { echo "bytes_written"; return 1; }
-	speaks_of "first ${r[packets_written]:-} packets"
+	speaks_of "first $(grouped "${r[packets_written]:-0}") packets"
 }
 full=$dir/full
 mkdir "$full"

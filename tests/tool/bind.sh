@@ -126,13 +126,13 @@ check "... --force takes it" taken 0000:0a:00.0 ixgbe --force
 fresh_nic
 ip link set ppn0 up
 ip route add 10.78.0.0/16 dev ppn0
-check "a route leads over it" nic_is "a route leads over its interface ppn0"
+check "a route leads over it" nic_is "a route uses its interface ppn0"
 ip route add default dev ppn0
 check "... the default route" nic_is "its interface ppn0 carries the default route"
 fresh_nic
 ip link set ppn0 up
 ip -6 route add 2001:db8:77::/48 dev ppn0
-check "an IPv6 route" nic_is "a route leads over its interface ppn0"
+check "an IPv6 route" nic_is "a route uses its interface ppn0"
 fresh_nic
 interface ppbr0 ppn0
 check "a bridge has it" nic_is "ppbr0 is built on its interface ppn0"

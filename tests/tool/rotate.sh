@@ -102,17 +102,17 @@ refused() { # SENTENCE OPTION...
 	exited 2 && grep -qF -- "$what" "$dir/err" && [ -z "$(ls -A "$into")" ]
 }
 check "no such word" refused '-b takes filesize:KB' -b size:5
-check "no number" refused 'filesize: takes a whole number from 1 up, not "1k"' -b filesize:1k
-check "0" refused 'packets: takes a whole number from 1 up' -b packets:0
+check "no number" refused 'filesize: takes a whole number of at least 1, not "1k"' -b filesize:1k
+check "0" refused 'packets: takes a whole number of at least 1' -b packets:0
 check "files: alone" refused "says how many files are kept" -b files:5
 check "more files than anybody keeps" refused "no more than 100000" -b packets:1 -b files:100001
-check "a size that is none" refused "no such number" -b filesize:18446744073709551615
-check "standard output" refused "standard output is one file" -b packets:1 -w -
-check "... by another name" refused "standard output is one file" -b packets:1 -w /dev/stdout
-check "a device" refused "/dev/null is there, and no regular file" -b packets:1 -w /dev/null
-check "a folder" refused "is there, and no regular file" -b packets:1 -w "$into"
-check "... with a slash" refused "has none" -b packets:1 -w "$into/"
-check "no name" refused 'for -w: "" has none' -b packets:1 -w ""
+check "a size that is none" refused "the number is too large" -b filesize:18446744073709551615
+check "standard output" refused "standard output is a single file" -b packets:1 -w -
+check "... by another name" refused "standard output is a single file" -b packets:1 -w /dev/stdout
+check "a device" refused "/dev/null exists and is not a regular file" -b packets:1 -w /dev/null
+check "a folder" refused "exists and is not a regular file" -b packets:1 -w "$into"
+check "... with a slash" refused "is none" -b packets:1 -w "$into/"
+check "no name" refused 'for -w: "" is none' -b packets:1 -w ""
 fresh
 run capture -d "soft:pcap=$real" -w "$dir/nowhere/out.pcap" -b packets:5
 check "no such folder" exited 1

@@ -242,7 +242,7 @@ check "... nothing but the file comes there" cmp "$out" "$real"
 
 # ---- progress ----------------------------------------------------------------------------------
 
-progress='[0-9]+ packets, [0-9]+ pages held, [0-9]+ written'
+progress='[0-9,]+ packets, [0-9,]+ pages held, [0-9,]+ written'
 run capture -d "soft:pcap=$real,rate=20000" -w "$out"
 check "no terminal: no progress, no word on standard error" exited 0
 check "... nor on standard output" eval '! grep -Eq "$progress" "$dir/out"'
@@ -260,7 +260,7 @@ else
 		'[ "$(tr "\r" "\n" <"$dir/seen" | grep -Ec "$progress")" -gt 1 ] &&
 			[ "$(grep -Ec "$progress" "$dir/seen")" = 1 ]'
 	check "... which tells the whole at last" eval \
-		'tr "\r" "\n" <"$dir/seen" | grep -E "$progress" | tail -n 1 | grep -q "^4680 packets, 0 pages held, 4680 written"'
+		'tr "\r" "\n" <"$dir/seen" | grep -E "$progress" | tail -n 1 | grep -q "^4,680 packets, 0 pages held, 4,680 written"'
 	check "... and the report after it" grep -q '4,680 packets received' "$dir/seen"
 	check "... the file is right" cmp "$real" "$out"
 	check "standard error elsewhere" \

@@ -64,9 +64,9 @@ look stat -p 999999999999
 check "a process number that can't be" [ "$status" = 2 ]
 look stat -p $$
 check "a process that doesn't offer anything" [ "$status" = 1 ]
-check "... is told" says "offers no statistics"
+check "... is told" says "exports no statistics"
 look stat --json --openmetrics
-check "two formats exclude each other" [ "$status" = 2 ]
+check "two formats can't be combined" [ "$status" = 2 ]
 
 in_background capture -d "soft:pcap=$real,loop=0,rate=20000,rogue" -w "$out" --hold 500
 check "a run offers its socket" until_true watchable

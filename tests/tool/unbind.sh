@@ -39,7 +39,7 @@ ended() {
 
 check "unbind, $many pages held" left_nothing 0 $many loop=0 --unbind-after $many
 check "... they were in flight" in_flight $many
-check "... and the run ended there" ended $many "unbound, as asked for"
+check "... and the run ended there" ended $many "unbound as requested"
 check "... the device made no fault, nobody made a late call" \
 	holds "r[faults_after_unbind] == 0 && r[late_calls_refused] == 0"
 
@@ -51,7 +51,7 @@ check "... nothing was lost on the way" \
 
 check "removal, $many pages held" left_nothing 0 $many loop=0 --remove-after $many
 check "... they were in flight" in_flight $many
-check "... and the run ended there" ended $many "removed, as asked for"
+check "... and the run ended there" ended $many "removed as requested"
 
 million="unbind, 1,000,000 pages held"
 available=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
@@ -63,7 +63,7 @@ elif [ "${available:-0}" -lt 8 ] || [ "${room:-0}" -lt 2 ]; then
 else
 	check "$million" left_nothing 0 1000000 loop=0 --unbind-after 1000000
 	check "... they were in flight" in_flight 1000000
-	check "... and the run ended there" ended 1000000 "unbound, as asked for"
+	check "... and the run ended there" ended 1000000 "unbound as requested"
 	rm -f "$out"
 fi
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 run kernel
-check "kernel" eval 'exited 1 && grep -q "built without the command kernel.*make KERNEL=1" "$dir/err"'
+check "kernel" eval 'exited 1 && grep -q "built without the kernel command.*make KERNEL=1" "$dir/err"'
 run kernel pools --json
 check "kernel with a command" eval 'exited 1 && [ "$(wc -l <"$dir/err")" = 1 ] && [ ! -s "$dir/out" ]'
 run --help

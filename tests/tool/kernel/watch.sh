@@ -127,9 +127,9 @@ check "--duration" eval 'exited 0 && grep -q "^watched for 1.0 s; one page in 64
 # ---- what is wrong is said ---------------------------------------------------------------------
 
 run watch --duration 0
-check "--duration 0" eval 'exited 2 && said "takes a whole number from 1 up"'
+check "--duration 0" eval 'exited 2 && said "takes a whole number of at least 1"'
 run watch --sample x
-check "--sample x" eval 'exited 2 && said "takes a whole number from 1 up"'
+check "--sample x" eval 'exited 2 && said "takes a whole number of at least 1"'
 try "${without_rights[@]}" kernel watch --duration 1
 check "without rights" eval 'exited 1 && said "can.t watch: no right to load BPF programs; run it as root"'
 try "${without_btf[@]}" kernel watch --duration 1
