@@ -84,13 +84,13 @@ static void say_lost(const struct account *a)
 {
 	char parts[600] = "", n[GROUPED];
 
-	part(parts, sizeof parts, a->packets_missed, "no room in the receive rings");
+	part(parts, sizeof parts, a->packets_missed, "for lack of room in the receive rings");
 	part(parts, sizeof parts, a->packets_too_long, "longer than the device can send");
 	part(parts, sizeof parts, a->packets_too_short, "shorter than the device can send");
 	part(parts, sizeof parts, a->packets_no_carrier, "while the device had no carrier");
 	part(parts, sizeof parts, a->packets_malformed, "in more pieces than the device can send");
 	part(parts, sizeof parts, a->packets_dropped, "dropped by the interface");
-	part(parts, sizeof parts, a->packets_no_room, "no room to queue them");
+	part(parts, sizeof parts, a->packets_no_room, "for lack of room to queue them");
 	part(parts, sizeof parts, a->packets_unsent, "still unsent at the end");
 	say("%s packet%s left out or lost: %s", grouped(lost(a), n),
 	    lost(a) == 1 ? " was" : "s were", parts);
