@@ -18,7 +18,7 @@
 
 extern char **environ;
 
-struct wish {
+struct bind_options {
 	const char *text;
 	bool force;
 	char address[PP_VFIO_ADDRESS];
@@ -57,21 +57,21 @@ static int probe(const char *address)
 			OPTION_ARGUMENT, &(w)->text                                                \
 	}
 
-static int parse(struct wish *w, int argc, char **argv, const char *command, const char *what,
-		 const struct option_def *defs)
+static int parse(struct bind_options *o, int argc, char **argv, const char *command,
+		 const char *what, const struct option_def *defs)
 {
 	if (options_parse(argc, argv, command, what, defs))
 		return EXIT_USAGE;
-	if (!w->text) {
+	if (!o->text) {
 		say("%s needs the address of a PCI device; lspci -D lists them", command);
 		return EXIT_USAGE;
 	}
-	if (!pp_vfio_parse_address(w->address, w->text)) {
-		say("\"%s\" is no PCI address; one looks like 0000:00:03.0", w->text);
+	if (!pp_vfio_parse_address(o->address, o->text)) {
+		say("\"%s\" is no PCI address; one looks like 0000:00:03.0", o->text);
 		return EXIT_USAGE;
 	}
-	if (!pci_exists(w->address)) {
-		say("there is no PCI device %s; lspci -D lists what there is", w->address);
+	if (!pci_exists(o->address)) {
+		say("there is no PCI device %s; lspci -D lists what there is", o->address);
 		return EXIT_ERROR;
 	}
 	return EXIT_OK;
@@ -94,21 +94,21 @@ static bool have_vfio_pci(void)
 }
 
 /* False: said why it may not be taken from its driver. */
-static bool may_bind(const struct wish *w)
+static bool may_bind(const struct bind_options *o)
 {
 	char name[64], what[400];
 
-	if (!w->force && pci_has_default_route(name, sizeof name, w->address)) {
+	if (!o->force && pci_has_default_route(name, sizeof name, o->address)) {
 		say("%s is left alone: its interface %s carries the default route, and this machine may become unreachable; --force binds it anyway",
-		    w->address, name);
+		    o->address, name);
 		return false;
 	}
-	if (!w->force && pci_in_use(what, sizeof what, w->address)) {
-		say("%s is left alone: %s; --force binds it anyway", w->address, what);
+	if (!o->force && pci_in_use(what, sizeof what, o->address)) {
+		say("%s is left alone: %s; --force binds it anyway", o->address, what);
 		return false;
 	}
-	if (!pci_link(name, sizeof name, w->address, "iommu_group")) {
-		say("%s has no IOMMU: pagepool doctor says how to enable it", w->address);
+	if (!pci_link(name, sizeof name, o->address, "iommu_group")) {
+		say("%s has no IOMMU: pagepool doctor says how to enable it", o->address);
 		return false;
 	}
 	if (!have_vfio_pci()) {
@@ -167,32 +167,32 @@ static void name_neighbours(const char *address)
 
 int bind_main(int argc, char **argv)
 {
-	struct wish w = { 0 };
+	struct bind_options o = { 0 };
 	const struct option_def defs[] = {
-		ADDRESS_OPTION(&w),
+		ADDRESS_OPTION(&o),
 		{ "force", 'f', NULL,
 		  "even if it is in use (mounted, has an address or a route, is open)", OPTION_FLAG,
-		  &w.force },
+		  &o.force },
 		{ 0 },
 	};
 	char old[64] = "";
-	int status = parse(&w, argc, argv, "bind", "Bind a PCI device to vfio-pci.", defs);
+	int status = parse(&o, argc, argv, "bind", "Bind a PCI device to vfio-pci.", defs);
 
 	if (status != EXIT_OK)
 		return status;
-	pci_link(old, sizeof old, w.address, "driver");
+	pci_link(old, sizeof old, o.address, "driver");
 	if (!strcmp(old, "vfio-pci")) {
-		printf("%s is already bound to vfio-pci.\n", w.address);
+		printf("%s is already bound to vfio-pci.\n", o.address);
 		return EXIT_OK;
 	}
-	if (!may_bind(&w))
+	if (!may_bind(&o))
 		return EXIT_ERROR;
-	status = bind_device(w.address, old);
+	status = bind_device(o.address, old);
 	if (status != EXIT_OK)
 		return status;
-	printf("%s is bound to vfio-pci%s%s. To undo: pagepool unbind %s\n", w.address,
-	       *old ? "; it was bound to " : "", old, w.address);
-	name_neighbours(w.address);
+	printf("%s is bound to vfio-pci%s%s. To undo: pagepool unbind %s\n", o.address,
+	       *old ? "; it was bound to " : "", old, o.address);
+	name_neighbours(o.address);
 	return EXIT_OK;
 }
 
@@ -200,27 +200,27 @@ int bind_main(int argc, char **argv)
 
 int unbind_main(int argc, char **argv)
 {
-	struct wish w = { 0 };
-	const struct option_def defs[] = { ADDRESS_OPTION(&w), { 0 } };
+	struct bind_options o = { 0 };
+	const struct option_def defs[] = { ADDRESS_OPTION(&o), { 0 } };
 	char driver[64] = "";
 	int status =
-		parse(&w, argc, argv, "unbind", "Return a PCI device to its kernel driver.", defs);
+		parse(&o, argc, argv, "unbind", "Return a PCI device to its kernel driver.", defs);
 
 	if (status != EXIT_OK)
 		return status;
-	if (!pci_link(driver, sizeof driver, w.address, "driver") || strcmp(driver, "vfio-pci")) {
-		say("%s is not bound to vfio-pci, but to %s", w.address,
+	if (!pci_link(driver, sizeof driver, o.address, "driver") || strcmp(driver, "vfio-pci")) {
+		say("%s is not bound to vfio-pci, but to %s", o.address,
 		    *driver ? driver : "nothing");
 		return EXIT_ERROR;
 	}
 	/* waits for a program that has it open, which is asked to let go */
-	if (device_write(w.address, "driver_override", "\n") ||
-	    device_write(w.address, "driver/unbind", w.address))
+	if (device_write(o.address, "driver_override", "\n") ||
+	    device_write(o.address, "driver/unbind", o.address))
 		return EXIT_ERROR;
-	probe(w.address);
-	if (pci_link(driver, sizeof driver, w.address, "driver"))
-		printf("%s is bound to %s.\n", w.address, driver);
+	probe(o.address);
+	if (pci_link(driver, sizeof driver, o.address, "driver"))
+		printf("%s is bound to %s.\n", o.address, driver);
 	else
-		printf("%s is free; the kernel has no driver for it.\n", w.address);
+		printf("%s is free; the kernel has no driver for it.\n", o.address);
 	return EXIT_OK;
 }

@@ -531,7 +531,7 @@ static int run(struct capture *c)
 	c->report.file = c->opt->file;
 	if (!begin(c))
 		return EXIT_ERROR;
-	c->telemetry = start_telemetry(!c->opt->unwatched); /* as who we are now */
+	c->telemetry = export_telemetry(!c->opt->no_telemetry); /* as who we are now */
 	say("capturing from %s", c->opt->device);
 	loop_run(&c->loop);
 	status = settle(c);
@@ -561,16 +561,16 @@ static bool enough_pages(const struct capture_options *o, unsigned ring)
 static int open_device(struct capture *c)
 {
 	const struct capture_options *o = c->opt;
-	const struct device_wish wish = {
+	const struct device_options device = {
 		.max_pages = o->max_pages,
 		.hold = o->hold,
-		.promiscuous = !o->ours_only,
+		.promiscuous = !o->no_promiscuous,
 		.dlt = DLT_ETHERNET,
 		.writes = o->file,
 	};
 	bool usage;
 
-	if (device_open(&c->nic, o->device, &wish, &usage))
+	if (device_open(&c->nic, o->device, &device, &usage))
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	pp_net_info(c->nic, &c->info, sizeof c->info);
 	return EXIT_OK;

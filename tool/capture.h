@@ -14,7 +14,7 @@ struct capture_options {
 	uint64_t count, duration; /* packets, seconds; 0: no limit */
 	uint64_t hold, max_pages, snaplen;
 	uint64_t unbind_after, remove_after; /* 0: never */
-	bool rebind, json, unwatched, pcapng, ours_only;
+	bool rebind, json, no_telemetry, pcapng, no_promiscuous;
 	struct option_list files; /* -b */
 	struct rights rights;
 };

@@ -24,25 +24,25 @@ static void opened(struct pp_net *nic)
 	device_notices(nic);
 }
 
-int device_open(struct pp_net **out, const char *spec, const struct device_wish *wish, bool *usage)
+int device_open(struct pp_net **out, const char *spec, const struct device_options *o, bool *usage)
 {
 	struct pp_net_params p = PP_PARAMS(struct pp_net_params);
 	char error[PP_NET_ERROR];
 	int ret;
 
 	p.device = spec;
-	p.max_pages = wish->max_pages;
-	p.keep = wish->hold;
-	p.send_only = wish->send_only;
-	p.promiscuous = wish->promiscuous;
-	p.link_type = PP_NET_LINK_TYPE(wish->dlt);
-	p.reads = wish->reads;
-	p.writes = wish->writes;
+	p.max_pages = o->max_pages;
+	p.keep = o->hold;
+	p.send_only = o->send_only;
+	p.promiscuous = o->promiscuous;
+	p.link_type = PP_NET_LINK_TYPE(o->dlt);
+	p.reads = o->reads;
+	p.writes = o->writes;
 	ret = pp_net_open(out, &p, error);
 	*usage = ret == -EINVAL;
 	if (!ret)
 		opened(*out);
-	else if (*usage || !wish->quiet)
+	else if (*usage || !o->quiet)
 		say("%s", error);
 	return ret ? -1 : 0;
 }

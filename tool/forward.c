@@ -254,7 +254,7 @@ static void note_pages(struct forward *f, struct side *s)
 }
 
 /* Off the device. Its pages are home, or somebody's, when this returns. */
-static void let_go(struct forward *f, struct side *s, bool gone)
+static void release_device(struct forward *f, struct side *s, bool gone)
 {
 	if (!s->bound)
 		return;
@@ -274,7 +274,7 @@ static void close_side(struct forward *f, struct side *s)
 
 	if (!s->nic)
 		return;
-	let_go(f, s, false);
+	release_device(f, s, false);
 	put_all(s->part, s->n_part); /* the rest of it won't come */
 	s->n_part = 0;
 	if (!s->lost && pp_net_quiet(s->nic))
@@ -308,16 +308,18 @@ static int bind_side(struct forward *f, struct side *s)
 
 static int open_side(struct forward *f, struct side *s, int dlt, bool quiet, bool *usage)
 {
-	struct device_wish wish = { .dlt = dlt, .quiet = quiet, .promiscuous = !f->opt->ours_only };
+	struct device_options device = { .dlt = dlt,
+					 .quiet = quiet,
+					 .promiscuous = !f->opt->no_promiscuous };
 	const struct side *to = other(f, s);
 	struct pp_net_info info;
 
 	if (to->nic) {
 		pp_net_info(to->nic, &info, sizeof info);
-		wish.reads = info.input;
-		wish.writes = info.output;
+		device.reads = info.input;
+		device.writes = info.output;
 	}
-	return device_open(&s->nic, s->spec, &wish, usage);
+	return device_open(&s->nic, s->spec, &device, usage);
 }
 
 static int link_type(const struct side *s)
@@ -389,7 +391,7 @@ static void look_at(struct forward *f, struct side *s)
 	if ((s->end->unbind_after && n >= s->end->unbind_after) ||
 	    (s->end->remove_after && n >= s->end->remove_after)) {
 		s->excused = true;
-		let_go(f, s, !s->end->unbind_after);
+		release_device(f, s, !s->end->unbind_after);
 		return;
 	}
 	switch (pp_net_state(s->nic)) {
@@ -405,7 +407,7 @@ static void look_at(struct forward *f, struct side *s)
 	case PP_NET_GONE:
 		say("%c: %s has gone; the other device continues", s->name, s->spec);
 		s->excused = true;
-		let_go(f, s, true);
+		release_device(f, s, true);
 		s->lost = true;
 		f->report.devices_lost++;
 		if (f->opt->wait && !strncmp(s->spec, "xdp:", 4))
@@ -597,7 +599,7 @@ int forward_run(const struct forward_options *o)
 	*b = (struct side){ .name = 'b', .spec = o->device[1], .end = &o->end[1] };
 	started = start(&f, &usage);
 	if (started) {
-		telemetry = start_telemetry(!o->unwatched); /* as who we are now */
+		telemetry = export_telemetry(!o->no_telemetry); /* as who we are now */
 		say("forwarding between %s and %s", a->spec, b->spec);
 		loop_run(&f.loop);
 	}

@@ -18,7 +18,7 @@ struct forward_options {
 	const char *device[2], *expression;
 	struct forward_end end[2];
 	uint64_t count, duration; /* packets, seconds; 0: for ever */
-	bool learn, wait, json, unwatched, ours_only;
+	bool learn, wait, json, no_telemetry, no_promiscuous;
 	struct rights rights;
 };
 

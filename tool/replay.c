@@ -321,7 +321,7 @@ static int run(struct replay *r)
 		return EXIT_ERROR;
 	if (r->opt->loops != 1)
 		capfile_keep(r->file);
-	telemetry = start_telemetry(!r->opt->unwatched);
+	telemetry = export_telemetry(!r->opt->no_telemetry);
 	say("replaying %s through %s", r->opt->path, r->opt->device);
 	loop_run(&r->loop);
 	settle(r);
@@ -342,19 +342,19 @@ static int run(struct replay *r)
 }
 
 /* The file, and what it says of the device that can send it. */
-static int open_file(struct replay *r, struct device_wish *wish)
+static int open_file(struct replay *r, struct device_options *device)
 {
-	const char *device = r->opt->device;
+	const char *spec = r->opt->device;
 
 	if (capfile_open(&r->file, r->opt->path, r->error)) {
 		say("%s", r->error);
 		return -1;
 	}
-	r->wire = strcmp(device, "soft") && strncmp(device, "soft:", 5);
-	wish->dlt = capfile_dlt(r->file);
+	r->wire = strcmp(spec, "soft") && strncmp(spec, "soft:", 5);
+	device->dlt = capfile_dlt(r->file);
 	if (r->wire) {
-		r->fcs_len = capfile_fcs_len(wish->dlt);
-		wish->dlt = CAPFILE_DLT(wish->dlt);
+		r->fcs_len = capfile_fcs_len(device->dlt);
+		device->dlt = CAPFILE_DLT(device->dlt);
 	}
 	if (!r->pace.packets_a_second && !r->pace.bits_a_second && !r->pace.recorded) {
 		r->pace.topspeed = r->pace.topspeed || !r->wire;
@@ -365,7 +365,7 @@ static int open_file(struct replay *r, struct device_wish *wish)
 
 int replay_run(const struct replay_options *o)
 {
-	struct device_wish wish = { .reads = o->path, .send_only = true };
+	struct device_options device = { .reads = o->path, .send_only = true };
 	static struct replay r; /* too large for a stack */
 	bool usage;
 	int status;
@@ -373,9 +373,9 @@ int replay_run(const struct replay_options *o)
 	r.opt = o;
 	r.pace = o->pace;
 	r.loop = (struct loop){ .ops = &ops, .ctx = &r, .duration = o->duration };
-	if (open_file(&r, &wish))
+	if (open_file(&r, &device))
 		return EXIT_ERROR;
-	if (device_open(&r.nic, o->device, &wish, &usage)) {
+	if (device_open(&r.nic, o->device, &device, &usage)) {
 		capfile_close(r.file);
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}

@@ -14,7 +14,7 @@ struct replay_options {
 	uint64_t count, duration; /* packets, seconds; 0: no limit */
 	uint64_t loops;           /* over the file; 0: no limit */
 	struct pace pace;
-	bool json, unwatched;
+	bool json, no_telemetry;
 };
 
 /* The whole run, and its report; signals are watched already. The exit status. */

@@ -28,7 +28,7 @@ int replay_main(int argc, char **argv)
 		{ "rate", 0, "N", "send N bits per second", OPTION_COUNT, &o.pace.bits_a_second },
 		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &o.json },
 		{ "no-telemetry", 0, NULL, "don't export statistics to pagepool stat", OPTION_FLAG,
-		  &o.unwatched },
+		  &o.no_telemetry },
 		{ 0 },
 	};
 

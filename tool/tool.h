@@ -69,7 +69,7 @@ bool number_parse(const char *text, uint64_t min, uint64_t *out);
 #define DEVICE_XDP_HELP ""
 #endif
 
-struct device_wish {
+struct device_options {
 	uint64_t max_pages; /* of the receive pool; 0: no limit */
 	uint64_t hold;      /* pages that will be kept */
 	bool send_only;     /* nothing is to be received */
@@ -82,7 +82,7 @@ struct device_wish {
 /* Bind its driver. 0, or -1: said what is wrong. */
 int device_bind(struct pp_net *nic);
 /* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
-int device_open(struct pp_net **out, const char *spec, const struct device_wish *wish, bool *usage);
+int device_open(struct pp_net **out, const char *spec, const struct device_options *o, bool *usage);
 /*
  * Wait until at most `left` segments are under way; when the run is to end, for some seconds only.
  * False: there are more, and it makes no sense to wait for the device.
@@ -152,8 +152,8 @@ const char *grouped(uint64_t n, char buf[GROUPED]);
 struct json_t *report_object(const struct report *r);
 void report_json(const struct report *r, FILE *out);
 
-/* telemetry.c: start telemetry; NULL: not wanted, or said why it can't be */
-struct pp_telemetry *start_telemetry(bool wanted);
+/* export.c: export statistics; NULL: not wanted, or said why it can't be */
+struct pp_telemetry *export_telemetry(bool wanted);
 
 /* pci.c: what sysfs tells of PCI devices */
 

@@ -1,5 +1,5 @@
 /*
- * watch.h - looking at another process that offers its statistics (libpagepool-telemetry).
+ * watch.h - looking at another process that exports its statistics (libpagepool-telemetry).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

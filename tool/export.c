@@ -1,5 +1,5 @@
 /*
- * telemetry.c - let others look at this process: pagepool stat, pagepool top.
+ * export.c - let others look at this process: pagepool stat, pagepool top.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-struct pp_telemetry *start_telemetry(bool wanted)
+struct pp_telemetry *export_telemetry(bool wanted)
 {
 	struct pp_telemetry *t = NULL;
 	int ret = wanted ? pp_telemetry_start(&t, NULL) : 0;
