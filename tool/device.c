@@ -10,8 +10,9 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define PATIENCE_NS                                                                                \
-	5000000000u /* for a device that is to send what it has, when the run is to end */
+/* For a device that is to send what it has, when the run is to end: until a user may wonder; in all */
+#define SILENCE_NS 1000000000u
+#define PATIENCE_NS 5000000000u
 
 /* What it writes itself is kept apart from what is for people. */
 static void opened(struct pp_net *nic)
@@ -92,18 +93,32 @@ static bool sends(struct pp_net *nic)
 	return !s.tx_refused; /* else what it says is worth nothing */
 }
 
+static void say_waiting(struct pp_net *nic)
+{
+	struct pp_net_info info;
+
+	pp_net_info(nic, &info, sizeof info);
+	say("waiting for %s to take what is left; a second signal ends at once, without it",
+	    info.output ? info.output : info.name);
+}
+
 bool device_drain(struct pp_net *nic, unsigned left)
 {
-	uint64_t until = 0;
+	uint64_t asked = 0;
 	unsigned before;
+	bool told = false;
 
 	while ((before = pp_net_reap(nic, 0)) > left) {
 		bool stopping = stop_asked();
 
-		if (stopping && !until)
-			until = loop_now() + PATIENCE_NS;
-		if (stopping && loop_now() > until)
+		if (stopping && !asked)
+			asked = loop_now();
+		if (stopping && loop_now() - asked > PATIENCE_NS)
 			break;
+		if (stopping && !told && loop_now() - asked > SILENCE_NS) {
+			say_waiting(nic);
+			told = true;
+		}
 		pp_net_arm(nic, 0); /* what came before that makes no event */
 		if (!sends(nic))
 			break;

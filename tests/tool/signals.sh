@@ -109,6 +109,28 @@ finish
 cat "$dir/front" "$dir/rest" >"$out"
 check "... the reader gets everything" at_last "$out"
 
+# The same for what a device writes.
+for what in "replay -r $real --loop 100" "forward -a $endless"; do
+	rm -f "$dir/pipe"
+	mkfifo "$dir/pipe"
+	device=-d
+	[ "${what%% *}" = replay ] || device=-b
+	# shellcheck disable=SC2086 # words
+	in_background $what $device "soft:wire=$dir/pipe" --json
+	exec 3<"$dir/pipe"
+	head -c 24 <&3 >"$dir/front"
+	until_true begun
+	kill -INT "$child"
+	check "SIGINT: ${what%% *} to a pipe whose reader sleeps: it says what it waits for" \
+		until_true said "waiting for $dir/pipe to take what is left"
+	cat <&3 >"$dir/rest"
+	exec 3<&-
+	finish
+	cat "$dir/front" "$dir/rest" >"$out"
+	sent=$("$python" -IS -c 'import json, sys; o = json.load(sys.stdin); print(o.get("packets_written", o.get("a_to_b", o).get("packets")))' <"$dir/out")
+	check "... what it says was sent has come" has_packets "$out" "$sent"
+done
+
 # ---- nobody at the other end ----------------------------------------------------------------------
 
 # catching: it has seen to its signals
