@@ -104,9 +104,9 @@ static void say_waiting(struct pp_net *nic)
 
 bool device_drain(struct pp_net *nic, unsigned left)
 {
-	uint64_t asked = 0;
+	static uint64_t asked; /* the run's: when the end was asked for, and whether it is told */
+	static bool told;
 	unsigned before;
-	bool told = false;
 
 	while ((before = pp_net_reap(nic, 0)) > left) {
 		bool stopping = stop_asked();
