@@ -16,10 +16,7 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define BURST 64u          /* segments received at a time */
 #define QUEUE 2048u        /* segments that wait to be sent: the longest packet, copied, and more */
@@ -50,8 +47,7 @@ struct forward {
 	struct pp_pool *pool; /* NULL: each has its own */
 	const struct forward_options *opt;
 	struct filter *filter;
-	unsigned
-		left; /* segments that were still to be sent, or under way, when that was looked at last */
+	unsigned left; /* segments to be sent, or under way, at the last look */
 	struct loop loop;
 	struct learned learned;
 	struct forward_report report;

@@ -8,11 +8,7 @@
 
 #include <capfile.h>
 #include <errno.h>
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #define PACKET_SEGS 512u     /* no ring takes more */
 #define SPIN_NS 60000u       /* what a sleep may be late by */
