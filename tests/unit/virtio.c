@@ -373,10 +373,10 @@ static void events(void)
 static void pairs(void)
 {
 	struct pp_pool *pool;
-	struct pp_net_info info;
 
 	queues = 3;
 	open_bound();
+	queues = 0;
 	check(hw.pairs_used == 3 && hw.queue[5].enabled && !hw.queue[6].enabled,
 	      "three pairs of four are used, which it is told");
 	check(pp_net_device(nic, 0) == pp_net_device(nic, 2) &&
@@ -400,6 +400,12 @@ static void pairs(void)
 	pp_net_unbind(nic);
 	pp_pool_destroy(pool);
 	close_nic();
+}
+
+static void how_many_pairs(void)
+{
+	struct pp_net_info info;
+
 	queues = 20;
 	make();
 	hw.vectors = 2;
@@ -808,6 +814,7 @@ int main(void)
 	run(transmits);
 	run(events);
 	run(pairs);
+	run(how_many_pairs);
 	run(given);
 	run(few_pages);
 	run(lies);
