@@ -49,6 +49,8 @@
  *          are listed for the next get. Chunks made idle by puts of other threads at the same
  *          time may be among them. In a zombie, each page frees its own memory, and the last page
  *          of a chunk frees the chunk.
+ *          Waits for a short lock and calls pp_pool_notice's function if it is the first since a
+ *          get has failed.
  *   trim   The same for each chunk freed, plus up to 64 deferred invalidations per device.
  *   reserve  As get for each four chunks added, and their memory populated.
  *
@@ -267,6 +269,27 @@ PP_API int pp_recall_register(struct pp_pool *pool, struct pp_recall *recall);
 PP_API int pp_recall_unregister(struct pp_recall *recall);
 /** Call every recall callback of the pool. Any thread with a handle. */
 PP_API void pp_pool_recall(struct pp_pool *pool);
+
+/**
+ * Be told when pages are back: ready(ctx) is called once after a get (pp_page_get, _batch, _nogrow,
+ * a fragment) has failed, other than with -ENODEV, or has given fewer than were asked for. The put
+ * that brings a page back calls it, on its thread; or the revocation, pp_pool_destroy or pp_pool_own,
+ * on theirs. Never more than once for a failure, and not at all for one after which another get has
+ * succeeded first. No lock is held and cancellation is disabled: it may put pages, but not get any.
+ * Nothing is told of what a growth could give again. Puts cost nothing more while nobody waits.
+ * Control; one call at a time.
+ * @param ready  in place of the last one; NULL: nobody is told. No call of the last one is in
+ *               progress on return, except one that this was called from. pp_pool_destroy ends it,
+ *               too. A child of fork has none.
+ * @return 0; -EINVAL: no pool.
+ */
+PP_API int pp_pool_notice(struct pp_pool *pool, void (*ready)(void *ctx), void *ctx);
+/**
+ * The same by an eventfd of the caller's, which must stay open: 1 is added to it.
+ * @param fd  made with EFD_NONBLOCK; negative: nobody is told.
+ * @return 0; -EINVAL: no pool, or fd may block; -EBADF: it isn't open.
+ */
+PP_API int pp_pool_notice_fd(struct pp_pool *pool, int fd);
 
 /** The address of the page. This and the following: any thread that holds the page. */
 PP_API void *pp_page_addr(const struct pp_page *page);

@@ -230,6 +230,10 @@ bool env_unloads(void);
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 
+/* An eventfd: may it be added to without waiting? 0; -EINVAL: no; -EBADF: it isn't open. */
+int env_event_check(int fd);
+void env_event_add(int fd); /* 1; no cancellation point where cancellation is off */
+
 /* ---- fork ---------------------------------------------------------------------- */
 
 /* How many lie between this process and the one that loaded the library. */

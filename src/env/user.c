@@ -437,6 +437,25 @@ size_t env_page_size(enum pp_memory kind)
 	return kind == PP_MEMORY_BASE ? env_kernel_page() : HUGE_BYTES;
 }
 
+/* ---- events ---------------------------------------------------------------------------- */
+
+int env_event_check(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? -EBADF : flags & O_NONBLOCK ? 0 : -EINVAL;
+}
+
+/* It fails where the number is as high as can be: whoever waits has been woken then. */
+void env_event_add(int fd)
+{
+	const uint64_t one = 1;
+	int before = errno;
+
+	if (write(fd, &one, sizeof one) < 0)
+		errno = before;
+}
+
 /* ---- time, identity, words -------------------------------------------------------------- */
 
 uint64_t env_now_ns(void)

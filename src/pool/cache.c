@@ -32,6 +32,12 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_anchor *anchor, uin
 
 /* ---- get: refill the empty cache ------------------------------------------------------- */
 
+/* The flag, for an owner, who may be waited for without being in anybody's way. */
+static inline bool take_is_over(const struct pp_anchor *anchor)
+{
+	return env_unlikely(revoke_look(anchor) & ~(uint32_t)ANCHOR_WAITED);
+}
+
 /*
  * Fill the empty cache from the remote frees. While `refilling` is up the revoker leaves them
  * to us; what it leaves, we drain when we see the flag. Returns the pages now in the cache.
@@ -43,13 +49,13 @@ static uint32_t take_remote(struct pp_pool *pool)
 	uint32_t n = 0;
 
 	env_store_release(&pool->refilling, 1);
-	if (!revoke_seen(anchor)) {
+	if (!take_is_over(anchor)) {
 		n = remote_take(pool, anchor->slot, POOL_CACHE);
 		env_count(&pool->filled, n);
 		owner_add(&anchor->pushed, n);
 	}
 	env_store_release(&pool->refilling, 0);
-	if (!revoke_seen(anchor))
+	if (!take_is_over(anchor))
 		return n;
 	take_raced(pool);
 	return 0;
@@ -96,7 +102,6 @@ static int refill(struct pp_pool *pool, bool grow)
 {
 	int n = 0;
 
-	env_count(&pool->alloc_empty, 1);
 	if (remote_is_low(pool))
 		n = refill_from_chunks(pool, false);
 	if (n)
@@ -136,13 +141,27 @@ static int tracked_get(struct pp_page **out, struct pp_pool *pool, bool grow, co
 	return ret;
 }
 
+/* Pages into the cache or, tracked, the page. */
+static int find_pages(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
+{
+	int ret;
+
+	env_count(&pool->alloc_empty, !pool->tracked);
+	do
+		ret = pool->tracked ? tracked_get(out, pool, grow, caller) : refill(pool, grow);
+	while (ret && ret != -ENODEV && ret != -EDEADLK && wait_begin(pool));
+	if (!ret)
+		wait_end(pool->anchor); /* before anything is popped, which looks at the flag */
+	return ret;
+}
+
 int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
 {
 	int ret;
 
 	if (anchor_is_foreign(pool->anchor))
 		return pool->anchor->copy->get(out, pool, grow, caller);
-	ret = pool->tracked ? tracked_get(out, pool, grow, caller) : refill(pool, grow);
+	ret = find_pages(out, pool, grow, caller);
 	if (!ret && !pool->tracked) {
 		if (cache_pop(pool, pool->anchor, cache_count(pool->anchor), out, 1))
 			env_add_relaxed(&pool->popped_otherwise, 1);
@@ -245,6 +264,7 @@ void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_pa
 	}
 	env_add_relaxed(&pool->recycle_ring_full, n);
 	chunk_put_pages(pool, pages, n, caller);
+	wait_look(anchor);
 }
 
 void pp_page_put_batch(struct pp_page *const *pages, unsigned n)

@@ -15,6 +15,7 @@
 #include "pool/owner.h"
 
 #include "pool/cache.h"
+#include "pool/notice.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
 #include "pool/revoke.h"
@@ -167,7 +168,7 @@ static struct pp_anchor *anchor_for(struct pp_pool *pool, uint64_t self)
 	return g;
 }
 
-static int own_locked(struct pp_pool *pool)
+static int own_locked(struct pp_pool *pool, bool *tell)
 {
 	struct pp_anchor *anchor = pool->anchor, *new;
 	uint64_t self = env_self();
@@ -182,17 +183,20 @@ static int own_locked(struct pp_pool *pool)
 	new = anchor_for(pool, self);
 	if (!new)
 		return -ENOMEM;
-	revoke_left(pool, anchor, new);
+	*tell = revoke_left(pool, anchor, new);
 	return 0;
 }
 
 int owner_change(struct pp_pool *pool)
 {
+	bool tell = false;
 	int ret;
 
 	pool_lock(pool);
-	ret = own_locked(pool);
+	ret = own_locked(pool, &tell);
 	pool_unlock(pool);
+	if (tell) /* what the last owner waited for is the next one's */
+		notice_call(pool->anchor->number);
 	reset_self();
 	return ret;
 }

@@ -48,12 +48,21 @@ static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
  *
  * When the anchor is used again, anchor_open() starts over. Anything but OPEN is closed: gets and
  * puts go through the chunk, and a push or pop that sees it continues in one of revoke.h's *_raced.
+ *
+ * With OPEN or TRACKED goes a bit, ANCHOR_WAITED: a get has failed, and the next put is to tell. It
+ * is set by the owner, and who takes it away again tells (revoke.h, "waiting"). It closes nothing.
  */
-enum { ANCHOR_OPEN, ANCHOR_REVOKED, ANCHOR_LEFT, ANCHOR_TRACKED };
+enum {
+	ANCHOR_OPEN = 0,
+	ANCHOR_WAITED = 1,
+	ANCHOR_REVOKED = 2,
+	ANCHOR_LEFT = 4,
+	ANCHOR_TRACKED = 8
+};
 
 static inline bool anchor_is_open(const struct pp_anchor *anchor)
 {
-	return env_likely(env_load_relaxed(&anchor->revoked) == ANCHOR_OPEN);
+	return env_likely(!(env_load_relaxed(&anchor->revoked) & ~(uint32_t)ANCHOR_WAITED));
 }
 
 #define ANCHOR_NOBODY UINT64_MAX /* no thread's number */

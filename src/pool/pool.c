@@ -11,6 +11,7 @@
 #include "pool/cache.h"
 #include "pool/chunk.h"
 #include "pool/holders.h"
+#include "pool/notice.h"
 #include "pool/recall.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
@@ -72,6 +73,15 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 		env_store_relaxed(&g->revoked, ANCHOR_REVOKED);
 }
 
+/* An eventfd is the parent's, too, and so is whoever waits. */
+static void nobody_waits(struct pp_pool *pool, void *ctx)
+{
+	(void)ctx;
+	env_store_relaxed(&pool->noticed, false);
+	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
+		wait_end(g);
+}
+
 static void fork_before(void)
 {
 	remote_hold();
@@ -80,8 +90,10 @@ static void fork_before(void)
 
 static void fork_after(bool child)
 {
-	if (child)
+	if (child) {
+		anchors_each_pool(nobody_waits, NULL);
 		anchors_each_pool(is_parents, NULL);
+	}
 	anchors_release();
 	remote_release();
 }
@@ -113,6 +125,14 @@ static void detach(struct pp_pool *pool, unsigned at)
 	env_unlock(&b->lock);
 }
 
+/* The pool has just been revoked: those who can do something about it hear of it. No lock held. */
+static void tell_revoked(struct pp_pool *pool)
+{
+	if (pool->woken)
+		notice_call(pool_anchor(pool)->number);
+	recall_ask(pool->id, pool->name);
+}
+
 static struct attachment *attachment_of(struct binding_client *client)
 {
 	return env_container_of(client, struct attachment, client);
@@ -138,7 +158,7 @@ static void client_revoke(struct binding_client *client)
 	ask = pool_is_revoked(pool) && !was_revoked;
 	pool_unlock(pool);
 	if (ask)
-		recall_ask(pool->id, pool->name);
+		tell_revoked(pool);
 	pool_unref(pool);
 }
 
@@ -174,7 +194,7 @@ int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding)
 	ask = ask && pool_is_revoked(pool);
 	pool_unlock(pool);
 	if (ask)
-		recall_ask(pool->id, pool->name);
+		tell_revoked(pool);
 	return at < 0 ? at : 0;
 }
 
@@ -425,7 +445,8 @@ void pp_pool_destroy(struct pp_pool *pool)
 	env_store_relaxed(&pool->state, POOL_DESTROYED);
 	pool_unlock(pool);
 	if (ask)
-		recall_ask(pool->id, pool->name);
+		tell_revoked(pool);
+	notice_end(pool);
 	pool_unref(pool);
 }
 

@@ -164,6 +164,14 @@ struct leaving {
 	uint64_t full;  /* not all of it has gone back already */
 };
 
+/* Whom a pool tells that pages are back: notice.c. Under its lock. */
+struct notice {
+	struct notice *next;
+	uint32_t number; /* the pool's */
+	void (*ready)(void *ctx);
+	void *ctx;
+};
+
 /* ---- the pool -------------------------------------------------------------------------- */
 
 struct attachment {
@@ -299,6 +307,10 @@ struct pp_pool {
 	struct list list[CHUNK_LISTS]; /* chunks, the last used first */
 	struct attachment at[POOL_DEVICES];
 	uint32_t n_at;
+
+	struct notice notice;
+	bool noticed; /* there is one; relaxed */
+	bool woken;   /* the revocation came while one was waited for */
 
 	struct list registry; /* among all pools: under anchors.lock */
 };

@@ -241,13 +241,14 @@ static unsigned mpsc_push(struct mpsc_ring *mpsc, struct pp_anchor *anchor,
 /* ---- put: where to --------------------------------------------------------------------- */
 
 /* Pages for which there is no room. */
-static void put_beyond(struct pp_pool *pool, struct pp_page *const *pages, unsigned n,
-		       const void *caller)
+static void put_beyond(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_page *const *pages,
+		       unsigned n, const void *caller)
 {
 	if (!n)
 		return;
 	env_add_relaxed(&pool->recycle_ring_full, n);
 	chunk_put_pages(pool, pages, n, caller);
+	wait_look(anchor);
 }
 
 /*
@@ -272,7 +273,7 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 		k = spsc ? spsc_push(spsc, anchor, pages, n) :
 			   mpsc_push(&pool->mpsc, anchor, pages, n);
 	}
-	put_beyond(pool, pages + k, n - k, caller);
+	put_beyond(pool, anchor, pages + k, n - k, caller);
 }
 
 /* Last references to pages of one pool, for which no SPSC ring is at hand. */
@@ -294,11 +295,12 @@ static __attribute__((noinline)) void put_into(struct spsc_ring *spsc, struct pp
 					       unsigned n, const void *caller)
 {
 	struct pp_pool *pool = page_pool(pages[0]);
+	struct pp_anchor *anchor = pool_anchor(pool);
 	unsigned k;
 
 	PP_PROBE2(put, pool, n);
-	k = spsc_push(spsc, pool_anchor(pool), pages, n);
-	put_beyond(pool, pages + k, n - k, caller);
+	k = spsc_push(spsc, anchor, pages, n);
+	put_beyond(pool, anchor, pages + k, n - k, caller);
 }
 
 void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
@@ -501,6 +503,20 @@ unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n)
 			pool->turn = (i + 1) % (RING_BIT + 1);
 		}
 	return k;
+}
+
+bool remote_has_some(struct pp_pool *pool)
+{
+	const struct mpsc_ring *mpsc = &pool->mpsc;
+	/* a slot that isn't filled yet: its putter looks at the flag after that */
+	bool some = env_load_relaxed(&mpsc->slot[mpsc->head % POOL_MPSC_SLOTS]);
+
+	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1) {
+		const struct spsc_ring *spsc = pool->spsc[__builtin_ctzll(left)];
+
+		some |= env_load_relaxed(&spsc->tail) != spsc->head;
+	}
+	return some;
 }
 
 bool remote_is_low(struct pp_pool *pool)

@@ -14,8 +14,12 @@ void put_pages(struct pp_page *const *pages, unsigned n, const void *caller);
 /* pp_page_put_batch for pages that do not go straight into the caller's cache. */
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller);
 
-/* The owner: take up to n; and are there fewer than POOL_FEW, going by the hints? */
+/*
+ * The owner: take up to n; are there any, with the lock, so that nobody else is the owner; and are
+ * there fewer than POOL_FEW, going by the hints?
+ */
 unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n);
+bool remote_has_some(struct pp_pool *pool);
 bool remote_is_low(struct pp_pool *pool);
 
 uint64_t remote_count(struct pp_pool *pool);       /* pages there now, about */

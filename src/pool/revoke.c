@@ -11,6 +11,7 @@
 #include "pool/discard.h"
 #include "pool/frag.h"
 #include "pool/holders.h"
+#include "pool/notice.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
 #include "pool/span.h"
@@ -144,7 +145,8 @@ void pool_revoke(struct pp_pool *pool)
 	env_store_relaxed(&pool->state, POOL_REVOKING);
 	pool->revoked_ns = env_now_ns();
 	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
-		env_store_relaxed(&g->revoked, ANCHOR_REVOKED);
+		if (env_xchg_acq_rel(&g->revoked, ANCHOR_REVOKED) & ANCHOR_WAITED)
+			pool->woken = true;
 	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	drain(pool);
 	if (!inherited) /* else the memory may not be there */
@@ -161,14 +163,14 @@ void pool_revoke(struct pp_pool *pool)
  * The revocation of a cache: see revoke.h. Its pages go to the new anchor, which takes over the
  * counts. Lock held. Model: own.pml, revoke_left.
  */
-void revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
+bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
 {
+	uint32_t n = 0, flag = 0;
 	uint64_t popped, count;
-	uint32_t n = 0;
 
 	env_store_relaxed(&old->owner, ANCHOR_NOBODY);
 	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
-		env_store_relaxed(&old->revoked, ANCHOR_LEFT);
+		flag = env_xchg_acq_rel(&old->revoked, ANCHOR_LEFT);
 		env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	}
 	popped = env_load_acquire(&old->popped);
@@ -183,6 +185,7 @@ void revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *
 	}
 	owner_add(&new->pushed, n);
 	env_store_release(&pool->anchor, new);
+	return flag & ANCHOR_WAITED;
 }
 
 /* What a late put of the previous owner has pushed. Model: own.pml, left_drain. */
@@ -192,6 +195,77 @@ static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 
 	if (n) /* counted as for a put that found the cache closed */
 		env_add_relaxed(&pool->recycle_ring_full, n);
+}
+
+/* ---- waiting for pages ------------------------------------------------------------------ */
+
+/* Take the bit away. False: another has. */
+static bool take_waited(struct pp_anchor *anchor)
+{
+	uint32_t flag = env_load_relaxed(&anchor->revoked);
+
+	/* neither LEFT nor REVOKED has it */
+	while (flag == (ANCHOR_OPEN | ANCHOR_WAITED) || flag == (ANCHOR_TRACKED | ANCHOR_WAITED))
+		if (env_cas_acq_rel(&anchor->revoked, &flag, flag & ~(uint32_t)ANCHOR_WAITED))
+			return true;
+	return false;
+}
+
+static void tell(struct pp_anchor *anchor)
+{
+	uint32_t number = anchor->number;
+
+	if (take_waited(anchor))
+		notice_call(number);
+}
+
+void wait_over(struct pp_anchor *anchor)
+{
+	struct pp_pool *pool;
+
+	if (env_load_relaxed(&anchor->revoked) != ANCHOR_LEFT) {
+		tell(anchor);
+		return;
+	}
+	pool = anchor_pool(anchor);
+	if (!pool)
+		return;
+	tell(pool_anchor(pool));
+	pool_unref(pool);
+}
+
+/* Has the owner, who has just found none, any now? Lock held. */
+static bool pages_are_back(struct pp_pool *pool)
+{
+	bool listed = false;
+
+	for (unsigned on = 0; on < CHUNK_LISTS; on++)
+		listed |= !list_empty(&pool->list[on]);
+	return listed || pool->collecting || env_load_relaxed(&pool->returned) ||
+	       remote_has_some(pool);
+}
+
+bool wait_begin(struct pp_pool *pool)
+{
+	struct pp_anchor *anchor = pool->anchor;
+	uint32_t flag = pool->tracked ? ANCHOR_TRACKED : ANCHOR_OPEN;
+	bool back;
+
+	if (!env_load_relaxed(&pool->noticed))
+		return false; /* nobody wants to know */
+	if (!env_cas_acq_rel(&anchor->revoked, &flag, flag | ANCHOR_WAITED))
+		return flag == ANCHOR_REVOKED; /* or the bit is there */
+	env_barrier_heavy();                   /* pairs with the light ones of revoke_look */
+	pool_lock(pool);
+	back = pages_are_back(pool);
+	pool_unlock(pool);
+	return back && take_waited(anchor);
+}
+
+void wait_end(struct pp_anchor *anchor)
+{
+	if (env_unlikely(env_load_relaxed(&anchor->revoked) & ANCHOR_WAITED))
+		take_waited(anchor);
 }
 
 /* ---- after the flag was seen ------------------------------------------------------------ */
@@ -228,6 +302,7 @@ void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 	}
 	settle(pool, anchor);
 	pool_unlock(pool);
+	wait_look(pool_anchor(pool));
 }
 
 /* The flag was seen after a pop. */
@@ -242,8 +317,13 @@ void pp_page_get_raced(struct pp_pool *pool)
 /* Model: revoke.pml, push_raced. */
 void push_raced(struct pp_anchor *anchor)
 {
-	struct pp_pool *pool = anchor_pool(anchor);
+	struct pp_pool *pool;
 
+	if (anchor_is_open(anchor)) { /* it was waited for, and may be still */
+		wait_over(anchor);
+		return;
+	}
+	pool = anchor_pool(anchor);
 	if (!pool)
 		return; /* the revoker drained our page, and the pool went with its last one */
 	/*
@@ -253,20 +333,24 @@ void push_raced(struct pp_anchor *anchor)
 	pool_lock(pool);
 	settle(pool, anchor);
 	pool_unlock(pool);
+	wait_look(pool_anchor(pool));
 	pool_unref(pool);
 }
 
-/* The flag was seen after a push, and stays up: no more inline puts to this anchor. */
+/* The flag was seen after a push. If it stays up: no more inline puts to this anchor. */
 void pp_page_put_raced(struct pp_anchor *anchor)
 {
-	pp_self = (struct pp_self){ 0 };
+	if (!anchor_is_open(anchor))
+		pp_self = (struct pp_self){ 0 };
 	anchor->copy->put_raced(anchor);
 }
 
 void remote_raced(struct pp_anchor *anchor)
 {
-	if (env_load_relaxed(&anchor->revoked) == ANCHOR_LEFT)
+	if (env_load_relaxed(&anchor->revoked) != ANCHOR_REVOKED) {
+		wait_over(anchor);
 		return;
+	}
 	remote_reset();
 	push_raced(anchor);
 }

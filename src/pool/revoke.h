@@ -22,6 +22,12 @@
  * that it found. Until then an anchor is used again only by the thread that had it or, once that
  * thread has ended, by another.
  *
+ * WAITING. The flag is also how a put comes to know, without an instruction more, that somebody waits
+ * for pages (notice.c). A get that has failed sets ANCHOR_WAITED, a heavy barrier, and looks whether
+ * there are pages; a put brings its page back, and looks at the flag last: so one of the two sees the
+ * other. Whoever takes the bit away tells, so there is one notice for one failure: the first put
+ * that sees it, the revoker, or the next owner; or nobody, if it is the owner, who has found pages.
+ *
  * The protocol has a model, checked exhaustively: tests/model/revoke.pml, and own.pml for another
  * owner. The code itself is run through every schedule by tests/explore/.
  *
@@ -48,6 +54,22 @@ static inline bool revoke_seen(const struct pp_anchor *anchor)
 	return env_unlikely(revoke_look(anchor) != ANCHOR_OPEN);
 }
 
+/*
+ * A get has failed: whoever brings a page back is to tell. True: nobody will, and it is worth
+ * another try, for pages have come in the meantime, or a revocation. Owner, lock not held.
+ */
+bool wait_begin(struct pp_pool *pool);
+/* A get has not failed: nobody need tell. Owner. */
+void wait_end(struct pp_anchor *anchor);
+/* Pages are back: tell, if somebody waits, behind this anchor or that of the next owner. */
+void wait_over(struct pp_anchor *anchor);
+/* The same after pages have come home, and the pool may be gone. */
+static inline void wait_look(struct pp_anchor *anchor)
+{
+	if (env_unlikely(revoke_look(anchor) & (ANCHOR_WAITED | ANCHOR_LEFT)))
+		wait_over(anchor);
+}
+
 /* After popping n entries of the cache, which lie above the count now. */
 void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n);
 /* After a push to the cache: drains whatever pool is behind the anchor. */
@@ -62,7 +84,7 @@ int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint3
 
 /* The revoker: no device has the pool any more, or its handle goes. Lock held. */
 void pool_revoke(struct pp_pool *pool);
-/* Another owner: the old cache's pages and counts go to the new one. Lock held. */
-void revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new);
+/* Another owner: the old cache's pages and counts go to the new one. True: tell. Lock held. */
+bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new);
 
 #endif

@@ -22,6 +22,8 @@ void below_ref(struct pp_page *page, unsigned n);
 bool below_put(struct pp_page *page); /* true: it was the last reference */
 /* Pages held by anyone. */
 unsigned below_held(void);
+/* How often it was told that pages are back. */
+unsigned below_told(void);
 /* Nothing is mapped in the device; no memory is left either. */
 void below_device_sees_nothing(void);
 void below_nothing_left(void);

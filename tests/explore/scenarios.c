@@ -29,6 +29,7 @@ static struct {
 	struct pp_page *page[8];     /* held when the threads begin */
 	uint64_t revoked, destroyed; /* a revocation has returned; the handle is gone */
 	uint64_t gets, puts;         /* that succeeded; of last references */
+	uint64_t empty;              /* gets that failed, and not for a revocation */
 	uint64_t frags;              /* fragments are cut: gets and puts aren't all known */
 	struct pp_page *passed;      /* from one thread to another; atomic */
 	struct pp_page *kept;        /* held to the end */
@@ -58,6 +59,7 @@ static struct pp_page *get(void)
 	late = g.revoked;
 	ret = pp_page_get(&page, g.pool);
 	check_get(ret, late);
+	g.empty += ret == -ENOBUFS;
 	if (ret)
 		return NULL;
 	g.gets++;
@@ -268,6 +270,39 @@ static void one_cached(void)
 	put(g.page[0]);
 }
 
+static void one_of_one(void)
+{
+	create(pp_binding_none(), 1, 1);
+	hold(1);
+}
+
+/* The same, and the owner wants to be told when pages are back. */
+static void one_waited(void)
+{
+	one_of_one();
+	g.pool->noticed = true;
+}
+
+static void one_held_waited(void)
+{
+	create_mapped(1, 1);
+	hold(1);
+	g.pool->noticed = true;
+}
+
+static void one_kept_waited(void)
+{
+	one_held_waited();
+	g.kept = g.page[0];
+}
+
+static void two_waited(void)
+{
+	create(pp_binding_none(), 2, 2);
+	hold(2);
+	g.pool->noticed = true;
+}
+
 static void two_held_mapped(void)
 {
 	create_mapped(2, 2);
@@ -311,12 +346,6 @@ static void one_returned(void)
 	create_mapped(2, 2);
 	hold(2);
 	put_remotely(g.page[1]);
-}
-
-static void one_of_one(void)
-{
-	create(pp_binding_none(), 1, 1);
-	hold(1);
 }
 
 /* Two, the first with a second reference. */
@@ -502,6 +531,14 @@ static void finish_binding(void)
 }
 
 /* ---- the threads' parts ---------------------------------------------------------------------- */
+
+/* Once for each get that has failed: for all pages are back, or the pool is revoked. */
+static void finish_told(void)
+{
+	if (below_told() != g.empty)
+		fail("%u are told of %llu failures", below_told(), (unsigned long long)g.empty);
+	finish();
+}
 
 static void put_0(void)
 {
@@ -790,6 +827,8 @@ static void destroy_and_again(void)
 #define FREE .finish = finish, .left = 1        /* an anchor stays */
 #define TWO_ANCHORS .finish = finish, .left = 2 /* two, if the first was still in use */
 #define TWO_ANCHORS_MAPPED .finish = finish, .left = 3
+#define TOLD .finish = finish_told, .left = 1
+#define TOLD_2 .finish = finish_told, .left = 2
 #define MAPPED .finish = finish, .left = 2 /* an anchor, and a slot for bindings */
 #define AWAY .as = THREADS + 1             /* the owner, who is the first thread otherwise */
 
@@ -927,6 +966,12 @@ static const struct scenario scenarios[] = {
 	  cache_full,
 	  TWO_ANCHORS_MAPPED,
 	  .exact = true },
+	/* who waits for pages against the last put, and who revokes */
+	{ "wait", { O, P }, { get_put, put_0 }, one_waited, TOLD, .exact = true },
+	{ "wait-batch", { O, P }, { get_put, batch_0_1 }, two_waited, TOLD, .exact = true },
+	{ "wait-own-put", { O, P }, { get_put_put_0, put_1 }, two_waited, TOLD },
+	{ "wait-unbind", { O, C }, { get_put, unbind }, one_kept_waited, TOLD_2, .exact = true },
+	{ "wait-own", { P, Q }, { put_0, own_get_put }, one_waited, TOLD_2, AWAY },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE, .exact = true },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
@@ -951,6 +996,8 @@ static const struct scenario scenarios[] = {
 	  { get_put, put_0, look_at_stats },
 	  one_held_one_cached,
 	  MAPPED },
+	{ "wait-two", { O, P, Q }, { get_put, put_0, put_1 }, two_waited, TOLD },
+	{ "wait-all", { O, P, C }, { get_put, put_0, unbind }, one_held_waited, TOLD_2 },
 	{ "ring-full",
 	  { O, P, Q },
 	  { get_put, put_0, batch_1_2 },

@@ -115,7 +115,7 @@ void one_call(void);
 #define CALLS_DEVICE 9
 #define CALLS_DMA 9
 #define CALLS_POOL 16
-#define CALLS_POOL_MORE 5
+#define CALLS_POOL_MORE 6
 
 /* calls_device.c */
 void devices_begin(void);

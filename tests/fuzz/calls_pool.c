@@ -9,6 +9,9 @@
 
 struct pp_pool_stats pool_now[POOLS];
 
+/* How often each pool's notice was called; atomic, as puts of a crowd call it. */
+static uint64_t told[POOLS];
+
 /* Gets and puts are calls that may take many pages. */
 static const unsigned amounts[] = { 1, 2, 3, 9, 17, 64, 300, 2100 };
 
@@ -169,6 +172,7 @@ static bool create(void)
 	if (name.id)
 		ref.pool[i].at[0] = b;
 	real.pool[i] = pool;
+	told[i] = 0;
 	pp_pool_info(pool, &info, sizeof info);
 	must(info.id > last_id, "an id that was there before");
 	last_id = real.pool_id[i] = info.id;
@@ -839,6 +843,26 @@ bool call_pool(unsigned which)
 	}
 }
 
+/* ---- notice ---------------------------------------------------------------------------------- */
+
+static void pages_are_back(void *ctx)
+{
+	__atomic_fetch_add(&told[(intptr_t)ctx], 1, __ATOMIC_RELAXED);
+}
+
+static bool change_notice(void)
+{
+	bool on = input_byte(&in) & 3;
+	int i = pick_pool();
+
+	if (i == NONE)
+		return false;
+	note("pp_pool_notice(%d, %s)", i, on ? "a function" : "nobody");
+	must_be(pp_pool_notice(real.pool[i], on ? pages_are_back : NULL, (void *)(intptr_t)i), 0,
+		"pp_pool_notice()");
+	return true;
+}
+
 bool call_pool_more(unsigned which)
 {
 	switch (which) {
@@ -846,6 +870,7 @@ bool call_pool_more(unsigned which)
 	case 1: return get_contiguous();
 	case 2: return get_frags();
 	case 3: return drop_refs();
+	case 4: return change_notice();
 	default: return reserve();
 	}
 }
@@ -924,6 +949,8 @@ static void compare_pool(int i)
 	must_be(s->attachments, n, "attachments");
 	must_be(s->max_pages, p->params.max_pages, "the limit");
 	must_be(s->reserved, p->reserved, "pages that are reserved");
+	must(told[i] <= s->alloc_failed, "it was told of %llu failures of %llu",
+	     (unsigned long long)told[i], (unsigned long long)s->alloc_failed);
 	must(s->pages >= s->reserved || p->revoked, "fewer pages than are reserved");
 	/* chunks that came while a device is ending aren't mapped for it */
 	must(s->bytes_mapped == n * pool_bytes(i) ||

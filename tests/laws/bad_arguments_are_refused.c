@@ -20,6 +20,8 @@
 #include <ctype.h>
 #include <glob.h>
 #include <pagepool/vfio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 static char said[4096];
 
@@ -269,6 +271,7 @@ static void pools(void)
 	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
 	struct pp_recall deaf = { 0 };
 	struct pp_page *many[513];
+	int blocking = eventfd(0, 0);
 	struct pp_frag f;
 
 	refused("pp_pool_attach", "no pool", pp_pool_attach(NULL, pp_binding_none()));
@@ -281,6 +284,10 @@ static void pools(void)
 		pp_page_sync_at(pp_binding_none(), many[0], 4000, 97, true, NULL));
 	pp_page_put(many[0]);
 	refused("fragment", "0 bytes", pp_frag_get_batch(&f, 1, pool, 0, 1));
+	refused("pp_pool_notice", "no pool", pp_pool_notice(NULL, NULL, NULL));
+	refused("pp_pool_notice_fd", "no pool", pp_pool_notice_fd(NULL, -1));
+	refused("pp_pool_notice_fd", "EFD_NONBLOCK", pp_pool_notice_fd(pool, blocking));
+	close(blocking);
 	refused("pp_recall_register", "no pool", pp_recall_register(NULL, &deaf));
 	refused("pp_recall_register", "no holder", pp_recall_register(pool, NULL));
 	refused("pp_recall_register", "no callback", pp_recall_register(pool, &deaf));

@@ -68,7 +68,7 @@ struct pp_anchor {
 	/* read by all, written hardly ever; relaxed */
 	uint64_t owner;             /**< the owning thread's number, or no thread's */
 	uint32_t id;                /**< of this anchor; constant, not 0 */
-	uint32_t revoked;           /**< 0 while the cache is open; else why not (private) */
+	uint32_t revoked;           /**< 0 while the cache is open and nobody waits (private) */
 	uint32_t number;            /**< the pool's; constant while it is there */
 	struct pp_pool *pool;       /**< under the library's lock; NULL once the pool is freed */
 	struct pp_anchor *next;     /**< of the pool's, or of the free ones */
