@@ -179,7 +179,7 @@ int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const v
 
 int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 {
-	return page_get_slow(out, pool, true, __builtin_return_address(0));
+	return page_get_slow(out, pool, true);
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
@@ -193,8 +193,8 @@ int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 	return page_get(out, pool, __builtin_return_address(0));
 }
 
-static inline __attribute__((always_inline)) int
-get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool, bool grow, const void *caller)
+static inline __attribute__((always_inline)) int get_batch(struct pp_page **out, unsigned n,
+							   struct pp_pool *pool, bool grow)
 {
 	unsigned got = 0;
 
@@ -203,7 +203,7 @@ get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool, bool grow, con
 		unsigned count = cache_count(anchor), k = n - got < count ? n - got : count;
 
 		if (!k || !cache_pop(pool, anchor, count, out + got, k)) {
-			int ret = page_get_slow(out + got, pool, grow, caller);
+			int ret = page_get_slow(out + got, pool, grow, __builtin_return_address(0));
 
 			if (ret)
 				return got ? (int)got : ret;
@@ -218,12 +218,12 @@ get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool, bool grow, con
 
 int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 {
-	return get_batch(out, n, pool, true, __builtin_return_address(0));
+	return get_batch(out, n, pool, true);
 }
 
 int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool)
 {
-	return get_batch(out, n, pool, false, __builtin_return_address(0));
+	return get_batch(out, n, pool, false);
 }
 
 /* ---- put: the owner's ------------------------------------------------------------------ */

@@ -534,6 +534,13 @@ void recall_ask(uint64_t pool_id, const char *name)
 	(void)name;
 }
 
+int pp_dma_sync_at(pp_binding_t binding, pp_iova_t iova, size_t len, enum pp_dma_dir dir,
+		   bool for_cpu, const char *caller)
+{
+	(void)iova, (void)len, (void)dir, (void)for_cpu, (void)caller;
+	fail("the scenario syncs by binding %llu", (unsigned long long)binding.id);
+}
+
 /* ---- parameters ------------------------------------------------------------------------------ */
 
 int env_params(const char *call, void *ours, size_t our_size, const void *theirs)

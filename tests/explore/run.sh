@@ -68,7 +68,7 @@ breaks drain_leaves_it get-unbind 'touches freed memory' \
 breaks waited_without_barrier wait 'are told of' wait_begin 's/env_barrier_heavy();/;/'
 [ -z "$quick" ] || { echo "1..$n"; exit $failed; }
 breaks waited_not_looked_at wait 'are told of' wait_begin 's/back = pages_are_back(pool);/back = false;/'
-breaks waited_beyond_the_rings wait-batch 'are told of' put_beyond 's/wait_look(anchor);//'
+breaks waited_at_home wait-home 'are told of' put_beyond 's/wait_look(anchor);//'
 breaks next_owner_not_told wait-own 'are told of' wait_over 's/tell(pool_anchor(pool));//'
 breaks told_twice wait-two 'are told of' tell 's/if (take_waited(anchor))/take_waited(anchor);/'
 breaks refilling_ignored refill-unbind 'comes home twice' drain 's/env_load_acquire(&pool->refilling)/0/'

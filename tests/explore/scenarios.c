@@ -283,6 +283,12 @@ static void one_waited(void)
 	g.pool->noticed = true;
 }
 
+static void one_watched_waited(void)
+{
+	below_debug = PP_DEBUG_PAGES; /* pages come home, and nowhere else */
+	one_waited();
+}
+
 static void one_held_waited(void)
 {
 	create_mapped(1, 1);
@@ -968,6 +974,7 @@ static const struct scenario scenarios[] = {
 	  .exact = true },
 	/* who waits for pages against the last put, and who revokes */
 	{ "wait", { O, P }, { get_put, put_0 }, one_waited, TOLD, .exact = true },
+	{ "wait-home", { O, P }, { get_put, put_0 }, one_watched_waited, TOLD },
 	{ "wait-batch", { O, P }, { get_put, batch_0_1 }, two_waited, TOLD, .exact = true },
 	{ "wait-own-put", { O, P }, { get_put_put_0, put_1 }, two_waited, TOLD },
 	{ "wait-unbind", { O, C }, { get_put, unbind }, one_kept_waited, TOLD_2, .exact = true },
