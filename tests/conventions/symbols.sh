@@ -23,7 +23,7 @@ same() { # WHAT EXPECTED FOUND
 }
 
 for library; do
-	name=$(basename "${library%.so*}")
+	name=$(basename "${library%%.so*}")
 	case $name in
 	libpagepool) map=src/$name.map headers='include/pagepool/*.h include/pagepool/inline/*.h' ;;
 	*) map=${name#libpagepool-}/$name.map headers="${name#libpagepool-}/include/pagepool/*.h" ;;

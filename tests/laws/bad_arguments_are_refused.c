@@ -479,6 +479,8 @@ static void all_calls_are_here(void)
 	here = strdup(contents(path));
 	snprintf(path, sizeof path, "%s/include/pagepool/*.h", root);
 	require(here && !glob(path, 0, NULL, &headers), "the headers");
+	snprintf(path, sizeof path, "%s/include/pagepool/inline/*.h", root);
+	require(!glob(path, GLOB_APPEND, NULL, &headers), "... and what they include");
 	for (size_t i = 0; i < headers.gl_pathc; i++)
 		n += look_for_calls(headers.gl_pathv[i], here);
 	check(n > 60, "the headers declare %u calls", n);
