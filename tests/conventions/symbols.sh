@@ -3,8 +3,10 @@
 # map lists are the same. The map lists each symbol by its name: no pattern lets one out by mistake.
 set -u
 . "$(dirname "$0")/../tap.sh"
-cd "$1" || exit 1
+root=$1
 shift
+mapfile -t libraries < <(realpath "$@")
+cd "$root" || exit 1
 
 declared() { # HEADER...
 	awk '/^PP_API/ { on = 1 } on { print } /;/ { on = 0 }' "$@" |
@@ -22,7 +24,7 @@ same() { # WHAT EXPECTED FOUND
 	[ "$2" = "$3" ] || diff <(echo "$2") <(echo "$3") | sed 's/^/# /'
 }
 
-for library; do
+for library in "${libraries[@]}"; do
 	name=$(basename "${library%%.so*}")
 	case $name in
 	libpagepool) map=src/$name.map headers='include/pagepool/*.h include/pagepool/inline/*.h' ;;

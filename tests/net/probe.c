@@ -6,7 +6,8 @@
  *
  * WORDs: generic, promiscuous, show (a line for each packet: queue, bytes, time, source, flags, the
  * bytes), queues=N, first=N, count=N, frame=N, pps=N, piece=N (bytes of a segment that is sent), few (room for one
- * segment in a call of receive), hold (nothing is polled until SIGUSR1 comes). Else SIGUSR1 has it bind again.
+ * segment in a call of receive), hold (nothing is polled until SIGUSR1 comes),
+ * keep=N (so many of queue 0's packets are held until after the close). Else SIGUSR1 has it bind again.
  *
  * It says "ready" when it is bound, then what it is told, on standard error; the counters at the
  * end on standard output, one a line.
@@ -29,6 +30,10 @@ static struct pp_net *net;
 static bool show, hold, over; /* over: relaxed, set by the main thread */
 static volatile sig_atomic_t stopped, again;
 static unsigned pps, n_queues = 1, piece = UINT32_MAX, room = 64;
+
+#define KEPT 4096u
+static struct pp_page *kept[KEPT];
+static unsigned keep, n_kept;
 
 static void stop(int sig)
 {
@@ -69,6 +74,8 @@ static void words(char **argv, struct pp_net_params *p, struct pp_net_xdp_params
 			xdp->frame = n;
 		else if (sscanf(*argv, "pps=%u", &n) == 1)
 			pps = n;
+		else if (sscanf(*argv, "keep=%u", &n) == 1 && n <= KEPT)
+			p->keep = keep = n;
 		else if (sscanf(*argv, "piece=%u", &n) == 1)
 			piece = n;
 		else
@@ -122,7 +129,10 @@ static unsigned take(unsigned queue)
 	for (unsigned i = 0; i < n; i++) {
 		if (show)
 			print(&seg[i]);
-		pp_page_put(seg[i].page);
+		if (!queue && n_kept < keep)
+			kept[n_kept++] = seg[i].page;
+		else
+			pp_page_put(seg[i].page);
 	}
 	return n;
 }
@@ -272,6 +282,9 @@ static void settle(void)
 	notices();
 	print_counts();
 	pp_net_close(net);
+	printf("kept %u\n", n_kept);
+	while (n_kept)
+		pp_page_put(kept[--n_kept]);
 	pp_totals(&totals, sizeof totals);
 	printf("left %" PRIu64 "\n", totals.pools + totals.chunk_bytes + totals.iova_bytes);
 }
