@@ -401,7 +401,7 @@ static void look_at(struct forward *f, struct side *s)
 		break;
 	case PP_NET_END: s->ended = true; break;
 	case PP_NET_GONE:
-		say("%c: %s has gone; the other device continues", s->name, s->spec);
+		say("%c: %s; the other device continues", s->name, pp_net_error(s->nic));
 		s->excused = true;
 		release_device(f, s, true);
 		s->lost = true;

@@ -23,8 +23,8 @@ counter() {
 counters() {
 	echo "$(counter a left tx) $(counter b right rx) $(counter b right tx) $(counter a left rx)"
 }
-flows() { # more than 50 packets have come through since it was THAT
-	[ "$(counter b right rx)" -gt $(($1 + 50)) ]
+flows() { # more than 50 packets have come through since it was THAT; or none will any more
+	[ "$(counter b right rx)" -gt $(($1 + 50)) ] || grep -q "gone" "$dir/err"
 }
 begins() {
 	grep -q '^pagepool: forwarding between' "$dir/err"
@@ -116,6 +116,7 @@ changes() { # KIND ROUNDS: so many of it, each with traffic before and after
 		passed=$(tcpdump -nr "$dir/passed" 2>/dev/null | wc -l)
 	fi
 	finish INT
+	! grep "gone" "$dir/err" || return 1
 	sums "$before" "$(counters)" "$passed" >"$dir/note" || { cat "$dir/note" "$dir/out" "$dir/err"; return 1; }
 }
 queue_changes() { # in as many runs as it takes
