@@ -16,7 +16,8 @@
 #include "tap.h"
 
 #define N 600u
-#define LEAST sizeof(void *[3]) /* bytes that a block of the heap has at least */
+#define TIMES 100u
+#define LEAST sizeof(void *[4]) /* bytes that a block of the heap takes at least */
 
 static struct {
 	int (*create)(struct pp_pool **out, pp_binding_t binding, const struct pp_pool_params *p);
@@ -175,14 +176,14 @@ static uint64_t mapped(void)
 	return bytes;
 }
 
-/* Bytes of the heap that are in use after fifty times and weren't before. */
-static size_t left_of_fifty(const char *path, unsigned debug, uint64_t *was)
+/* Bytes of the heap that are in use after so many times and weren't before. */
+static size_t left_of_many(const char *path, unsigned debug, uint64_t *was)
 {
 	struct mallinfo2 before = mallinfo2();
 
 	malloc_trim(0);
 	*was = mapped();
-	for (unsigned i = 0; i < 50; i++)
+	for (unsigned i = 0; i < TIMES; i++)
 		comes_and_goes(path, debug);
 	return mallinfo2().uordblks - before.uordblks;
 }
@@ -192,16 +193,15 @@ static void nothing_is_left(const char *path, unsigned debug)
 	size_t left;
 	uint64_t was;
 
-	for (unsigned i = 0; i < 10; i++) /* then what the C library keeps is there; */
+	for (unsigned i = 0; i < TIMES / 2; i++) /* then what the C library keeps is there; */
 		comes_and_goes(path, debug);
-	left = left_of_fifty(path, debug, &was);
+	left = left_of_many(path, debug, &was);
 	/* but for a thread that ends late it keeps one more stack, with its table, and once only */
-	if (!check(left < 50 * LEAST,
-		   "50 times loaded and unloaded, debug mode %u: nothing is left", debug))
+	if (!check(left < TIMES * LEAST,
+		   "%u times loaded and unloaded, debug mode %u: nothing is left", TIMES, debug))
 		printf("# %zu bytes of the heap\n", left);
-	malloc_trim(
-		0); /* the heap may differ by a page; what is left each time makes 50 and more */
-	if (!check(mapped() < was + 50 * 4096, "nor is any mapped"))
+	malloc_trim(0); /* the heap may differ by a page; what is left each time makes many */
+	if (!check(mapped() < was + TIMES * 4096ull, "nor is any mapped"))
 		printf("# %" PRIu64 " bytes more\n", mapped() - was);
 }
 
