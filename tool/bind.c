@@ -67,11 +67,11 @@ static int parse(struct bind_options *o, int argc, char **argv, const char *comm
 		return EXIT_USAGE;
 	}
 	if (!pp_vfio_parse_address(o->address, o->text)) {
-		say("\"%s\" is no PCI address; one looks like 0000:00:03.0", o->text);
+		say("\"%s\" is not a PCI address, such as 0000:00:03.0", o->text);
 		return EXIT_USAGE;
 	}
 	if (!pci_exists(o->address)) {
-		say("there is no PCI device %s; lspci -D lists what there is", o->address);
+		say("there is no PCI device %s; lspci -D lists them", o->address);
 		return EXIT_ERROR;
 	}
 	return EXIT_OK;

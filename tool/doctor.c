@@ -96,7 +96,7 @@ static void look_at_iommu(struct visit *v)
 		good("IOMMU: on, %u unit%s, %u groups", units, units == 1 ? "" : "s", groups);
 		return;
 	}
-	missing(v, "IOMMU: off, or there is none");
+	missing(v, "IOMMU: off or not present");
 	type("enable VT-d (Intel) or AMD-Vi in the firmware; then, for Intel:");
 	type("  sed -i 's/^GRUB_CMDLINE_LINUX=\"/&intel_iommu=on /' /etc/default/grub && "
 	     "update-grub && reboot");
@@ -176,7 +176,7 @@ static void look_at_entries(void)
 	char text[32];
 
 	if (file_line(text, sizeof text, "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"))
-		good("mappings of a container: at most %s", text);
+		good("mappings per container: at most %s", text);
 }
 
 /* ---- devices --------------------------------------------------------------------------------- */
@@ -284,11 +284,11 @@ int doctor_main(int argc, char **argv)
 			  "Check the prerequisites for real devices and print the fixes.", defs))
 		return EXIT_USAGE;
 	if (only && !pp_vfio_parse_address(v.only, only)) {
-		say("\"%s\" is no PCI address; one looks like 0000:00:03.0", only);
+		say("\"%s\" is not a PCI address, such as 0000:00:03.0", only);
 		return EXIT_USAGE;
 	}
 	if (only && !pci_exists(v.only)) {
-		say("there is no PCI device %s; lspci -D lists what there is", v.only);
+		say("there is no PCI device %s; lspci -D lists them", v.only);
 		return EXIT_ERROR;
 	}
 	look_at_iommu(&v);

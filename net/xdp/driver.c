@@ -2,7 +2,7 @@
  * driver.c - a Linux network interface through AF_XDP, on pagepool's public API: opening it,
  * the bindings, and how it is. Packets are rx.c's and tx.c's.
  *
- * A lane's pool lies in one area, which is mapped by one call: that is the UMEM. Where each frame is, is
+ * A queue pair's pool lies in one area, which is mapped by one call: that is the UMEM. Where each frame is, is
  * written down in `frame`, outside of what the kernel can write to. So, when the sockets are
  * closed, it doesn't matter whether a frame is in the fill, RX, TX or completion ring, or in
  * the kernel's hands: every frame that isn't the program's is put.
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lane.h"
+#include "qp.h"
 
 #define LARGE_FRAME 4096u
 #define OVERHEAD 22u          /* of a packet, beyond the MTU: addresses, type, two VLAN tags */
@@ -52,91 +52,91 @@
 /* ---- the binding ------------------------------------------------------------------------------ */
 
 /* The pool, and its memory: the first page has the area mapped, which registers the UMEM. */
-static int make_pool(struct xdp_lane *l, pp_binding_t binding)
+static int make_pool(struct xdp_qp *qp, pp_binding_t binding)
 {
 	struct pp_page *page;
 	int ret;
 
-	if (l->queue.given) {
-		ret = pp_pool_attach(l->queue.given, binding);
-		l->queue.rx_pool = ret ? NULL : l->queue.given;
+	if (qp->queue.given) {
+		ret = pp_pool_attach(qp->queue.given, binding);
+		qp->queue.rx_pool = ret ? NULL : qp->queue.given;
 	} else {
-		ret = pp_pool_create(&l->queue.rx_pool, binding, &l->queue.wants);
+		ret = pp_pool_create(&qp->queue.rx_pool, binding, &qp->queue.wants);
 	}
 	if (ret)
 		return ret;
-	l->queue.tx_pool = l->queue.rx_pool;
-	ret = pp_page_get(&page, l->queue.rx_pool);
+	qp->queue.tx_pool = qp->queue.rx_pool;
+	ret = pp_page_get(&page, qp->queue.rx_pool);
 	if (ret)
 		return ret;
-	if (pp_page_size(page) != xdp_frame_size(l->x))
+	if (pp_page_size(page) != xdp_frame_size(qp->x))
 		ret = -EINVAL;
 	pp_page_put(page);
 	return ret;
 }
 
-static int make_table(struct xdp_lane *l)
+static int make_table(struct xdp_qp *qp)
 {
-	l->n_frames = l->umem->len >> l->x->shift;
-	l->frame = calloc(l->n_frames, sizeof *l->frame);
-	return l->frame ? 0 : -ENOMEM;
+	qp->n_frames = qp->umem->len >> qp->x->shift;
+	qp->frame = calloc(qp->n_frames, sizeof *qp->frame);
+	return qp->frame ? 0 : -ENOMEM;
 }
 
-/* Sockets on the lane's queues, supplied with frames; only then packets are steered there. */
-static int start(struct xdp_lane *l)
+/* Sockets on the queue pair's queues, supplied with frames; only then packets are steered there. */
+static int start(struct xdp_qp *qp)
 {
-	unsigned n = __atomic_load_n(&l->x->link.n_queues, __ATOMIC_RELAXED);
+	unsigned n = __atomic_load_n(&qp->x->link.n_queues, __ATOMIC_RELAXED);
 	int ret = 0;
 
 	for (unsigned id = 0; id < n && !ret; id++)
-		if (xdp_rx_is_ours(l, id) && (!l->x->send_only || !l->umem->n_queues))
-			ret = xdp_rx_open(l, id);
-	l->seen = n;
+		if (xdp_rx_is_ours(qp, id) && (!qp->x->send_only || !qp->umem->n_queues))
+			ret = xdp_rx_open(qp, id);
+	qp->seen = n;
 	return ret;
 }
 
 /* The sockets are closed: what was posted to them is nobody's. */
-static void forget(struct xdp_lane *l)
+static void forget(struct xdp_qp *qp)
 {
-	for (uint64_t i = 0; l->frame && i < l->n_frames; i++)
-		port_count(&l->queue.stats.tx_unsent, l->frame[i].last);
-	xdp_quiet_begin(l);
-	if (l->queue.rx_pool != l->queue.given) /* that one is the caller's */
-		pp_pool_destroy(l->queue.rx_pool);
-	l->queue.rx_pool = l->queue.tx_pool = NULL;
-	memset(l->rx_posted, 0, sizeof l->rx_posted);
-	port_set(&l->queue.stats.rx_posted, 0);
-	l->tx_posted = 0;
-	l->binding = pp_binding_none();
+	for (uint64_t i = 0; qp->frame && i < qp->n_frames; i++)
+		port_count(&qp->queue.stats.tx_unsent, qp->frame[i].last);
+	xdp_quiet_begin(qp);
+	if (qp->queue.rx_pool != qp->queue.given) /* that one is the caller's */
+		pp_pool_destroy(qp->queue.rx_pool);
+	qp->queue.rx_pool = qp->queue.tx_pool = NULL;
+	memset(qp->rx_posted, 0, sizeof qp->rx_posted);
+	port_set(&qp->queue.stats.rx_posted, 0);
+	qp->tx_posted = 0;
+	qp->binding = pp_binding_none();
 }
 
-static struct xdp_lane *lane_of(struct xdp_net *x, const struct pp_device *dev)
+static struct xdp_qp *qp_of(struct xdp_net *x, const struct pp_device *dev)
 {
 	for (unsigned i = 0; i < x->n; i++)
-		if (x->lane[i].queue.dev == dev)
-			return &x->lane[i];
+		if (x->qp[i].queue.dev == dev)
+			return &x->qp[i];
 	return NULL;
 }
 
 static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 {
-	struct xdp_lane *l = lane_of(ctx, dev);
+	struct xdp_qp *qp = qp_of(ctx, dev);
 	int ret;
 
-	xdp_rx_drop_kept(l);
-	l->binding = binding;
-	l->umem->error[0] = 0;
+	xdp_rx_drop_kept(qp);
+	qp->binding = binding;
+	qp->umem->error[0] = 0;
 	ret = pp_dma_set_mask(binding, 64);
 	if (!ret)
-		ret = make_pool(l, binding);
+		ret = make_pool(qp, binding);
 	if (!ret)
-		ret = make_table(l);
+		ret = make_table(qp);
 	if (!ret)
-		ret = start(l);
-	xdp_quiet_look(l);
+		ret = start(qp);
+	xdp_quiet_look(qp);
 	if (ret) {
-		xdp_umem_close(l->umem);
-		forget(l);
+		xdp_umem_close(qp->umem);
+		forget(qp);
 	}
 	return ret;
 }
@@ -144,20 +144,20 @@ static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 static void xdp_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remove_why why,
 		       void *ctx)
 {
-	struct xdp_lane *l = lane_of(ctx, dev);
+	struct xdp_qp *qp = qp_of(ctx, dev);
 
 	(void)binding;
-	if (why == PP_REMOVE_UNBIND && xdp_umem_is_open(l->umem)) {
-		for (unsigned i = 0; i < l->umem->n_queues && !l->x->send_only; i++)
-			xdp_link_leave(&l->x->link, l->umem->queue[i].id);
-		xdp_rx_keep(l);
-		if (l->tx_posted)
-			xdp_tx_kick(l);
-		xdp_reap(&l->queue);
-		xdp_umem_close(l->umem);
+	if (why == PP_REMOVE_UNBIND && xdp_umem_is_open(qp->umem)) {
+		for (unsigned i = 0; i < qp->umem->n_queues && !qp->x->send_only; i++)
+			xdp_link_leave(&qp->x->link, qp->umem->queue[i].id);
+		xdp_rx_keep(qp);
+		if (qp->tx_posted)
+			xdp_tx_kick(qp);
+		xdp_reap(&qp->queue);
+		xdp_umem_close(qp->umem);
 	}
 	/* if it has gone, the domain has closed the sockets already */
-	forget(l);
+	forget(qp);
 }
 
 /* ---- what was sent ---------------------------------------------------------------------------- */
@@ -167,7 +167,7 @@ static uint64_t done(const struct xdp_net *x)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < x->n; i++)
-		n += __atomic_load_n(&x->lane[i].queue.stats.tx_packets, __ATOMIC_RELAXED);
+		n += __atomic_load_n(&x->qp[i].queue.stats.tx_packets, __ATOMIC_RELAXED);
 	return n;
 }
 
@@ -176,7 +176,7 @@ static int xdp_begin(struct pp_net *net)
 	struct xdp_net *x = xdp_at(net);
 
 	for (unsigned i = 0; i < x->n; i++)
-		memcpy(x->lane[i].umem->ifname, x->link.name, sizeof x->link.name);
+		memcpy(x->qp[i].umem->ifname, x->link.name, sizeof x->link.name);
 	xdp_tally_begin(&x->tally, &x->link, done(x));
 	return 0;
 }
@@ -195,9 +195,9 @@ static bool xdp_quiet(struct pp_net *net)
 	bool quiet = true;
 
 	for (unsigned i = 0; i < x->n; i++)
-		quiet &= xdp_quiet_wait(&x->lane[i]);
+		quiet &= xdp_quiet_wait(&x->qp[i]);
 	if (!quiet)
-		xdp_fail(x->lane[0].umem->error, 0,
+		xdp_fail(x->qp[0].umem->error, 0,
 			 "the kernel hasn't stopped the queues of %s yet, or another program has "
 			 "them: the pages that were posted there aren't free",
 			 x->link.name);
@@ -223,7 +223,7 @@ static void xdp_totals(struct pp_net *net, struct pp_net_stats *stats)
 	stats->rx_dropped = sent.rx_dropped;
 }
 
-/* Of one lane: any of what was dropped may have been its. */
+/* Of one queue pair: any of what was dropped may have been its. */
 static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
 {
 	struct xdp_net *x = xdp_at(q->net);
@@ -231,7 +231,7 @@ static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
 	struct xdp_sent sent = xdp_tally_sent(&x->tally, all);
 	uint64_t dropped = all - sent.min;
 
-	stats->rx_missed = xdp_umem_missed(xdp_lane(q)->umem);
+	stats->rx_missed = xdp_umem_missed(xdp_qp(q)->umem);
 	stats->tx_sent_min =
 		stats->tx_packets - (dropped < stats->tx_packets ? dropped : stats->tx_packets);
 	if (sent.max < stats->tx_sent_max)
@@ -250,7 +250,7 @@ static uint64_t now_ns(void)
 
 static int xdp_event_fd(struct port_queue *q)
 {
-	return xdp_lane(q)->epoll;
+	return xdp_qp(q)->epoll;
 }
 
 /*
@@ -259,15 +259,15 @@ static int xdp_event_fd(struct port_queue *q)
  */
 static void xdp_arm(struct port_queue *q)
 {
-	struct xdp_lane *l = xdp_lane(q);
-	struct itimerspec t = { .it_value.tv_nsec = l->tx_posted ? SEND_AGAIN_NS : WATCH_NS };
+	struct xdp_qp *qp = xdp_qp(q);
+	struct itimerspec t = { .it_value.tv_nsec = qp->tx_posted ? SEND_AGAIN_NS : WATCH_NS };
 	uint64_t drop;
 
-	if (xdp_umem_is_open(l->umem) && l->tx_posted)
-		xdp_tx_kick(l);
-	__atomic_store_n(&l->x->look, true, __ATOMIC_RELAXED);
-	timerfd_settime(l->timer, 0, &t, NULL);
-	if (read(l->wake, &drop, sizeof drop) < 0)
+	if (xdp_umem_is_open(qp->umem) && qp->tx_posted)
+		xdp_tx_kick(qp);
+	__atomic_store_n(&qp->x->look, true, __ATOMIC_RELAXED);
+	timerfd_settime(qp->timer, 0, &t, NULL);
+	if (read(qp->wake, &drop, sizeof drop) < 0)
 		return; /* nothing has happened */
 }
 
@@ -289,13 +289,13 @@ static void note_changes(struct xdp_net *x, unsigned changes)
 			    "comes by the others goes to the kernel",
 			    k->name, k->n_queues, XDP_QUEUES);
 	for (unsigned i = 0; i < x->n; i++) {
-		unsigned q = __atomic_exchange_n(&x->lane[i].unserved, 0, __ATOMIC_ACQUIRE);
+		unsigned q = __atomic_exchange_n(&x->qp[i].unserved, 0, __ATOMIC_ACQUIRE);
 
 		if (q && q <= XDP_QUEUES)
 			port_notice(&x->net,
 				    "what comes by queue %u of %s, which is new, goes to the "
 				    "kernel: %s",
-				    q - 1, k->name, x->lane[i].umem->error);
+				    q - 1, k->name, x->qp[i].umem->error);
 	}
 }
 
@@ -304,7 +304,7 @@ static void tell_lanes(struct xdp_net *x)
 	uint64_t one = 1;
 
 	for (unsigned i = 0; i < x->n; i++)
-		if (write(x->lane[i].wake, &one, sizeof one) < 0)
+		if (write(x->qp[i].wake, &one, sizeof one) < 0)
 			continue; /* it has been told */
 }
 
@@ -338,8 +338,8 @@ static const char *xdp_error(struct pp_net *net)
 	const struct xdp_net *x = xdp_at(net);
 
 	for (unsigned i = 0; i < x->n && !x->link.gone; i++)
-		if (x->lane[i].umem->error[0])
-			return x->lane[i].umem->error;
+		if (x->qp[i].umem->error[0])
+			return x->qp[i].umem->error;
 	return x->link.why;
 }
 
@@ -348,21 +348,21 @@ static void xdp_info(struct pp_net *net, struct pp_net_info *info)
 	struct xdp_net *x = xdp_at(net);
 
 	info->longest = __atomic_load_n(&x->link.mtu, __ATOMIC_RELAXED) + OVERHEAD;
-	info->zero_copy = xdp_umem_zero_copy(x->lane[0].umem);
+	info->zero_copy = xdp_umem_zero_copy(x->qp[0].umem);
 	if (x->link.program.wordless && __atomic_load_n(x->link.program.wordless, __ATOMIC_RELAXED))
 		info->time_source = PP_NET_TIME_POLL;
 }
 
 /* ---- close ------------------------------------------------------------------------------------ */
 
-static void close_lane(struct xdp_lane *l)
+static void close_qp(struct xdp_qp *qp)
 {
-	if (l->umem)
-		xdp_quiet_end(l);
-	pp_device_unregister(l->queue.dev); /* and the domain */
-	xdp_rx_drop_kept(l);
+	if (qp->umem)
+		xdp_quiet_end(qp);
+	pp_device_unregister(qp->queue.dev); /* and the domain */
+	xdp_rx_drop_kept(qp);
 	for (unsigned i = 0; i < 3; i++) {
-		int fd = i == 0 ? l->timer : i == 1 ? l->wake : l->epoll;
+		int fd = i == 0 ? qp->timer : i == 1 ? qp->wake : qp->epoll;
 
 		if (fd >= 0)
 			close(fd);
@@ -375,7 +375,7 @@ static void xdp_close(struct pp_net *net)
 
 	xdp_link_close(&x->link);
 	for (unsigned i = 0; i < x->n; i++)
-		close_lane(&x->lane[i]);
+		close_qp(&x->qp[i]);
 	pp_driver_unregister(&net->drv);
 	xdp_tally_close(&x->tally);
 	free(x);
@@ -520,48 +520,48 @@ static int choose(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 
 /* ---- open ------------------------------------------------------------------------------------------ */
 
-static int open_events(struct xdp_lane *l)
+static int open_events(struct xdp_qp *qp)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	l->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->epoll < 0 || l->timer < 0 || l->wake < 0 ||
-	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->timer, &event) ||
-	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &event) ||
-	    /* one lane's thread is woken to look at the interface, and tells the others */
-	    (!l->queue.index && epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->x->link.events, &event)))
+	qp->epoll = epoll_create1(EPOLL_CLOEXEC);
+	qp->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	qp->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (qp->epoll < 0 || qp->timer < 0 || qp->wake < 0 ||
+	    epoll_ctl(qp->epoll, EPOLL_CTL_ADD, qp->timer, &event) ||
+	    epoll_ctl(qp->epoll, EPOLL_CTL_ADD, qp->wake, &event) ||
+	    /* one queue pair's thread is woken to look at the interface, and tells the others */
+	    (!qp->queue.index && epoll_ctl(qp->epoll, EPOLL_CTL_ADD, qp->x->link.events, &event)))
 		return -errno;
 	return 0;
 }
 
-static int open_lane(struct xdp_net *x, unsigned i, const struct xdp_umem_params *u,
-		     const struct pp_pool_params *pool)
+static int open_qp(struct xdp_net *x, unsigned i, const struct xdp_umem_params *u,
+		   const struct pp_pool_params *pool)
 {
 	struct pp_device_params dev = PP_PARAMS(struct pp_device_params);
-	struct xdp_lane *l = &x->lane[i];
+	struct xdp_qp *qp = &x->qp[i];
 	char name[32];
 	int ret;
 
-	*l = (struct xdp_lane){ .x = x, .epoll = -1, .timer = -1, .wake = -1 };
-	l->queue = (struct port_queue){ .net = &x->net, .index = i, .wants = *pool };
-	x->net.queue[i] = &l->queue;
-	ret = open_events(l);
+	*qp = (struct xdp_qp){ .x = x, .epoll = -1, .timer = -1, .wake = -1 };
+	qp->queue = (struct port_queue){ .net = &x->net, .index = i, .wants = *pool };
+	x->net.queue[i] = &qp->queue;
+	ret = open_events(qp);
 	if (!ret)
-		ret = xdp_umem_create(&l->umem, u);
+		ret = xdp_umem_create(&qp->umem, u);
 	if (!ret) {
 		snprintf(name, sizeof name, i ? "xdp:%s.%u" : "xdp:%s", x->link.name, i);
 		dev.name = name;
-		dev.iommu = &l->umem->iommu;
-		ret = pp_device_register(&l->queue.dev, &dev);
+		dev.iommu = &qp->umem->iommu;
+		ret = pp_device_register(&qp->queue.dev, &dev);
 		if (ret) {
-			l->umem->iommu.ops->destroy(&l->umem->iommu);
-			l->umem = NULL;
+			qp->umem->iommu.ops->destroy(&qp->umem->iommu);
+			qp->umem = NULL;
 		}
 	}
 	if (ret)
-		close_lane(l);
+		close_qp(qp);
 	return ret;
 }
 
@@ -625,7 +625,7 @@ static int open_lanes(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	if (!ret && params->promiscuous && !x->send_only)
 		ret = xdp_link_promiscuous(&x->link, error);
 	for (unsigned i = 0; i < x->n && !ret; i++) {
-		ret = open_lane(x, i, &u, &pool);
+		ret = open_qp(x, i, &u, &pool);
 		x->net.n_queues += !ret;
 	}
 	if (!ret)
@@ -633,7 +633,7 @@ static int open_lanes(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	if (!ret)
 		return 0;
 	while (x->net.n_queues)
-		close_lane(&x->lane[--x->net.n_queues]);
+		close_qp(&x->qp[--x->net.n_queues]);
 	return ret;
 }
 
@@ -669,7 +669,7 @@ int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
 		 const struct pp_net_params *params, char *error)
 {
 	unsigned n = params->queues ? params->queues : 1;
-	struct xdp_net *x = n > PORT_QUEUES ? NULL : calloc(1, sizeof *x + n * sizeof x->lane[0]);
+	struct xdp_net *x = n > PORT_QUEUES ? NULL : calloc(1, sizeof *x + n * sizeof x->qp[0]);
 	int ret = x ? 0 : n > PORT_QUEUES ? -ENXIO : -ENOMEM;
 
 	*out = NULL;

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lane.h"
+#include "qp.h"
 
 #define LOOK_MS 10
 #define LONGEST_MS 3000
@@ -75,63 +75,63 @@ static void put_posted(struct xdp_frame *frame, uint64_t n)
 	free(frame);
 }
 
-static void put_kept(struct xdp_lane *l)
+static void put_kept(struct xdp_qp *qp)
 {
-	while (l->kept) {
-		struct xdp_kept *k = l->kept;
+	while (qp->kept) {
+		struct xdp_kept *k = qp->kept;
 
-		l->kept = k->next;
+		qp->kept = k->next;
 		put_posted(k->frame, k->n_frames);
 		free(k);
 	}
 }
 
-void xdp_quiet_begin(struct xdp_lane *l)
+void xdp_quiet_begin(struct xdp_qp *qp)
 {
-	struct xdp_kept *k = l->umem->stopping ? malloc(sizeof *k) : NULL;
+	struct xdp_kept *k = qp->umem->stopping ? malloc(sizeof *k) : NULL;
 
 	if (k) {
-		*k = (struct xdp_kept){ l->kept, l->frame, l->n_frames };
-		l->kept = k;
-	} else if (!l->umem->stopping) {
-		put_posted(l->frame, l->n_frames);
+		*k = (struct xdp_kept){ qp->kept, qp->frame, qp->n_frames };
+		qp->kept = k;
+	} else if (!qp->umem->stopping) {
+		put_posted(qp->frame, qp->n_frames);
 	}
 	/* else there is no memory to remember them by: they are never used again */
-	l->frame = NULL;
-	l->n_frames = 0;
+	qp->frame = NULL;
+	qp->n_frames = 0;
 }
 
-bool xdp_quiet_look(struct xdp_lane *l)
+bool xdp_quiet_look(struct xdp_qp *qp)
 {
-	for (uint64_t left = l->umem->stopping; left; left &= left - 1) {
+	for (uint64_t left = qp->umem->stopping; left; left &= left - 1) {
 		unsigned queue = (unsigned)__builtin_ctzll(left);
 
-		if (l->x->link.gone || is_quiet(l->x->link.index, queue))
-			l->umem->stopping &= ~(1ull << queue);
+		if (qp->x->link.gone || is_quiet(qp->x->link.index, queue))
+			qp->umem->stopping &= ~(1ull << queue);
 	}
-	if (!l->umem->stopping)
-		put_kept(l);
-	return !l->umem->stopping;
+	if (!qp->umem->stopping)
+		put_kept(qp);
+	return !qp->umem->stopping;
 }
 
-bool xdp_quiet_wait(struct xdp_lane *l)
+bool xdp_quiet_wait(struct xdp_qp *qp)
 {
 	for (unsigned ms = 0; ms < LONGEST_MS; ms += LOOK_MS) {
-		if (xdp_quiet_look(l))
+		if (xdp_quiet_look(qp))
 			return true;
 		poll(NULL, 0, LOOK_MS);
 	}
-	return xdp_quiet_look(l);
+	return xdp_quiet_look(qp);
 }
 
-void xdp_quiet_end(struct xdp_lane *l)
+void xdp_quiet_end(struct xdp_qp *qp)
 {
-	if (xdp_quiet_wait(l))
+	if (xdp_quiet_wait(qp))
 		return;
-	while (l->kept) { /* their pages stay in flight for ever */
-		struct xdp_kept *k = l->kept;
+	while (qp->kept) { /* their pages stay in flight for ever */
+		struct xdp_kept *k = qp->kept;
 
-		l->kept = k->next;
+		qp->kept = k->next;
 		free(k->frame);
 		free(k);
 	}

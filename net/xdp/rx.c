@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "../whole.h"
-#include "lane.h"
+#include "qp.h"
 
 #define AHEAD 12u /* packets whose words are fetched before they are needed */
 
@@ -28,10 +28,10 @@ static uint64_t now_ns(void)
 /* ---- posting ------------------------------------------------------------------------------ */
 
 /* Post a page. There is room for it in the ring, at idx. */
-static void post(struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
+static void post(struct xdp_qp *qp, struct xdp_queue *q, uint32_t idx, struct pp_page *page)
 {
-	uint64_t offset = pp_page_iova(page) - l->umem->iova;
-	struct xdp_frame *f = xdp_frame_at(l, offset);
+	uint64_t offset = pp_page_iova(page) - qp->umem->iova;
+	struct xdp_frame *f = xdp_frame_at(qp, offset);
 
 	f->page = page;
 	f->rx = 1;
@@ -39,26 +39,26 @@ static void post(struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, struct p
 }
 
 /* Keep the socket supplied with all that its ring takes. */
-static void rx_post(struct xdp_lane *l, unsigned i)
+static void rx_post(struct xdp_qp *qp, unsigned i)
 {
-	struct xdp_queue *q = &l->umem->queue[i];
+	struct xdp_queue *q = &qp->umem->queue[i];
 	struct pp_page *page[XDP_BATCH];
 
-	while (l->x->ring - l->rx_posted[i] >= XDP_BATCH) {
-		int n = pp_page_get_batch(page, XDP_BATCH, l->queue.rx_pool);
+	while (qp->x->ring - qp->rx_posted[i] >= XDP_BATCH) {
+		int n = pp_page_get_batch(page, XDP_BATCH, qp->queue.rx_pool);
 		uint32_t idx = 0;
 
 		if (n <= 0) {
-			port_count(&l->queue.stats.rx_no_page, 1);
+			port_count(&qp->queue.stats.rx_no_page, 1);
 			break; /* some will be put; the next poll tries again */
 		}
 		/* never more is posted than the ring has entries */
 		xsk_ring_prod__reserve(&q->fill, (uint32_t)n, &idx);
 		for (int k = 0; k < n; k++)
-			post(l, q, idx + (uint32_t)k, page[k]);
+			post(qp, q, idx + (uint32_t)k, page[k]);
 		xsk_ring_prod__submit(&q->fill, (uint32_t)n);
-		l->rx_posted[i] += (unsigned)n;
-		port_count(&l->queue.stats.rx_posted, (unsigned)n);
+		qp->rx_posted[i] += (unsigned)n;
+		port_count(&qp->queue.stats.rx_posted, (unsigned)n);
 	}
 	if (xsk_ring_prod__needs_wakeup(&q->fill))
 		recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
@@ -120,10 +120,11 @@ static void complete(const struct lot *lot, struct pp_net_seg *seg, unsigned n)
 }
 
 /* Take a descriptor: false if it makes no sense. */
-static bool rx_take(struct xdp_lane *l, const struct xdp_desc *d, struct pp_net_seg *seg)
+static bool rx_take(struct xdp_qp *qp, const struct xdp_desc *d, struct pp_net_seg *seg)
 {
-	uint32_t size = xdp_frame_size(l->x), offset = (uint32_t)d->addr & (size - 1), len = d->len;
-	struct xdp_frame *f = d->addr < l->umem->len ? xdp_frame_at(l, d->addr) : NULL;
+	uint32_t size = xdp_frame_size(qp->x), offset = (uint32_t)d->addr & (size - 1),
+		 len = d->len;
+	struct xdp_frame *f = d->addr < qp->umem->len ? xdp_frame_at(qp, d->addr) : NULL;
 
 	if (!f || !f->rx)
 		return false; /* nothing was posted there; what was comes home at the end */
@@ -147,19 +148,19 @@ static bool goes_on(struct xdp_queue *q, uint32_t idx)
 }
 
 /* Take a packet of n descriptors. Returns how many segments it has: 0 if it makes no sense. */
-static unsigned rx_packet(struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, unsigned n,
+static unsigned rx_packet(struct xdp_qp *qp, struct xdp_queue *q, uint32_t idx, unsigned n,
 			  const struct lot *lot, struct pp_net_seg *seg)
 {
-	bool ends = !goes_on(q, idx + n - 1), sane = ends && !q->cut && n <= l->x->pieces;
+	bool ends = !goes_on(q, idx + n - 1), sane = ends && !q->cut && n <= qp->x->pieces;
 	unsigned taken = 0;
 
 	q->cut = !ends;
 	for (unsigned i = 0; i < n; i++)
-		taken += rx_take(l, xsk_ring_cons__rx_desc(&q->rx, idx + i), &seg[taken]);
+		taken += rx_take(qp, xsk_ring_cons__rx_desc(&q->rx, idx + i), &seg[taken]);
 	if (taken < n || !sane) {
 		while (taken)
 			pp_page_put(seg[--taken].page);
-		port_count(&l->queue.stats.rx_refused, ends);
+		port_count(&qp->queue.stats.rx_refused, ends);
 		return 0;
 	}
 	seg[n - 1].flags = PP_NET_LAST;
@@ -183,164 +184,164 @@ static uint32_t span(struct xdp_queue *q, uint32_t idx, uint32_t got)
  * Of `got` descriptors, those that are whole packets. The caller has no room for the rest of one
  * that doesn't end, and it is left in the ring; unless it is longer than a packet may be.
  */
-static uint32_t whole(const struct xdp_lane *l, struct xdp_queue *q, uint32_t idx, uint32_t got)
+static uint32_t whole(const struct xdp_qp *qp, struct xdp_queue *q, uint32_t idx, uint32_t got)
 {
 	uint32_t n = got;
 
 	while (n && goes_on(q, idx + n - 1))
 		n--;
-	return got - n < l->x->pieces ? n : got;
+	return got - n < qp->x->pieces ? n : got;
 }
 
-static unsigned posted_in_all(const struct xdp_lane *l)
+static unsigned posted_in_all(const struct xdp_qp *qp)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < l->umem->n_queues; i++)
-		n += l->rx_posted[i];
+	for (unsigned i = 0; i < qp->umem->n_queues; i++)
+		n += qp->rx_posted[i];
 	return n;
 }
 
 /* The word of a packet, and what follows, was written by another processor. */
-static void fetch(const struct xdp_lane *l, struct xdp_queue *q, uint32_t idx)
+static void fetch(const struct xdp_qp *qp, struct xdp_queue *q, uint32_t idx)
 {
 	uint64_t at = xsk_ring_cons__rx_desc(&q->rx, idx)->addr;
 
-	if (at >= sizeof(struct xdp_word) && at < l->umem->len)
-		__builtin_prefetch(l->umem->addr + at - sizeof(struct xdp_word), 1);
+	if (at >= sizeof(struct xdp_word) && at < qp->umem->len)
+		__builtin_prefetch(qp->umem->addr + at - sizeof(struct xdp_word), 1);
 }
 
-static unsigned rx_queue(struct xdp_lane *l, unsigned i, struct pp_net_seg *seg, unsigned n)
+static unsigned rx_queue(struct xdp_qp *qp, unsigned i, struct pp_net_seg *seg, unsigned n)
 {
-	struct xdp_queue *q = &l->umem->queue[i];
+	struct xdp_queue *q = &qp->umem->queue[i];
 	uint32_t idx = 0, there = xsk_ring_cons__peek(&q->rx, n, &idx);
-	uint32_t got = whole(l, q, idx, there), k = 0;
+	uint32_t got = whole(qp, q, idx, there), k = 0;
 	unsigned taken = 0;
 	struct lot lot;
 
 	xsk_ring_cons__cancel(&q->rx, there - got);
 	if (!got)
 		return 0;
-	lot = begin_lot(l->x);
+	lot = begin_lot(qp->x);
 	for (; k < got && k < AHEAD; k++)
-		fetch(l, q, idx + k);
+		fetch(qp, q, idx + k);
 	for (k = 0; k < got;) {
 		uint32_t here = span(q, idx + k, got - k);
 
 		for (uint32_t i = k + AHEAD; i < k + AHEAD + here && i < got; i++)
-			fetch(l, q, idx + i);
-		taken += rx_packet(l, q, idx + k, here, &lot, &seg[taken]);
+			fetch(qp, q, idx + i);
+		taken += rx_packet(qp, q, idx + k, here, &lot, &seg[taken]);
 		k += here;
 	}
 	xsk_ring_cons__release(&q->rx, got);
-	l->rx_posted[i] -= got < l->rx_posted[i] ? got : l->rx_posted[i];
-	port_set(&l->queue.stats.rx_posted, posted_in_all(l));
+	qp->rx_posted[i] -= got < qp->rx_posted[i] ? got : qp->rx_posted[i];
+	port_set(&qp->queue.stats.rx_posted, posted_in_all(qp));
 	return taken;
 }
 
-/* ---- the lane's queues ----------------------------------------------------------------------- */
+/* ---- the queue pair's queues ----------------------------------------------------------------------- */
 
-bool xdp_rx_is_ours(const struct xdp_lane *l, unsigned queue)
+bool xdp_rx_is_ours(const struct xdp_qp *qp, unsigned queue)
 {
-	const struct xdp_net *x = l->x;
+	const struct xdp_net *x = qp->x;
 
 	return queue >= x->first && (x->every || queue - x->first < x->count) &&
-	       (queue - x->first) % x->n == l->queue.index;
+	       (queue - x->first) % x->n == qp->queue.index;
 }
 
-int xdp_rx_open(struct xdp_lane *l, unsigned queue)
+int xdp_rx_open(struct xdp_qp *qp, unsigned queue)
 {
 	struct epoll_event event = { .events = EPOLLIN };
-	unsigned i = l->umem->n_queues;
+	unsigned i = qp->umem->n_queues;
 	struct pp_net_seg *held;
 	int ret;
 
 	/* the kept packets of all sockets must have room at the end, behind what waits */
-	held = realloc(l->held, ((size_t)l->x->ring * (i + 1) + XDP_PIECES) * sizeof *held);
+	held = realloc(qp->held, ((size_t)qp->x->ring * (i + 1) + XDP_PIECES) * sizeof *held);
 	if (!held)
 		return -ENOMEM;
-	l->held = held;
-	ret = xdp_umem_open(l->umem, queue);
-	if (ret || l->x->send_only)
+	qp->held = held;
+	ret = xdp_umem_open(qp->umem, queue);
+	if (ret || qp->x->send_only)
 		return ret;
-	l->rx_posted[i] = 0;
-	rx_post(l, i);
-	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->umem->queue[i].fd, &event))
+	qp->rx_posted[i] = 0;
+	rx_post(qp, i);
+	if (epoll_ctl(qp->epoll, EPOLL_CTL_ADD, qp->umem->queue[i].fd, &event))
 		return -errno;
-	return xdp_link_steer(&l->x->link, queue, l->umem->queue[i].fd);
+	return xdp_link_steer(&qp->x->link, queue, qp->umem->queue[i].fd);
 }
 
 /* The interface has got more queues: serve them too. */
-static void serve_new(struct xdp_lane *l, unsigned n)
+static void serve_new(struct xdp_qp *qp, unsigned n)
 {
-	for (unsigned id = l->seen; id < n; id++) {
+	for (unsigned id = qp->seen; id < n; id++) {
 		int ret = -E2BIG;
 
-		if (!xdp_rx_is_ours(l, id))
+		if (!xdp_rx_is_ours(qp, id))
 			continue;
-		for (unsigned i = 0; i < l->umem->n_queues; i++)
-			if (l->umem->queue[i].id == id)
+		for (unsigned i = 0; i < qp->umem->n_queues; i++)
+			if (qp->umem->queue[i].id == id)
 				ret = 0; /* it was there before, and has come back */
 		if (ret && id < XDP_QUEUES)
-			ret = xdp_rx_open(l, id);
+			ret = xdp_rx_open(qp, id);
 		if (ret)
-			__atomic_store_n(&l->unserved, id + 1, __ATOMIC_RELEASE);
+			__atomic_store_n(&qp->unserved, id + 1, __ATOMIC_RELEASE);
 	}
-	l->seen = n;
+	qp->seen = n;
 }
 
 /* ---- receive ------------------------------------------------------------------------------- */
 
-static unsigned take_held(struct xdp_lane *l, struct pp_net_seg *seg, unsigned n)
+static unsigned take_held(struct xdp_qp *qp, struct pp_net_seg *seg, unsigned n)
 {
-	unsigned k = port_whole(l->held + l->held_at, l->held_n - l->held_at, n);
+	unsigned k = port_whole(qp->held + qp->held_at, qp->held_n - qp->held_at, n);
 
-	memcpy(seg, l->held + l->held_at, k * sizeof *seg);
-	l->held_at += k;
-	if (l->held_at == l->held_n)
-		l->held_at = l->held_n = 0;
+	memcpy(seg, qp->held + qp->held_at, k * sizeof *seg);
+	qp->held_at += k;
+	if (qp->held_at == qp->held_n)
+		qp->held_at = qp->held_n = 0;
 	return k;
 }
 
-static unsigned poll_queues(struct xdp_lane *l, struct pp_net_seg *seg, unsigned n)
+static unsigned poll_queues(struct xdp_qp *qp, struct pp_net_seg *seg, unsigned n)
 {
-	unsigned n_queues = __atomic_load_n(&l->x->link.n_queues, __ATOMIC_RELAXED), got = 0;
+	unsigned n_queues = __atomic_load_n(&qp->x->link.n_queues, __ATOMIC_RELAXED), got = 0;
 
-	if (l->seen != n_queues && l->x->every)
-		serve_new(l, n_queues);
-	for (unsigned k = 0; k < l->umem->n_queues; k++) {
-		unsigned i = (l->turn + k) % l->umem->n_queues;
+	if (qp->seen != n_queues && qp->x->every)
+		serve_new(qp, n_queues);
+	for (unsigned k = 0; k < qp->umem->n_queues; k++) {
+		unsigned i = (qp->turn + k) % qp->umem->n_queues;
 
-		got += rx_queue(l, i, seg + got, n - got);
-		rx_post(l, i);
+		got += rx_queue(qp, i, seg + got, n - got);
+		rx_post(qp, i);
 	}
-	l->turn++;
+	qp->turn++;
 	return got;
 }
 
 unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n)
 {
-	struct xdp_lane *l = xdp_lane(q);
-	bool open = xdp_umem_is_open(l->umem) && !l->x->send_only;
+	struct xdp_qp *qp = xdp_qp(q);
+	bool open = xdp_umem_is_open(qp->umem) && !qp->x->send_only;
 
-	if (open && !l->held_n && n >= l->x->pieces)
-		return port_received(q, seg, poll_queues(l, seg, n));
-	if (open && !l->held_n) /* there may be no room for a packet */
-		l->held_n = poll_queues(l, l->held, l->x->pieces);
-	return port_received(q, seg, take_held(l, seg, n));
+	if (open && !qp->held_n && n >= qp->x->pieces)
+		return port_received(q, seg, poll_queues(qp, seg, n));
+	if (open && !qp->held_n) /* there may be no room for a packet */
+		qp->held_n = poll_queues(qp, qp->held, qp->x->pieces);
+	return port_received(q, seg, take_held(qp, seg, n));
 }
 
-void xdp_rx_keep(struct xdp_lane *l)
+void xdp_rx_keep(struct xdp_qp *qp)
 {
-	for (unsigned i = 0; i < l->umem->n_queues && !l->x->send_only; i++)
-		l->held_n += rx_queue(l, i, l->held + l->held_n, l->x->ring);
+	for (unsigned i = 0; i < qp->umem->n_queues && !qp->x->send_only; i++)
+		qp->held_n += rx_queue(qp, i, qp->held + qp->held_n, qp->x->ring);
 }
 
-void xdp_rx_drop_kept(struct xdp_lane *l)
+void xdp_rx_drop_kept(struct xdp_qp *qp)
 {
-	while (l->held_at < l->held_n)
-		pp_page_put(l->held[l->held_at++].page);
-	free(l->held);
-	l->held = NULL;
-	l->held_at = l->held_n = 0;
+	while (qp->held_at < qp->held_n)
+		pp_page_put(qp->held[qp->held_at++].page);
+	free(qp->held);
+	qp->held = NULL;
+	qp->held_at = qp->held_n = 0;
 }

@@ -179,7 +179,7 @@ int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const v
 
 int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 {
-	return page_get_slow(out, pool, true);
+	return page_get_slow(out, pool, true, __builtin_return_address(0));
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller)

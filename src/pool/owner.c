@@ -37,70 +37,70 @@ static struct {
 
 static struct pp_anchor *anchor_new(void)
 {
-	struct pp_anchor *g;
+	struct pp_anchor *anchor;
 	uint32_t number;
 
-	_Static_assert(sizeof *g <= ENV_NUMBERED, "an anchor fits");
-	if (env_alloc_numbered((void **)&g, &number, sizeof *g))
+	_Static_assert(sizeof *anchor <= ENV_NUMBERED, "an anchor fits");
+	if (env_alloc_numbered((void **)&anchor, &number, sizeof *anchor))
 		return NULL;
-	g->id = number;
-	g->copy = &pool_copy;
-	return g;
+	anchor->id = number;
+	anchor->copy = &pool_copy;
+	return anchor;
 }
 
 /* While the process ends threads may still put, and look at anchors. */
 static __attribute__((destructor)) void free_anchors(void)
 {
 	while (env_unloads() && anchors.free) {
-		struct pp_anchor *g = anchors.free;
+		struct pp_anchor *anchor = anchors.free;
 
-		anchors.free = g->next;
-		env_free_numbered(g);
+		anchors.free = anchor->next;
+		env_free_numbered(anchor);
 	}
 }
 
 int anchor_get(struct pp_anchor **out, struct pp_pool *pool)
 {
-	struct pp_anchor *g;
+	struct pp_anchor *anchor;
 
 	env_lock(&anchors.lock);
-	g = anchors.free;
-	if (g)
-		anchors.free = g->next;
+	anchor = anchors.free;
+	if (anchor)
+		anchors.free = anchor->next;
 	else
-		g = anchor_new();
-	if (g) {
-		g->number = pool->anchor ? pool->anchor->number : g->id;
-		g->pool = pool;
-		g->next = pool->anchors;
-		pool->anchors = g;
+		anchor = anchor_new();
+	if (anchor) {
+		anchor->number = pool->anchor ? pool->anchor->number : anchor->id;
+		anchor->pool = pool;
+		anchor->next = pool->anchors;
+		pool->anchors = anchor;
 	}
-	*out = g; /* before anyone can find the pool by it */
+	*out = anchor; /* before anyone can find the pool by it */
 	env_unlock(&anchors.lock);
-	return g ? 0 : -ENOMEM;
+	return anchor ? 0 : -ENOMEM;
 }
 
 /* ---- a thread and its anchors ------------------------------------------------------------ */
 
-static struct hlist_node *thread_link(struct pp_anchor *g)
+static struct hlist_node *thread_link(struct pp_anchor *anchor)
 {
-	_Static_assert(sizeof g->of_thread == sizeof(struct hlist_node), "it is one");
-	return (struct hlist_node *)g->of_thread;
+	_Static_assert(sizeof anchor->of_thread == sizeof(struct hlist_node), "it is one");
+	return (struct hlist_node *)anchor->of_thread;
 }
 
 /* The anchor is the calling thread's. */
-static void anchor_own(struct pp_anchor *g)
+static void anchor_own(struct pp_anchor *anchor)
 {
 	struct env_thread *thread = env_thread(); /* NULL: nobody will hear of its end */
 
 	env_lock(&anchors.lock);
-	hlist_del(thread_link(g));
+	hlist_del(thread_link(anchor));
 	if (thread) {
-		hlist_add(thread_link(g), &thread->anchors);
+		hlist_add(thread_link(anchor), &thread->anchors);
 		thread->at_end = pool_thread_ends;
 	}
-	env_store_relaxed(&g->owner, env_self());
-	env_store_relaxed(&g->user, env_self());
+	env_store_relaxed(&anchor->owner, env_self());
+	env_store_relaxed(&anchor->user, env_self());
 	env_unlock(&anchors.lock);
 }
 
@@ -118,14 +118,14 @@ void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped
 /* The thread is in no put any more, so its anchors may become another thread's. */
 void anchors_thread_ends(struct env_thread *thread)
 {
-	struct pp_anchor *g;
+	struct pp_anchor *anchor;
 
 	env_lock(&anchors.lock);
 	while (thread->anchors) {
-		g = env_container_of((void **)thread->anchors, struct pp_anchor, of_thread[0]);
+		anchor = env_container_of((void **)thread->anchors, struct pp_anchor, of_thread[0]);
 		hlist_del(thread->anchors);
-		env_store_relaxed(&g->owner, ANCHOR_NOBODY);
-		env_store_release(&g->user, ANCHOR_NOBODY); /* its puts came before */
+		env_store_relaxed(&anchor->owner, ANCHOR_NOBODY);
+		env_store_release(&anchor->user, ANCHOR_NOBODY); /* its puts came before */
 	}
 	env_unlock(&anchors.lock);
 }
@@ -159,13 +159,13 @@ static bool is_free_for(const struct pp_anchor *anchor, uint64_t self)
 /* An anchor for a thread that is about to become the owner. NULL: no memory. Lock held. */
 static struct pp_anchor *anchor_for(struct pp_pool *pool, uint64_t self)
 {
-	struct pp_anchor *g = pool->anchors;
+	struct pp_anchor *anchor = pool->anchors;
 
-	while (g && !is_free_for(g, self))
-		g = g->next;
-	if (!g)
-		anchor_get(&g, pool);
-	return g;
+	while (anchor && !is_free_for(anchor, self))
+		anchor = anchor->next;
+	if (!anchor)
+		anchor_get(&anchor, pool);
+	return anchor;
 }
 
 static int own_locked(struct pp_pool *pool, bool *tell)
@@ -217,27 +217,27 @@ void pool_publish(struct pp_pool *pool)
  */
 void anchors_put(struct pp_pool *pool)
 {
-	struct pp_anchor *g;
+	struct pp_anchor *anchor;
 
 	env_lock(&anchors.lock);
 	list_del(&pool->registry);
-	while ((g = pool->anchors)) {
-		pool->anchors = g->next;
-		hlist_del(thread_link(g));
-		env_store_relaxed(&g->owner, ANCHOR_NOBODY);
-		g->pool = NULL;
-		g->next = anchors.free;
-		anchors.free = g;
+	while ((anchor = pool->anchors)) {
+		pool->anchors = anchor->next;
+		hlist_del(thread_link(anchor));
+		env_store_relaxed(&anchor->owner, ANCHOR_NOBODY);
+		anchor->pool = NULL;
+		anchor->next = anchors.free;
+		anchors.free = anchor;
 	}
 	env_unlock(&anchors.lock);
 }
 
-struct pp_pool *anchor_pool(struct pp_anchor *g)
+struct pp_pool *anchor_pool(struct pp_anchor *anchor)
 {
 	struct pp_pool *pool;
 
 	env_lock(&anchors.lock);
-	pool = g->pool;
+	pool = anchor->pool;
 	if (pool && !pool_ref_unless_gone(pool))
 		pool = NULL;
 	env_unlock(&anchors.lock);

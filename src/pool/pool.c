@@ -69,8 +69,8 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 		return;
 	if (!pool_is_over(pool))
 		env_store_relaxed(&pool->state, POOL_INHERITED);
-	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
-		env_store_relaxed(&g->revoked, ANCHOR_REVOKED);
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
+		env_store_relaxed(&a->revoked, ANCHOR_REVOKED);
 }
 
 /* An eventfd is the parent's, too, and so is whoever waits. */
@@ -78,8 +78,8 @@ static void nobody_waits(struct pp_pool *pool, void *ctx)
 {
 	(void)ctx;
 	env_store_relaxed(&pool->noticed, false);
-	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
-		wait_end(g);
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
+		wait_end(a);
 }
 
 static void fork_before(void)
@@ -498,8 +498,8 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->chunks_released = pool->n_released;
 	s->bytes_mapped = pool_bytes_mapped(pool);
 	s->record_bytes = sizeof *pool + remote_bytes(pool) + pool->record_bytes;
-	for (const struct pp_anchor *g = pool->anchors; g; g = g->next)
-		s->record_bytes += sizeof *g;
+	for (const struct pp_anchor *a = pool->anchors; a; a = a->next)
+		s->record_bytes += sizeof *a;
 	s->attachments = pool->n_at;
 	s->revoked = pool_is_over(pool);
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;

@@ -88,8 +88,8 @@ static void remote_drain(struct pp_pool *pool)
 /* Take everything out of caches and remote frees and bring it home. Model: revoke.pml, drain. */
 static void drain(struct pp_pool *pool)
 {
-	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
-		cache_drain(g);
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
+		cache_drain(a);
 	/* else the owner is emptying the remote frees, and will see the flag when it is done */
 	if (!env_load_acquire(&pool->refilling))
 		remote_drain(pool);
@@ -144,8 +144,8 @@ void pool_revoke(struct pp_pool *pool)
 		return;
 	env_store_relaxed(&pool->state, POOL_REVOKING);
 	pool->revoked_ns = env_now_ns();
-	for (struct pp_anchor *g = pool->anchors; g; g = g->next)
-		if (env_xchg_acq_rel(&g->revoked, ANCHOR_REVOKED) & ANCHOR_WAITED)
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
+		if (env_xchg_acq_rel(&a->revoked, ANCHOR_REVOKED) & ANCHOR_WAITED)
 			pool->woken = true;
 	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	drain(pool);

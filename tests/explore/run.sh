@@ -90,7 +90,7 @@ breaks published_early come-look 'signal 11|plain access' \
 	pp_pool_create '/^\tpool_publish(pool);$/d; /ret = anchor_get/i pool_publish(pool);'
 breaks next_pool_not_held come-look 'touches freed memory|data race' \
 	pools_each '/^\t\tpool_unref(pool);$/d; /fn(pool, ctx);/a pool_unref(pool);'
-breaks anchor_freed remote-destroy 'data race: (free|a page)' anchors_put 's/^\t\tanchors.free = g;/\t\tenv_free(g);/'
+breaks anchor_freed remote-destroy 'data race: (free|a page)' anchors_put 's/^\t\tanchors.free = anchor;/\t\tenv_free(anchor);/'
 breaks listed_on_the_stack relay-trim 'touches freed memory' \
 	became_idle '/collect_returned/d;s/c->on == CHUNK_NONE/0/' \
 	pool_shrink '/collect_returned/d'
@@ -116,7 +116,7 @@ breaks left_without_flag own '1 pages in flight, not 0' revoke_left 's/.*old->re
 breaks left_without_barrier own '2 pages in flight, not 0' revoke_left 's/env_barrier_heavy();/;/'
 breaks left_cache_not_drained_again own '1 pages in flight, not 0' settle 's/left_drain(pool, anchor)/(void)0/'
 breaks left_anchor_not_revoked own-away '2 pages in flight, not 0' \
-	pool_revoke 's/g = pool->anchors; g; g = g->next/g = pool->anchor; g; g = NULL/'
+	pool_revoke 's/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
 breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' frag_raced 's/pool->frag_closed >= users/pool->frag_closed > users/'
 breaks pool_freed_twice put-destroy 'destroyed while it is held|data race' pool_ref_unless_gone 's/while (refs)/for (;;)/'
 echo "1..$n"

@@ -95,7 +95,7 @@ static unsigned anchors(const struct pp_pool *pool)
 {
 	unsigned n = 0;
 
-	for (const struct pp_anchor *g = pool->anchors; g; g = g->next)
+	for (const struct pp_anchor *a = pool->anchors; a; a = a->next)
 		n++;
 	return n;
 }

@@ -1,13 +1,13 @@
 /*
- * lane.h - an AF_XDP device, and its lanes: a lane is one queue of the program's, with a device
+ * qp.h - an AF_XDP device, and its queue pairs: a queue pair (qp) is one queue of the program, with a device
  * of the library's, a UMEM, and sockets on its share of the interface's queues.
  *
- * Who may use what: a lane is its thread's, but for what is said to be others'.
+ * Who may use what: a queue pair is its thread's, but for what is said to be others'.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
-#ifndef NET_XDP_LANE_H
-#define NET_XDP_LANE_H
+#ifndef NET_XDP_QP_H
+#define NET_XDP_QP_H
 
 #include "../port.h"
 #include "link.h"
@@ -30,7 +30,7 @@ struct xdp_frame {
 	uint16_t last; /* and of these, times as a packet's last piece */
 };
 
-struct xdp_lane {
+struct xdp_qp {
 	struct port_queue queue; /* the base: first */
 	struct xdp_net *x;
 	struct xdp_umem *umem; /* the device's domain */
@@ -69,7 +69,7 @@ struct xdp_net {
 	unsigned polls;      /* of the state, since it was looked at */
 	uint64_t closely_ns; /* when it was looked at for what makes no event */
 	unsigned n;
-	struct xdp_lane lane[];
+	struct xdp_qp qp[];
 };
 
 static inline struct xdp_net *xdp_at(struct pp_net *net)
@@ -77,9 +77,9 @@ static inline struct xdp_net *xdp_at(struct pp_net *net)
 	return (struct xdp_net *)net;
 }
 
-static inline struct xdp_lane *xdp_lane(struct port_queue *q)
+static inline struct xdp_qp *xdp_qp(struct port_queue *q)
 {
-	return (struct xdp_lane *)q;
+	return (struct xdp_qp *)q;
 }
 
 static inline uint32_t xdp_frame_size(const struct xdp_net *x)
@@ -87,35 +87,35 @@ static inline uint32_t xdp_frame_size(const struct xdp_net *x)
 	return 1u << x->shift;
 }
 
-static inline struct xdp_frame *xdp_frame_at(const struct xdp_lane *l, uint64_t offset)
+static inline struct xdp_frame *xdp_frame_at(const struct xdp_qp *qp, uint64_t offset)
 {
-	return &l->frame[offset >> l->x->shift];
+	return &qp->frame[offset >> qp->x->shift];
 }
 
 /* rx.c */
 unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n);
 /* A socket on a queue of the interface's, supplied with pages. 0 or an errno; umem->error. */
-int xdp_rx_open(struct xdp_lane *l, unsigned queue);
-/* True if the lane is to serve that queue of the interface's. */
-bool xdp_rx_is_ours(const struct xdp_lane *l, unsigned queue);
+int xdp_rx_open(struct xdp_qp *qp, unsigned queue);
+/* True if the queue pair is to serve that queue of the interface's. */
+bool xdp_rx_is_ours(const struct xdp_qp *qp, unsigned queue);
 /* Keep what has arrived, for after the end of the binding. */
-void xdp_rx_keep(struct xdp_lane *l);
-void xdp_rx_drop_kept(struct xdp_lane *l);
+void xdp_rx_keep(struct xdp_qp *qp);
+void xdp_rx_drop_kept(struct xdp_qp *qp);
 
 /* quiet.c */
 /* The sockets are closed: what was posted is put, or kept while a card may still be at it. */
-void xdp_quiet_begin(struct xdp_lane *l);
+void xdp_quiet_begin(struct xdp_qp *qp);
 /* Put what is kept if all is quiet by now: true, nothing is kept. */
-bool xdp_quiet_look(struct xdp_lane *l);
+bool xdp_quiet_look(struct xdp_qp *qp);
 /* The same, and wait for it, for 3 seconds at most. */
-bool xdp_quiet_wait(struct xdp_lane *l);
+bool xdp_quiet_wait(struct xdp_qp *qp);
 /* The same; what is not quiet by then is never used again. */
-void xdp_quiet_end(struct xdp_lane *l);
+void xdp_quiet_end(struct xdp_qp *qp);
 
 /* tx.c */
 unsigned xdp_send(struct port_queue *q, const struct pp_net_seg *seg, unsigned n);
 unsigned xdp_reap(struct port_queue *q);
 /* Have the kernel send what is in the ring, as far as it gets. */
-void xdp_tx_kick(struct xdp_lane *l);
+void xdp_tx_kick(struct xdp_qp *qp);
 
 #endif
