@@ -192,11 +192,15 @@ static void nothing_is_left(const char *path, unsigned debug)
 {
 	size_t left;
 	uint64_t was;
+	unsigned rounds = 0;
 
 	for (unsigned i = 0; i < TIMES / 2; i++) /* then what the C library keeps is there; */
 		comes_and_goes(path, debug);
-	left = left_of_many(path, debug, &was);
-	/* but for a thread that ends late it keeps one more stack, with its table, and once only */
+	/* but for threads that end late it keeps more stacks, with their tables (often under qemu-user),
+	 * and once only: what the library left it would leave in each round */
+	do
+		left = left_of_many(path, debug, &was);
+	while (left >= TIMES * LEAST && ++rounds < 3);
 	if (!check(left < TIMES * LEAST,
 		   "%u times loaded and unloaded, debug mode %u: nothing is left", TIMES, debug))
 		printf("# %zu bytes of the heap\n", left);
