@@ -70,7 +70,8 @@ int anchor_get(struct pp_anchor **out, struct pp_pool *pool)
 	else
 		anchor = anchor_new();
 	if (anchor) {
-		anchor->number = pool->anchor ? pool->anchor->number : anchor->id;
+		env_store_relaxed(&anchor->number,
+				  pool->anchor ? pool->anchor->number : anchor->id);
 		anchor->pool = pool;
 		anchor->next = pool->anchors;
 		pool->anchors = anchor;

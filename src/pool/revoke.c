@@ -211,12 +211,14 @@ static bool take_waited(struct pp_anchor *anchor)
 	return false;
 }
 
+/*
+ * The pool of a put may have gone, and the anchor be another's: then that one is told, a little
+ * early. The number is read last: who waited for a pool that has gone since doesn't wait any more.
+ */
 static void tell(struct pp_anchor *anchor)
 {
-	uint32_t number = anchor->number;
-
 	if (take_waited(anchor))
-		notice_call(number);
+		notice_call(env_load_relaxed(&anchor->number));
 }
 
 void wait_over(struct pp_anchor *anchor)

@@ -277,12 +277,12 @@ static void command(int argc, char **argv)
 
 static void device(const char *spec)
 {
-	struct device_wish wish = { .max_pages = 7, .dlt = 1 };
+	struct device_options options = { .max_pages = 7, .dlt = 1 };
 	struct pp_net *net = (struct pp_net *)1;
 	bool usage = true;
 
 	opened = (struct pp_net_soft_params){ 0 };
-	must(device_open(&net, spec, &wish, &usage) == -1 && !net, "a device was opened");
+	must(device_open(&net, spec, &options, &usage) == -1 && !net, "a device was opened");
 	must(said == 1, "not one sentence");
 	if (usage || !strncmp(spec, "vfio:", 5))
 		return;

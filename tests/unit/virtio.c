@@ -562,10 +562,10 @@ static void lies_at_random(void)
 	for (unsigned i = 0; i < 100000; i++) {
 		unsigned q = (unsigned)unit_below(&state, 2), n;
 		uint64_t word = unit_random(&state);
-		static const uint8_t header[64] = { [10] = 1 };
+		static const uint8_t packet[0x2000] = { [10] = 1 };
 
 		if (word & 7)
-			played_fill(0, header, (uint32_t)(word >> 32) & 0x1fff);
+			played_fill(0, packet, (uint32_t)(word >> 32) & 0x1fff);
 		else if (word & 8)
 			played_used(q, (uint32_t)(word >> 32) % 300, (uint32_t)word);
 		else if (word & 16)

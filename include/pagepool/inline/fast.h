@@ -69,7 +69,7 @@ struct pp_anchor {
 	uint64_t owner;             /**< the owning thread's number, or no thread's */
 	uint32_t id;                /**< of this anchor; constant, not 0 */
 	uint32_t revoked;           /**< 0 while the cache is open and nobody waits (private) */
-	uint32_t number;            /**< the pool's; constant while it is there */
+	uint32_t number;            /**< the pool's; constant while it is there; relaxed */
 	struct pp_pool *pool;       /**< under the library's lock; NULL once the pool is freed */
 	struct pp_anchor *next;     /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< the copy of the library that made it; constant */
