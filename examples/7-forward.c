@@ -9,12 +9,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static struct pp_net *net[2];
-static volatile sig_atomic_t over;
+static atomic_int over;
 
 static void stop(int signal)
 {
@@ -68,8 +69,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || !n || n > 64)
 		errx(1, "Usage: 7-forward A B [QUEUES], as xdp:eth0 xdp:eth1 4");
-	signal(SIGINT, stop);
-	params.queues = n;
+	signal(SIGINT, stop), params.queues = n;
 	for (unsigned i = 0; i < 2; i++) {
 		params.device = argv[1 + i];
 		if (pp_net_open(&net[i], &params, error))
