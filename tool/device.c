@@ -120,10 +120,11 @@ bool device_drain(struct pp_net *nic, unsigned left)
 			told = true;
 		}
 		pp_net_arm(nic, 0); /* what came before that makes no event */
-		if (!sends(nic))
+		if (pp_net_reap(nic, 0) != before)
+			continue;
+		if (!sends(nic)) /* asked last: it may be that reap which found a lie */
 			break;
-		if (pp_net_reap(nic, 0) == before)
-			wait_device(nic, stopping);
+		wait_device(nic, stopping);
 	}
 	return before <= left;
 }

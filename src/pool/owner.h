@@ -51,6 +51,7 @@ static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
  *
  * With OPEN or TRACKED goes a bit, ANCHOR_WAITED: a get has failed, and the next put is to tell. It
  * is set by the owner, and who takes it away again tells (revoke.h, "waiting"). It closes nothing.
+ * With LEFT it sends a put that found the old anchor to the owner's, to look there.
  */
 enum {
 	ANCHOR_OPEN = 0,

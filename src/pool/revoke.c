@@ -144,9 +144,11 @@ void pool_revoke(struct pp_pool *pool)
 		return;
 	env_store_relaxed(&pool->state, POOL_REVOKING);
 	pool->revoked_ns = env_now_ns();
-	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
-		if (env_xchg_acq_rel(&a->revoked, ANCHOR_REVOKED) & ANCHOR_WAITED)
-			pool->woken = true;
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next) {
+		uint32_t flag = env_xchg_acq_rel(&a->revoked, ANCHOR_REVOKED);
+
+		pool->woken |= (flag & ANCHOR_WAITED) && !(flag & ANCHOR_LEFT);
+	}
 	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	drain(pool);
 	if (!inherited) /* else the memory may not be there */
@@ -204,7 +206,7 @@ static bool take_waited(struct pp_anchor *anchor)
 {
 	uint32_t flag = env_load_relaxed(&anchor->revoked);
 
-	/* neither LEFT nor REVOKED has it */
+	/* of the owner's: that of a LEFT one says only where to look */
 	while (flag == (ANCHOR_OPEN | ANCHOR_WAITED) || flag == (ANCHOR_TRACKED | ANCHOR_WAITED))
 		if (env_cas_acq_rel(&anchor->revoked, &flag, flag & ~(uint32_t)ANCHOR_WAITED))
 			return true;
@@ -223,12 +225,15 @@ static void tell(struct pp_anchor *anchor)
 
 void wait_over(struct pp_anchor *anchor)
 {
+	uint32_t left = ANCHOR_LEFT | ANCHOR_WAITED;
 	struct pp_pool *pool;
 
-	if (env_load_relaxed(&anchor->revoked) != ANCHOR_LEFT) {
+	if (!(env_load_relaxed(&anchor->revoked) & ANCHOR_LEFT)) {
 		tell(anchor);
 		return;
 	}
+	if (!env_cas_acq_rel(&anchor->revoked, &left, ANCHOR_LEFT))
+		return; /* another put has it */
 	pool = anchor_pool(anchor);
 	if (!pool)
 		return;
@@ -247,6 +252,18 @@ static bool pages_are_back(struct pp_pool *pool)
 	       remote_has_some(pool);
 }
 
+/* Puts that found an anchor which was left since are to look at the owner's. */
+static void wait_on_left(struct pp_pool *pool)
+{
+	pool_lock(pool);
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next) {
+		uint32_t flag = ANCHOR_LEFT;
+
+		env_cas_acq_rel(&a->revoked, &flag, ANCHOR_LEFT | ANCHOR_WAITED);
+	}
+	pool_unlock(pool);
+}
+
 bool wait_begin(struct pp_pool *pool)
 {
 	struct pp_anchor *anchor = pool->anchor;
@@ -257,7 +274,8 @@ bool wait_begin(struct pp_pool *pool)
 		return false; /* nobody wants to know */
 	if (!env_cas_acq_rel(&anchor->revoked, &flag, flag | ANCHOR_WAITED))
 		return flag == ANCHOR_REVOKED; /* or the bit is there */
-	env_barrier_heavy();                   /* pairs with the light ones of revoke_look */
+	wait_on_left(pool);
+	env_barrier_heavy(); /* pairs with the light ones of revoke_look */
 	pool_lock(pool);
 	back = pages_are_back(pool);
 	pool_unlock(pool);

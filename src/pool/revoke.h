@@ -27,6 +27,8 @@
  * there are pages; a put brings its page back, and looks at the flag last: so one of the two sees the
  * other. Whoever takes the bit away tells, so there is one notice for one failure: the first put
  * that sees it, the revoker, or the next owner; or nobody, if it is the owner, who has found pages.
+ * The pool's LEFT anchors get the bit too: a put that sees it there takes it away and looks at the
+ * owner's, which needs a lock, as only the lock says whether that pool is there.
  *
  * The protocol has a model, checked exhaustively: tests/model/revoke.pml, and own.pml for another
  * owner. The code itself is run through every schedule by tests/explore/.
@@ -66,7 +68,7 @@ void wait_over(struct pp_anchor *anchor);
 /* The same after pages have come home, and the pool may be gone. */
 static inline void wait_look(struct pp_anchor *anchor)
 {
-	if (env_unlikely(revoke_look(anchor) & (ANCHOR_WAITED | ANCHOR_LEFT)))
+	if (env_unlikely(revoke_look(anchor) & ANCHOR_WAITED))
 		wait_over(anchor);
 }
 

@@ -109,6 +109,12 @@ finish
 cat "$dir/front" "$dir/rest" >"$out"
 check "... the reader gets everything" at_last "$out"
 
+# pipe_is_full: that at file descriptor 3, but for a packet or two
+pipe_is_full() {
+	"$python" -IS -c 'import fcntl, struct, sys, termios
+sys.exit(struct.unpack("i", fcntl.ioctl(3, termios.FIONREAD, bytes(4)))[0] < 60000)'
+}
+
 # The same for what a device writes.
 for what in "replay -r $real --loop 100" "forward -a $endless"; do
 	rm -f "$dir/pipe"
@@ -119,7 +125,7 @@ for what in "replay -r $real --loop 100" "forward -a $endless"; do
 	in_background $what $device "soft:wire=$dir/pipe" --json
 	exec 3<"$dir/pipe"
 	head -c 24 <&3 >"$dir/front"
-	until_true begun
+	until_true pipe_is_full
 	kill -INT "$child"
 	check "SIGINT: ${what%% *} to a pipe whose reader sleeps: it says what it waits for" \
 		until_true said "waiting for $dir/pipe to take what is left"
