@@ -62,6 +62,7 @@ check "sums that are left to a device are finished, over all pieces" sums
 
 # sends_whole BYTES WORD...: what the probe sends is what a packet socket at the other end gets
 sends_whole() {
+	: >"$dir/judged" # what the last one said
 	ip netns exec "$ns"a "$python" -IS "$here/packets.py" judge left 200 "$1" >"$dir/judged" 2>&1 &
 	judge=$!
 	until grep -q ready "$dir/judged"; do kill -0 $judge || return 1; sleep 0.02; done
@@ -126,6 +127,7 @@ captured() {
 }
 check "captured: the file has each packet whole" captured
 replayed() {
+	: >"$dir/tcpdump"
 	ip netns exec "$ns"a tcpdump -i left -Q in -U --immediate-mode -B 65536 -s 10000 -w "$dir/left.pcap" ether proto 0x88b5 2>"$dir/tcpdump" &
 	local listener=$!
 	until grep -q listening "$dir/tcpdump"; do sleep 0.02; done

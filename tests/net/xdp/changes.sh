@@ -99,6 +99,7 @@ changes() { # KIND ROUNDS: so many of it, each with traffic before and after
 	until_true begins || { cat "$dir/err"; return 1; }
 	before=$(counters)
 	if [ "$kind" = queues ]; then # one that is new has no socket for a moment
+		: >"$dir/tcpdump"
 		ip netns exec "$ns"m tcpdump -i mid-a -Q in -B 65536 -s 60 -w "$dir/passed" 2>"$dir/tcpdump" &
 		tap=$!
 		until grep -q "listening on" "$dir/tcpdump"; do sleep 0.02; done
