@@ -20,7 +20,7 @@ struct pace {
 	uint64_t packets, bits;      /* until now */
 };
 
-/* False: said that the user has asked for two that exclude each other. */
+/* False: said that the user has asked for two that can't be combined. */
 bool pace_sane(const struct pace *p);
 /* The file begins again: its first packet is due when the last one was. */
 void pace_again(struct pace *p);

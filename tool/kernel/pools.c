@@ -325,7 +325,7 @@ int kernel_pools_main(int argc, char **argv)
 			  defs))
 		return EXIT_USAGE;
 	if (json && openmetrics) {
-		say("--json and --openmetrics exclude each other");
+		say("--json and --openmetrics can't be combined");
 		return EXIT_USAGE;
 	}
 	if (interval && (json || openmetrics)) {

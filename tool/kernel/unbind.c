@@ -493,7 +493,7 @@ int kernel_unbind_main(int argc, char **argv)
 		say("kernel unbind needs an interface or a PCI address; ip link lists the interfaces");
 		ret = EXIT_USAGE;
 	} else if (w.down && w.anyway) {
-		say("--down and --unbind-anyway exclude each other: nothing is unbound");
+		say("--down and --unbind-anyway can't be combined: nothing is unbound");
 		ret = EXIT_USAGE;
 	} else {
 		j->wish = w;
