@@ -67,12 +67,12 @@ fi
 try "$tool" top --kernel
 check "top --kernel without a terminal" eval 'exited 1 && said "top needs a terminal; pagepool kernel pools prints the same once"'
 try "$tool" top --kernel --pid 1
-check "--kernel and --pid" eval 'exited 2 && said "can't be combined"'
+check "--kernel and --pid" eval 'exited 2 && said "be combined"'
 
 # ---- what is wrong is said ---------------------------------------------------------------------
 
 run pools --json --openmetrics
-check "--json and --openmetrics" eval 'exited 2 && said "can't be combined"'
+check "--json and --openmetrics" eval 'exited 2 && said "be combined"'
 run pools --interval 10 --json
 check "--interval and --json" eval 'exited 2 && said "for the table only"'
 run nonsense
