@@ -323,6 +323,8 @@ int span_start(struct pp_pool *pool, struct span **out, uint32_t slots, uint64_t
 {
 	int ret = span_new(pool, out, slots, octaves, false);
 
+	if (pool->params.area) /* whole, or not at all */
+		return ret;
 	while (ret && (slots /= 2)) /* what can't be had for many may be had for fewer */
 		ret = span_new(pool, out, slots, octaves, false);
 	return ret;
