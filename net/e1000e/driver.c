@@ -379,7 +379,9 @@ static void e1000e_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 				   e->card.gone ? 0 : reg_read(e, E1000E_MPC));
 		}
 		rx_look(e);
-		e1000e_reap(&e->queue.port);
+	}
+	e1000e_reap(&e->queue.port); /* also of one that has gone: what it sent is in memory */
+	if (why == PP_REMOVE_UNBIND) {
 		free_rings(e);
 		if (e->card.rogue) /* and it goes on with all of the ring, which isn't there */
 			reg_write(e, E1000E_RDT, (reg_read(e, E1000E_RDH) + RING - 1) % RING);

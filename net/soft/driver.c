@@ -391,8 +391,8 @@ static void soft_remove(struct pp_device *dev, pp_binding_t binding, enum pp_rem
 	if (why == PP_REMOVE_UNBIND) {
 		command(s, 0);
 		rx_keep(s);
-		soft_reap(&s->queue);
 	}
+	soft_reap(&s->queue); /* also of one that has gone: what it sent is in memory */
 	empty_rings(s);
 	if (why == PP_REMOVE_UNBIND)
 		free_rings(s);

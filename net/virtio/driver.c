@@ -515,10 +515,13 @@ static void virtio_remove(struct pp_device *dev, pp_binding_t binding, enum pp_r
 	if (why == PP_REMOVE_UNBIND) {
 		if (!v->card.rogue)
 			stop(v);
-		for (unsigned i = 0; i < v->card.net.n_queues; i++) {
+		for (unsigned i = 0; i < v->card.net.n_queues; i++)
 			rx_look(v->pair[i]);
-			virtio_reap(&v->pair[i]->queue.port);
-		}
+	}
+	/* also of one that has gone: what it sent is in memory */
+	for (unsigned i = 0; i < v->card.net.n_queues; i++)
+		virtio_reap(&v->pair[i]->queue.port);
+	if (why == PP_REMOVE_UNBIND) {
 		free_rings(v);
 		if (v->card.rogue) /* and it goes on with a ring that isn't there */
 			ring_poke(&v->pair[0]->rx);

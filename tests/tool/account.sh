@@ -87,11 +87,15 @@ check "two link types are refused" eval 'exited 1 && grep -q "link types 1 .* an
 
 # ---- a device in software that goes ----------------------------------------------------------------
 
+# It may go when a packet is on the wire and not yet reported as sent.
 gone() {
+	local more
+
 	rm -f "$wire"
 	run forward -a "soft:pcap=$real" -b "soft:wire=$wire" --remove-b 100 --json
-	exited 0 && [ $(($(way packets) + $(way dropped))) = 4680 ] &&
-		[ "$(way packets)" = "$(packets "$wire")" ] || { cat "$dir/out"; return 1; }
+	more=$(($(packets "$wire") - $(way packets)))
+	exited 0 && [ $(($(way packets) + $(way dropped))) = 4680 ] && [[ $more = [01] ]] ||
+		{ cat "$dir/out"; return 1; }
 }
 check "taken away as asked for: sent and lost are all" gone
 
