@@ -57,6 +57,11 @@ def across(r):
     return parts
 
 
+def turns(r):
+    return [ratio(r, f"{how}, two pools in turn, of one", row, "two in turn", "one pool", 1.3)
+            for row, how in (("turns-own", "one thread"), ("turns-put", "put elsewhere"))]
+
+
 def window(r):
     parts = [ratio(r, "of rte_pktmbuf", "window-1e6", "pagepool", "pktmbuf", 1)]
     for power in range(2, 7):  # beyond a cache of 512 and a ring of 2,048
@@ -148,6 +153,7 @@ GOALS = [
     ("get+put, one thread, single", single),
     ("batches of 32, one thread", batch),
     ("across cores, single and batched, payload untouched", across),
+    ("several pools in turn", turns),
     ("window of 1,000,000 pages in flight", window),
     ("mapped against unmapped pool, get+put", mapped),
     ("fresh page from growth (touched)", fresh),

@@ -257,6 +257,11 @@ def table(quick):
         crossing("cross-batch-touch", "The same by 32, 1,536 bytes written and read",
                  "cross batch=32 touch=1"),
     ]
+    pools = {"one pool": "", "two in turn": " pools=2", "four in turn": " pools=4"}
+    rows.append(Row("turns-own", "Get and put pages of several pools, one thread", list(pools),
+                    "single", each=pools, program="pagepool-turns"))
+    rows.append(Row("turns-put", "Get pages of several pools on one core, put on the other",
+                    list(pools), "cross", each=pools, program="pagepool-turns"))
     for k in (2, 4):
         rows.append(Row(f"returners-{k}", f"{k} threads on the other core return, by 32",
                         ["pagepool", "bare", "mempool", "mempool plain", "pktmbuf", "pktmbuf plain"]

@@ -1,7 +1,8 @@
 /*
  * pagepool.c - this library, as a user's program has it: public headers, a pool on a device
  * of the software IOMMU. mapped=0: a pool for no device; keep=1: one that gives no
- * memory back; memory=1, 2: see enum pp_memory. With FRAGMENTS, pieces of pages.
+ * memory back; memory=1, 2: see enum pp_memory. With FRAGMENTS, pieces of pages. With TURNS, pages
+ * of so many pools (pools=2), one of each in turn.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -9,8 +10,10 @@
 #include "peer.h"
 
 static struct pp_device *dev;
-static struct pp_pool *pool;
+#define POOLS 4
+static struct pp_pool *pools[POOLS];
 static uint32_t bytes;
+static unsigned n_pools, turn;
 
 static void peer_init(int argc, char **argv)
 {
@@ -29,13 +32,27 @@ static void peer_open(const struct command *c)
 	if (command_number(c, "keep", 0))
 		params.idle_chunks = UINT32_MAX;
 	params.memory = (enum pp_memory)command_number(c, "memory", PP_MEMORY_HUGETLB);
-	if (pp_pool_create(&pool, b, &params))
-		fail("pp_pool_create");
+	n_pools = (unsigned)command_number(c, "pools", 1);
+	for (unsigned i = 0; i < n_pools; i++)
+		if (i == POOLS || pp_pool_create(&pools[i], b, &params))
+			fail("pp_pool_create");
 }
 
 static void peer_close(void)
 {
-	pp_pool_destroy(pool);
+	for (unsigned i = 0; i < n_pools; i++)
+		pp_pool_destroy(pools[i]);
+}
+
+static inline struct pp_pool *next_pool(void)
+{
+#ifdef TURNS
+	turn = turn + 1 < n_pools ? turn + 1 : 0;
+	return pools[turn];
+#else
+	(void)turn;
+	return pools[0];
+#endif
 }
 
 #ifdef FRAGMENTS
@@ -43,7 +60,7 @@ static inline void *peer_get(void)
 {
 	struct pp_frag frag;
 
-	if (__builtin_expect(pp_frag_get(&frag, pool, bytes, 64), 0))
+	if (__builtin_expect(pp_frag_get(&frag, pools[0], bytes, 64), 0))
 		fail("pp_frag_get");
 	return frag.page;
 }
@@ -58,14 +75,14 @@ static inline void *peer_get(void)
 {
 	struct pp_page *page;
 
-	if (__builtin_expect(pp_page_get(&page, pool), 0))
+	if (__builtin_expect(pp_page_get(&page, next_pool()), 0))
 		fail("pp_page_get");
 	return page;
 }
 
 static inline void peer_get_batch(void **out, unsigned n)
 {
-	if (__builtin_expect(pp_page_get_batch((struct pp_page **)out, n, pool) != (int)n, 0))
+	if (__builtin_expect(pp_page_get_batch((struct pp_page **)out, n, pools[0]) != (int)n, 0))
 		fail("pp_page_get_batch");
 }
 #endif

@@ -201,11 +201,13 @@ size_t env_page_size(enum pp_memory kind);
 uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
- * Zeroed memory, and a number that it alone has in the process, whichever copy of the library asks:
- * for both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0; -ENOMEM.
+ * Zeroed memory with a number, not 0, that it alone has in the process, whichever copy of the
+ * library asks: for both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0;
+ * -ENOMEM.
  */
 #define ENV_NUMBERED 5120u
-int env_alloc_numbered(void **out, uint32_t *number, size_t bytes);
+int env_alloc_numbered(void **out, size_t bytes);
+uint32_t env_number_of(const void *p);
 void env_free_numbered(void *p);
 
 /* The calling thread, as a number that no other thread ever has, of any copy; it is never 0. */
@@ -222,6 +224,7 @@ extern __thread uint64_t env_tls_self
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
 	struct hlist_node *spsc_rings, *anchors;   /* the pool floor's: heads, see env/list.h */
+	struct known *known;                       /* the pool floor's; freed with the record */
 	void *text; /* a back end's last word to it; freed with the record */
 };
 struct env_thread *env_thread(void);

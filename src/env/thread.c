@@ -125,7 +125,7 @@ static size_t stagger(uintptr_t stretch)
 	return number_of(stretch) % 16 * 192;
 }
 
-int env_alloc_numbered(void **out, uint32_t *number, size_t bytes)
+int env_alloc_numbered(void **out, size_t bytes)
 {
 	const size_t own = place_bytes();
 	char *p = MAP_FAILED;
@@ -145,9 +145,13 @@ int env_alloc_numbered(void **out, uint32_t *number, size_t bytes)
 		munmap(p, own);
 		return -ENOMEM;
 	}
-	*number = (uint32_t)number_of((uintptr_t)p);
 	*out = p + stagger((uintptr_t)p);
 	return 0;
+}
+
+uint32_t env_number_of(const void *p)
+{
+	return (uint32_t)number_of((uintptr_t)p);
 }
 
 void env_free_numbered(void *p)
@@ -215,6 +219,7 @@ struct record {
 
 static void record_free(struct record *r)
 {
+	env_free(r->thread.known);
 	env_free(r->thread.text);
 	env_free(r);
 }

@@ -7,6 +7,7 @@
 #ifndef POOL_CACHE_H
 #define POOL_CACHE_H
 
+#include "pool/known.h"
 #include "pool/owner.h"
 #include "pool/refs.h"
 #include "pool/revoke.h"
@@ -48,6 +49,7 @@ static inline void own_inline(struct pp_anchor *anchor)
 {
 	pp_self = (struct pp_self){ PAGE_REFS(1) | anchor->number, anchor,
 				    env_load_relaxed(&anchor->owner) };
+	known_add_own(&pp_self);
 }
 
 /* The owner's put, if the cache is open and has room. */

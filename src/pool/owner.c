@@ -8,13 +8,14 @@
  *
  * An anchor's number is in its pool's pages, and tells a thread that a page is of its own pool.
  * There may be other copies of the library in the process, with pages of their own: so no two of
- * them give out the same number (env_alloc_numbered).
+ * them give out the same number (env_number_of).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "pool/owner.h"
 
 #include "pool/cache.h"
+#include "pool/known.h"
 #include "pool/notice.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
@@ -38,12 +39,10 @@ static struct {
 static struct pp_anchor *anchor_new(void)
 {
 	struct pp_anchor *anchor;
-	uint32_t number;
 
 	_Static_assert(sizeof *anchor <= ENV_NUMBERED, "an anchor fits");
-	if (env_alloc_numbered((void **)&anchor, &number, sizeof *anchor))
+	if (env_alloc_numbered((void **)&anchor, sizeof *anchor))
 		return NULL;
-	anchor->id = number;
 	anchor->copy = &pool_copy;
 	return anchor;
 }
@@ -71,7 +70,8 @@ int anchor_get(struct pp_anchor **out, struct pp_pool *pool)
 		anchor = anchor_new();
 	if (anchor) {
 		env_store_relaxed(&anchor->number,
-				  pool->anchor ? pool->anchor->number : anchor->id);
+				  pool->anchor ? pool->anchor->number : env_number_of(anchor));
+		env_store_relaxed(&anchor->epoch, anchor->epoch + 1);
 		anchor->pool = pool;
 		anchor->next = pool->anchors;
 		pool->anchors = anchor;
@@ -97,6 +97,7 @@ static void anchor_own(struct pp_anchor *anchor)
 	env_lock(&anchors.lock);
 	hlist_del(thread_link(anchor));
 	if (thread) {
+		known_begin(thread);
 		hlist_add(thread_link(anchor), &thread->anchors);
 		thread->at_end = pool_thread_ends;
 	}
@@ -133,20 +134,10 @@ void anchors_thread_ends(struct env_thread *thread)
 
 /* ---- owners ---------------------------------------------------------------------------- */
 
-/*
- * What the thread knows of itself may date from an earlier pool with this anchor, and this one's
- * cache may be closed.
- */
-static void reset_self(void)
-{
-	pp_self = (struct pp_self){ 0 };
-	remote_reset();
-}
-
 void owner_first(struct pp_pool *pool)
 {
 	anchor_open(pool, pool->anchor, 0);
-	reset_self();
+	known_forget();
 }
 
 /* No other thread is or will be in a put to its cache. */
@@ -198,7 +189,7 @@ int owner_change(struct pp_pool *pool)
 	pool_unlock(pool);
 	if (tell) /* what the last owner waited for is the next one's */
 		notice_call(pool->anchor->number);
-	reset_self();
+	known_forget();
 	return ret;
 }
 

@@ -21,35 +21,12 @@
 
 #include "pool/cache.h"
 #include "pool/chunk.h"
+#include "pool/known.h"
 
 /* ---- a thread's own SPSC ring ---------------------------------------------------------- */
 
-/*
- * The SPSC ring that this thread put to last. Valid as long as the pool at that address says that
- * it is this thread's: thread numbers are never reused. Never set for a pool that this thread owns
- * or that is another copy's of the library.
- */
-static __thread struct {
-	const struct pp_pool *pool;
-	const uint64_t *thread; /* &pool->spsc_thread[...] */
-	struct spsc_ring *spsc;
-} spsc_mine __attribute__((tls_model("initial-exec")));
-
-static inline bool spsc_is_at_hand(const struct pp_pool *pool)
-{
-	return spsc_mine.pool == pool && env_is_self(env_load_relaxed(spsc_mine.thread));
-}
-
 /* Which thread has which ring: protects the threads' lists, stores to pool->spsc_thread. A leaf. */
 static struct env_lock spsc_lock = ENV_LOCK_INIT;
-
-static char ended; /* spsc_mine.spsc of a thread that is ending: it takes no SPSC ring any more */
-#define SPSC_NEVER ((struct spsc_ring *)&ended)
-
-void remote_reset(void)
-{
-	spsc_mine.pool = NULL;
-}
 
 void remote_hold(void)
 {
@@ -66,8 +43,7 @@ void remote_thread_ends(struct env_thread *thread)
 {
 	struct spsc_ring *spsc;
 
-	spsc_mine.pool = NULL;
-	spsc_mine.spsc = SPSC_NEVER;
+	known_end(); /* it takes no SPSC ring any more */
 	env_lock(&spsc_lock);
 	while (thread->spsc_rings) {
 		spsc = list_entry(thread->spsc_rings, struct spsc_ring, link);
@@ -111,6 +87,7 @@ static struct spsc_ring *take_spsc(struct pp_pool *pool, uint64_t self, struct e
 		spsc = spsc_at(pool, i);
 	if (spsc) {
 		thread->at_end = pool_thread_ends;
+		known_begin(thread);
 		hlist_add(&spsc->link, &thread->spsc_rings);
 		env_store_relaxed(&pool->spsc_thread[i], self);
 	}
@@ -118,14 +95,14 @@ static struct spsc_ring *take_spsc(struct pp_pool *pool, uint64_t self, struct e
 	return spsc;
 }
 
-/* The calling thread's, or NULL. */
-static struct spsc_ring *find_spsc(struct pp_pool *pool)
+/* The calling thread's, or NULL. anchor: the pool's, this copy's of the library. */
+static struct spsc_ring *find_spsc(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	uint64_t self = env_self(), all = env_load_acquire(&pool->spsc_made);
 	struct env_thread *thread;
 	struct spsc_ring *spsc = NULL;
 
-	if (spsc_mine.spsc == SPSC_NEVER)
+	if (known_has_ended())
 		return NULL;
 	for (uint64_t left = all; left && !spsc; left &= left - 1) { /* it may have one already */
 		unsigned i = (unsigned)__builtin_ctzll(left);
@@ -137,11 +114,8 @@ static struct spsc_ring *find_spsc(struct pp_pool *pool)
 		thread = env_thread();
 		spsc = thread ? take_spsc(pool, self, thread) : NULL;
 	}
-	if (spsc) {
-		spsc_mine.pool = pool;
-		spsc_mine.thread = spsc->thread;
-		spsc_mine.spsc = spsc;
-	}
+	if (spsc)
+		known_add_ring(anchor, spsc);
 	return spsc;
 }
 
@@ -252,7 +226,7 @@ static void put_beyond(struct pp_pool *pool, struct pp_anchor *anchor, struct pp
 }
 
 /*
- * Pages of another thread's pool, for which no SPSC ring is at hand. Whether the remote frees are
+ * Pages of another thread's pool, for which no ring is known. Whether the remote frees are
  * closed is checked only here: a closed pool gives no thread an SPSC ring, unless it was closed by
  * a revocation, which is seen after the push. Model: revoke.pml, remote_put.
  */
@@ -269,14 +243,14 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 	}
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
 	if (anchor_is_open(anchor)) {
-		spsc = find_spsc(pool);
+		spsc = find_spsc(pool, anchor);
 		k = spsc ? spsc_push(spsc, anchor, pages, n) :
 			   mpsc_push(&pool->mpsc, anchor, pages, n);
 	}
 	put_beyond(pool, anchor, pages + k, n - k, caller);
 }
 
-/* Last references to pages of one pool, for which no SPSC ring is at hand. */
+/* Last references to pages of one pool, for which no ring is known. */
 static void put_last(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = page_pool(pages[0]);
@@ -290,23 +264,25 @@ static void put_last(struct pp_page *const *pages, unsigned n, const void *calle
 		cache_put_full(pool, anchor, pages, n, caller);
 }
 
-/* The same with a ring that is at hand, for many pages or one that was found full. */
-static __attribute__((noinline)) void put_into(struct spsc_ring *spsc, struct pp_page *const *pages,
-					       unsigned n, const void *caller)
+/* The same with a ring that is known, for many pages or one that was found full. */
+static __attribute__((noinline)) void
+put_into(const struct known_ring *to, struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = page_pool(pages[0]);
-	struct pp_anchor *anchor = pool_anchor(pool);
+	struct pp_anchor *anchor = to->anchor;
 	unsigned k;
 
 	PP_PROBE2(put, pool, n);
-	k = spsc_push(spsc, anchor, pages, n);
+	k = spsc_push(to->spsc, anchor, pages, n);
 	put_beyond(pool, anchor, pages + k, n - k, caller);
 }
 
 void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 {
-	if (spsc_is_at_hand(page_pool(pages[0])))
-		put_into(spsc_mine.spsc, pages, n, caller);
+	const struct known_ring *to = known_ring(env_load_relaxed(&pages[0]->state));
+
+	if (to)
+		put_into(to, pages, n, caller);
 	else
 		put_last(pages, n, caller);
 }
@@ -316,40 +292,48 @@ void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 /* As put_last. */
 static __attribute__((noinline)) void put_one(struct pp_page *page, const void *caller)
 {
-	struct pp_pool *pool = page_pool(page);
-	struct pp_anchor *anchor = pool_anchor(pool);
+	struct pp_pool *pool;
+	struct pp_anchor *anchor;
 
+	if (!page_drop(page, 1))
+		return;
+	pool = page_pool(page);
+	anchor = pool_anchor(pool);
 	if (!anchor_is_own(anchor))
 		remote_put(pool, anchor, &page, 1, caller);
 	else if (!cache_put_one(anchor, page))
 		cache_put_full(pool, anchor, &page, 1, caller);
 }
 
-/* What the inline put did not take. Model: revoke.pml, spsc_push. */
+/* Into a ring that is known. Model: revoke.pml, spsc_push. */
+static inline void spsc_put_one(const struct known_ring *to, struct pp_page *page,
+				const void *caller)
+{
+	struct spsc_ring *spsc = to->spsc;
+	uint64_t tail = env_load_relaxed(&spsc->tail);
+
+	if (env_unlikely(tail - spsc->cached_head == POOL_SPSC_SLOTS)) {
+		put_into(to, &page, 1, caller);
+		return;
+	}
+	PP_PROBE2(put, page_pool(page), 1); /* before: page and pool may be gone after it */
+	env_store_relaxed(&spsc->slot[tail % POOL_SPSC_SLOTS], page);
+	spsc_pushed(spsc, to->anchor, tail, 1);
+}
+
+/*
+ * What the inline put did not take: pages of another thread's pool, and of a pool of the caller's
+ * that isn't the one it put to last.
+ */
 static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *caller)
 {
-	struct pp_pool *pool;
-	struct pp_anchor *anchor;
-	struct spsc_ring *spsc;
-	uint64_t tail;
+	/* acquire: what other holders did came before */
+	const struct known_ring *to = known_ring(env_load_acquire(&page->state));
 
-	if (!page_drop(page, 1))
-		return;
-	pool = page_pool(page);
-	if (env_unlikely(!spsc_is_at_hand(pool))) {
+	if (to)
+		spsc_put_one(to, page, caller);
+	else if (!known_own_put(page))
 		put_one(page, caller);
-		return;
-	}
-	anchor = pool_anchor(pool);
-	spsc = spsc_mine.spsc;
-	tail = env_load_relaxed(&spsc->tail);
-	if (env_unlikely(tail - spsc->cached_head == POOL_SPSC_SLOTS)) {
-		put_into(spsc, &page, 1, caller);
-		return;
-	}
-	PP_PROBE2(put, pool, 1); /* before: page and pool may be gone after it */
-	env_store_relaxed(&spsc->slot[tail % POOL_SPSC_SLOTS], page);
-	spsc_pushed(spsc, anchor, tail, 1);
 }
 
 void pp_page_put_slow(struct pp_page *page)
@@ -386,38 +370,26 @@ static unsigned drop_run(struct pp_page *const *pages, unsigned n)
 	return k;
 }
 
-/* The first page, and those that go with it, if no SPSC ring is at hand. Returns how many. */
-static unsigned put_last_run(struct pp_page *const *pages, unsigned n, const void *caller)
-{
-	unsigned k = drop_run(pages, n);
-
-	if (!k)
-		return 1;
-	put_last(pages, k, caller);
-	return k;
-}
-
-/* The same with a ring at hand that is full, or a page that has more references. */
-static __attribute__((noinline)) unsigned put_into_run(struct pp_page *const *pages, unsigned n,
+/* The first page, and those that go with it. Returns how many. */
+static __attribute__((noinline)) unsigned put_last_run(struct pp_page *const *pages, unsigned n,
 						       const void *caller)
 {
 	unsigned k = drop_run(pages, n);
 
 	if (!k)
 		return 1;
-	put_into(spsc_mine.spsc, pages, k, caller);
+	put_pages(pages, k, caller);
 	return k;
 }
 
 /*
- * As many as go straight into this thread's SPSC ring, which is at hand: see put_slow.
+ * As many as go straight into a ring that is known: see spsc_put_one. None, if it is full.
  * Model: revoke.pml, spsc_push.
  */
-static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, const void *caller)
+static inline unsigned spsc_put_run(const struct known_ring *to, struct pp_page *const *pages,
+				    unsigned n)
 {
-	struct pp_pool *pool = page_pool(pages[0]);
-	struct spsc_ring *spsc = spsc_mine.spsc;
-	struct pp_anchor *anchor = pool_anchor(pool);
+	struct spsc_ring *spsc = to->spsc;
 	uint64_t tail = env_load_relaxed(&spsc->tail), used;
 	unsigned k;
 
@@ -425,11 +397,11 @@ static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, co
 								   tail % POOL_SPSC_SLOTS;
 	/* of what is in one piece */
 	k = n < POOL_SPSC_SLOTS - used ? n : (unsigned)(POOL_SPSC_SLOTS - used);
-	k = put_run(spsc->slot + tail % POOL_SPSC_SLOTS, pages, k, PAGE_REFS(1) | anchor->number);
-	if (!k)
-		return put_into_run(pages, n, caller);
-	PP_PROBE2(put, pool, k);
-	spsc_pushed(spsc, anchor, tail, k);
+	k = put_run(spsc->slot + tail % POOL_SPSC_SLOTS, pages, k, to->key);
+	if (k) {
+		PP_PROBE2(put, page_pool(pages[0]), k);
+		spsc_pushed(spsc, to->anchor, tail, k);
+	}
 	return k;
 }
 
@@ -437,9 +409,11 @@ static inline unsigned spsc_put_run(struct pp_page *const *pages, unsigned n, co
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	while (n) {
-		unsigned k = spsc_is_at_hand(page_pool(pages[0])) ? spsc_put_run(pages, n, caller) :
-								    put_last_run(pages, n, caller);
+		const struct known_ring *to = known_ring(env_load_relaxed(&pages[0]->state));
+		unsigned k = to ? spsc_put_run(to, pages, n) : 0;
 
+		if (!k)
+			k = put_last_run(pages, n, caller);
 		pages += k;
 		n -= k;
 	}

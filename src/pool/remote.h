@@ -26,7 +26,6 @@ uint64_t remote_count(struct pp_pool *pool);       /* pages there now, about */
 uint64_t remote_total(struct pp_pool *pool);       /* pages that ever went that way */
 uint64_t remote_bytes(const struct pp_pool *pool); /* of the SPSC rings */
 
-void remote_reset(void); /* forget this thread's SPSC ring: it is the owner now */
 /* The calling thread ends: its SPSC rings are free for others. */
 void remote_thread_ends(struct env_thread *thread);
 void remote_end(struct pp_pool *pool); /* the pool: nobody has a reference */

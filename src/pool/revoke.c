@@ -11,6 +11,7 @@
 #include "pool/discard.h"
 #include "pool/frag.h"
 #include "pool/holders.h"
+#include "pool/known.h"
 #include "pool/notice.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
@@ -361,18 +362,18 @@ void push_raced(struct pp_anchor *anchor)
 void pp_page_put_raced(struct pp_anchor *anchor)
 {
 	if (!anchor_is_open(anchor))
-		pp_self = (struct pp_self){ 0 };
+		known_forget();
 	anchor->copy->put_raced(anchor);
 }
 
 void remote_raced(struct pp_anchor *anchor)
 {
-	if (env_load_relaxed(&anchor->revoked) != ANCHOR_REVOKED) {
+	if (!anchor_is_open(anchor))
+		known_forget(); /* the pool has another anchor by now, or takes no more that way */
+	if (env_load_relaxed(&anchor->revoked) == ANCHOR_REVOKED)
+		push_raced(anchor);
+	else
 		wait_over(anchor);
-		return;
-	}
-	remote_reset();
-	push_raced(anchor);
 }
 
 /* What the revoker left to the owner. */

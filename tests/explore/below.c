@@ -112,19 +112,29 @@ unsigned below_held(void)
 
 /* ---- what a thread has --------------------------------------------------------------------- */
 
+static struct env_thread record[THREADS + 2] STATE = { { NULL } };
+
 struct env_thread *env_thread(void)
 {
-	static struct env_thread record[THREADS + 2] STATE = { { NULL, NULL, NULL } };
-
 	return &record[thread_self()];
 }
 
+void records_free(void)
+{
+	for (unsigned t = 0; t < THREADS + 2; t++)
+		env_free(record[t].known);
+}
+
 /* Numbers as different as what they are of. */
-int env_alloc_numbered(void **out, uint32_t *number, size_t bytes)
+int env_alloc_numbered(void **out, size_t bytes)
 {
 	*out = env_zalloc(bytes);
-	*number = (uint32_t)(uintptr_t)*out;
 	return 0;
+}
+
+uint32_t env_number_of(const void *p)
+{
+	return (uint32_t)(uintptr_t)p;
 }
 
 /* ---- memory for devices: addresses and nothing behind them ------------------------------- */

@@ -100,6 +100,8 @@ extern unsigned exact; /* every scenario is, but for those that are NOT_QUICK */
 
 /* Setup and finish are this thread from now on: 1 to THREADS + 1. */
 void act_as(uint64_t thread);
+/* At the end: what threads' records have is freed with them. */
+void records_free(void);
 /* True between setup and finish. */
 bool concurrent(void);
 /* A place where others may run, and nothing else. */

@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct world world;
@@ -56,6 +57,20 @@ static void tls_in(uint64_t thread)
 static void tls_out(uint64_t thread)
 {
 	memcpy(world.tls[thread - 1], __start_explore_tls, TLS_SIZE);
+}
+
+/* Before the setup: each thread's own is as the compiler wrote it. */
+void tls_init(void)
+{
+	static char *first;
+
+	if (!first) {
+		first = malloc(TLS_SIZE);
+		memcpy(first, __start_explore_tls, TLS_SIZE);
+	}
+	memcpy(__start_explore_tls, first, TLS_SIZE);
+	for (uint64_t t = 1; t <= THREADS + 1; t++)
+		tls_out(t);
 }
 
 static void stop(void)

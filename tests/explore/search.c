@@ -271,6 +271,7 @@ static void check_end(void)
 {
 	threads_over();
 	scenario->finish();
+	records_free();
 	if (scenario->left < heap_blocks())
 		fail("a leak: %u blocks are left, not %u", heap_blocks(), scenario->left);
 }
@@ -500,6 +501,7 @@ static bool start(void)
 	memcpy(__start_explore_data, first_data, DATA_SIZE);
 	memset(__start_explore_bss, 0, BSS_SIZE);
 	memset(&world, 0, sizeof world);
+	tls_init();
 	memset(&clocks, 0, sizeof clocks);
 	memset(race, 0, sizeof race);
 	memset(place, 0, sizeof place);

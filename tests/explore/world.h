@@ -193,6 +193,7 @@ bool is_left_out(const struct site *site); /* a fence */
 /* machine.c */
 bool loads_at(unsigned t, const void *p);  /* ever, atomically, from a shared place */
 bool stores_at(unsigned t, const void *p); /* it has a store there in its buffer */
+void tls_init(void);
 void threads_init(void);
 void threads_over(void);
 void thread_run(unsigned t);

@@ -106,6 +106,7 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	mark();
 	need(!pp_dma_sync_for_device(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
 	need(pp_page_get_batch(batch, BATCH + 1 + ENDED, pool) == BATCH + 1 + ENDED);
+	pp_pool_own(pool); /* as in a thread that has put to no pool of its own */
 	/* as many threads as there are SPSC rings, which leave them to the next when they end */
 	for (unsigned i = 0; i < ENDED; i++)
 		elsewhere(put_elsewhere, batch[BATCH + 1 + i]);

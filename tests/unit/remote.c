@@ -6,6 +6,7 @@
  */
 #include <sched.h>
 
+#include "pool/known.h"
 #include "pool/pool.h"
 #include "soft_device.h"
 #include "unit.h"
@@ -209,6 +210,88 @@ static void pool_or_thread_goes_first(void)
 	pp_pool_destroy(c);
 }
 
+/* More of them than a thread knows at a time, of its own and of others'. */
+static void many_pools_in_turn(void)
+{
+	enum { POOLS = 2 * KNOWN_RINGS, ROUNDS = 20 };
+	struct pp_pool *pool[POOLS];
+	uint64_t ring = 0, cached = 0;
+	struct putter p;
+
+	begin(&p);
+	for (unsigned i = 0; i < POOLS; i++)
+		pool[i] = pool_new();
+	for (unsigned i = 0; i < ROUNDS * POOLS; i++) {
+		put_one_by(&p, pool[i % POOLS]);
+		pp_page_put(get(pool[i % POOLS]));
+	}
+	for (unsigned i = 0; i < POOLS; i++) {
+		struct pp_pool_stats s = pool_stats(pool[i]);
+
+		ring += s.recycle_ring == ROUNDS;
+		cached += s.recycle_cached == ROUNDS && !s.in_flight;
+	}
+	check_eq(ring, POOLS, "each pool has what another thread put to it");
+	check_eq(cached, POOLS, "and what its owner did");
+	end(&p);
+	for (unsigned i = 0; i < POOLS; i++)
+		pp_pool_destroy(pool[i]);
+}
+
+/* A thread's entry of a pool that has gone is none of the pool with the same anchor. */
+static void known_is_forgotten_with_its_pool(void)
+{
+	struct pp_pool *pool = pool_new();
+	struct pp_anchor *anchor = pool->anchor;
+	unsigned again = 0, landed = 0;
+	struct putter p;
+
+	begin(&p);
+	for (unsigned i = 0; i < 20; i++) {
+		put_one_by(&p, pool);
+		landed += pool_stats(pool).recycle_ring == 1 && taken(pool, p.self) == 1;
+		pp_pool_destroy(pool);
+		pool = pool_new();
+		again += pool->anchor == anchor;
+	}
+	check_eq(again, 20, "each pool has the anchor of the one before");
+	check_eq(landed, 20, "the thread's put goes to its own ring of the one that is there");
+	end(&p);
+	pp_pool_destroy(pool);
+}
+
+/* A pool's second anchor has the first one's number. When it has gone, they are two pools'. */
+static void *own_and_follow(void *arg)
+{
+	struct pp_pool *first = arg, *pool[2];
+
+	pp_pool_own(first);
+	pp_page_put(get(first));
+	pp_pool_destroy(first);
+	for (unsigned i = 0; i < 2; i++)
+		pool[i] = pool_new();
+	for (unsigned i = 0; i < 2; i++) {
+		pp_page_put(get(pool[i]));
+		check_eq(
+			pool_stats(pool[i]).recycle_cached, 1,
+			"a page goes to the pool that it is of, not to one with an anchor of before");
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pp_pool_destroy(pool[i]);
+	return NULL;
+}
+
+static void known_is_forgotten_by_a_new_owner(void)
+{
+	struct pp_pool *pool = pool_new();
+	pthread_t thread;
+
+	pp_page_put(get(pool)); /* or the anchor would be the next owner's */
+	if (pthread_create(&thread, NULL, own_and_follow, pool))
+		abort();
+	pthread_join(thread, NULL);
+}
+
 #ifdef PP_FAULTS
 static void without_memory(void)
 {
@@ -239,6 +322,9 @@ int main(void)
 	run(idle_threads_are_in_nobodys_way);
 	run(taken_from_in_turn);
 	run(pool_or_thread_goes_first);
+	run(many_pools_in_turn);
+	run(known_is_forgotten_with_its_pool);
+	run(known_is_forgotten_by_a_new_owner);
 #ifdef PP_FAULTS
 	run(without_memory);
 #endif

@@ -67,9 +67,9 @@ struct pp_block {
 struct pp_anchor {
 	/* read by all, written hardly ever; relaxed */
 	uint64_t owner;             /**< the owning thread's number, or no thread's */
-	uint32_t id;                /**< of this anchor; constant, not 0 */
 	uint32_t revoked;           /**< 0 while the cache is open and nobody waits (private) */
 	uint32_t number;            /**< the pool's; constant while it is there; relaxed */
+	uint64_t epoch;             /**< how many pools have had it; constant while it is there */
 	struct pp_pool *pool;       /**< under the library's lock; NULL once the pool is freed */
 	struct pp_anchor *next;     /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< the copy of the library that made it; constant */
@@ -132,17 +132,18 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out,
 }
 
 /*
- * Push to the cache, if the page's last reference is the caller's, its owner. Else false.
- * Model: revoke.pml, cache_push.
+ * Push to the cache, if the page's last reference is the caller's, its owner. Else false. self: the
+ * calling thread, as it owns some pool. Model: revoke.pml, cache_push.
  */
-PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
+PP_INLINE __attribute__((always_inline)) bool pp_fast_put_by(struct pp_page *page,
+							     const struct pp_self *self)
 {
-	struct pp_anchor *anchor = pp_self.anchor;
+	struct pp_anchor *anchor = self->anchor;
 	uint64_t pushed, n;
 
 	/* acquire: what other holders did came before */
-	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.owned, 0) ||
-	    __builtin_expect(pp_load_relaxed(&anchor->owner) != pp_self.thread_id, 0))
+	if (__builtin_expect(pp_load_acquire(&page->state) != self->owned, 0) ||
+	    __builtin_expect(pp_load_relaxed(&anchor->owner) != self->thread_id, 0))
 		return false;
 	pushed = pp_load_relaxed(&anchor->pushed);
 	n = pushed - pp_load_relaxed(&anchor->popped);
@@ -157,6 +158,11 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 	if (__builtin_expect(pp_load_relaxed(&anchor->revoked), 0))
 		pp_page_put_raced(anchor);
 	return true;
+}
+
+PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
+{
+	return pp_fast_put_by(page, &pp_self);
 }
 
 PP_INLINE int pp_page_get(struct pp_page **out, struct pp_pool *pool)

@@ -65,7 +65,8 @@ struct env_discards {
 size_t env_page_size(enum pp_memory kind);
 
 #define ENV_NUMBERED 5120u
-int env_alloc_numbered(void **out, uint32_t *number, size_t bytes);
+int env_alloc_numbered(void **out, size_t bytes);
+uint32_t env_number_of(const void *p);
 
 #define env_forks() 0u
 #define env_at_fork(before, after) ((void)(before), (void)(after))
@@ -76,6 +77,7 @@ int env_alloc_numbered(void **out, uint32_t *number, size_t bytes);
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* scenarios do it themselves */
 	struct hlist_node *spsc_rings, *anchors;
+	struct known *known;
 };
 struct env_thread *env_thread(void);
 #define env_unloads() false
