@@ -442,7 +442,7 @@ static bool access_mapping(void)
 	else if (ok < len && !ref_nothing_at(d, (m->iova & ~4095ull) + whole))
 		len = ok; /* what follows isn't known */
 	else if (ok < len)
-		why = PP_FAULT_UNMAPPED;
+		why = fault_unless_mapped(d, (m->iova & ~4095ull) + whole);
 	bytes = (m->view ? m->view : m->copy - (m->iova & 4095)) + off;
 	access_device(d, (m->iova & ~4095ull) + off, len, write, bytes, ok, why);
 	return true;
