@@ -1,6 +1,6 @@
 /*
  * 3-remote-put.c - pages put by another thread while the pool goes on giving them out: the
- * owner gets a page and fills it, a worker reads it and puts it, ten thousand times.
+ * owner gets a page and writes into its user's area, a worker reads that and puts it, 10,000 times.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -50,7 +50,7 @@ static void *work(void *arg)
 	for (unsigned i = 0; i < MESSAGES; i++) {
 		struct pp_page *page = next_page(q);
 
-		q->wrong += *(unsigned *)pp_page_addr(page) != i;
+		q->wrong += *(unsigned *)pp_page_user(page) != i;
 		pp_page_put(page);
 	}
 	return NULL;
@@ -67,7 +67,7 @@ static int produce(struct queue *q, struct pp_pool *pool)
 			sched_yield();
 		if (ret)
 			return ret;
-		*(unsigned *)pp_page_addr(page) = i;
+		*(unsigned *)pp_page_user(page) = i; /* where no device can reach it */
 		send_page(q, page);
 	}
 	return 0;
@@ -84,6 +84,7 @@ int main(void)
 	params.name = "messages";
 	params.max_pages = PAGES;
 	params.chunk_size = PAGES * 4096;
+	params.user_size = sizeof(unsigned);
 	if (pp_pool_create(&pool, pp_binding_none(), &params) ||
 	    pthread_create(&worker, NULL, work, &q) || produce(&q, pool))
 		return 1;

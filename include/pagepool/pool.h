@@ -14,9 +14,9 @@
  *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
- * get, frag and trim (and reserve, as trim) belong to the *owner*, a single thread: the one that created the pool,
- * until another calls pp_pool_own. put and ref may be called from any thread at any time, even
- * after the pool was destroyed or the device has gone.
+ * get, frag and trim (and reserve, as trim) belong to the *owner*, a single thread: the one that
+ * created the pool, until another calls pp_pool_own. put and ref may be called from any thread at
+ * any time, even after the pool was destroyed or the device has gone.
  *
  * Signals: a handler must not get, put, ref or take over ownership, because it may have
  * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, and read a
@@ -297,6 +297,23 @@ PP_API void *pp_page_addr(const struct pp_page *page);
 PP_API pp_iova_t pp_page_iova(const struct pp_page *page);
 /** Its size in bytes. */
 PP_API uint32_t pp_page_size(const struct pp_page *page);
+/**
+ * Its area of pp_pool_params.user_size bytes, aligned to 8, which is the caller's as the page is: it
+ * stays as it is when the page is put and got again. NULL: the pool was made without.
+ */
+PP_API void *pp_page_user(const struct pp_page *page);
+/**
+ * Its index in its pool, for tables of one's own: constant while the page has a holder. Indexes are
+ * dense: each is below the most pages that the pool has had at a time, rounded up to whole chunks.
+ */
+PP_API uint64_t pp_page_index(const struct pp_page *page);
+/**
+ * The page with that index, without a lock. Any thread that has the handle or holds a page of the
+ * pool.
+ * @return right for the index of a page that the caller holds. For any other: NULL, or a page that
+ *         the pool had during the call.
+ */
+PP_API struct pp_page *pp_pool_page(const struct pp_pool *pool, uint64_t index);
 /**
  * Call before the CPU reads what the device wrote to a page (page_pool_dma_sync_for_cpu): as
  * pp_dma_sync_for_cpu, in the pool's direction. Any thread that holds the page.

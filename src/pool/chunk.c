@@ -13,6 +13,7 @@
 
 #include "pool/discard.h"
 #include "pool/holders.h"
+#include "pool/index.h"
 #include "pool/reclaim.h"
 #include "pool/refs.h"
 #include "pool/span.h"
@@ -109,43 +110,6 @@ static size_t record_bytes(const struct pp_pool *pool, uint32_t n_pages)
 	return layout_of(pool, n_pages).end + (pool->tracked ? n_pages * sizeof(struct holder) : 0);
 }
 
-/* Indexes for a chunk's pages: what was given back last, or the next ones. */
-static bool take_index(struct pp_chunk *c)
-{
-	struct pp_pool *pool = c->pool;
-	struct pages_index *index = pool->spare_index;
-
-	if (index) {
-		pool->spare_index = index->next;
-	} else {
-		index = env_zalloc(sizeof *index);
-		if (!index)
-			return false;
-		pool->record_bytes += sizeof *index;
-		index->first = pool->n_indexes;
-		pool->n_indexes += pool->params.chunk_size / pool->page_size;
-	}
-	c->index = index;
-	c->first = index->first;
-	return true;
-}
-
-static void give_index(struct pp_pool *pool, struct pages_index *index)
-{
-	index->next = pool->spare_index;
-	pool->spare_index = index;
-}
-
-void chunks_end(struct pp_pool *pool)
-{
-	struct pages_index *index;
-
-	while ((index = pool->spare_index)) {
-		pool->spare_index = index->next;
-		env_free(index);
-	}
-}
-
 /* All of the blocks but where the memory is: chunk_locate(). */
 static void fill_blocks(struct pp_chunk *c, char *user)
 {
@@ -162,8 +126,9 @@ static void fill_blocks(struct pp_chunk *c, char *user)
 		b->chunk = c;
 		b->index = c->first + i - pp_block_offset(b->page) / sizeof *b->page;
 		b->user_words = user_words;
-		b->user = (uintptr_t)user + (size_t)i * 8 * user_words -
-			  pp_block_offset(b->page) * user_words;
+		b->user = user_words ? (uintptr_t)user + (size_t)i * 8 * user_words -
+					       pp_block_offset(b->page) * user_words :
+				       0;
 		b->page_shift = (uint32_t)__builtin_ctz(c->pool->page_size / sizeof *b->page);
 	}
 }
@@ -200,7 +165,7 @@ struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages)
 		return NULL;
 	if (pool->tracked)
 		c->holder = env_zalloc(n_pages * sizeof *c->holder);
-	if ((pool->tracked && !c->holder) || !take_index(c)) {
+	if ((pool->tracked && !c->holder) || !index_take(c)) {
 		env_free(c->holder);
 		env_free(c->block);
 		return NULL;
@@ -235,7 +200,7 @@ void chunk_delete(struct pp_chunk *c)
 		return;
 	c->pool->record_bytes -= record_bytes(c->pool, c->n_pages);
 	c->pool->n_on[c->on]--;
-	give_index(c->pool, c->index);
+	index_give(c);
 	env_free(c->holder);
 	env_free(c->block);
 }
@@ -259,6 +224,7 @@ void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
 	struct pp_pool *pool = c->pool;
 
 	chunk_locate(c, span, slot);
+	index_add(c);
 	pool_ref(pool);
 	span->chunk[slot] = c;
 	chunk_move(c, CHUNK_FRESH);
@@ -270,6 +236,7 @@ void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
 void chunk_remove(struct pp_pool *pool, struct pp_chunk *c)
 {
 	chunk_move(c, CHUNK_NONE);
+	index_remove(c);
 	c->span->live &= ~(1ull << c->slot);
 	if (!c->span->live) {
 		list_del(&c->span->link);

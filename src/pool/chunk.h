@@ -56,7 +56,6 @@ struct pp_chunk *chunk_walk_next(struct chunk_walk *walk); /* NULL: there are no
 /* A chunk with all of its pages home, which has no memory yet; or NULL. */
 struct pp_chunk *chunk_new(struct pp_pool *pool, uint32_t n_pages);
 void chunk_delete(struct pp_chunk *c);
-void chunks_end(struct pp_pool *pool); /* it has no chunk any more, and is freed */
 /* Into the pool, with the memory of a slot that is live; and out of its lists and counts. */
 void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot);
 void chunk_remove(struct pp_pool *pool, struct pp_chunk *c);

@@ -11,6 +11,7 @@
 #include "pool/cache.h"
 #include "pool/chunk.h"
 #include "pool/holders.h"
+#include "pool/index.h"
 #include "pool/notice.h"
 #include "pool/recall.h"
 #include "pool/reclaim.h"
@@ -41,7 +42,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 		return;
 	anchors_put(pool);
 	remote_end(pool);
-	chunks_end(pool);
+	index_end(pool);
 	if (pool->tracked) {
 		holders_bury(pool);
 		return;

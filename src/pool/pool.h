@@ -97,12 +97,6 @@ enum chunk_on {
 	CHUNK_STATES
 };
 
-/* Stands for a range of indexes in the pool, which a chunk has for its pages. */
-struct pages_index {
-	uint64_t first;
-	struct pages_index *next; /* pool->spare_index */
-};
-
 /* In one piece of memory: the blocks, which lead it, this, free_bits, discarded, the user's areas. */
 struct pp_chunk {
 	/* constant */
@@ -110,8 +104,7 @@ struct pp_chunk {
 	struct span *span;
 	char *addr;
 	struct pp_block *block; /* of its first BLOCK_PAGES pages; the others follow */
-	uint64_t first;         /* the index in the pool of its first page */
-	struct pages_index *index;
+	uint64_t first;         /* the index in the pool of its first page: index.c */
 	uint32_t n_pages;
 	uint32_t slot;       /* in the span */
 	uint64_t *free_bits; /* a bit for each page that is home; the words are any thread's */
@@ -162,6 +155,13 @@ struct leaving {
 	uint32_t n;
 	uint64_t slots; /* theirs; */
 	uint64_t full;  /* not all of it has gone back already */
+};
+
+/* The numbers of a pool's chunks, and where to find a chunk by its number: index.c. */
+struct numbers {
+	uint64_t n;           /* that were given; under the pool's lock */
+	uint64_t spare;       /* one more than the first to be used again; 0: there is none */
+	uintptr_t *group[32]; /* entries, which stay until the pool is freed; release */
 };
 
 /* Whom a pool tells that pages are back: notice.c. Under its lock. */
@@ -287,15 +287,14 @@ struct pp_pool {
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
-	uint64_t reserved;               /* pages that trimming leaves */
-	uint64_t n_indexes;              /* of pages: below the most that there were at a time */
-	struct pages_index *spare_index; /* those of chunks that have gone */
-	uint64_t n_released;             /* the owner looks at it without the lock; relaxed */
-	uint64_t n_on[CHUNK_STATES];     /* chunks */
-	uint64_t n_memory[3];            /* chunks of each kind of memory */
-	uint64_t record_bytes;           /* of spans and chunks */
-	struct pp_chunk *leaving;        /* taken from spent */
-	struct pp_chunk *collecting;     /* taken from returned, and not listed yet */
+	uint64_t reserved; /* pages that trimming leaves */
+	struct numbers numbers;
+	uint64_t n_released;         /* the owner looks at it without the lock; relaxed */
+	uint64_t n_on[CHUNK_STATES]; /* chunks */
+	uint64_t n_memory[3];        /* chunks of each kind of memory */
+	uint64_t record_bytes;       /* of spans and chunks */
+	struct pp_chunk *leaving;    /* taken from spent */
+	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
 	bool trimming; /* there were more idle chunks than the limit: down to half of it */
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;

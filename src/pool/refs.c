@@ -47,6 +47,18 @@ uint32_t pp_page_size(const struct pp_page *page)
 	return (uint32_t)sizeof *page << pp_block_of(page)->page_shift;
 }
 
+void *pp_page_user(const struct pp_page *page)
+{
+	const struct pp_block *block = pp_block_of(page);
+
+	return (void *)(block->user + pp_block_offset(page) * block->user_words);
+}
+
+uint64_t pp_page_index(const struct pp_page *page)
+{
+	return pp_block_of(page)->index + pp_block_offset(page) / sizeof *page;
+}
+
 /* The device and its binding are there or not: that is the dma floor's to find out. */
 int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uint32_t offset, uint32_t len,
 		    bool for_cpu, const char *caller)

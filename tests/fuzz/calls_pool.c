@@ -17,6 +17,12 @@ static const unsigned amounts[] = { 1, 2, 3, 9, 17, 64, 300, 2100 };
 
 /* ---- what is in a page --------------------------------------------------------------------- */
 
+/* What the user's area of a page holds: for ever, once it was got. */
+static uint64_t owner_of(const struct ref_page *page)
+{
+	return (uintptr_t)page->real * 0x9E3779B97F4A7C15u;
+}
+
 static uint32_t size_of(const struct ref_page *page)
 {
 	return ref.pool[page->pool].params.page_size;
@@ -35,9 +41,21 @@ static void contents_compare(const struct ref_page *page)
 		     "a page of pool %d has lost its stamp", page->pool);
 }
 
+/* By its index it is found, whatever became of its pool. */
+static void place_compare(const struct ref_page *page)
+{
+	const struct ref_pool *p = &ref.pool[page->pool];
+
+	must(pp_pool_page(real.pool[page->pool], pp_page_index(page->real)) == page->real,
+	     "a page of pool %d is not found by its index", page->pool);
+	must(!p->params.user_size || *(uint64_t *)pp_page_user(page->real) == owner_of(page),
+	     "a page of pool %d has another's area", page->pool);
+}
+
 static void page_compare(const struct ref_page *page)
 {
 	contents_compare(page);
+	place_compare(page);
 	must(page->open || pp_page_refs(page->real) == page->held, "%u references, not %u",
 	     pp_page_refs(page->real), page->held);
 }
@@ -84,6 +102,17 @@ static void must_reach(const struct ref_page *page)
 		     p->at[i]);
 }
 
+/* The user's area: zero until it was written, at the page's first get. */
+static void area_got(const struct ref_page *page)
+{
+	uint64_t *area = pp_page_user(page->real);
+
+	must(!area == !ref.pool[page->pool].params.user_size, "whether there is an area");
+	must(!area || !*area || *area == owner_of(page), "an area is not as it was left");
+	if (area)
+		*area = owner_of(page);
+}
+
 /* A page has been got: it is nobody else's, and lies where it says. */
 static struct ref_page *page_got(int pool, struct pp_page *real_page)
 {
@@ -103,6 +132,7 @@ static struct ref_page *page_got(int pool, struct pp_page *real_page)
 	must(!((uintptr_t)page->addr % p->page_size || page->iova % p->page_size), "not aligned");
 	memcpy(page->addr, &page->stamp, 8);
 	memcpy(page->addr + p->page_size - 8, &page->stamp, 8);
+	area_got(page);
 	return page;
 }
 
@@ -123,6 +153,7 @@ static void choose_params(struct pp_pool_params *p)
 	p->idle_chunks = c >> 3 & 3;
 	p->memory = c & 0x20 ? PP_MEMORY_BASE : c & 0x40 ? PP_MEMORY_THP : PP_MEMORY_HUGETLB;
 	p->numa_node = c & 0x80 ? PP_NUMA_NODE(0) : PP_NUMA_ANY;
+	p->user_size = c & 0x40 ? 7 * (b >> 6 & 3) : 0;
 	if (c == 0xFF)
 		p->memory = (enum pp_memory)3;
 	if (p->idle_chunks == 3)
@@ -148,9 +179,9 @@ static bool create(void)
 	choose_params(&p);
 	p.name = names[ref.serial++ % 4];
 	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle "
-	     "%u, area %llu)",
+	     "%u, area %llu, user's %u)",
 	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks,
-	     (unsigned long long)p.area);
+	     (unsigned long long)p.area, p.user_size);
 	faults_begin();
 	ret = pp_pool_create(&pool, name, &p);
 	fault = faults_end();

@@ -7,8 +7,8 @@
  *
  * Not checked by the library, to save instructions: pp_page_get, pp_page_get_batch,
  * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool
- * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_refs; what fast.h calls for them:
- * pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong
+ * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_user, pp_page_index, pp_page_refs;
+ * what fast.h calls for them: pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong
  * with the parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
  * pp_debug_reports, pp_debug_dump_pages, pp_debug_dump_pages_signal, pp_binding_alive,
  * pp_vfio_locked_limit and pp_version.
@@ -313,6 +313,7 @@ static void pools_say_nothing(void)
 	check(pp_pool_revoked(NULL), "pp_pool_revoked(NULL): there is nothing to be got");
 	check_eq(pp_pool_trim(NULL, 0), 0, "pp_pool_trim(NULL)");
 	pp_pool_own(NULL);
+	check(!pp_pool_page(NULL, 0), "pp_pool_page(NULL)");
 	pp_pool_recall(NULL);
 	pp_pool_each(NULL, NULL);
 	pp_pool_destroy(NULL);

@@ -14,16 +14,6 @@ static struct pp_pool *pool;
 static struct pp_page *page[MOST];
 static bool index_seen[2 * MOST];
 
-static uint64_t index_of(const struct pp_page *p)
-{
-	return pp_block_of(p)->index + pp_block_offset(p) / sizeof *p;
-}
-
-static char *user_of(const struct pp_page *p)
-{
-	return (char *)pp_block_of(p)->user + pp_block_offset(p) * pp_block_of(p)->user_words;
-}
-
 static void begin(uint32_t page_size, uint32_t chunk_size, uint64_t max_pages, uint32_t user_size)
 {
 	struct pp_pool_params p = pp_pool_defaults();
@@ -56,7 +46,7 @@ static void check_indexes(unsigned n, uint64_t end)
 
 	memset(index_seen, 0, sizeof index_seen);
 	for (unsigned i = 0; i < n; i++) {
-		uint64_t at = index_of(page[i]);
+		uint64_t at = pp_page_index(page[i]);
 
 		if (at >= end || index_seen[at])
 			wrong++;
@@ -80,8 +70,10 @@ static void check_places(unsigned n, uint32_t page_size, uint32_t user_size)
 		wrong += chunk_page(c, at) != page[i] || page_pool(page[i]) != pool;
 		wrong += (char *)pp_page_addr(page[i]) != c->addr + (size_t)at * page_size;
 		wrong += pp_page_iova(page[i]) != pp_page_iova(first) + (uint64_t)at * page_size;
-		wrong += index_of(page[i]) != index_of(first) + at;
-		wrong += user_of(page[i]) != user_of(first) + (size_t)at * user_size;
+		wrong += pp_page_index(page[i]) != pp_page_index(first) + at;
+		wrong += pp_pool_page(pool, pp_page_index(page[i])) != page[i];
+		wrong += (char *)pp_page_user(page[i]) !=
+			 (char *)pp_page_user(first) + (size_t)at * user_size;
 		wrong += pp_page_size(page[i]) != page_size;
 	}
 	check_eq(wrong, 0, "what %u pages of %u bytes say of themselves", n, page_size);
@@ -135,13 +127,13 @@ static void areas(void)
 	get(0, 1000);
 	for (unsigned i = 0; i < 1000; i++) {
 		for (unsigned k = 0; k < 24; k++)
-			wrong += user_of(page[i])[k] != 0;
-		memset(user_of(page[i]), (int)(i % 255 + 1), 24);
+			wrong += ((char *)pp_page_user(page[i]))[k] != 0;
+		memset(pp_page_user(page[i]), (int)(i % 255 + 1), 24);
 	}
 	check_eq(wrong, 0, "they are zero in new pages");
 	for (unsigned i = 0; i < 1000; i++)
 		for (unsigned k = 0; k < 24; k++)
-			wrong += user_of(page[i])[k] != (char)(i % 255 + 1);
+			wrong += ((char *)pp_page_user(page[i]))[k] != (char)(i % 255 + 1);
 	check_eq(wrong, 0, "and no two are the same");
 	check_places(1000, PP_BASE_PAGE, 24);
 	for (unsigned i = 0; i < 1000; i++)

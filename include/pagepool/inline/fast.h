@@ -41,16 +41,16 @@ struct pp_page {
  *
  * What a page has of its own follows from the place of its word in the block, pp_block_offset():
  * address, IOVA, index and the user's area lie one unit apart for each word. So the head has of
- * these what a word at the block's own address would have. Whatever else pages have, an offset that is the same in all of them among
- * it, is to go into what is left of the head; what a chunk has, a file descriptor and an offset in
- * that file, into struct pp_chunk.
+ * these what a word at the block's own address would have. Whatever else pages have, an offset that
+ * is the same in all of them among it, is to go into what is left of the head; what a chunk has, a
+ * file descriptor and an offset in that file, into struct pp_chunk.
  */
 struct pp_block {
 	uintptr_t addr;
 	pp_iova_t iova;
 	struct pp_pool *pool;
 	struct pp_chunk *chunk;
-	uintptr_t user;      /**< the user's areas, outside of the device's reach, too */
+	uintptr_t user;      /**< the user's areas, outside of the device's reach, too; or 0 */
 	uint64_t index;      /**< in the pool: dense, and used again when a chunk has gone */
 	uint32_t user_words; /**< 8 bytes each, of a page's area */
 	uint32_t page_shift; /**< log2 of the bytes of a page for each byte of its word */
@@ -215,6 +215,19 @@ PP_INLINE pp_iova_t pp_page_iova(const struct pp_page *page)
 PP_INLINE uint32_t pp_page_size(const struct pp_page *page)
 {
 	return (uint32_t)sizeof *page << pp_block_of(page)->page_shift;
+}
+
+/* A block of a pool without such areas has 0 for both: so there is nothing to ask. */
+PP_INLINE void *pp_page_user(const struct pp_page *page)
+{
+	const struct pp_block *block = pp_block_of(page);
+
+	return (void *)(block->user + pp_block_offset(page) * block->user_words);
+}
+
+PP_INLINE uint64_t pp_page_index(const struct pp_page *page)
+{
+	return pp_block_of(page)->index + pp_block_offset(page) / sizeof *page;
 }
 
 #ifdef __cplusplus
