@@ -14,8 +14,7 @@ int replay_main(int argc, char **argv)
 			  DEVICE_XDP_HELP,
 		  OPTION_STRING, &o.device },
 		{ "read", 'r', "FILE", "the capture file", OPTION_STRING, &o.path },
-		{ "count", 'c', "COUNT", "stop after COUNT packets", OPTION_COUNT, &o.count },
-		{ "duration", 0, "N", "stop after N seconds", OPTION_COUNT, &o.duration },
+		OPTIONS_END(&o),
 		{ "loop", 0, "N", "send the file N times; 0: until interrupted", OPTION_SIZE,
 		  &o.loops },
 		{ "topspeed", 't', NULL, "as fast as the device accepts them (default for soft)",
@@ -26,9 +25,8 @@ int replay_main(int argc, char **argv)
 		{ "pps", 'p', "N", "send N packets per second", OPTION_COUNT,
 		  &o.pace.packets_a_second },
 		{ "rate", 0, "N", "send N bits per second", OPTION_COUNT, &o.pace.bits_a_second },
-		{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &o.json },
-		{ "no-telemetry", 0, NULL, "don't export statistics to pagepool stat", OPTION_FLAG,
-		  &o.no_telemetry },
+		OPTION_JSON(&o),
+		OPTION_NO_TELEMETRY(&o),
 		{ 0 },
 	};
 

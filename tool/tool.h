@@ -48,9 +48,33 @@ struct option_def {
 	} kind;
 	void *out; /* const char ** (TEXT: need not be there), uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
 };
+
+/* clang-format off */
+/* Rows that several commands have: when a run ends; */
+#define OPTIONS_END(o)                                                                             \
+	{ "count", 'c', "COUNT", "stop after COUNT packets", OPTION_COUNT, &(o)->count },          \
+	{ "duration", 0, "N", "stop after N seconds", OPTION_COUNT, &(o)->duration }
+/* what is printed and exported; */
+#define OPTION_JSON(o)                                                                             \
+	{ "json", 0, NULL, "print the report as one JSON object", OPTION_FLAG, &(o)->json }
+#define OPTION_NO_TELEMETRY(o)                                                                     \
+	{ "no-telemetry", 0, NULL, "don't export statistics to pagepool stat", OPTION_FLAG,        \
+	  &(o)->no_telemetry }
+/* how devices are opened, and which of their packets are taken. */
+#define OPTIONS_RECEIVE(o)                                                                         \
+	{ "no-promiscuous", 'p', NULL, "don't use promiscuous mode", OPTION_FLAG,                  \
+	  &(o)->no_promiscuous },                                                                  \
+	{ "user", 'Z', "USER", "as root: once bound, continue as USER", OPTION_TEXT,               \
+	  &(o)->rights.user },                                                                     \
+	OPTION_NO_TELEMETRY(o),                                                                    \
+	{ "EXPRESSION", 0, "[EXPRESSION]",                                                         \
+	  "only packets that match it, as in tcp port 80; see pcap-filter(7)", OPTION_WORDS,       \
+	  &(o)->expression }
+/* clang-format on */
+
 /*
- * 0; -1: said what is wrong. `--help` prints the help and exits; behind `--` are no options. Words are
- * put together once in a process.
+ * Parse a command line. 0, or -1 after saying what is wrong. `--help` prints the help and exits;
+ * after `--` there are no options. Once per process: it keeps the EXPRESSION's words.
  */
 int options_parse(int argc, char **argv, const char *command, const char *what,
 		  const struct option_def *defs);
