@@ -21,7 +21,7 @@ enum pp_debug {
 /**
  * Choose the checks: an OR of enum pp_debug. `fatal` takes effect at once, `dma` with the next
  * mapping (for sync, the next binding), `pages` for pools created from now on. Until the first call
- * the environment variable PAGEPOOL_DEBUG applies, a list such as "dma,pages". Control.
+ * the environment variable PAGEPOOL_DEBUG applies, a list such as "dma,pages". Any thread.
  */
 PP_API void pp_debug_set(unsigned what);
 PP_API unsigned pp_debug_get(void);
@@ -37,7 +37,7 @@ PP_API int pp_debug_parse(const char *list, unsigned *what);
  * what other threads report. The function may call the library, but must expect to be called from
  * within any call. NULL: standard error again. On return the previous function is not called any
  * more, except for a call that this was made from; reports that were printed before may be printed
- * again. Control.
+ * again. Any thread.
  */
 PP_API void pp_debug_set_report(void (*report)(void *ctx, const char *text), void *ctx);
 /**

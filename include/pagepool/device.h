@@ -118,8 +118,9 @@ PP_API void pp_device_unregister(struct pp_device *dev);
  * @return 0; -EINVAL: no device; -ENOENT: no driver matches, or drv is not registered; -EBUSY:
  *         already bound; -ENODEV: the device is gone, or disappeared before probe was called;
  *         -EIO: its back end broke its contract, and it stays blocked (iommu.h);
- *         -EOVERFLOW: it has been bound some 16 million times, which uses its bindings' numbers
- *         up: unregister it and register it again; -EDEADLK: called from a callback of this device; or what probe returned.
+ *         -EOVERFLOW: it has been bound some 16 million times, which exhausts its binding numbers:
+ *         unregister it and register it again; -EDEADLK: called from a callback of this device;
+ *         or what probe returned.
  */
 PP_API int pp_device_bind(struct pp_device *dev, struct pp_driver *drv);
 

@@ -13,19 +13,20 @@
  * For all calls: iova, addr and len are multiples of 4 KiB and of the smallest page size, len is
  * not 0, and the range lies within one of the domain's ranges.
  *
- * A back end that breaks its contract, as far as that can be seen, is counted (pp_domain_stats:
- * breaches), told in debug mode, and contained:
+ * Breaches of the contract, as far as they can be detected, are counted (pp_domain_stats:
+ * breaches), reported in debug mode, and contained:
  *
- *   map, sync: neither 0 nor an errno   -EIO for the caller, with nothing mapped
- *   map, sync: an errno                 the caller's; a sync that fails ends the map that it is
- *                                       part of with -EIO, and an unmap, which is done all the same
- *   unmap: another size than asked      nobody knows what the device can reach: it is blocked, for
- *                                       good. Maps fail with -EIO, and so does the next bind; the
- *                                       DMA addresses of that range, and a pool's or coherent
+ *   map, sync: neither 0 nor an errno   the caller gets -EIO, and nothing is mapped
+ *   map, sync: an errno                 the caller gets it. A failed sync makes the map that it is
+ *                                       part of fail with -EIO; an unmap returns -EIO, but is done
+ *   unmap: another size than asked      nobody knows what the device can reach, so it is blocked
+ *                                       for good. Maps fail with -EIO, and so does the next bind;
+ *                                       the DMA addresses of that range, and a pool's or coherent
  *                                       memory there, are never used again (bytes_lost). The
- *                                       process, the pool and its other devices go on
+ *                                       process, the pool and its other devices continue
  *
- * That a map which failed has mapped, or that invalidate or block did nothing, can't be seen.
+ * A failed map that did map something, and an invalidate or block that did nothing, can't be
+ * detected.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

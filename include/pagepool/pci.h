@@ -1,5 +1,5 @@
 /*
- * pci.h - what a driver needs of a PCI device besides DMA: registers, configuration space, reset,
+ * pci.h - what a driver needs from a PCI device besides DMA: registers, configuration space, reset,
  * interrupts, device-release requests. pp_vfio_open (vfio.h) opens the device.
  *
  * The device stays the parent's: in a child of fork every call fails (-ENODEV, 0 or false).

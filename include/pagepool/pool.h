@@ -14,9 +14,9 @@
  *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
- * get, frag and trim (and reserve, as trim) belong to the *owner*, a single thread: the one that
- * created the pool, until another calls pp_pool_own. put and ref may be called from any thread at
- * any time, even after the pool was destroyed or the device has gone.
+ * get, frag, trim and reserve (which counts as trim) belong to the *owner*, a single thread: the
+ * one that created the pool, until another calls pp_pool_own. put and ref may be called from any
+ * thread at any time, even after the pool was destroyed or the device has gone.
  *
  * Signals: a handler must not get, put, ref or take over ownership, because it may have
  * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, and read a
@@ -54,9 +54,9 @@
  *   trim   The same for each chunk freed, plus up to 64 deferred invalidations per device.
  *   reserve  As get for each four chunks added, and their memory populated.
  *
- * None of these depends on how many pages or chunks this pool or any other has. Only trim,
- * reserve, attach and the end of a pool, which are proportional to its chunks, and the statistics, which visit
- * every chunk, do.
+ * None of these bounds depends on how many pages or chunks this pool or any other has. The
+ * exceptions are trim, reserve, attach and the end of a pool, which are proportional to its chunks,
+ * and the statistics, which visit every chunk.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -99,17 +99,17 @@ struct pp_pool_params {
 	uint32_t idle_chunks;
 	/**
 	 * In bytes: a multiple of chunk_size, up to 64 chunks. All of the pool's memory lies in one
-	 * area of so many bytes, at addresses and IOVAs side by side. The first get reserves it and
-	 * maps it whole, by one call for each device, and the pool grows within: for a device whose
-	 * memory can't be added to later. Until the pool is revoked, all of it counts as chunk
-	 * bytes and as mapped, and a back end that pins has it all in memory; no chunk is trimmed.
-	 * Hugetlb pages aren't tried. 0: none; the pool grows by areas of its own choice.
+	 * area of this size, contiguous in addresses and in IOVA. The first get reserves it and
+	 * maps it whole, with one call for each device, and the pool grows within it: for devices
+	 * to which no memory can be added later. Until the pool is revoked, all of it counts as
+	 * chunk bytes and as mapped, a back end that pins keeps all of it in memory, and no chunk
+	 * is trimmed. Hugetlb pages aren't tried. 0: none; the pool grows where it likes.
 	 */
 	uint64_t area;
 	/**
-	 * Bytes of memory of the caller's own for each page, outside of what devices can reach;
-	 * rounded up to a multiple of 8, at most 64 KiB. They are zero in a new page, and the pool
-	 * never touches them. 0: none.
+	 * Size in bytes of a private area for each page, for the caller's use, in memory that no
+	 * device can reach; rounded up to a multiple of 8, at most 64 KiB. It is zero in a new
+	 * page, and the pool never touches it. 0: none.
 	 */
 	uint32_t user_size;
 };
@@ -142,7 +142,10 @@ PP_API void pp_pool_destroy(struct pp_pool *pool);
  *         -ENOSPC: attached to 16 devices already; -ENOMEM; or an error of the back end's map.
  */
 PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
-/** Unmap it from a device. Control. @return 0; -EINVAL: no pool; -ENOENT: not attached. */
+/**
+ * Unmap it from a device. Any thread with a handle; see the table above.
+ * @return 0; -EINVAL: no pool; -ENOENT: not attached.
+ */
 PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
 
 /**
@@ -168,17 +171,18 @@ PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
 /**
- * The same of the pages that the pool has: it never grows, and waits for no device. Owner.
- * @return how many, 1 to n; -ENOBUFS: it has none that is free; -ENODEV: it is revoked.
+ * The same, but only from pages that the pool already has: it doesn't grow, and waits for no
+ * device. Owner.
+ * @return how many, 1 to n; -ENOBUFS: no page is free; -ENODEV: the pool is revoked.
  */
 PP_API int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool);
 /**
- * Get n pages that lie side by side: one range of addresses and one of IOVA, out[0] first. Each has
- * its own reference and is put by itself. They come from one chunk, not from the cache: pages in
- * the cache and the remote frees come home by pp_pool_trim. Looks through 16 chunks that have pages
- * in use, at most, before it takes an idle chunk or a new one. Owner.
- * @return 0: all n; -EINVAL: n is 0, or more than the pages of a chunk; -ENOBUFS: no n neighbours
- *         were found, and max_pages leaves no room for n more; else as pp_page_get.
+ * Get n contiguous pages: one range of addresses and one of IOVA, out[0] first. Each has its own
+ * reference and is put by itself. They come from one chunk, not from the cache; pp_pool_trim sends
+ * the pages in the cache and the remote frees back to their chunks. Searches at most 16 chunks that
+ * have pages in use before it takes an idle chunk or a new one. Owner.
+ * @return 0: all n; -EINVAL: n is 0, or more than the pages of a chunk; -ENOBUFS: no n contiguous
+ *         pages are free, and max_pages leaves no room for n more; else as pp_page_get.
  */
 PP_API int pp_page_get_contiguous(struct pp_page **out, unsigned n, struct pp_pool *pool);
 
@@ -207,8 +211,8 @@ struct pp_frag {
  * Get a fragment (page_pool_alloc_frag). Owner.
  * @param len    bytes, 1 to the page size.
  * @param align  a power of two up to the page size, bytes; 0 is 1.
- * @return 0; -EINVAL: len or align is out of range; else as pp_page_get: a smaller fragment that
- *         still fits into the current page can be had even so.
+ * @return 0; -EINVAL: len or align is out of range; else as pp_page_get. Even then a smaller
+ *         fragment may succeed, if it fits into the current page.
  */
 PP_API int pp_frag_get(struct pp_frag *out, struct pp_pool *pool, uint32_t len, uint32_t align);
 /**
@@ -219,10 +223,10 @@ PP_API int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *po
 			     uint32_t align);
 
 /**
- * Reserve pages: the pool grows to at least n, in flight or free, all that it has is mapped and
- * populated, and from now on trimming of any kind leaves at least n. The next call replaces n; 0:
- * nothing is reserved. A revocation ends it. Proportional to the pages that it adds; holds the lock
- * for a few chunks at a time. Owner.
+ * Reserve pages: the pool grows to at least n, in flight or free, everything in it is mapped and
+ * populated, and from now on trimming of any kind leaves at least n. The next call replaces n; 0
+ * ends the reservation, as does a revocation. Takes time proportional to the pages that it adds;
+ * holds the lock for a few chunks at a time. Owner.
  * @return 0; -EINVAL: no pool; -ENOBUFS: n is more than max_pages; -ENODEV: the pool is revoked, or
  *         the bindings of all its devices are ending; -ENOMEM; -ENOSPC: no IOVA, or a limit of the
  *         IOMMU; or another error of the back end's map. After an error the pool is as before.
@@ -230,8 +234,9 @@ PP_API int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *po
 PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
 
 /**
- * Free idle chunks until at most keep are left, or the pages that are reserved, and close the page that fragments are cut from.
- * Deferred invalidations are completed, so the memory has been freed on return. Owner.
+ * Free idle chunks until at most keep are left, or only what is reserved, and close the page that
+ * fragments are cut from. Deferred invalidations are completed, so the memory has been freed on
+ * return. Owner.
  * On a revoked pool: free the memory of every free page. (Revocation itself frees only the longest
  * free run of each chunk, so that its cost is proportional to the chunks; the rest is freed by
  * this call, or when a neighbouring page is put.)
@@ -271,23 +276,23 @@ PP_API int pp_recall_unregister(struct pp_recall *recall);
 PP_API void pp_pool_recall(struct pp_pool *pool);
 
 /**
- * Be told when pages are back: ready(ctx) is called once after a get (pp_page_get, _batch, _nogrow,
- * a fragment) has failed, other than with -ENODEV, or has given fewer than were asked for. The put
- * that brings a page back calls it, on its thread; or the revocation, pp_pool_destroy or pp_pool_own,
- * on theirs. Never more than once for a failure, and not at all for one after which another get has
- * succeeded first. No lock is held and cancellation is disabled: it may put pages, but not get any.
- * Nothing is told of what a growth could give again. Puts cost nothing more while nobody waits.
- * Control; one call at a time.
- * @param ready  in place of the last one; NULL: nobody is told. No call of the last one is in
- *               progress on return, except one that this was called from. pp_pool_destroy ends it,
- *               too. A child of fork has none.
+ * Request a callback when pages are back: ready(ctx) is called once after a get (pp_page_get,
+ * _batch, _nogrow, a fragment) has failed, other than with -ENODEV, or has returned fewer than were
+ * asked for. The put that brings a page back calls it, on its thread; or the revocation,
+ * pp_pool_destroy or pp_pool_own, on theirs. It is called at most once per failure, and not at all
+ * if another get succeeds first. No lock is held and cancellation is disabled: it may put pages,
+ * but not get any. There is no callback when a growth could succeed again. Puts cost nothing extra
+ * while nobody waits. Any thread with a handle, one call at a time.
+ * @param ready  replaces the previous one; NULL: no callback. On return no call of the previous one
+ *               is in progress, except one that this was called from. pp_pool_destroy ends it, too.
+ *               A child of fork has none.
  * @return 0; -EINVAL: no pool.
  */
 PP_API int pp_pool_notice(struct pp_pool *pool, void (*ready)(void *ctx), void *ctx);
 /**
- * The same by an eventfd of the caller's, which must stay open: 1 is added to it.
- * @param fd  made with EFD_NONBLOCK; negative: nobody is told.
- * @return 0; -EINVAL: no pool, or fd may block; -EBADF: it isn't open.
+ * The same through an eventfd: 1 is added to it. It belongs to the caller and must stay open.
+ * @param fd  created with EFD_NONBLOCK; negative: none.
+ * @return 0; -EINVAL: no pool, or fd is blocking; -EBADF: it isn't open.
  */
 PP_API int pp_pool_notice_fd(struct pp_pool *pool, int fd);
 
@@ -342,7 +347,7 @@ PP_API bool pp_pool_revoked(const struct pp_pool *pool);
 /** Fill in the statistics. Any thread with a handle. @param size  sizeof(*stats). */
 PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size);
 
-/** What a pool is; its counters are in struct pp_pool_stats. New members at the end only. */
+/** A pool's properties; its counters are in struct pp_pool_stats. New members at the end only. */
 struct pp_pool_info {
 	char name[32];
 	char label[80];                 /**< as in reports: the name and the first device */

@@ -17,8 +17,8 @@
 	X(alloc_fast, "pages got from the owner's cache")                                          \
 	X(alloc_slow, "pages got from the chunks, by batches into the cache")                      \
 	X(alloc_slow_high_order, "chunks added to the pool")                                       \
-	X(alloc_empty, "times the owner's cache was found empty, also if remote puts refilled it") \
-	X(alloc_refill, "times pages that other threads put refilled it")                          \
+	X(alloc_empty, "times the owner's cache was empty, even if remote puts refilled it")       \
+	X(alloc_refill, "times it was refilled with pages that other threads put")                 \
 	X(alloc_failed, "gets that failed: no memory, the limit, revoked")                         \
 	X(recycle_cached, "pages put back into the owner's cache")                                 \
 	X(recycle_cache_full, "pages given to their chunks because it was full")                   \
@@ -35,7 +35,7 @@
 	X(idle_limit, "idle chunks that a live pool keeps at most")                                \
 	X(chunks_released, "chunks that went back to the system")                                  \
 	X(bytes_mapped, "bytes mapped, for every device the pool is attached to")                  \
-	X(record_bytes, "bytes of the library's own for chunks and pages")                         \
+	X(record_bytes, "bytes of metadata for chunks and pages")                                  \
 	X(attachments, "devices the pool is attached to")                                          \
 	X(revoked, "1 once every mapping has been taken away")                                     \
 	X(in_flight_at_revoke, "pages with a holder at that moment")                               \
@@ -46,7 +46,7 @@
 	X(bindings, "bindings begun")                                                                                      \
 	X(late_calls_refused, "calls through a binding that had ended")                                                    \
 	X(mappings_forgotten,                                                                                              \
-	  "mappings of the driver's own left at unbind; not those of a device that has gone")                              \
+	  "mappings that the driver left behind at unbind; not after a surprise removal")                                  \
 	X(pools, "pools attached now")                                                                                     \
 	X(unbind_ns,                                                                                                       \
 	  "duration of the last unbind, the driver's remove included, or of the revocation of a device that has gone, ns") \

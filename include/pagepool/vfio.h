@@ -1,6 +1,6 @@
 /*
- * vfio.h - real PCI devices: a back end on the kernel's IOMMU. What else a driver needs of its
- * device (registers, interrupts, reset) is in pci.h.
+ * vfio.h - real PCI devices: a back end on the kernel's IOMMU. Whatever else a driver needs from
+ * its device (registers, interrupts, reset) is in pci.h.
  *
  * The device must be bound to vfio-pci (`pagepool bind`; `pagepool doctor` checks the
  * prerequisites). iommufd and the device's file in /dev/vfio/devices are used where the kernel has
@@ -19,9 +19,10 @@
  *	pp_vfio_close(vfio);                         then
  *
  * On Intel IOMMUs, Linux lets the device also read what is mapped for it to write
- * (PP_DMA_FROM_DEVICE). Memory that isn't the library's is mapped by the physical pages that it has
- * at that time: a child of fork gets a copy. The device stays the parent's: in a child every call
- * for it fails (-ENODEV, 0 or false), and pp_vfio_close closes only the child's file descriptors.
+ * (PP_DMA_FROM_DEVICE). Of memory that isn't the library's, the physical pages that it has at the
+ * time of the call are mapped: a child of fork gets a copy. The device stays the parent's: in a
+ * child every call for it fails (-ENODEV, 0 or false), and pp_vfio_close closes only the child's
+ * file descriptors.
  *
  * Sources: Documentation/driver-api/vfio.rst, userspace-api/iommufd.rst, linux/vfio.h and
  * linux/iommufd.h of Linux 6.12.

@@ -1,6 +1,6 @@
 /*
- * dpdk.h - pagepool as DPDK's mempool handler "pagepool": what an application may set and
- * ask for. None of it is needed to use the handler; docs/dpdk.md.
+ * dpdk.h - DPDK's mempool handler "pagepool": its parameters, and the pool behind a mempool. The
+ * handler can be used without this header: see docs/dpdk.md.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -16,8 +16,8 @@ extern "C" {
 struct rte_mempool;
 
 /**
- * What may be given to rte_mempool_set_ops_byname() as pool_config; read when the mempool is
- * first populated. NULL: no device, both directions, hugetlb memory if there is some.
+ * Optional pool_config of rte_mempool_set_ops_byname(); read when the mempool is first populated.
+ * NULL: no device, both directions, hugetlb memory if available.
  */
 struct pp_dpdk_config {
 	size_t size; /**< of this structure; see PP_PARAMS */
@@ -32,8 +32,8 @@ struct pp_dpdk_config {
 };
 
 /**
- * The pool that a mempool's memory comes from: for statistics, to attach it to more devices.
- * It is the mempool's, and goes with it.
+ * The pool behind a mempool: for statistics, or to attach it to more devices. It belongs to the
+ * mempool and is freed with it.
  * @return NULL: the mempool has another handler, or was never populated. Any thread.
  */
 PP_API struct pp_pool *pp_dpdk_pool(const struct rte_mempool *mp);

@@ -25,8 +25,8 @@ struct pp_pool;
 struct pp_copy; /* a copy of the library in the process */
 
 /**
- * What a page's handle points to: a word in a block, so that eight pages share a cache line, and a
- * put of a page that was out for long reads little.
+ * What a page's handle points to: a word in a block. Eight pages share a cache line, so that a put
+ * of a page that has been out for long has little to load.
  */
 struct pp_page {
 	uint64_t state; /**< references << 32 | number of the pool; it stays 1 reference while
@@ -34,26 +34,26 @@ struct pp_page {
 };
 
 /**
- * Pages of one chunk, side by side: what they have in common, then their words. Aligned to its
- * size, so that a handle leads to it: pp_block_of(). A chunk's blocks follow one another, and the
- * last one ends with the last page's word. Outside of what any device can reach; all but the words
- * is constant.
+ * Neighbouring pages of one chunk: a head with what they have in common, then a word for each.
+ * Aligned to its size, so that masking a handle finds it: pp_block_of(). A chunk's blocks follow
+ * one another, and the last one ends with the last page's word. No device can reach it; all but the
+ * words is constant.
  *
- * What a page has of its own follows from the place of its word in the block, pp_block_offset():
- * address, IOVA, index and the user's area lie one unit apart for each word. So the head has of
- * these what a word at the block's own address would have. Whatever else pages have, an offset that
- * is the same in all of them among it, is to go into what is left of the head; what a chunk has, a
- * file descriptor and an offset in that file, into struct pp_chunk.
+ * A page's address, IOVA, index and user area are computed from the offset of its word in the
+ * block, pp_block_offset(): each of them grows by one unit from word to word. The head holds the
+ * values that a word at offset 0 would have. Any further property of pages, such as an offset that
+ * is the same in all of them, belongs in the rest of the head; a property of the chunk, such as a
+ * file descriptor and an offset in that file, in struct pp_chunk.
  */
 struct pp_block {
 	uintptr_t addr;
 	pp_iova_t iova;
 	struct pp_pool *pool;
 	struct pp_chunk *chunk;
-	uintptr_t user;      /**< the user's areas, outside of the device's reach, too; or 0 */
-	uint64_t index;      /**< in the pool: dense, and used again when a chunk has gone */
+	uintptr_t user;      /**< the user areas, which no device can reach either; or 0 */
+	uint64_t index;      /**< in the pool: dense, and reused once a chunk is freed */
 	uint32_t user_words; /**< 8 bytes each, of a page's area */
-	uint32_t page_shift; /**< log2 of the bytes of a page for each byte of its word */
+	uint32_t page_shift; /**< log2(page size / size of a word) */
 	struct pp_page page[(PP_BLOCK_BYTES - 64) / sizeof(struct pp_page)]
 		__attribute__((aligned(64)));
 };
@@ -87,9 +87,9 @@ struct pp_anchor {
 } __attribute__((aligned(64)));
 
 /**
- * What a thread knows of itself. A page whose state is `owned` has one reference and belongs to the
- * pool behind `anchor`: one comparison, after which nothing need be loaded through the page, which
- * the processor would have to wait for.
+ * A thread's own state. A page whose state equals `owned` has one reference and belongs to the pool
+ * behind `anchor`: after this one comparison nothing need be loaded through the page, which would
+ * stall.
  */
 struct pp_self {
 	uint64_t owned; /**< 1 << 32 | the pool's number; 0: no anchor yet */
@@ -183,20 +183,20 @@ PP_INLINE void pp_page_put(struct pp_page *page)
 		pp_page_put_slow(page);
 }
 
-/* The block of a page, */
+/* The block that a page's word is in. */
 PP_INLINE __attribute__((always_inline)) const struct pp_block *
 pp_block_of(const struct pp_page *page)
 {
 	return (const struct pp_block *)((uintptr_t)page & ~(uintptr_t)(PP_BLOCK_BYTES - 1));
 }
 
-/* and how many bytes its word lies behind the block's beginning. */
+/* The offset of its word in that block, in bytes. */
 PP_INLINE __attribute__((always_inline)) uintptr_t pp_block_offset(const struct pp_page *page)
 {
 	return (uintptr_t)page & (PP_BLOCK_BYTES - 1);
 }
 
-/* The same of their memory. */
+/* The offset of its memory from the block's `addr` and `iova`, in bytes. */
 PP_INLINE __attribute__((always_inline)) uint64_t pp_memory_offset(const struct pp_page *page)
 {
 	return (uint64_t)pp_block_offset(page) << pp_block_of(page)->page_shift;

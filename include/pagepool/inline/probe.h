@@ -10,7 +10,7 @@
 
 #ifdef PP_USDT
 #include <sys/sdt.h>
-/* perf drops constants, and wants a probe's arguments alike in all its places: so n is none. */
+/* perf drops constants, and wants the same types at all sites of a probe: so n is in a register. */
 #define PP_PROBE2(name, a, n)                                                                      \
 	do {                                                                                       \
 		unsigned int pp_n_ = (n);                                                          \

@@ -50,11 +50,11 @@ struct pp_vfio;
 /* ---- packets -------------------------------------------------------------------------- */
 
 /**
- * Packet flags, set in the first segment; PP_NET_LAST is set in the last, which is the first one of
- * a packet that lies in one page. Received packets are
- * complete: a VLAN tag that the kernel stripped, or a checksum that a sender left to the device,
- * has been inserted. PP_NET_VLAN or PP_NET_CSUM_PARTIAL remains set only where that was impossible.
- * Both may be set in packets to send, which are then completed in place.
+ * Packet flags, set in the first segment; PP_NET_LAST is set in the last, which is also the first
+ * if the packet lies in one page. Received packets are complete: a VLAN tag that the kernel
+ * stripped, or a checksum that a sender left to the device, has been inserted. PP_NET_VLAN or
+ * PP_NET_CSUM_PARTIAL remains set only where that was impossible. Both may be set in packets to
+ * send, which are then completed in place.
  */
 enum pp_net_flags {
 	PP_NET_LAST = 1,       /**< the packet's last segment */
@@ -82,9 +82,9 @@ enum pp_net_time {
 
 /**
  * A segment of a packet, with a reference to its page. To send: zero the unused members. Each
- * segment has its own page, offset, len, room and PP_NET_LAST; the other members are of the whole
- * packet, valid in its first segment and to be ignored in the others. New members are taken from
- * `reserved`, so that 0 means what it did before.
+ * segment has its own page, offset, len, room and PP_NET_LAST; the other members describe the whole
+ * packet, are valid in its first segment and ignored in the others. New members are taken from
+ * `reserved`, and 0 will keep its meaning.
  */
 struct pp_net_seg {
 	struct pp_page *page;
@@ -184,17 +184,17 @@ struct pp_net_params {
  * @return 0; -EINVAL: the device string or the parameters are invalid; -E2BIG: see PP_PARAMS;
  *         -ENODEV: no such device; -ENETDOWN: the interface is down; -ENXIO: it has no such
  *         queue; -EBUSY: in use; -EPERM, -EACCES: no permission; -EMSGSIZE: its MTU is too
- *         large for a page, and kernel or driver don't do packets of several; -EOPNOTSUPP: it doesn't support what was asked, or this build doesn't
- *         support such devices; -EIO: a file can't be read or written; -EEXIST: one
- *         file would be both read and written, or written twice; -ENOMEM; or another error of
- *         the system. *out is NULL then.
+ *         large for a page, and kernel or driver don't support packets in several pages;
+ *         -EOPNOTSUPP: it doesn't support what was asked, or this build doesn't support such
+ *         devices; -EIO: a file can't be read or written; -EEXIST: one file would be both read and
+ *         written, or written twice; -ENOMEM; or another error of the system. *out is NULL then.
  */
 PP_API int pp_net_open(struct pp_net **out, const struct pp_net_params *params, char *error);
 
 /**
- * Unbind it if bound, release its pages, and free it. NULL is allowed. Like pp_net_quiet it waits for
- * a card in zero-copy mode, but never for one that has gone; the pages that were posted to a card
- * that isn't quiet after 3 seconds are never used again.
+ * Unbind it if bound, release its pages, and free it. NULL is allowed. Like pp_net_quiet it waits
+ * for a card in zero-copy mode, but never for one that has gone; the pages that were posted to a
+ * card that isn't quiet after 3 seconds are never used again.
  */
 PP_API void pp_net_close(struct pp_net *net);
 
@@ -229,7 +229,7 @@ PP_API void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t siz
 
 /**
  * Requirements on a caller-supplied pool: the parameters of the one that the queue would create. If
- * they have an area, the pool must have one, and page_size must be as it is.
+ * they have an area, the pool must have one, and the same page_size.
  * @param params  PP_PARAMS(struct pp_pool_params), to be filled in.
  * @return 0; -EINVAL: no such queue, or no size.
  */
@@ -291,9 +291,9 @@ PP_API int pp_net_own(struct pp_net *net, unsigned queue);
 /* ---- packets, in and out ------------------------------------------------------------------ */
 
 /**
- * Receive up to n segments, of whole packets: only one of more than n segments is split, and
- * continues in the next call. With n of at least pp_net_info.segments none is. After an unbind this
- * returns what had arrived by then.
+ * Receive up to n segments, of whole packets: only a packet of more than n segments is split, and
+ * continues in the next call; that never happens if n is at least pp_net_info.segments. After an
+ * unbind this returns what had arrived by then.
  * @return the number of segments; 0: none, or no such queue.
  */
 PP_API unsigned pp_net_receive(struct pp_net *net, unsigned queue, struct pp_net_seg *seg,
@@ -368,8 +368,8 @@ struct pp_net_stats {
 	uint64_t tx_too_long;   /**< longer than the device's MTU */
 	uint64_t tx_too_short;  /**< empty, or shorter than it can send */
 	uint64_t tx_no_carrier; /**< refused while there was no carrier */
-	/** Too many segments, an empty one among several, a first one that is shorter than the
-	 * Ethernet header, or outside of the device's memory. */
+	/** Too many segments, an empty one among several, a first one shorter than the Ethernet
+	 * header, or one outside the device's memory. */
 	uint64_t tx_malformed;
 	uint64_t tx_unsent; /**< taken, never completed */
 };

@@ -27,7 +27,7 @@ struct pp_telemetry;
 struct pp_telemetry_params {
 	size_t size;      /**< of this structure; see PP_PARAMS */
 	const char *path; /**< the socket; NULL: where pp_telemetry_find looks */
-	const char *name; /**< a name of the process to display; NULL: that of its program */
+	const char *name; /**< the process's name to display; NULL: that of its program */
 };
 
 /**
@@ -51,7 +51,8 @@ PP_API const char *pp_telemetry_path(const struct pp_telemetry *telemetry);
 
 /**
  * The default socket of a process: PID.sock in the directory pagepool of $XDG_RUNTIME_DIR, in
- * /run/user/UID/pagepool, /run/pagepool (root) or /tmp/pagepool-UID; UID is the process's user. If $PAGEPOOL_RUNTIME_DIR is set, only that directory.
+ * /run/user/UID/pagepool, /run/pagepool (root) or /tmp/pagepool-UID; UID is the process's user. If
+ * $PAGEPOOL_RUNTIME_DIR is set, only that directory is searched.
  * @return 0; -EINVAL: no path; -ESRCH: no such process; -ENOENT: it has no socket there;
  *         -ENAMETOOLONG.
  */
