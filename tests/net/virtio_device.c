@@ -14,27 +14,9 @@
 
 struct pp_vfio hw;
 
-#define WRAPS(ret, name, ...)                                                                      \
-	ret __wrap_##name(__VA_ARGS__);                                                            \
-	ret __wrap_##name(__VA_ARGS__)
+#include "vfio_wraps.h"
 
 /* ---- VFIO ----------------------------------------------------------------------------------- */
-
-WRAPS(const char *, pp_vfio_address, const struct pp_vfio *v)
-{
-	(void)v;
-	return "0000:00:05.0";
-}
-
-WRAPS(struct pp_iommu *, pp_vfio_iommu, struct pp_vfio *v)
-{
-	return v->iommu;
-}
-
-WRAPS(const char *, pp_vfio_error, const struct pp_vfio *v)
-{
-	return v->limit ? "a limit was met" : "";
-}
 
 WRAPS(int, pp_vfio_bar, struct pp_vfio *v, unsigned bar, volatile void **mmio, size_t *size)
 {
@@ -55,22 +37,6 @@ WRAPS(int, pp_vfio_config_read, struct pp_vfio *v, unsigned offset, unsigned wid
 	return 0;
 }
 
-WRAPS(int, pp_vfio_bus_master, struct pp_vfio *v, bool on)
-{
-	v->master = on;
-	return 0;
-}
-
-WRAPS(int, pp_vfio_request_fd, struct pp_vfio *v)
-{
-	return v->request_fd;
-}
-
-WRAPS(bool, pp_vfio_requested, struct pp_vfio *v)
-{
-	return v->requested;
-}
-
 WRAPS(unsigned, pp_vfio_irq_count, struct pp_vfio *v, enum pp_vfio_irq kind)
 {
 	return kind == PP_VFIO_MSIX ? v->vectors : 0;
@@ -88,12 +54,6 @@ WRAPS(void, pp_vfio_irq_disable, struct pp_vfio *v, enum pp_vfio_irq kind)
 	(void)kind;
 	for (unsigned i = 0; i < PLAYED_QUEUES; i++)
 		v->irq_fd[i] = -1;
-}
-
-WRAPS(void, pp_vfio_close, struct pp_vfio *v)
-{
-	v->closed = true;
-	close(v->request_fd);
 }
 
 WRAPS(int, nanosleep, const struct timespec *how_long, struct timespec *left)

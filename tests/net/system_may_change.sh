@@ -1,5 +1,5 @@
 #!/bin/bash
-# world.sh COMMAND PROBE TAMPER - the system changes under a program that receives: it follows the
+# system_may_change.sh COMMAND PROBE TAMPER - the system changes under a program that receives: it follows the
 # change, or ends with a message.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,8 +1,8 @@
 /*
- * refused.c - NULL where something must be: a call of pagepool/net.h that returns an errno says -EINVAL,
+ * null_is_refused.c - NULL where something must be: a call of pagepool/net.h that returns an errno says -EINVAL,
  * the others do nothing.
  *
- * refused ROOT: every public call is in here.
+ * null_is_refused ROOT: every public call is in here.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -109,7 +109,7 @@ static char *text_of(const char *root, const char *name)
 
 static void all_are_here(const char *root)
 {
-	const char *here = text_of(root, "tests/net/refused.c");
+	const char *here = text_of(root, "tests/net/null_is_refused.c");
 	char *map = text_of(root, "net/libpagepool-net.map"), *name, *rest = NULL;
 	unsigned n = 0;
 

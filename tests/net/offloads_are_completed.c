@@ -1,5 +1,5 @@
 /*
- * whole.c - tags and checksums that lie beside a packet: put into it as the kernel's stack, or a
+ * offloads_are_completed.c - tags and checksums that lie beside a packet: put into it as the kernel's stack, or a
  * card, would, whatever pieces it comes in; a packet that is right is never changed. The judge
  * adds byte by byte.
  *

@@ -1,5 +1,5 @@
 #!/bin/bash
-# rounds.sh COMMAND PROBE - a program that holds pages is closed under traffic, loses its interface, has it
+# every_frame_comes_home.sh COMMAND PROBE - a program that holds pages is closed under traffic, loses its interface, has it
 # moved to another namespace, and its queues changed, on one queue and on four: every frame is home.
 #
 # ROUNDS=50: of each

@@ -1,5 +1,5 @@
 /*
- * stopping.c IFNAME - zero-copy mode, in which the kernel stops a card's queue some time after its
+ * zero_copy_pages_wait.c IFNAME - zero-copy mode, in which the kernel stops a card's queue some time after its
  * socket's close: until then what was posted is nobody's. No driver here has that mode; so the
  * interface's sockets say that they have it, and a test says when its queue can be had again.
  *
@@ -160,7 +160,7 @@ static void never_quiet(void)
 
 int main(int argc, char **argv)
 {
-	require(argc == 2, "stopping IFNAME");
+	require(argc == 2, "zero_copy_pages_wait IFNAME");
 	ifname = argv[1];
 	run(quiet_later);
 	run(bound_again);

@@ -1,5 +1,5 @@
 /*
- * e1000e.c - the 82574L's driver against a device that this test plays: registers are
+ * e1000e_driver.c - the 82574L's driver against a device that this test plays: registers are
  * memory, DMA goes through the software IOMMU (an incoherent one, so that a missing sync
  * shows), VFIO is a few functions (--wrap). What the device does by itself it does while
  * the driver sleeps.
@@ -16,10 +16,8 @@
 
 #include "../../net/e1000e/driver.h"
 #include "../../net/e1000e/regs.h"
-#include "unit.h"
 
 #define RING 512u
-#define DEBUG (PP_DEBUG_DMA | PP_DEBUG_PAGES | PP_DEBUG_FATAL)
 #define JUMBO 9018u
 
 /* ---- the device, and VFIO around it ---------------------------------------------------------- */
@@ -36,6 +34,9 @@ struct pp_vfio {
 
 static struct pp_vfio hw;
 
+#include "../net/vfio_wraps.h"
+#include "card.h"
+
 /* Registers are little-endian, whatever this machine is. */
 static uint32_t reg(enum e1000e_reg which)
 {
@@ -45,26 +46,6 @@ static uint32_t reg(enum e1000e_reg which)
 static void reg_set(enum e1000e_reg which, uint32_t value)
 {
 	hw.reg[which / 4] = htole32(value);
-}
-
-#define WRAPS(ret, name, ...)                                                                      \
-	ret __wrap_##name(__VA_ARGS__);                                                            \
-	ret __wrap_##name(__VA_ARGS__)
-
-WRAPS(const char *, pp_vfio_address, const struct pp_vfio *v)
-{
-	(void)v;
-	return "0000:00:03.0";
-}
-
-WRAPS(struct pp_iommu *, pp_vfio_iommu, struct pp_vfio *v)
-{
-	return v->iommu;
-}
-
-WRAPS(const char *, pp_vfio_error, const struct pp_vfio *v)
-{
-	return v->limit ? "a limit was met" : "";
 }
 
 WRAPS(int, pp_vfio_bar, struct pp_vfio *v, unsigned bar, volatile void **mmio, size_t *size)
@@ -78,22 +59,6 @@ WRAPS(int, pp_vfio_config_read, struct pp_vfio *v, unsigned offset, unsigned wid
 {
 	*value = v->id;
 	return offset || width != 4 ? -EINVAL : 0;
-}
-
-WRAPS(int, pp_vfio_bus_master, struct pp_vfio *v, bool on)
-{
-	v->master = on;
-	return 0;
-}
-
-WRAPS(int, pp_vfio_request_fd, struct pp_vfio *v)
-{
-	return v->request_fd;
-}
-
-WRAPS(bool, pp_vfio_requested, struct pp_vfio *v)
-{
-	return v->requested;
 }
 
 WRAPS(unsigned, pp_vfio_irq_count, struct pp_vfio *v, enum pp_vfio_irq kind)
@@ -112,12 +77,6 @@ WRAPS(void, pp_vfio_irq_disable, struct pp_vfio *v, enum pp_vfio_irq kind)
 {
 	(void)kind;
 	v->irq_fd = -1;
-}
-
-WRAPS(void, pp_vfio_close, struct pp_vfio *v)
-{
-	v->closed = true;
-	close(v->request_fd);
 }
 
 WRAPS(int, nanosleep, const struct timespec *how_long, struct timespec *left)
@@ -205,18 +164,7 @@ static uint32_t sends(uint8_t *bytes, bool mark)
 
 /* ---- the test's side ------------------------------------------------------------------------- */
 
-static struct pp_net *nic;
-static uint64_t max_pages; /* of the next that is opened */
-static bool promiscuous;   /* the same */
 static uint8_t noise[E1000E_RX_LONGEST + 4096];
-
-static struct pp_net_stats counts(void)
-{
-	struct pp_net_stats s;
-
-	pp_net_stats(nic, 0, &s, sizeof s);
-	return s;
-}
 
 static void open_nic(struct pp_net_vfio_params vfio)
 {
@@ -243,52 +191,9 @@ static int bind_nic(void)
 	return pp_net_bind(nic);
 }
 
-static struct pp_net_seg seg[2 * RING];
-
 static unsigned poll_nic(unsigned n)
 {
 	return pp_net_receive(nic, 0, seg, n);
-}
-
-/* True if the packet in seg is these bytes; puts it. */
-static bool is_packet(unsigned n, const uint8_t *bytes, uint32_t len)
-{
-	bool same = n > 0;
-	uint32_t at_byte = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		same &= seg[i].wire_len == len && !!(seg[i].flags & PP_NET_LAST) == (i + 1 == n) &&
-			at_byte + seg[i].len <= len &&
-			!memcmp(pp_page_addr(seg[i].page), bytes + at_byte, seg[i].len);
-		at_byte += seg[i].len;
-		pp_page_put(seg[i].page);
-	}
-	return same && at_byte == len;
-}
-
-static void put_all(unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		pp_page_put(seg[i].page);
-}
-
-/* Close, and see that nothing is left. */
-static void close_nic(void)
-{
-	struct pp_totals left;
-
-	pp_net_close(nic);
-	pp_totals(&left, sizeof left);
-	check(!left.pools && !left.chunk_bytes && !left.iova_bytes && hw.closed,
-	      "nothing is left behind");
-}
-
-static void nothing_mapped(const char *when)
-{
-	struct pp_domain_stats s;
-
-	pp_domain_stats(pp_net_device(nic, 0), &s, sizeof s);
-	check(!s.mappings && !s.bytes_mapped, "nothing is mapped %s", when);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -552,12 +457,6 @@ static void left_running(void)
 	check(!pp_net_quiet(nic) && !(reg(E1000E_RCTL) & E1000E_RCTL_EN) && !hw.master,
 	      "quiet stops it");
 	close_nic();
-}
-
-static bool error_says(const char *text)
-{
-	printf("# %s\n", pp_net_error(nic));
-	return strstr(pp_net_error(nic), text);
 }
 
 static void stubborn(void)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# open.sh COMMAND PROBE - what opening a device changes, and restores at close.
+# close_undoes_open.sh COMMAND PROBE - what opening a device changes, and restores at close.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# whole.sh COMMAND PROBE TAMPER - packets arrive complete: VLAN tags and checksums that the other
+# packets_arrive_complete.sh COMMAND PROBE TAMPER - packets arrive complete: VLAN tags and checksums that the other
 # end of a veth pair leaves out of band are filled in, right ones and wrong ones are not changed,
 # and timestamps tell when a packet arrived. Default offloads.
 #

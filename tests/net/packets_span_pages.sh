@@ -1,5 +1,5 @@
 #!/bin/bash
-# pieces.sh COMMAND PROBE - packets that are longer than a page: received, sent, forwarded, captured and
+# packets_span_pages.sh COMMAND PROBE - packets that are longer than a page: received, sent, forwarded, captured and
 # replayed, byte for byte, beside what the kernel's packet sockets and tcpdump see.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

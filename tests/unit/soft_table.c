@@ -1,5 +1,5 @@
 /*
- * table.c - tests of the software IOMMU's page table (src/iommu/soft/soft.h): the leaves
+ * soft_table.c - tests of the software IOMMU's page table (src/iommu/soft/soft.h): the leaves
  * it chooses, what a walk finds, partial unmaps, its own size, and that neither a
  * conflict nor a failed allocation leaves a trace. Memory is only named, never touched.
  *

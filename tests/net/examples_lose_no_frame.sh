@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples.sh COMMAND PROBE GEN ROOT, then pairs of programs - the packet programs of examples/ beside the
+# examples_lose_no_frame.sh COMMAND PROBE GEN ROOT, then pairs of programs - the packet programs of examples/ beside the
 # same written as plainly as libxdp's tutorial does: lines, packets a second, frames lost at the close.
 # What is judged is that ours lose none; the rates are printed.
 #

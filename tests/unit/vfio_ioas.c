@@ -1,5 +1,5 @@
 /*
- * ioas.c - tests of what devices share in a space of VFIO's (src/iommu/vfio/vfio.h) that need no
+ * vfio_ioas.c - tests of what devices share in a space of VFIO's (src/iommu/vfio/vfio.h) that need no
  * device: usable ranges cut to pages, and those of several sharers.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,5 +1,5 @@
 /*
- * soft.c - tests of the software IOMMU as a device sees it (pagepool/soft.h), driven
+ * soft_iommu.c - tests of the software IOMMU as a device sees it (pagepool/soft.h), driven
  * through the back-end contract (pagepool/iommu.h): blocking, stale translations,
  * permissions, widths, the fault log, accesses over several leaves, the incoherent mode.
  *

@@ -1,5 +1,5 @@
 /*
- * virtio.c - the driver of virtio's network device against one that is played
+ * virtio_driver.c - the driver of virtio's network device against one that is played
  * (tests/net/virtio_device.c). The IOMMU is an incoherent one, so that a missing sync shows.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -11,26 +11,14 @@
 
 #include "../../net/virtio/driver.h"
 #include "../net/virtio_device.h"
-#include "unit.h"
+#include "card.h"
 
 #define RING 256u
-#define DEBUG (PP_DEBUG_DMA | PP_DEBUG_PAGES | PP_DEBUG_FATAL)
 #define LONGEST 65524u /* in 16 pages, with the header */
 
-static struct pp_net *nic;
-static unsigned queues;    /* of the next that is opened */
-static uint64_t max_pages; /* the same */
-static bool promiscuous;   /* the same */
+static unsigned queues; /* of the next that is opened */
 static uint8_t noise[LONGEST + 4096], wire[LONGEST + 4096];
 static char error[PP_NET_ERROR];
-
-static struct pp_net_stats counts(void)
-{
-	struct pp_net_stats s;
-
-	pp_net_stats(nic, PP_NET_ALL_QUEUES, &s, sizeof s);
-	return s;
-}
 
 /* A device as it should be; change it, then open it. */
 static void make(void)
@@ -70,65 +58,14 @@ static void open_bound(void)
 		abort();
 }
 
-static struct pp_net_seg seg[4 * RING];
-
 static unsigned poll_pair(unsigned pair, unsigned n)
 {
 	return pp_net_receive(nic, pair, seg, n);
 }
 
-static void put_all(unsigned n)
-{
-	while (n)
-		pp_page_put(seg[--n].page);
-}
-
-/* True if the packet in seg is these bytes; puts it. */
-static bool is_packet(unsigned n, const uint8_t *bytes, uint32_t len)
-{
-	bool same = n > 0;
-	uint32_t at = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		same &= seg[i].wire_len == len && !!(seg[i].flags & PP_NET_LAST) == (i + 1 == n) &&
-			seg[i].offset + seg[i].len <= pp_page_size(seg[i].page) &&
-			at + seg[i].len <= len &&
-			!memcmp((char *)pp_page_addr(seg[i].page) + seg[i].offset, bytes + at,
-				seg[i].len);
-		at += seg[i].len;
-	}
-	put_all(n);
-	return same && at == len;
-}
-
 static bool comes_through(unsigned pair, const uint8_t *bytes, uint32_t len)
 {
 	return played_arrives(pair, bytes, len) && is_packet(poll_pair(pair, 32), bytes, len);
-}
-
-/* Close, and see that nothing is left. */
-static void close_nic(void)
-{
-	struct pp_totals left;
-
-	pp_net_close(nic);
-	pp_totals(&left, sizeof left);
-	check(!left.pools && !left.chunk_bytes && !left.iova_bytes && hw.closed,
-	      "nothing is left behind");
-}
-
-static void nothing_mapped(const char *when)
-{
-	struct pp_domain_stats s;
-
-	pp_domain_stats(pp_net_device(nic, 0), &s, sizeof s);
-	check(!s.mappings && !s.bytes_mapped, "nothing is mapped %s", when);
-}
-
-static bool error_says(const char *text)
-{
-	printf("# %s\n", pp_net_error(nic));
-	return strstr(pp_net_error(nic), text);
 }
 
 /* ---- as it should be ------------------------------------------------------------------------ */

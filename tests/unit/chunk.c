@@ -1,5 +1,5 @@
 /*
- * home.c - what chunks that pages have come home to cost others (src/pool/chunk.c): they wait to be
+ * chunk.c - what chunks that pages have come home to cost others (src/pool/chunk.c): they wait to be
  * listed, there may be as many as the pool has, and a get or put that comes by lists a few of them.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,5 +1,5 @@
 /*
- * nic.c - the software NIC's driver, bound again and again by one who never polls: what it
+ * soft_nic.c - the software NIC's driver, bound again and again by one who never polls: what it
  * keeps of each binding has bounds, and is whole packets. It has one queue, whatever is asked for.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,5 +1,5 @@
 /*
- * block.c - where what belongs to a page lies: its state word in a block, and what follows from
+ * page_block.c - where what belongs to a page lies: its state word in a block, and what follows from
  * that word's place (pagepool/fast.h, src/pool/chunk.c).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
