@@ -47,6 +47,7 @@ bad=$(grep -rnE '#include [<"](env|iommu|device|dma|pool)/' net tool telemetry e
 	--include='*.[ch]')
 [ -z "$bad" ]
 ok $? "drivers, command, examples, benchmark and DPDK handler use public headers only"
+[ -z "$bad" ] || echo "$bad" | sed 's/^/# /'
 
 # of net/ the command and the examples see what programs see; the file reader is shared
 bad=$(grep -rnE '#include [<"](\.\./)*(net/)?(port|e1000e/|soft/|virtio/|xdp/(driver|link|umem))' tool telemetry examples \

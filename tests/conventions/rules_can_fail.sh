@@ -1,0 +1,191 @@
+#!/bin/bash
+# rules_can_fail.sh ROOT LIBRARY BUILD CC PREFIX - every rule of the conventions can fail: a copy of
+# the tree is broken in one place at a time, and the test in question must report that rule and no
+# other. Where a test judges the library, its probes or an installation instead of the tree, it is
+# given a broken one.
+set -u
+. "$(dirname "$0")/../tap.sh"
+root=$1
+library=$(realpath "$2")
+build=$(realpath "$3")
+cc=$4
+prefix=$5
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+copy=$dir/copy
+export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@localhost
+export GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@localhost
+
+mkdir "$copy"
+for f in "$root"/*; do # not what was built
+	[ "$(basename "$f")" = out ] || [ -d "$f/meson-private" ] || cp -r "$f" "$copy"
+done
+cp -r "$root/.github" "$root/.clang-format" "$copy"
+rm -rf "$copy"/tests/{data,fuzz,explore}
+cd "$copy" || exit 1
+git init -q . && git commit -q --allow-empty -m "Nothing yet" && git add -A -f . && git commit -q -m "All of it" -m "This is why." || exit 1
+
+# fails TEST RULE - the test said "not ok" of this rule, and of no other; what it said is in $dir/said
+fails() {
+	local status=0
+	[ "$(grep '^not ok' "$dir/said" | sed 's/^not ok [0-9]* - //' | sort -u)" = "$2" ] || status=1
+	ok $status "$1: $2"
+	[ $status = 0 ] || sed 's/^/# /' "$dir/said"
+}
+# broken TEST RULE FILE LINE - with this line at the end of the file
+broken() {
+	printf '%b\n' "$4" >>"$3"
+	run "$1"
+	fails "$1" "$2"
+	restore "$3"
+}
+# edited TEST RULE FILE SED
+edited() {
+	sed -i "$4" "$3"
+	run "$1"
+	fails "$1" "$2"
+	restore "$3"
+}
+restore() {
+	git checkout -q -- "$1" 2>/dev/null || rm -f "$1"
+}
+run() { # TEST
+	case $1 in
+	floors | symbols) bash "tests/conventions/$1.sh" . "$library" ;;
+	lengths) python3 tests/conventions/lengths.py . ;;
+	*) bash "tests/conventions/$1.sh" . ;;
+	esac >"$dir/said" 2>&1
+}
+
+# ---- floors ------------------------------------------------------------------------------------
+
+run floors
+! grep '^not ok' "$dir/said"
+ok $? "floors: the copy as it is passes"
+broken floors "env uses no floor" src/env/hash.c '#include "iommu/iova.h"'
+broken floors "iommu uses env" src/iommu/iova.c '#include "device/binding.h"'
+broken floors "device uses iommu and env" src/device/binding.c '#include "dma/mappings.h"'
+broken floors "dma uses device, iommu and env" src/dma/dma.c '#include "pool/pool.h"'
+broken floors "pool uses the floors below it" src/pool/chunk.c '#include "net/port.h"'
+broken floors "the software IOMMU sees the contract and env only" src/iommu/soft/table.c '#include "iommu/domain.h"'
+broken floors "the VFIO back end sees the contract and env only" src/iommu/vfio/ioas.c '#include "iommu/iova.h"'
+broken floors "env sees of the public headers types.h and debug.h only" src/env/user.c '#include <pagepool/pool.h>'
+broken floors "a pool reaches the domain through dma only" src/pool/span.c 'static void f(void) { domain_flush(0); }'
+broken floors "a domain's statistics are written in its own folder only" src/dma/dma.c 'static void f(void) { b->domain.stats.maps++; }'
+broken floors "a back end's operations are called by its domain only, but for its end" src/device/device.c \
+	'static void f(void) { iommu->ops->block(iommu, true); }'
+broken floors "lists with a pointer to what points here are those of env/list.h" src/pool/pool.h 'struct a { struct a *next, **link; };'
+broken floors "drivers, command, examples, benchmark and DPDK handler use public headers only" bench/space.c '#include "pool/pool.h"'
+broken floors "the command and the examples use of the network drivers their public header only" tool/capture.c '#include "../net/port.h"'
+broken floors "above env nothing names an atomic, a mutex or an allocator itself" src/pool/chunk.c 'static void *f(void) { return malloc(1); }'
+printf 'int f(void);\n' >src/new.c && git add src/new.c
+run floors
+fails floors "every source file has its licence line"
+git rm -q -f src/new.c
+if ! nm -D "$library" | grep -q '__asan_\|__tsan_'; then
+	sound=$library library=$dir/libpagepool.so
+	echo '__thread char large[4096]; double cos(double); double f(double x) { return cos(x) + large[0]; }' >"$dir/lib.c"
+	$cc -shared -fPIC -o "$library" "$dir/lib.c" -Wl,--no-as-needed -lm
+	run floors
+	large=$(sed -n 's/^not ok [0-9]* - \(a thread.s own .*\)/\1/p' "$dir/said")
+	fails floors "$large
+the library needs libc only"
+	library=$sound
+fi
+
+# ---- symbols, lengths, models, format, commits ---------------------------------------------------
+
+edited symbols "libpagepool: its map lists them, one by one" src/libpagepool.map '/pp_pool_trim;/d'
+broken symbols "libpagepool: it exports them and nothing else
+libpagepool: its map lists them, one by one" include/pagepool/pool.h 'PP_API void pp_pool_new(void);'
+broken lengths "no function has more than 40 lines" src/pool/chunk.c "static void f(void)\n{\n$(printf '\\tf();\\n%.0s' {1..41})}"
+broken lengths "no line of the documentation has more than 100 columns" docs/net.md "$(printf 'word %.0s' {1..21})"
+broken models "what the code says of its models is there" src/pool/chunk.c '/* Model: home.pml, no_such_label. */'
+broken models "what the models say of the code is there" tests/model/home.pml '/* chunk.c: no_such_function */'
+if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
+	broken format "they are laid out as .clang-format says; if not: make format" src/version.c 'int  two_blanks;'
+fi
+committed() { # MESSAGE
+	git commit -q --allow-empty -m "$1"
+	run commits
+	fails commits "their messages have the form that CONTRIBUTING.md asks for"
+	git reset -q --hard HEAD^
+}
+git commit -q --allow-empty -m "area: do something" -m "This is why."
+run commits
+! grep '^not ok' "$dir/said"
+ok $? "commits: a good one passes"
+committed "area: do something"
+committed "area: do something."$'\n\nThis is why.'
+committed "fixup! area: do something"$'\n\nThis is why.'
+committed "area: do something that takes more words to tell than a line of a log has room for"$'\n\nThis is why.'
+
+# ---- probes: what readelf says of a library --------------------------------------------------------
+
+mkdir "$dir/bin"
+probes() { # RULE on|off NAME:ARGUMENTS...
+	local rule=$1 what=$2 note
+	shift 2
+	for note; do
+		printf '    Provider: pagepool\n    Name: %s\n    Arguments: %s\n' "${note%%:*}" "${note#*:}"
+	done >"$dir/notes"
+	printf '#!/bin/sh\ncat %s\n' "$dir/notes" >"$dir/bin/readelf"
+	chmod +x "$dir/bin/readelf"
+	PATH=$dir/bin:$PATH bash tests/conventions/usdt.sh "$library" "$what" >"$dir/said" 2>&1
+	fails usdt "$rule"
+	rm "$dir/bin/readelf"
+}
+five=("fault:8@%rax 4@%ebx 8@%rcx" "get:8@%rax 4@%ebx" "grow:8@%rax 4@%ebx 8@%rcx" "put:8@%rax 4@%ebx" "revoke:8@%rax 8@%rbx 8@%rcx")
+probes "" on "${five[@]}"
+probes "probes: none" off "${five[@]}"
+probes "probes: pagepool:fault pagepool:get pagepool:grow pagepool:put pagepool:revoke " on "${five[@]:1}"
+probes "each has the same arguments in all its places" on "${five[@]}" "get:8@%rax 8@%rbx"
+probes "each has the same arguments in all its places" on "${five[@]}" 'get:8@%rax 4@$1'
+
+# ---- an installation: meson installs one that lacks something -----------------------------------------
+
+if ! nm -D "$library" | grep -q '__asan_\|__tsan_'; then
+	meson install -C "$build" --no-rebuild --destdir "$dir/whole" >/dev/null 2>&1
+	lib=$(dirname "$(find "$dir/whole" -name libpagepool.so)")
+	lib=${lib#"$dir/whole"}
+	cat >"$dir/bin/meson" <<-'END'
+		#!/bin/bash
+		# install -C BUILD --no-rebuild --destdir TO
+		mkdir -p "$6" && cp -a "$WHOLE/." "$6" && cd "$6" && eval "$SPOIL"
+	END
+	chmod +x "$dir/bin/meson"
+	export WHOLE=$dir/whole SPOIL
+	installed() { # RULE COMMAND: run where it is installed
+		SPOIL=$2
+		PATH=$dir/bin:$PATH bash tests/conventions/install.sh "$build" "$cc" "$prefix" >"$dir/said" 2>&1
+		fails install "$1"
+	}
+	installed "" :
+	installed "it installs" false
+	installed "nothing is outside of the prefix" 'mkdir -p srv && touch srv/file'
+	installed "headers, libraries, manual" "rm .$prefix/share/man/man3/pp_page_put.3*"
+	echo 'int pp_new(void) { return 0; }' >"$dir/new.c"
+	installed "... and runs
+an example builds with what pkg-config says
+every symbol has a version
+the library's name" "$cc -shared -fPIC -o .$lib/libpagepool.so.1 $dir/new.c"
+	installed "... and runs
+... statically too
+an example builds with what pkg-config says" "sed -i '/^Libs/d' .$lib/pkgconfig/pagepool.pc"
+	installed "... and runs
+... statically too" "ar d .$lib/libpagepool.a \$(ar t .$lib/libpagepool.a | grep pool_pool)"
+fi
+
+# ---- the count of the checks, and the kernel series ----------------------------------------------------
+
+edited report "so is, once each, what hangs, dies or fails" scripts/report 's/^        failed += len(bad)/        failed += 0/'
+edited report "so is, once each, what hangs, dies or fails
+what passed and what was skipped is counted" scripts/report 's/^        skipped += len(skip)/        skipped += 0/'
+if command -v spatch >/dev/null; then
+	export PAGEPOOL_CACHE=$dir/empty
+	edited series "no tree is refused" linux/series/make 's/say which kernel tree/which tree/'
+	edited series "what is no kernel tree is refused" linux/series/make 's/is no kernel tree: unpack/: unpack/'
+	edited series "held-mem: its message has no long line" linux/series/held-mem/message "\$s/\$/ $(printf 'word %.0s' {1..20})/"
+fi
+echo "1..$n"
+exit $failed
