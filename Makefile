@@ -64,8 +64,8 @@ check-kernel-quick: ## the same as modules on kernels that Debian built; fetched
 	@scripts/deps vm coccinelle
 	@scripts/check-kernel-quick $(CASES)
 
-check-dpdk: ## DPDK's own tests on the mempool handler
-	@scripts/deps check libdpdk-dev dpdk-dev
+check-dpdk: ## DPDK's own tests on the mempool handler, and Open vSwitch (its package starts its service)
+	@scripts/deps check libdpdk-dev dpdk-dev openvswitch-switch-dpdk iproute2
 	@scripts/check dpdk
 
 bench-dpdk: ## DPDK's performance test on the mempool handler beside its own, on a quiet machine

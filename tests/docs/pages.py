@@ -19,7 +19,8 @@ os.chdir(root)
 pages = sorted(glob.glob("*.md") + glob.glob("docs/*.md") + glob.glob("*/README.md") + ["tests/data/README.md"])
 # what a page may call that is not ours
 OTHERS = {"cc", "apt-get", "ninja", "ldconfig", "perf", "bpftrace", "dpdk-testpmd", "socat", "taskset", "python3",
-          "addr2line", "sudo", "cmp", "ls", "gdb", "git", "echo", "cd", "./program", "./pagepool", "modprobe"}
+          "addr2line", "sudo", "cmp", "ls", "gdb", "git", "echo", "cd", "./program", "./pagepool", "modprobe",
+          "ovs-vsctl"}
 # where our sources are; other paths in the pages are Linux's
 OURS = r"(?:src|include/pagepool|net/(?!core|ipv4)|tool|telemetry|dpdk|examples|bench|scripts|docs|linux/(?!vfio|iommufd)|" \
     r"tests|completion|debian|\.github)/"
