@@ -61,7 +61,7 @@ check-kernel: ## the kernel's page_pool, stock and ours, in QEMU; builds three k
 	@scripts/check-kernel $(CASES)
 
 check-kernel-quick: ## the same as modules on kernels that Debian built; fetched once, some minutes
-	@scripts/deps vm coccinelle
+	@scripts/deps vm coccinelle zstd debian-archive-keyring
 	@scripts/check-kernel-quick $(CASES)
 
 check-dpdk: ## DPDK's own tests on the mempool handler, and Open vSwitch (its package starts its service)
