@@ -45,7 +45,7 @@ ok $? "a tree that the first step does not fit is refused"
 [ "$(git -C "$dir/other" log --oneline | wc -l)" = 1 ] && [ -z "$(git -C "$dir/other" status --porcelain)" ]
 ok $? "... and has no more than it had"
 
-for step in "${steps[@]}"; do
+for step in "${steps[@]}" iommufd-unmap-by-leaf; do
 	awk 'length > 75 && !/^(Fixes|Link): / { bad = 1 } END { exit bad }' "$series/$step/message"
 	ok $? "$step: its message has no long line"
 done
@@ -80,10 +80,20 @@ git -C "$dir/tree" checkout -q --detach page-pool~${#steps[@]} && git -C "$dir/t
 ok $? "the patches apply, and make the same tree"
 ! grep -q '\*\*\* [A-Z]* HERE' "$OUT"/series/0000*
 ok $? "there is a cover letter"
+# again - the tree as it was, without the branch
+again() {
+	git -C "$dir/tree" checkout -q -f --detach "page-pool~$1" && git -C "$dir/tree" branch -q -D page-pool && rm -rf "$OUT"
+}
+again ${#steps[@]}
+if [ -f "$source/drivers/iommu/iommu-pages.h" ]; then
+	"$series/make" "$dir/tree" iommufd-unmap-by-leaf >"$dir/said" 2>&1 || sed 's/^/# /' "$dir/said"
+	[ "$(cd "$OUT/series" && echo *)" = 0001-iommufd-ask-once-for-each-entry-when-a-range-is-unma.patch ]
+	ok $? "a step that is named is a patch without a cover letter"
+	again 1
+fi
 cp -r "$series" "$dir/series"
 echo 'semantic net/core/page_pool.c none.cocci' >"$dir/series/held-mem/edit"
 printf '@@\n@@\n-no_such_call();\n' >"$dir/series/held-mem/none.cocci"
-git -C "$dir/tree" checkout -q -f --detach page-pool~${#steps[@]} && git -C "$dir/tree" branch -q -D page-pool && rm -rf "$OUT"
 series=$dir/series
 refused "held-mem/none.cocci finds nothing to change" "$dir/tree"
 ok $? "a step that does not fit is refused"
