@@ -95,6 +95,11 @@ def unbind(r):
             part("us a chunk", max(flat + [ours]) / 1000 / CHUNKS, 2)]
 
 
+def lookup(r):
+    return [part(f"instructions of {call}", r.count(call), 12)
+            for call in ("pp_page_from_addr", "pp_page_from_iova")]
+
+
 def record(r):
     return [part("bytes a page to know what is mapped", r.count("record a page"), 0),
             part("bytes a page of all that a pool keeps", r.count("all a page"), 16)]
@@ -159,6 +164,7 @@ GOALS = [
     ("fresh page from growth (touched)", fresh),
     ("unbind, 1,000,000 pages in flight", unbind),
     ("record per page", record),
+    ("page from an address", lookup),
     ("page-table bytes, 1,000,000 pages, 2 MiB memory", tables),
     ("longest put, and longest get of pages that are there", longest),
     ("a get that fails", failing),

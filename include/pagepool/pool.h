@@ -77,6 +77,9 @@ struct pp_page;
 /** Maximum number of devices that a pool can be attached to. */
 #define PP_POOL_DEVICES 16
 
+#define PP_FIND_ADDR 1u /**< pp_page_from_addr finds the pool's pages */
+#define PP_FIND_IOVA 2u /**< pp_page_from_iova does */
+
 struct pp_pool_params {
 	size_t size;        /**< of this structure; see PP_PARAMS */
 	const char *name;   /**< for messages; truncated to 31 bytes; may be NULL */
@@ -112,6 +115,18 @@ struct pp_pool_params {
 	 * page, and the pool never touches it. 0: none.
 	 */
 	uint32_t user_size;
+	/**
+	 * What its pages can be found by: an OR of PP_FIND_ADDR and PP_FIND_IOVA. Each costs 8 bytes
+	 * (with 32-bit addresses 4) for each page, or for each 4 KiB of larger ones, which count as
+	 * record_bytes, and for each 4 GiB that they lie in 8 MiB of address space. 0: nothing.
+	 */
+	uint32_t find;
+	/**
+	 * In bytes, less than page_size: where the caller's data begins in each page, as pp_page_data
+	 * and pp_page_data_iova tell. What lies before it is part of the page like the rest. 0: it
+	 * begins with the page.
+	 */
+	uint32_t headroom;
 };
 
 /** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */
@@ -319,6 +334,24 @@ PP_API uint64_t pp_page_index(const struct pp_page *page);
  *         the pool had during the call.
  */
 PP_API struct pp_page *pp_pool_page(const struct pp_pool *pool, uint64_t index);
+/** Bytes before the caller's data: pp_pool_params.headroom. */
+PP_API uint32_t pp_page_headroom(const struct pp_page *page);
+/** Where the caller's data begins: pp_page_addr and pp_page_iova, behind the headroom. */
+PP_API void *pp_page_data(const struct pp_page *page);
+PP_API pp_iova_t pp_page_data_iova(const struct pp_page *page);
+/**
+ * The page that an address lies in, of any pool that was made with PP_FIND_ADDR by this copy of the
+ * library. Any value may be asked for, of which bits 48 and above don't count. Takes no lock, and
+ * reads no memory but the library's tables. Any thread, a signal's handler too.
+ * @return right for what lies in a page that the caller holds, also when its pool is revoked or
+ *         destroyed. For anything else: NULL, or a page that a pool had during the call.
+ */
+PP_API struct pp_page *pp_page_from_addr(const void *addr);
+/**
+ * The same for an IOVA and PP_FIND_IOVA. A pool with that keeps its IOVAs out of use until its last
+ * page has been put, also when it is revoked: so this is right in zombies, too.
+ */
+PP_API struct pp_page *pp_page_from_iova(pp_iova_t iova);
 /**
  * Call before the CPU reads what the device wrote to a page (page_pool_dma_sync_for_cpu): as
  * pp_dma_sync_for_cpu, in the pool's direction. Any thread that holds the page.

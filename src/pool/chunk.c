@@ -12,6 +12,7 @@
 #include "pool/chunk.h"
 
 #include "pool/discard.h"
+#include "pool/find.h"
 #include "pool/holders.h"
 #include "pool/index.h"
 #include "pool/reclaim.h"
@@ -107,7 +108,8 @@ static struct layout layout_of(const struct pp_pool *pool, uint32_t n_pages)
 
 static size_t record_bytes(const struct pp_pool *pool, uint32_t n_pages)
 {
-	return layout_of(pool, n_pages).end + (pool->tracked ? n_pages * sizeof(struct holder) : 0);
+	return layout_of(pool, n_pages).end + find_bytes(pool) +
+	       (pool->tracked ? n_pages * sizeof(struct holder) : 0);
 }
 
 /* All of the blocks but where the memory is: chunk_locate(). */
@@ -126,6 +128,7 @@ static void fill_blocks(struct pp_chunk *c, char *user)
 		b->chunk = c;
 		b->index = c->first + i - pp_block_offset(b->page) / sizeof *b->page;
 		b->user_words = user_words;
+		b->headroom = c->pool->params.headroom;
 		b->user = user_words ? (uintptr_t)user + (size_t)i * 8 * user_words -
 					       pp_block_offset(b->page) * user_words :
 				       0;
@@ -225,6 +228,7 @@ void chunk_add(struct pp_chunk *c, struct span *span, uint32_t slot)
 
 	chunk_locate(c, span, slot);
 	index_add(c);
+	find_add(c);
 	pool_ref(pool);
 	span->chunk[slot] = c;
 	chunk_move(c, CHUNK_FRESH);
@@ -237,6 +241,7 @@ void chunk_remove(struct pp_pool *pool, struct pp_chunk *c)
 {
 	chunk_move(c, CHUNK_NONE);
 	index_remove(c);
+	find_remove(c);
 	c->span->live &= ~(1ull << c->slot);
 	if (!c->span->live) {
 		list_del(&c->span->link);

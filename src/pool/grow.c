@@ -11,6 +11,7 @@
 #include "pool/grow.h"
 
 #include "pool/chunk.h"
+#include "pool/find.h"
 #include "pool/reclaim.h"
 #include "pool/span.h"
 
@@ -103,8 +104,10 @@ static int fill_slots(struct pp_pool *pool, struct span *span, unsigned lo, unsi
 		      struct reach *reach)
 {
 	struct pp_chunk *chunk[POOL_GROW] = { NULL };
-	int ret = span_commit(pool, span, lo, n);
+	int ret = find_begin(pool, span, lo, n);
 
+	if (!ret)
+		ret = span_commit(pool, span, lo, n);
 	if (!ret)
 		ret = new_chunks(pool, chunk, n);
 	if (!ret)

@@ -10,6 +10,7 @@
 #include "env/debug.h"
 #include "pool/cache.h"
 #include "pool/chunk.h"
+#include "pool/find.h"
 #include "pool/holders.h"
 #include "pool/index.h"
 #include "pool/notice.h"
@@ -294,6 +295,10 @@ static int check_sizes(const struct pp_pool_params *p)
 			"pp_pool_create: page_size is %u: it must be a power of two from "
 			"2048 to chunk_size, which is %u, or 0 for 4096",
 			p->page_size, p->chunk_size);
+	if (p->headroom >= p->page_size)
+		return debug_invalid("pp_pool_create: headroom is %u: it must be less than "
+				     "page_size, which is %u",
+				     p->headroom, p->page_size);
 	if (p->user_size > 65536)
 		return debug_invalid("pp_pool_create: user_size is %u: it must be from 0 to 65536",
 				     p->user_size);
@@ -323,6 +328,10 @@ static int check_kinds(const struct pp_pool_params *p)
 			"pp_pool_create: memory is %d: it must be PP_MEMORY_HUGETLB (0), "
 			"PP_MEMORY_THP (1) or PP_MEMORY_BASE (2)",
 			(int)p->memory);
+	if (p->find & ~FIND_ALL)
+		return debug_invalid("pp_pool_create: find is %u: it must be an OR of PP_FIND_ADDR "
+				     "(1) and PP_FIND_IOVA (2), or 0",
+				     p->find);
 	return 0;
 }
 

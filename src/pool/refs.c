@@ -59,6 +59,21 @@ uint64_t pp_page_index(const struct pp_page *page)
 	return pp_block_of(page)->index + pp_block_offset(page) / sizeof *page;
 }
 
+uint32_t pp_page_headroom(const struct pp_page *page)
+{
+	return pp_block_of(page)->headroom;
+}
+
+void *pp_page_data(const struct pp_page *page)
+{
+	return (char *)pp_page_addr(page) + pp_block_of(page)->headroom;
+}
+
+pp_iova_t pp_page_data_iova(const struct pp_page *page)
+{
+	return pp_page_iova(page) + pp_block_of(page)->headroom;
+}
+
 /* The device and its binding are there or not: that is the dma floor's to find out. */
 int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uint32_t offset, uint32_t len,
 		    bool for_cpu, const char *caller)

@@ -113,7 +113,8 @@ static uint64_t pool_drop_holds(struct pp_pool *pool)
 	list_for_each(pos, &pool->spans) {
 		struct span *span = list_entry(pos, struct span, link);
 
-		if (env_load_relaxed(&span->lost))
+		/* by which its pages are found, as long as there are any: span_delete */
+		if (env_load_relaxed(&span->lost) || pool->params.find & PP_FIND_IOVA)
 			continue;
 		iova_put(span->iova); /* no device has it mapped any more */
 		span->iova = NULL;

@@ -9,6 +9,7 @@
 #include "dma/mappings.h"
 #include "env/debug.h"
 #include "pool/chunk.h"
+#include "pool/find.h"
 #include "pool/holders.h"
 #include "pool/notice.h"
 #include "pool/recall.h"
@@ -410,6 +411,30 @@ bool device_is_calling(const struct pp_device *dev)
 {
 	(void)dev;
 	return false;
+}
+
+/* ---- nothing is found by address --------------------------------------------------------- */
+
+int find_begin(const struct pp_pool *pool, const struct span *span, unsigned lo, unsigned n)
+{
+	(void)pool, (void)span, (void)lo, (void)n;
+	return 0;
+}
+
+void find_add(const struct pp_chunk *c)
+{
+	(void)c;
+}
+
+void find_remove(const struct pp_chunk *c)
+{
+	(void)c;
+}
+
+size_t find_bytes(const struct pp_pool *pool)
+{
+	(void)pool;
+	return 0;
 }
 
 /* ---- debug mode: holders.c and recall.c have no part in this ----------------------------------- */

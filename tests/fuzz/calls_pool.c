@@ -41,10 +41,27 @@ static void contents_compare(const struct ref_page *page)
 		     "a page of pool %d has lost its stamp", page->pool);
 }
 
+/* By any place in it, if its pool was made for that. */
+static void finding_compare(const struct ref_page *page)
+{
+	const struct pp_pool_params *p = &ref.pool[page->pool].params;
+	uint32_t at = (uint32_t)page->stamp * 64 % p->page_size;
+
+	must(pp_page_from_addr(page->addr + at) == (p->find & PP_FIND_ADDR ? page->real : NULL),
+	     "a page of pool %d is found by its address, or is not", page->pool);
+	must(pp_page_from_iova(page->iova + at) == (p->find & PP_FIND_IOVA ? page->real : NULL),
+	     "a page of pool %d is found by its IOVA, or is not", page->pool);
+	must((uint8_t *)pp_page_data(page->real) == page->addr + p->headroom &&
+		     pp_page_data_iova(page->real) == page->iova + p->headroom,
+	     "the headroom of a page of pool %d", page->pool);
+}
+
 /* By its index it is found, whatever became of its pool. */
 static void place_compare(const struct ref_page *page)
 {
 	const struct ref_pool *p = &ref.pool[page->pool];
+
+	finding_compare(page);
 
 	must(pp_pool_page(real.pool[page->pool], pp_page_index(page->real)) == page->real,
 	     "a page of pool %d is not found by its index", page->pool);
@@ -154,6 +171,8 @@ static void choose_params(struct pp_pool_params *p)
 	p->memory = c & 0x20 ? PP_MEMORY_BASE : c & 0x40 ? PP_MEMORY_THP : PP_MEMORY_HUGETLB;
 	p->numa_node = c & 0x80 ? PP_NUMA_NODE(0) : PP_NUMA_ANY;
 	p->user_size = c & 0x40 ? 7 * (b >> 6 & 3) : 0;
+	p->find = c == 0xFE ? 4 : (b >> 3 ^ c) & 3;
+	p->headroom = c == 0xFD ? 65536 : (b ^ c >> 3) & 7 ? 0 : 192;
 	if (c == 0xFF)
 		p->memory = (enum pp_memory)3;
 	if (p->idle_chunks == 3)
@@ -179,9 +198,9 @@ static bool create(void)
 	choose_params(&p);
 	p.name = names[ref.serial++ % 4];
 	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle "
-	     "%u, area %llu, user's %u)",
+	     "%u, area %llu, user's %u, found by %u, headroom %u)",
 	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks,
-	     (unsigned long long)p.area, p.user_size);
+	     (unsigned long long)p.area, p.user_size, p.find, p.headroom);
 	faults_begin();
 	ret = pp_pool_create(&pool, name, &p);
 	fault = faults_end();

@@ -197,6 +197,8 @@ int ref_check_params(const struct pp_pool_params *p)
 		return -EINVAL;
 	if ((unsigned)p->dir > PP_DMA_FROM_DEVICE || (unsigned)p->memory > PP_MEMORY_BASE)
 		return -EINVAL;
+	if (p->find > (PP_FIND_ADDR | PP_FIND_IOVA) || p->headroom >= p->page_size)
+		return -EINVAL;
 	return 0;
 }
 
@@ -380,8 +382,8 @@ struct ref_page *ref_page_new(int pool, struct pp_page *real)
 
 	*page = (struct ref_page){ .real = real, .pool = pool, .held = 1 };
 	*hash_slot(real) = (uint16_t)ref.n_pages;
-	ref.pool[pool].in_flight++;
 	ref.pool[pool].gets++;
+	ref.pool[pool].in_flight++;
 	return page;
 }
 

@@ -7,8 +7,8 @@
  *
  * Not checked by the library, to save instructions: pp_page_get, pp_page_get_batch,
  * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool
- * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_user, pp_page_index, pp_page_refs;
- * what fast.h calls for them: pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong
+ * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_user, pp_page_index,
+ * pp_page_headroom, pp_page_data, pp_page_data_iova, pp_page_refs; what fast.h calls for them: pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong
  * with the parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
  * pp_debug_reports, pp_debug_dump_pages, pp_debug_dump_pages_signal, pp_binding_alive,
  * pp_vfio_locked_limit and pp_version.
@@ -242,7 +242,7 @@ static void creation(void)
 {
 	static const uint32_t pages[] = { 1024, 3000, 4u << 20 },
 			      chunks[] = { 2048, 12288, 1u << 31 };
-	struct pp_pool_params none = { 0 };
+	struct pp_pool_params none = { 0 }, p = pp_pool_defaults();
 	struct {
 		struct pp_pool_params p;
 		uint64_t more;
@@ -264,6 +264,13 @@ static void creation(void)
 	refused("dir is 3", "PP_DMA_BIDIRECTIONAL", create(with(0, 0, 3, 0)));
 	refused("dir is -1", "PP_DMA_BIDIRECTIONAL", create(with(0, 0, -1, 0)));
 	refused("memory is 3", "PP_MEMORY_THP", create(with(0, 0, 0, 3)));
+	p.find = 4;
+	refused("find is 4", "PP_FIND_IOVA", create(p));
+	p.find = 0;
+	p.headroom = 4096;
+	refused("headroom is 4096", "less than page_size", create(p));
+	p.headroom = 4095;
+	check_eq(create(p), 0, "and all but the last byte");
 }
 
 static void pools(void)
@@ -313,7 +320,8 @@ static void pools_say_nothing(void)
 	check(pp_pool_revoked(NULL), "pp_pool_revoked(NULL): there is nothing to be got");
 	check_eq(pp_pool_trim(NULL, 0), 0, "pp_pool_trim(NULL)");
 	pp_pool_own(NULL);
-	check(!pp_pool_page(NULL, 0), "pp_pool_page(NULL)");
+	check(!pp_pool_page(NULL, 0) && !pp_page_from_addr(NULL) && !pp_page_from_iova(0),
+	      "pp_pool_page(NULL), pp_page_from_addr(NULL), pp_page_from_iova(0)");
 	pp_pool_recall(NULL);
 	pp_pool_each(NULL, NULL);
 	pp_pool_destroy(NULL);

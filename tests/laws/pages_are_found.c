@@ -1,6 +1,7 @@
 /*
- * pages_are_found.c - from a page to its index and its user's area, and from an index back to the
- * page: right for what is held, in zombies too; for anything else nothing, or a page of the pool.
+ * pages_are_found.c - from a page to its index and its user's area, and back to the page from an
+ * index, an address or an IOVA: right for what is held, in zombies too; for anything else nothing,
+ * or a page of a pool.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,13 +11,54 @@
 
 /* ---- what is held --------------------------------------------------------------------------- */
 
+static uint32_t find = PP_FIND_ADDR | PP_FIND_IOVA; /* what pools are made with */
+
+/* By a place of the page, from its first byte to its last one: only what it was made with. */
+static bool is_found(struct pp_page *page, uint32_t off)
+{
+	struct pp_page *a = pp_page_from_addr((char *)pp_page_addr(page) + off);
+	struct pp_page *b = pp_page_from_iova(pp_page_iova(page) + off);
+
+	return a == (find & PP_FIND_ADDR ? page : NULL) && b == (find & PP_FIND_IOVA ? page : NULL);
+}
+
 static unsigned not_found(struct pp_pool *pool, const struct bunch *b)
 {
 	unsigned wrong = 0;
 
-	for (unsigned i = 0; i < b->n; i++)
+	for (unsigned i = 0; i < b->n; i++) {
+		uint32_t size = pp_page_size(b->page[i]);
+
 		wrong += pp_pool_page(pool, pp_page_index(b->page[i])) != b->page[i];
+		wrong += !is_found(b->page[i], 0) || !is_found(b->page[i], size - 1);
+		wrong += !is_found(b->page[i], i * 64 % size);
+	}
 	return wrong;
+}
+
+/* Where pages were that nobody holds any more, and their chunks are gone. */
+struct place {
+	char *addr;
+	pp_iova_t iova;
+};
+
+static struct place *places_of(const struct bunch *b)
+{
+	struct place *place = calloc(b->n, sizeof *place);
+
+	for (unsigned i = 0; i < b->n; i++)
+		place[i] = (struct place){ pp_page_addr(b->page[i]), pp_page_iova(b->page[i]) };
+	return place;
+}
+
+static void check_nothing_there(struct place *place, unsigned n)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		found += pp_page_from_addr(place[i].addr) || pp_page_from_iova(place[i].iova);
+	check_eq(found, 0, "nothing is found where pages were");
+	free(place);
 }
 
 /* Each has an index of its own, below `end`. */
@@ -72,11 +114,13 @@ static void of_all_sizes(void)
 	for (unsigned i = 0; i < sizeof of / sizeof of[0]; i++) {
 		struct pp_pool_params p = small_chunks(of[i].chunk_size);
 		uint64_t per_chunk = of[i].chunk_size / of[i].page_size;
+		struct place *place;
 		struct pp_pool *pool;
 		struct bunch b;
 
 		p.page_size = of[i].page_size;
 		p.max_pages = of[i].n;
+		p.find = find;
 		pool = new_pool(pp_binding_none(), &p);
 		check(!pp_pool_page(pool, 0), "an empty pool has no page");
 		b = take(pool, of[i].n);
@@ -84,8 +128,10 @@ static void of_all_sizes(void)
 		check_eq(not_found(pool, &b), 0, "%u pages of %u bytes are found", of[i].n,
 			 of[i].page_size);
 		check_others(pool, &b, of[i].n);
+		place = places_of(&b);
 		put_all(&b);
 		pp_pool_destroy(pool);
+		check_nothing_there(place, of[i].n);
 	}
 	check_nothing_left("at the end");
 }
@@ -98,6 +144,7 @@ static void while_chunks_come_and_go(void)
 	struct bunch b, more;
 
 	p.idle_chunks = 1;
+	p.find = find;
 	pool = new_pool(pp_binding_none(), &p);
 	b = take(pool, 16 * 200);
 	check_eq(not_found(pool, &b), 0, "200 chunks' pages are found");
@@ -120,16 +167,27 @@ static void while_chunks_come_and_go(void)
 static void in_zombies(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool, *later;
 	struct soft_device d;
-	struct pp_pool *pool;
-	struct bunch b;
+	struct place *place;
+	struct bunch b, c;
 	uint64_t gone;
 
+	p.find = find;
 	soft_device_init(&d, NULL);
 	pool = new_pool(soft_device_bind(&d), &p);
 	b = take(pool, 16 * 20);
+	place = places_of(&b);
+	gone = b.n;
 	pp_device_unbind(d.dev);
 	check_eq(not_found(pool, &b), 0, "all are found when the device has gone");
+	later = new_pool(soft_device_bind(&d), &p);
+	c = take(later, 16 * 20);
+	check_eq(not_found(pool, &b) + not_found(later, &c), 0, "also if another pool has come");
+	put_all(&c);
+	pp_pool_destroy(later);
+	check_nothing_there(place, 0);
+	place = places_of(&b);
 	gone = pp_page_index(b.page[0]);
 	while (b.n > 1 && pp_page_index(b.page[b.n - 1]) / 16 != gone / 16)
 		pp_page_put(b.page[--b.n]);
@@ -137,7 +195,101 @@ static void in_zombies(void)
 	pp_pool_destroy(pool);
 	check_eq(not_found(pool, &b), 0, "without the handle, too");
 	put_all(&b);
+	check_nothing_there(place, 16 * 20);
 	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* All of the address space: there is nothing that can't be asked for. */
+static void nothing_faults(void)
+{
+	unsigned found = 0;
+
+	for (unsigned shift = 0; shift < 64; shift++)
+		for (unsigned i = 0; i < 64; i++) {
+			uint64_t at = (1ull << shift) + ((uint64_t)i << 57) - i;
+
+			found += pp_page_from_addr((void *)(uintptr_t)at) != NULL;
+			found += pp_page_from_iova(at) != NULL;
+		}
+	check_eq(found, 0, "where no pool is there is nothing");
+	check(!pp_page_from_addr(NULL) && !pp_page_from_iova(PP_IOVA_NONE), "nor at NULL");
+}
+
+/* Fragments lie in their page; and the caller's data behind the headroom. */
+static void what_lies_in_a_page(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool;
+	struct pp_page *page;
+	struct pp_frag frag;
+
+	p.find = find;
+	p.headroom = 256;
+	pool = new_pool(pp_binding_none(), &p);
+	check_eq(pp_frag_get(&frag, pool, 100, 64), 0, "a fragment");
+	check_eq(pp_frag_get(&frag, pool, 100, 64), 0, "and one behind it");
+	check(pp_page_from_addr(frag.addr) == frag.page, "its page is found by its address");
+	check(pp_page_from_iova(frag.iova + 99) == frag.page, "and by its last byte's IOVA");
+	pp_page_put(frag.page);
+	pp_page_put(frag.page);
+	check_eq(pp_page_get(&page, pool), 0, "a page");
+	check_eq(pp_page_headroom(page), 256, "which knows of its headroom");
+	check(pp_page_data(page) == (char *)pp_page_addr(page) + 256, "the data's address");
+	check(pp_page_data_iova(page) == pp_page_iova(page) + 256, "and IOVA");
+	check(pp_page_from_addr(pp_page_data(page)) == page, "by which the page is found");
+	pp_page_put(page);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+/* A child has its own copy of what is found, and of what finds it. */
+static void in_a_child_of_fork(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool;
+	struct bunch b, more;
+	int status = -1;
+	pid_t pid;
+
+	p.find = find;
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 100);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		more = take(pool, 1000);
+		_exit(not_found(pool, &b) || not_found(pool, &more));
+	}
+	waitpid(pid, &status, 0);
+	check_eq(status, 0, "a child finds what it has, and what it gets");
+	more = take(pool, 1000);
+	check_eq(not_found(pool, &b) + not_found(pool, &more), 0, "and so does its parent");
+	put_all(&more);
+	put_all(&b);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+/* The table's memory goes with the chunks: 4 KiB for 2 MiB, by addresses and by IOVA. */
+static void tables_cost_what_is_said(void)
+{
+	struct pp_pool_params p = small_chunks(2 * MIB);
+	uint64_t bytes[2], chunks = 0;
+	struct bunch b;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct pp_pool *pool;
+
+		p.find = i ? find : 0;
+		pool = new_pool(pp_binding_none(), &p);
+		b = take(pool, 512 * 8);
+		bytes[i] = pool_stats(pool).record_bytes;
+		chunks = pool_stats(pool).chunks;
+		put_all(&b);
+		pp_pool_destroy(pool);
+	}
+	check_eq(bytes[1] - bytes[0], chunks * 512 * 2 * sizeof(void *), "a word for a page, each");
 	check_nothing_left("at the end");
 }
 
@@ -203,9 +355,14 @@ static void *looks(void *arg)
 	uint64_t x = (uintptr_t)arg * 0x9E3779B97F4A7C15u;
 
 	while (!flag_up(&race.stop)) {
+		const char *addr = pp_page_addr(race.held.page[0]);
+		pp_iova_t iova = pp_page_iova(race.held.page[0]);
+
 		for (unsigned i = 0; i < 64; i++) {
 			x = x * 6364136223846793005u + 1442695040888963407u;
 			pp_pool_page(race.pool, x >> 32 & 4095);
+			pp_page_from_addr(addr + (x >> 32 & (16 * MIB - 1)) - 8 * MIB);
+			pp_page_from_iova(iova + (x >> 32 & (16 * MIB - 1)) - 8 * MIB);
 		}
 		if (not_found(race.pool, &race.held))
 			count_up(&race.wrong);
@@ -229,6 +386,8 @@ static void stop_looking(pthread_t *t)
 	check(race.rounds && !race.wrong, "what was held was found all the time");
 }
 
+static unsigned page_size_of_race;
+
 static void raced_with_growth_and_trimming(void)
 {
 	struct pp_pool_params p = small_chunks(16 * KIB);
@@ -237,6 +396,8 @@ static void raced_with_growth_and_trimming(void)
 	struct bunch b;
 
 	p.idle_chunks = 1;
+	p.find = find;
+	p.page_size = 2048 << (page_size_of_race++ % 2);
 	soft_device_init(&d, NULL);
 	race.pool = new_pool(soft_device_bind(&d), &p);
 	race.held = take(race.pool, 30);
@@ -261,11 +422,18 @@ int main(void)
 	run(of_all_sizes);
 	run(while_chunks_come_and_go);
 	run(in_zombies);
+	run(nothing_faults);
+	run(what_lies_in_a_page);
+	run(in_a_child_of_fork);
+	run(tables_cost_what_is_said);
 	run(the_users_area_stays);
+	run(raced_with_growth_and_trimming);
 	run(raced_with_growth_and_trimming);
 	pp_debug_set(PP_DEBUG_PAGES);
 	run(of_all_sizes);
 	run(in_zombies);
 	pp_debug_set(0);
+	for (find = 0; find < (PP_FIND_ADDR | PP_FIND_IOVA); find++)
+		run(while_chunks_come_and_go);
 	return tap_end();
 }

@@ -122,6 +122,7 @@ static void use(unsigned debug)
 
 	p.chunk_size = 64 << 10;
 	p.memory = PP_MEMORY_BASE;
+	p.find = PP_FIND_ADDR | PP_FIND_IOVA;
 	pp.debug_set(debug);
 	for (unsigned i = 0; i < 2; i++)
 		if (pp.create(&pool[i], pp.binding(dev), &p) ||

@@ -26,7 +26,7 @@ extern char __executable_start[];
 static char memory[PP_BASE_PAGE] __attribute__((aligned(PP_BASE_PAGE)));
 static struct device dev;
 static struct pp_pool *pool, *unmapped;
-static struct pp_page *batch[256];
+static struct pp_page *batch[256], *findable;
 
 static void *put_elsewhere(void *page)
 {
@@ -59,6 +59,8 @@ static const struct {
 	{ "pp_dma_sync_for_device", (void *)pp_dma_sync_at },
 	{ "pp_page_put elsewhere", (void *)pp_page_put },
 	{ "pp_page_put_batch elsewhere", (void *)pp_page_put_batch },
+	{ "pp_page_from_addr", (void *)pp_page_from_addr },
+	{ "pp_page_from_iova", (void *)pp_page_from_iova },
 };
 #define CALLS (sizeof calls / sizeof calls[0])
 
@@ -117,6 +119,10 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	mark();
 	pp_page_put_batch(batch + 1, BATCH - 1);
 	pp_pool_own(pool);
+	mark();
+	need(pp_page_from_addr((char *)pp_page_addr(findable) + 1) == findable);
+	mark();
+	need(pp_page_from_iova(pp_page_iova(findable) + 1) == findable);
 }
 
 /* Let the owner have more pages at hand than any of the calls takes away. */
@@ -129,12 +135,24 @@ static void fill(struct pp_pool *p)
 	pp_page_put_batch(batch, n);
 }
 
+/* A pool whose pages can be found: one of them. */
+static void get_findable(void)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool *found;
+
+	p.find = PP_FIND_ADDR | PP_FIND_IOVA;
+	need(!pp_pool_create(&found, pp_binding_none(), &p));
+	need(!pp_page_get(&findable, found));
+}
+
 static void run_child(void)
 {
 	pp_binding_t b;
 	pp_iova_t iova;
 
 	pp_debug_set(0);
+	get_findable();
 	b = device_start(&dev, "soft0", false);
 	pool = pool_new(b, "rx", PP_DMA_BIDIRECTIONAL);
 	unmapped = pool_new(pp_binding_none(), "unmapped", PP_DMA_BIDIRECTIONAL);

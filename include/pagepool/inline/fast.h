@@ -41,9 +41,9 @@ struct pp_page {
  *
  * A page's address, IOVA, index and user area are computed from the offset of its word in the
  * block, pp_block_offset(): each of them grows by one unit from word to word. The head holds the
- * values that a word at offset 0 would have. Any further property of pages, such as an offset that
- * is the same in all of them, belongs in the rest of the head; a property of the chunk, such as a
- * file descriptor and an offset in that file, in struct pp_chunk.
+ * values that a word at offset 0 would have. Any further property of pages belongs in the rest of
+ * the head; a property of the chunk, such as a file descriptor and an offset in that file, in struct
+ * pp_chunk.
  */
 struct pp_block {
 	uintptr_t addr;
@@ -54,6 +54,7 @@ struct pp_block {
 	uint64_t index;      /**< in the pool: dense, and reused once a chunk is freed */
 	uint32_t user_words; /**< 8 bytes each, of a page's area */
 	uint32_t page_shift; /**< log2(page size / size of a word) */
+	uint32_t headroom;   /**< where the caller's data begins in a page, bytes */
 	struct pp_page page[(PP_BLOCK_BYTES - 64) / sizeof(struct pp_page)]
 		__attribute__((aligned(64)));
 };
@@ -228,6 +229,22 @@ PP_INLINE void *pp_page_user(const struct pp_page *page)
 PP_INLINE uint64_t pp_page_index(const struct pp_page *page)
 {
 	return pp_block_of(page)->index + pp_block_offset(page) / sizeof *page;
+}
+
+PP_INLINE uint32_t pp_page_headroom(const struct pp_page *page)
+{
+	return pp_block_of(page)->headroom;
+}
+
+PP_INLINE void *pp_page_data(const struct pp_page *page)
+{
+	return (void *)(pp_block_of(page)->addr + (uintptr_t)pp_memory_offset(page) +
+			pp_block_of(page)->headroom);
+}
+
+PP_INLINE pp_iova_t pp_page_data_iova(const struct pp_page *page)
+{
+	return pp_block_of(page)->iova + pp_memory_offset(page) + pp_block_of(page)->headroom;
 }
 
 #ifdef __cplusplus
