@@ -39,7 +39,9 @@
 	X(attachments, "devices the pool is attached to")                                          \
 	X(revoked, "1 once every mapping has been taken away")                                     \
 	X(in_flight_at_revoke, "pages with a holder at that moment")                               \
-	X(reserved, "pages that trimming leaves in the pool: pp_pool_reserve")
+	X(reserved, "pages that trimming leaves in the pool: pp_pool_reserve")                     \
+	X(peak_in_flight,                                                                          \
+	  "the most pages with a holder at a time: never above the truth, below it by 512 at most")
 
 /* A device. */
 #define PP_DEVICE_STATS(X)                                                                                                 \

@@ -10,6 +10,7 @@
 #include "pool/chunk.h"
 #include "pool/grow.h"
 #include "pool/holders.h"
+#include "pool/peak.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
 
@@ -147,6 +148,7 @@ static int find_pages(struct pp_page **out, struct pp_pool *pool, bool grow, con
 	int ret;
 
 	env_count(&pool->alloc_empty, !pool->tracked);
+	peak_look(pool);
 	do
 		ret = pool->tracked ? tracked_get(out, pool, grow, caller) : refill(pool, grow);
 	while (ret && ret != -ENODEV && ret != -EDEADLK && wait_begin(pool));
@@ -240,8 +242,10 @@ static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t
 
 	do {
 		env_add_relaxed(&pool->recycle_cache_full, POOL_SPILL);
-		if (!cache_pop(pool, anchor, cache_count(anchor), pages, POOL_SPILL))
+		if (!cache_pop(pool, anchor, cache_count(anchor), pages, POOL_SPILL)) {
+			peak_not_home(pool, POOL_SPILL);
 			return;
+		}
 		env_add_relaxed(&pool->popped_otherwise, POOL_SPILL);
 		pool_free_pages(pages, POOL_SPILL);
 		n += POOL_SPILL;
@@ -295,9 +299,12 @@ void cache_empty(struct pp_pool *pool)
 		uint32_t count = cache_count(pool->anchor);
 		uint32_t n = count < POOL_REFILL ? count : POOL_REFILL;
 
+		peak_home(pool, n);
 		if (n && cache_pop(pool, pool->anchor, count, pages, n)) {
 			env_add_relaxed(&pool->popped_otherwise, n);
 			pool_free_pages(pages, n);
+		} else {
+			peak_not_home(pool, n);
 		}
 	} while (cache_count(pool->anchor) || (!pool->tracked && take_remote(pool)));
 }

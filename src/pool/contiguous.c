@@ -8,6 +8,7 @@
 #include "pool/chunk.h"
 #include "pool/grow.h"
 #include "pool/holders.h"
+#include "pool/peak.h"
 #include "pool/reclaim.h"
 
 /* Lock held. */
@@ -50,6 +51,7 @@ int pp_page_get_contiguous(struct pp_page **out, unsigned n, struct pp_pool *poo
 		holders_got(out[i], caller);
 	pool_unlock(pool);
 	env_count(&pool->alloc_slow, ret ? 0 : n);
+	peak_look_past(pool);
 	env_count(&pool->alloc_failed, ret != 0);
 	if (!ret)
 		PP_PROBE2(get, pool, n);

@@ -14,6 +14,7 @@
 #include "pool/holders.h"
 #include "pool/index.h"
 #include "pool/notice.h"
+#include "pool/peak.h"
 #include "pool/recall.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
@@ -514,6 +515,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
 	s->revoked = pool_is_over(pool);
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;
 	s->reserved = pool->reserved;
+	s->peak_in_flight = peak_read(pool);
 }
 
 void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size)

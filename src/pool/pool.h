@@ -253,6 +253,7 @@ struct pp_pool {
 	uint32_t frag_off;
 	uint32_t frag_users; /* fragments cut from it so far; release */
 	uint32_t turn;       /* which SPSC ring to take from next, or the MPSC ring */
+	uint64_t peak_due;   /* the anchor's popped, when the peak is to be looked at: peak.c */
 
 	/* The putters'. */
 	/* Bit: there is such an SPSC ring; release. */
@@ -266,6 +267,9 @@ struct pp_pool {
 	struct pp_chunk *spent;    /* are trimmed and invalidated: to be freed under the lock */
 	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
+	/* Pages that came home in other ways than it and recycle_cache_full say; and the most that
+	 * were in flight at a time, as far as is known. Relaxed. */
+	uint64_t home_otherwise, peak;
 
 	/*
 	 * The handle, each chunk not freed yet, and whoever needs the pool for a moment.

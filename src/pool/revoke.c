@@ -13,6 +13,7 @@
 #include "pool/holders.h"
 #include "pool/known.h"
 #include "pool/notice.h"
+#include "pool/peak.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
 #include "pool/span.h"
@@ -20,7 +21,7 @@
 /* ---- draining: everything goes home. After the heavy barrier only; lock held ----------- */
 
 /* Bring home what is in a cache whose flag is up. Returns how many pages it was. */
-static uint64_t cache_drain(struct pp_anchor *anchor)
+static uint64_t cache_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	/*
 	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
@@ -32,9 +33,11 @@ static uint64_t cache_drain(struct pp_anchor *anchor)
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
 
-		if (page)
+		if (page) {
+			peak_home(pool, 1);
 			pool_free_pages(&page, 1);
-		n += page != NULL;
+			n++;
+		}
 	}
 	return n;
 }
@@ -90,7 +93,7 @@ static void remote_drain(struct pp_pool *pool)
 static void drain(struct pp_pool *pool)
 {
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
-		cache_drain(a);
+		cache_drain(pool, a);
 	/* else the owner is emptying the remote frees, and will see the flag when it is done */
 	if (!env_load_acquire(&pool->refilling))
 		remote_drain(pool);
@@ -195,10 +198,13 @@ bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *
 /* What a late put of the previous owner has pushed. Model: own.pml, left_drain. */
 static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
-	uint64_t n = cache_drain(anchor);
+	uint64_t n = cache_drain(pool, anchor);
 
-	if (n) /* counted as for a put that found the cache closed */
-		env_add_relaxed(&pool->recycle_ring_full, n);
+	if (!n)
+		return;
+	/* counted as for a put that found the cache closed */
+	env_add_relaxed(&pool->recycle_ring_full, n);
+	peak_not_home(pool, n);
 }
 
 /* ---- waiting for pages ------------------------------------------------------------------ */
@@ -319,8 +325,10 @@ void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 	for (uint32_t i = lo; i < lo + n; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
 
-		if (page)
-			pool_free_pages(&page, 1);
+		if (!page)
+			continue;
+		peak_home(pool, 1);
+		pool_free_pages(&page, 1);
 	}
 	settle(pool, anchor);
 	pool_unlock(pool);

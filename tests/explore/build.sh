@@ -21,7 +21,7 @@ cc=${CC:-gcc}
 lib=
 for file in "$root"/src/pool/*.c "$root"/src/device/binding.c "$root"/src/iommu/domain.c; do
 	case $file in
-	*/find.c | */holders.c | */notice.c | */recall.c) continue ;; # stood in for by below.c
+	*/find.c | */holders.c | */notice.c | */peak.c | */recall.c) continue ;; # stood in for by below.c
 	esac
 	object=$out/$(basename "$file" .c).o
 	# shellcheck disable=SC2086 # lists of flags

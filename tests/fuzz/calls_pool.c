@@ -1012,6 +1012,9 @@ static void compare_pool(int i)
 	must(s->pages >= p->in_flight && (!p->params.max_pages || s->pages <= p->params.max_pages),
 	     "%llu pages", (unsigned long long)s->pages);
 	must(s->chunks_idle <= s->chunks && s->record_bytes, "chunks");
+	must(s->peak_in_flight <= p->peak && s->peak_in_flight + PP_CACHE_PAGES >= p->peak,
+	     "the peak is %llu, not %llu", (unsigned long long)s->peak_in_flight,
+	     (unsigned long long)p->peak);
 	if (p->params.area)
 		must_be(s->idle_limit, p->params.area / p->params.chunk_size, "chunks of the area");
 	else if (p->params.idle_chunks)

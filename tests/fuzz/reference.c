@@ -383,7 +383,8 @@ struct ref_page *ref_page_new(int pool, struct pp_page *real)
 	*page = (struct ref_page){ .real = real, .pool = pool, .held = 1 };
 	*hash_slot(real) = (uint16_t)ref.n_pages;
 	ref.pool[pool].gets++;
-	ref.pool[pool].in_flight++;
+	if (++ref.pool[pool].in_flight > ref.pool[pool].peak)
+		ref.pool[pool].peak = ref.pool[pool].in_flight;
 	return page;
 }
 

@@ -68,7 +68,7 @@ struct ref_pool {
 	int owner;
 	int open; /* the page that fragments are cut from, or NONE */
 	uint64_t reserved;
-	uint64_t in_flight, in_flight_at_revoke;
+	uint64_t in_flight, in_flight_at_revoke, peak;
 	uint64_t gets, puts_owner, puts_other;
 };
 
