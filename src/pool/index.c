@@ -41,7 +41,7 @@ static uintptr_t *entry_of(const struct pp_pool *pool, uint64_t number)
 {
 	unsigned group = group_of(number);
 
-	return &pool->numbers.group[group][number - group_begin(group)];
+	return env_load_relaxed(&pool->numbers.group[group]) + (number - group_begin(group));
 }
 
 static uintptr_t *entry_of_chunk(const struct pp_chunk *c)
@@ -76,7 +76,7 @@ bool index_take(struct pp_chunk *c)
 	if (!numbers->spare && !extend(c->pool))
 		return false;
 	c->first = (numbers->spare - 1) << pages_shift(c->pool);
-	numbers->spare = *entry_of_chunk(c) >> 1;
+	numbers->spare = env_load_relaxed(entry_of_chunk(c)) >> 1;
 	return true;
 }
 
@@ -102,8 +102,10 @@ void index_remove(const struct pp_chunk *c)
 
 void index_end(struct pp_pool *pool)
 {
-	for (unsigned i = 0; pool->numbers.group[i]; i++)
-		env_free(pool->numbers.group[i]);
+	uintptr_t *entries;
+
+	for (unsigned i = 0; (entries = env_load_relaxed(&pool->numbers.group[i])); i++)
+		env_free(entries);
 }
 
 /* Pages of a chunk that has fewer than others: it is the last of what the limit allows. */
