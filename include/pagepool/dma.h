@@ -45,7 +45,8 @@ PP_API int pp_dma_set_mask(pp_binding_t binding, unsigned bits);
  *         -ENODEV: the binding has ended or is ending; -ENOSPC: no IOVA within the
  *         mask (all devices of 32 bits share 4 GiB of it, see iommu.h); -ERANGE: the domain
  *         can't map the IOVA that was found; -ENOMEM; -EIO: the back end broke its contract;
- *         or what its map returned.
+ *         or what its map returned; in debug mode `dma` also -EFAULT: the memory doesn't exist, is
+ *         read-only while the device could write, or belongs to the library.
  */
 #define pp_dma_map(binding, addr, len, dir, out)                                                   \
 	pp_dma_map_at((binding), (addr), (len), (dir), (out), PP_CALLER)
