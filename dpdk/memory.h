@@ -1,9 +1,9 @@
 /*
- * memory.h - a mempool's memory: pagepool's chunks, and what DPDK is told of them. Private
- * to the handler.
+ * memory.h - a mempool's memory: pagepool's chunks, and how DPDK is told about them. Private to the
+ * handler.
  *
- * A page of the pool is a whole chunk here. Neighbouring chunks are one *run*: one entry in
- * the mempool's list of memory chunks, one registration with the EAL, one mapping.
+ * A page of the pool is a whole chunk here. Neighbouring chunks form a *run*: one entry in the
+ * mempool's list of memory chunks, one registration with the EAL, one mapping.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,14 +1,14 @@
 /*
  * stock.h - where a mempool's free objects are kept. Private to the handler.
  *
- * Each lcore has a shelf of its own, an array that it pushes to and pops from with no
- * atomic read-modify-write. Behind the shelves is the depot, an array under a lock, with
- * which shelves trade half of themselves at a time, and which serves threads that are no
- * lcore and bulks too large for a shelf.
+ * Each lcore has a shelf of its own, an array that it pushes to and pops from without an atomic
+ * read-modify-write. Behind the shelves is the depot, an array under a lock: shelves exchange half
+ * of themselves with it at a time, and it serves threads that are not lcores and bulks that are too
+ * large for a shelf.
  *
- * Every free object can be had by every thread. An lcore that finds shelf and depot short
- * takes from the shelves of others. The owner of a shelf must not pay for that, so the
- * order of two steps is used, with a barrier that only the taker pays:
+ * Every thread can get every free object. An lcore that finds shelf and depot short takes from the
+ * shelves of others. The owner of a shelf must not pay for that, so two steps are ordered with a
+ * barrier that only the taker pays for:
  *
  *     owner:  1. busy = 1                   taker, with the lock:  a. closed = 1
  *             2. look at closed                                    b. membarrier(2)

@@ -1,7 +1,7 @@
 /*
- * capdump.c - see capdump.h. A packet is written at once: so what has been added is in the file, and the
- * file can be cut behind the last whole packet when it takes no more. What the header says of the longest
- * packet is put right when a longer one comes, where the file allows it.
+ * capdump.c - see capdump.h. Each packet is written at once, so that everything added is in the
+ * file, and the file can be cut behind the last whole packet if no more can be written. The snap
+ * length in the header is corrected when a longer packet comes, if the file permits it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * capdump.h - writing a pcap file with nanoseconds, one packet after the other.
+ * capdump.h - writes a pcap file with nanosecond timestamps, packet by packet.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

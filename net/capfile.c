@@ -1,5 +1,5 @@
 /*
- * capfile.c - reading a capture file: which format it is, what is kept of it, and the sentences
+ * capfile.c - reads a capture file: detects the format, keeps its state, composes the messages
  * about it. pcapfile.c and pcapng.c read the formats; libpcap only translates link types.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,6 +1,6 @@
 /*
- * capfile.h - reading a capture file, pcap or pcapng, whoever wrote it, also through gzip or zstd
- * where the build has their libraries.
+ * capfile.h - reads a capture file, pcap or pcapng, whatever wrote it, and also through gzip or
+ * zstd if the build has their libraries.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,6 @@
 /*
- * capformat.h - between capfile.c and the readers of the two formats, for them only.
+ * capformat.h - the interface between capfile.c and the readers of the two formats; private to
+ * them.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

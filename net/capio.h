@@ -1,6 +1,6 @@
 /*
- * capio.h - the descriptors of capture files: opened and waited for so that a program that is told
- * to end can, whatever is at the other end.
+ * capio.h - opens the descriptors of capture files and waits for them in such a way that a program
+ * that is told to end can do so, whatever is at the other end.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

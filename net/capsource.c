@@ -1,6 +1,6 @@
 /*
- * capsource.c - see capsource.h. Bytes are read into `raw`, and through a decompressor, if there is
- * one, into `buf`; without one `raw` isn't used.
+ * capsource.c - see capsource.h. Bytes are read into `raw` and decompressed into `buf`; without a
+ * decompressor they are read into `buf`, and `raw` isn't used.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * capsource.h - the bytes of a capture file, from wherever they come: a file, a pipe, through gzip
- * or zstd.
+ * capsource.h - the bytes of a capture file, wherever they come from: a file or a pipe, possibly
+ * through gzip or zstd.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

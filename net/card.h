@@ -1,9 +1,9 @@
 /*
- * card.h - what the drivers of cards behind VFIO have in common: pools, events, what has arrived
- * and isn't polled yet, packets to send, waiting for a register, an error as a sentence. What is
- * the card's own, registers and rings, is in e1000e/ and virtio/.
+ * card.h - what the drivers of cards behind VFIO have in common: pools, events, packets that have
+ * arrived and were not polled yet, packets to send, waiting for a register, error messages. What is
+ * specific to a card, its registers and rings, is in e1000e/ and virtio/.
  *
- * A card is one device of the library's, with one binding, however many queues it has.
+ * A card is one device of the library, with one binding, however many queues it has.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

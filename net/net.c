@@ -1,7 +1,6 @@
 /*
- * net.c - the calls of pagepool/net.h: they find the driver, and what is the same for all.
- *
- * Uses the public headers, the drivers' port.h, and libc.
+ * net.c - the calls of pagepool/net.h: they find the driver, and do what is the same for all of
+ * them. Uses the public headers, the drivers' port.h, and libc.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

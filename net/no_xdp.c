@@ -1,5 +1,5 @@
 /*
- * no_xdp.c - in place of xdp/, in a build without libxdp and libbpf.
+ * no_xdp.c - replaces xdp/ in a build without libxdp and libbpf.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

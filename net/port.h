@@ -1,9 +1,9 @@
 /*
- * port.h - what a network driver offers to net.c, which offers it to programs (pagepool/net.h).
- * The drivers are written on the public API alone.
+ * port.h - the interface of a network driver to net.c, which offers it to programs
+ * (pagepool/net.h). The drivers use the public API alone.
  *
- * A driver's structure begins with struct pp_net. Its queues are devices of the library's, each with
- * a domain and a binding of its own (xdp), or parts of one (a card).
+ * A driver's structure begins with struct pp_net. Its queues are either devices of the library,
+ * each with its own domain and binding (xdp), or parts of one device (a card).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * vfio.c - a PCI device by VFIO: which of the drivers here is its.
+ * vfio.c - a PCI device through VFIO: finds the driver for it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

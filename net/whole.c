@@ -1,8 +1,6 @@
 /*
- * whole.c - VLAN tags and checksums that are kept beside a packet's bytes, put into them. See
- * whole.h.
- *
- * Uses the public headers and libc.
+ * whole.c - inserts VLAN tags and checksums that are kept beside a packet into its bytes. See
+ * whole.h. Uses the public headers and libc.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

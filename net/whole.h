@@ -1,6 +1,6 @@
 /*
- * whole.h - what is kept beside a packet's bytes, put into them: a VLAN tag, and a checksum that
- * was left to a device.
+ * whole.h - completes a packet: inserts into its bytes what is kept beside them, a VLAN tag, and a
+ * checksum that was left to a device.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * words.c - a device as the command's words have it, taken apart:
+ * words.c - parses a device string:
  *
  *   soft[:pcap=FILE][,loop=N][,rate=PPS][,mask=BITS][,incoherent]
  *       [,invalidate=strict|deferred][,rogue][,lies][,gone=N][,wire=FILE]

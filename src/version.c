@@ -1,5 +1,5 @@
 /*
- * version.c - which release this is.
+ * version.c - the release.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

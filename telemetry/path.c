@@ -1,6 +1,6 @@
 /*
- * path.c - where the sockets are. Others may write to /tmp: a folder counts only if it is
- * the user's own and nobody else may write there.
+ * path.c - where the sockets are. Others may write to /tmp, so a directory counts only if it
+ * belongs to the user and nobody else may write to it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

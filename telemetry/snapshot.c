@@ -1,6 +1,5 @@
 /*
- * snapshot.c - what the process says of itself, as one line of JSON. Uses the public
- * statistics only.
+ * snapshot.c - the process's statistics as one line of JSON. Uses only the public API.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,16 +1,14 @@
 /*
- * driver.c - a driver for Intel's 82574L, a gigabit NIC, on pagepool's public API alone.
- * Read regs.h for the device, then probe, remove and rx_look.
+ * driver.c - a driver for Intel's 82574L, a gigabit NIC, on pagepool's public API alone. Read
+ * regs.h for the device, then probe, remove and rx_look.
  *
- * Packets are received straight into pages of a pool, which is mapped for as long as the
- * device is bound; one that is longer than a page goes on in the next. The rings lie in
- * coherent memory. As every driver here, it waits for nobody when it is unbound: see
- * e1000e_remove.
+ * Packets are received straight into the pages of a pool, which is mapped as long as the device is
+ * bound; a packet longer than a page continues in the next one. The rings are in coherent memory.
+ * Like every driver here, it waits for nobody when it is unbound: see e1000e_remove.
  *
- * A device is not to be trusted. What it writes back is read once, into memory that it
- * can't reach, and each length is checked there. And it may be pulled out at any time:
- * then its registers read as all ones, which no loop here takes for a value, and each
- * wait is counted.
+ * The device is not trusted. Whatever it writes back is read once, into memory that it can't reach,
+ * and each length is checked there. It may be unplugged at any time: its registers then read as all
+ * ones, which no loop here takes for a value, and every wait is bounded.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,8 @@
 /*
- * regs.h - what the driver uses of Intel's 82574L, from the "Intel 82574 GbE Controller
- * Family Datasheet", revision 3.4. The sections are named with each group.
+ * regs.h - the parts of Intel's 82574L that the driver uses, from the "Intel 82574 GbE Controller
+ * Family Datasheet", revision 3.4. Each group names its sections.
  *
- * Registers are 32 bits wide, little-endian, in BAR 0 (section 10.2). All reads give ones
+ * Registers are 32 bits wide, little-endian, in BAR 0 (section 10.2). All reads return all ones
  * when the device has gone.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,16 +1,17 @@
 /*
- * driver.c - the software NIC's driver, on pagepool's public API alone: an example to
- * copy from. Read regs.h first, then probe, remove, and rx.
+ * driver.c - the software NIC's driver, on pagepool's public API alone: an example to copy from.
+ * Read regs.h first, then probe, remove, and rx.
  *
- * What a driver has to do about its device's going away is all in remove():
- *   - while the device answers, stop it, and free what was allocated through the binding;
- *   - when it has gone, don't touch it: all mappings have been taken back already, and
- *     what lies in the ring can't be synced any more, so it counts as not received;
- *   - either way, put the pages that were posted, and give up the pools. Pages that others
- *     hold stay theirs. Nothing is waited for.
+ * All that a driver has to do when its device goes away is in remove():
  *
- * A device is not to be trusted: every length and index that it writes is checked before
- * it is used. See rx_take and tx_reap.
+ *   - while the device still responds, stop it, and free what was allocated through the binding;
+ *   - when it has gone, don't access it: all mappings have been removed already, and the contents
+ *     of the ring can't be synced any more, so they count as not received;
+ *   - either way, put the pages that were posted, and destroy the pools. Pages that others hold
+ *     stay theirs. Nothing is waited for.
+ *
+ * The device is not trusted: every length and index that it writes is checked before it is used.
+ * See rx_take and tx_reap.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

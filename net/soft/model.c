@@ -1,9 +1,9 @@
 /*
  * model.c - the software NIC as hardware. See model.h, and regs.h for what it promises.
  *
- * One thread is the whole device. The registers are atomics: a write is an MMIO write,
- * release; the device loads with acquire. What the device knows of memory it has from
- * its own reads through the IOMMU.
+ * A single thread is the device. The registers are atomics: an MMIO write is a store with release,
+ * and the device loads with acquire. All that the device knows of memory comes from its own reads
+ * through the IOMMU.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,16 +1,16 @@
 /*
  * regs.h - the software NIC's data sheet: what its driver may rely on.
  *
- * Reset first; set the rings' bases and sizes; enable. The device has stopped when
- * CTRL_SEEN is what CTRL became by the write that told it to. The device takes descriptors
- * from its head up to the tail that the driver writes. It moves every byte by DMA.
+ * Reset first; set the rings' bases and sizes; enable. The device has stopped when CTRL_SEEN equals
+ * the value of CTRL that told it to stop. The device takes descriptors from its head up to the tail
+ * that the driver writes. It moves every byte by DMA.
  *
- * RX  The device fills as many descriptors as a packet needs, in order, then writes
- *     them back. A packet is taken only when there are descriptors for all of it.
- * TX  The device sends packets of one or more descriptors, the last one marked END, and
- *     then writes its new head, as 64 bits, to TX_WRITEBACK.
- * IRQ Writing IRQ_ARM makes the event descriptor readable once, when something has been
- *     written back since, or at once if STATUS changed.
+ *   RX  The device fills as many descriptors as a packet needs, in order, then writes
+ *       them back. A packet is taken only when there are descriptors for all of it.
+ *   TX  The device sends packets of one or more descriptors, the last one marked END, and
+ *       then writes its new head, as 64 bits, to TX_WRITEBACK.
+ *   IRQ Writing IRQ_ARM makes the event descriptor readable once, when something has been
+ *       written back since, or at once if STATUS changed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -3,14 +3,14 @@
  * public API alone. Read regs.h for the device and ring.h for its rings, then probe, virtio_remove
  * and rx_look.
  *
- * Packets are received straight into pages of a pool, behind the header that virtio puts before
- * each; one that is longer than a page goes on in the next (VIRTIO_NET_F_MRG_RXBUF). Checksums and
- * segmentation are left off: what is received and sent is whole. A queue of the program's is a pair
- * of the device's.
+ * Packets are received straight into the pages of a pool, behind the header that virtio puts before
+ * each; a packet longer than a page continues in the next one (VIRTIO_NET_F_MRG_RXBUF). Checksum
+ * and segmentation offloads are not used: packets are complete both ways. Each queue of the program
+ * is one pair of the device's queues.
  *
- * A device is not to be trusted. What it writes back is read once, and each index, length, number
- * of buffers and value of the configuration is checked. And it may be pulled out at any time:
- * then its registers read as all ones, and each wait is counted.
+ * The device is not trusted. Whatever it writes back is read once, and each index, length, number
+ * of buffers and configuration value is checked. It may be unplugged at any time: its registers
+ * then read as all ones, and every wait is bounded.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * driver.h - the driver of virtio's network device: see port.h for what it offers.
+ * driver.h - the driver for virtio's network device: see port.h for its interface.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * mmio.c - registers of 8, 16 and 32 bits; a file of its own so that a test can play them. See
+ * mmio.c - registers of 8, 16 and 32 bits; a file of its own so that a test can replace it. See
  * mmio.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

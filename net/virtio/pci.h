@@ -1,6 +1,7 @@
 /*
- * pci.h - a virtio device on PCI (4.1): where its registers are, its reset, what is agreed on,
- * its queues. What the device says of places and sizes is checked before it is used.
+ * pci.h - a virtio device on PCI (4.1): where its registers are, its reset, the negotiated
+ * features, its queues. Locations and sizes that the device reports are checked before they are
+ * used.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

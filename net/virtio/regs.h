@@ -1,6 +1,6 @@
 /*
- * regs.h - what the driver uses of "Virtual I/O Device (VIRTIO) Version 1.2", OASIS Committee
- * Specification. The sections are named with each group; all fields are little-endian.
+ * regs.h - the parts of "Virtual I/O Device (VIRTIO) Version 1.2", OASIS Committee Specification,
+ * that the driver uses. Each group names its sections; all fields are little-endian.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

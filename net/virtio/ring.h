@@ -1,10 +1,10 @@
 /*
  * ring.h - the driver's side of a split virtqueue (2.7): chains of buffers that the device is
- * given, and that it gives back in any order.
+ * given, and that it returns in any order.
  *
- * The device can write to the ring's memory, all of it. So what the driver must know of a chain
- * it keeps elsewhere, in slots, and of the ring it reads only what the device has to tell: which
- * chain it has used, and how much it has written, each once, and both checked.
+ * The device can write to all of the ring's memory. So the driver keeps its own record of each
+ * chain elsewhere, in slots, and reads from the ring only what the device has to report: which
+ * chain it has used, and how much it has written; each is read once, and checked.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,14 +1,14 @@
 /*
- * driver.c - a Linux network interface through AF_XDP, on pagepool's public API: opening it,
- * the bindings, and how it is. Packets are rx.c's and tx.c's.
+ * driver.c - a Linux network interface through AF_XDP, on pagepool's public API: opening it, its
+ * bindings and its state. rx.c and tx.c have the packets.
  *
- * A queue pair's pool lies in one area, which is mapped by one call: that is the UMEM. Where each frame is, is
- * written down in `frame`, outside of what the kernel can write to. So, when the sockets are
- * closed, it doesn't matter whether a frame is in the fill, RX, TX or completion ring, or in
- * the kernel's hands: every frame that isn't the program's is put.
+ * A queue pair's pool lies in one area, which is mapped by one call: that is the UMEM. The location
+ * of each frame is recorded in `frame`, which the kernel can't write to. So when the sockets are
+ * closed, it doesn't matter whether a frame is in the fill, RX, TX or completion ring, or inside
+ * the kernel: every frame that the program doesn't hold is put.
  *
- * The kernel's word isn't trusted more than a device's: an address that was not posted, or a
- * length that doesn't fit, is dropped and counted.
+ * The kernel is trusted no more than a device: an address that was not posted, or a length that
+ * doesn't fit, is dropped and counted.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,11 +1,9 @@
 /*
- * link.h - a network interface whose packets go to AF_XDP sockets: what is known of it, the
- * XDP program on it, what its own counters say, and what becomes of it.
+ * link.h - a network interface whose packets go to AF_XDP sockets: its properties, the XDP program
+ * attached to it, its own counters, and what happens to it.
  *
- * The program hangs on the interface by a link that ends with the process, however that
- * ends. A queue without a socket goes on to the kernel's stack.
- *
- * Uses libbpf.
+ * The program is attached by a link that ends with the process, however that ends. Packets of a
+ * queue without a socket go on to the kernel's stack. Uses libbpf.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,5 @@
 /*
- * offload.c - what an interface leaves beside a packet's bytes. See offload.h.
- *
- * Uses the kernel's ethtool calls, and libc.
+ * offload.c - see offload.h. Uses the kernel's ethtool calls, and libc.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

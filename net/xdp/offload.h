@@ -1,6 +1,6 @@
 /*
- * offload.h - what an interface leaves beside a packet's bytes, switched off for the time of a
- * run: that is the administrator's business, so what was changed is said and put back.
+ * offload.h - switches off, for the time of a run, offloads of an interface that keep data beside a
+ * packet's bytes. These settings belong to the administrator, so a change is reported and undone.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,15 +1,15 @@
 /*
- * program.c - the XDP program of an interface, put together here from instructions: what of it
- * can be had depends on the kernel. See program.h.
+ * program.c - the XDP program of an interface, assembled here from instructions, because what it
+ * can do depends on the kernel. See program.h.
  *
  *   no socket for the packet's queue: pass it to the stack, untouched
  *   make room for a word before the packet; none: count that, and redirect
  *   the time, the VLAN tag (the driver's, by a kernel function), the sk_buff's checksum (veth)
  *   redirect
  *
- * A veth pair hands over sk_buffs whose checksum may be left to a device that there isn't. Its
- * driver keeps the sk_buff behind the packet's xdp_buff; where, and where in it what is, the
- * kernel's own type information tells (BTF).
+ * A veth pair hands over sk_buffs whose checksum may be left to a device that doesn't exist. Its
+ * driver keeps the sk_buff behind the packet's xdp_buff; the kernel's type information (BTF) has
+ * the offsets.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,9 +1,7 @@
 /*
- * program.h - the XDP program of an interface: it hands each packet of a queue that has a socket
- * to that socket, with a word of its own before the packet's first byte: when it came, and what
- * the kernel keeps beside the bytes.
- *
- * Uses libbpf.
+ * program.h - the XDP program of an interface: it redirects each packet of a queue that has a
+ * socket to that socket, with metadata in front of the packet's first byte: the time of arrival,
+ * and what the kernel keeps beside the bytes. Uses libbpf.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,8 @@
 /*
- * qp.h - an AF_XDP device, and its queue pairs: a queue pair (qp) is one queue of the program, with a device
- * of the library's, a UMEM, and sockets on its share of the interface's queues.
+ * qp.h - an AF_XDP device and its queue pairs. A queue pair (qp) is one queue of the program: a
+ * device of the library, a UMEM, and sockets on its share of the interface's queues.
  *
- * Who may use what: a queue pair is its thread's, but for what is said to be others'.
+ * A queue pair belongs to its thread, except for members that are marked otherwise.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,10 +1,10 @@
 /*
- * quiet.c - frames that a card may still be at after the close. In zero-copy mode the kernel stops a
- * card's queue some time after its socket's close: until then a frame that was posted must be
- * nobody's. So they are kept here, and put once the queue is quiet.
+ * quiet.c - frames that a card may still access after the close. In zero-copy mode the kernel stops
+ * a card's queue some time after its socket is closed; until then nobody may use a frame that was
+ * posted. So such frames are kept here, and put once the queue is quiet.
  *
- * How that is known: another socket can have the queue. The kernel gives it away only when it has
- * taken it back from the driver, which has stopped it then.
+ * The queue is quiet when another socket can be bound to it: the kernel permits that only after the
+ * driver has stopped the queue.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

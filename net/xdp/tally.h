@@ -1,7 +1,7 @@
 /*
- * tally.h - how many packets have left an interface, of those that it was given: AF_XDP tells
- * which are done with, also of one that was dropped; the interface's own counters tell of drops,
- * of all who use it.
+ * tally.h - how many of the packets given to an interface have left it: AF_XDP reports when it is
+ * done with a packet, even if that was dropped; the interface's own counters report drops, of
+ * everybody who uses it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

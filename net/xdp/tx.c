@@ -1,9 +1,8 @@
 /*
- * tx.c - packets into AF_XDP's send rings, and what is done with. See driver.c for whom it
- * trusts.
+ * tx.c - packets into AF_XDP's send rings, and their completion. See driver.c for whom it trusts.
  *
- * What can't be sent is refused here, as the kernel would drop it without a word of whose it
- * was: too long for the MTU, too short for an Ethernet header, no carrier.
+ * What can't be sent is refused here, since the kernel would drop it silently: too long for the
+ * MTU, too short for an Ethernet header, no carrier.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

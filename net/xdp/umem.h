@@ -1,13 +1,13 @@
 /*
  * umem.h - AF_XDP's UMEM as an IOMMU domain, and the sockets that use it.
  *
- * What the kernel may write to and read from for one interface is the UMEM: one area of
- * memory, registered whole. So the domain takes one mapping, which must be all of a pool: the
- * pool has an area (pp_pool_params.area), and grows within. A DMA address is an offset into the area plus where the
- * mapping begins.
+ * For one interface, the kernel reads from and writes to the UMEM: one area of memory, registered
+ * as a whole. So the domain takes a single mapping, which must be all of a pool: the pool has an
+ * area (pp_pool_params.area), and grows within it. A DMA address is an offset into the area plus
+ * the start of the mapping.
  *
- * The sockets belong to the domain: when it is told to block or to unmap, whoever tells it,
- * they are closed first, and the kernel has stopped copying when that returns.
+ * The sockets belong to the domain: when it is told to block or to unmap, by whomever, it closes
+ * them first, and the kernel has stopped copying when that returns.
  *
  * Uses the public contract (pagepool/iommu.h) and libxdp.
  *

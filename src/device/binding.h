@@ -1,9 +1,9 @@
 /*
- * binding.h - a device's slot for its bindings: where a binding's name leads, what
- * serialises its DMA, and who must be told when it ends.
+ * binding.h - a device's slot for its bindings: what a binding's name leads to, what serialises its
+ * DMA, and who must be told when it ends.
  *
- * A slot is never freed, only used again for another device, so that a name, however
- * old, can be looked up without a lock and without fear. Uses iommu and env.
+ * A slot is never freed, only reused for another device, so that a name, however old, can safely be
+ * looked up without a lock. Uses env and iommu.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * check.h - the checker of DMA calls: what is wrong with one, and the words for it. Uses
- * device, iommu and env. Only called on the slow side: when a call is refused anyway, or
- * while PP_DEBUG_DMA is on.
+ * check.h - the checker of DMA calls: what is wrong with one, and the message for it. Uses device,
+ * iommu and env. Called only on slow paths: when a call is refused anyway, or while PP_DEBUG_DMA is
+ * on.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

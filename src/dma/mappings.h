@@ -1,6 +1,6 @@
 /*
- * mappings.h - the record of what is mapped in a binding, and the making and ending of
- * mappings. Uses device, iommu and env. Every call is with the binding's lock held.
+ * mappings.h - the record of what is mapped in a binding, and the calls that make and end mappings.
+ * Uses device, iommu and env. All calls are made with the binding's lock held.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * spans.h - what a pool maps in a binding: the one way from there to its domain. The record of it
- * is mappings.h's. Uses device and iommu. Every call is with the binding's lock held.
+ * spans.h - what a pool maps in a binding: the one way from a pool to a domain. mappings.h has the
+ * record of it. Uses device and iommu. All calls are made with the binding's lock held.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -2,8 +2,8 @@
  * calls.h - lists of callbacks that are called without a lock, and may change the list that they
  * are called from. Uses env.
  *
- * What is registered is its owner's and lives from calls_add to the return of calls_del, which
- * waits for a call that is under way on another thread.
+ * An entry belongs to its owner and must live from calls_add until calls_del returns, which waits
+ * for a call that is in progress on another thread.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

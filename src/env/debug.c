@@ -1,6 +1,6 @@
 /*
- * debug.c - the checker's switch and its voice. What is checked is said where it is
- * checked.
+ * debug.c - switches the checker on and off, and prints its reports. The checks are where their
+ * subjects are.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

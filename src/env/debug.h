@@ -1,13 +1,12 @@
 /*
- * debug.h - how the floors above report bad use. What is checked is said where it is
- * checked.
+ * debug.h - how the floors above report misuse. The checks, and the words for them, are where their
+ * subjects are.
  *
- * A report: debug_report, any number of debug_note lines, debug_done. Nothing is done
- * while none of the named kinds is switched on: debug_report is then NULL, and what follows
- * does nothing. All reports are counted; of those that say the same of the same caller only the
- * first is printed.
+ * A report is debug_report, any number of debug_note lines, and debug_done. If none of the named
+ * kinds is switched on, debug_report returns NULL and the others do nothing. All reports are
+ * counted; of those that say the same about the same caller only the first is printed.
  *
- * A report may be made under any lock. It is printed by its thread, once that has none.
+ * A report may be made under any lock. Its thread prints it once it holds none.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

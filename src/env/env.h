@@ -1,6 +1,6 @@
 /*
- * env.h - all that the floors above may ask of their surroundings: atomics that
- * name their memory order, locks, memory, time, identity, words for people.
+ * env.h - all that the floors above may use of the system: atomics that name their memory order,
+ * locks, memory, time, identity, text.
  *
  * Each environment implements it (user.c and thread.c: Linux user space). Nothing
  * above includes a system header for these things; for text there is stdio.

@@ -1,12 +1,12 @@
 /*
- * fork.c - env.h for Linux user space: what a child of fork(2) has of its parent's, and what it
- * hasn't. May touch the system; knows nothing of the floors above.
+ * fork.c - env.h for Linux user space: what a child of fork(2) has of its parent. May touch the
+ * system; knows nothing of the floors above.
  *
  * Memory that a device works on must not be shared with a child: the first of the two to write
- * would get a copy, and that may be the parent, which the device doesn't notice. So the child gets
- * other memory at these addresses, which reads as zero. Of hugetlb pages it can't have any, and
- * gets addresses that are taken: else its next mapping could lie there, and the pool's end
- * would take that away.
+ * would get a copy, and if that is the parent, the device doesn't notice. So the child gets other
+ * memory at these addresses, which reads as zero. For hugetlb pages that is impossible, so their
+ * addresses are reserved in the child: otherwise its next mapping could end up there, and the
+ * pool's end would unmap it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

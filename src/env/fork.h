@@ -1,5 +1,5 @@
 /*
- * fork.h - between fork.c and its neighbours.
+ * fork.h - what fork.c shares with its neighbours.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * hash.c - see hash.h. Linear hashing: the buckets are split one after another, each into two, and
- * joined in the opposite order. Has its memory from malloc(3) itself, for what keeps books of the
+ * hash.c - see hash.h. Linear hashing: the buckets are split in two one after another, and joined
+ * in the opposite order. Takes its memory from malloc(3) itself, because it keeps the books on the
  * rest.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

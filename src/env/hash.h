@@ -1,7 +1,7 @@
 /*
- * hash.h - a hash table with the links in the members, every call of which is a piece of work with
- * a bound: it grows by a bucket with each member that is added, and shrinks by a few with each that
- * goes; what it has is never gone through at once. No locking of its own.
+ * hash.h - a hash table with the links in the members, in which every call is bounded: it grows by
+ * one bucket with each member that is added, shrinks by a few with each that is removed, and is
+ * never rehashed as a whole. No locking of its own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * libc.c - system calls that the C library has no function for: glibc before 2.36, musl. Built only
- * where one is missing. May touch the system.
+ * libc.c - system calls for which the C library has no function: glibc before 2.36, musl. Built
+ * only if one is missing. May touch the system.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,6 @@
 /*
- * ranges.c - see ranges.h. Has its memory from malloc(3) itself, as it keeps books of the rest.
+ * ranges.c - see ranges.h. Takes its memory from malloc(3) itself, because it keeps the books on
+ * the rest.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

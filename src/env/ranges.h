@@ -1,5 +1,5 @@
 /*
- * ranges.h - a table of ranges of memory, by the address that each begins at. Uses env.
+ * ranges.h - a table of memory ranges, by start address. Uses env.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * slab.h - records of one size, many to a piece of memory, for what comes and goes by the million.
- * A record that is freed among others that stay gives nothing back to malloc(3), whose next caller
- * would have to sort it. Every call takes bounded time; no locking of its own.
+ * slab.h - records of one size, many to a piece of memory, for objects that come and go by the
+ * million. A record that is freed among others that stay is not returned to malloc(3), whose next
+ * caller would have to sort it. Every call takes bounded time; no locking of its own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,6 @@
 /*
- * thread.c - env.h for Linux user space: threads, their locks, and what may happen to them:
- * cancellation, their end, the end of the process. May touch the system; knows nothing of the
- * floors above.
+ * thread.c - env.h for Linux user space: threads, their locks, their cancellation and exit, and the
+ * exit of the process. May touch the system; knows nothing of the floors above.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

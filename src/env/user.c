@@ -1,6 +1,6 @@
 /*
- * user.c - env.h for Linux user space: memory, time, words; thread.c has threads and locks,
- * fork.c what becomes of a child. May touch the system; knows nothing of the floors above.
+ * user.c - env.h for Linux user space: memory, time, text; thread.c has threads and locks, fork.c
+ * the child of a fork. May touch the system; knows nothing of the floors above.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

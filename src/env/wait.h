@@ -1,5 +1,5 @@
 /*
- * wait.h - waiting until something is so: a condition under a lock. Uses env.
+ * wait.h - waits for a condition under a lock. Uses env.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

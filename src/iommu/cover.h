@@ -1,6 +1,6 @@
 /*
- * cover.h - what of IOVA space lies in windows. Each is counted at the few blocks that it is made
- * of, so that a question about a block takes as many steps as there are orders, however many
+ * cover.h - which parts of IOVA space lie in windows. Each window is counted at the few blocks that
+ * it consists of, so that a query for a block takes as many steps as there are orders, however many
  * windows there are. The arena's lock serialises all calls. Uses env only.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

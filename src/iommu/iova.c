@@ -9,8 +9,8 @@
  * split; of two halves never both are free (IOVA_KEPT is not IOVA_FREE); no address of a
  * window lies in a free block, once its iova_reserve has returned.
  *
- * A block that is in use owns its record, so that giving it back needs no memory; but for a
- * window that reaches into it: without memory it is out of use whole, until a window of it
+ * A block that is in use owns its record, so that freeing it needs no memory. The exception is a
+ * window that reaches into it: without memory the whole block is withheld, until a window of it
  * goes.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -8,11 +8,10 @@
  * larger than 1 GiB is made of several blocks, where one block of its size would take a large
  * part of the space.
  *
- * What a call costs doesn't depend on how much is in use, nor by whom: a get or put takes
- * at most as many steps as there are orders, times the few blocks that a range has; but
- * for the blocks of a window, which are cut by whoever gives them back. A window that comes or
- * goes is gone through by the blocks that are in it, a few at a time. Memory is only
- * asked for where a block is cut.
+ * The cost of a call doesn't depend on how much is in use, or by whom: a get or put takes at most
+ * as many steps as there are orders, times the few blocks that a range has. The exception are the
+ * blocks of a window, which are cut by whoever frees them. A window that comes or goes is processed
+ * by the blocks that are in it, a few at a time. Memory is needed only where a block is cut.
  *
  * Uses env only. Any thread.
  *

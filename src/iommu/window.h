@@ -1,6 +1,6 @@
 /*
- * window.h - the parts of IOVA space that a domain can't use, as the arena is told of them
- * while its device is registered. Uses env and the contract.
+ * window.h - the parts of IOVA space that a domain can't use, which are withheld in the arena while
+ * its device is registered. Uses env and the contract.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

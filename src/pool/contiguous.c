@@ -1,6 +1,5 @@
 /*
- * contiguous.c - pages that lie side by side, got together: they come from one chunk, not from the
- * cache.
+ * contiguous.c - contiguous pages, got together: they come from one chunk, not from the cache.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * discard.c - the memory of a zombie's free pages goes back to the system, in whole pages of the
- * kernel's, at the revocation and as they come home.
+ * discard.c - returns the memory of a zombie's free pages to the system, in whole kernel pages, at
+ * the revocation and as pages come home.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

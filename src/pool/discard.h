@@ -1,6 +1,6 @@
 /*
- * discard.h - the memory of a zombie's free pages goes back to the system, before its chunk does.
- * Uses pool.h.
+ * discard.h - returns the memory of a zombie's free pages to the system, before their chunk is
+ * freed. Uses pool.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

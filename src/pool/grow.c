@@ -1,10 +1,10 @@
 /*
- * grow.c - how a pool grows: by how much, and in what order what is needed is asked for.
+ * grow.c - how a pool grows: by how much, and in which order resources are taken.
  *
- * A get may have to wait for a growth, so that is a piece of work with a bound: POOL_GROW chunks at
- * most. What is needed is asked for in the order of cheapness, so that a failure is cheap: the
- * limit, IOVA, memory, records, and last the mapping. After a failure the pool asks for one chunk
- * at a time, and for IOVA not before some has been given back.
+ * A get may have to wait for a growth, so the work is bounded: POOL_GROW chunks at most. Resources
+ * are taken cheapest first, so that a failure is cheap: the limit, IOVA, memory, records, and last
+ * the mapping. After a failure the pool grows by one chunk at a time, and doesn't try for IOVA
+ * again until some has been freed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

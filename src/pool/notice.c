@@ -1,9 +1,9 @@
 /*
- * notice.c - who is told when pages are back after a get has failed: one for a pool. When that is,
- * is revoke.c's to find out.
+ * notice.c - who is notified when pages are back after a get has failed: one party for each pool.
+ * revoke.c finds out when.
  *
- * A pool is known by its number here, not by its address: whoever brings a page back has no more
- * than the anchor, and the pool may be gone. The notices are called without a lock.
+ * A pool is identified by its number here, not by its address: whoever brings a page back has only
+ * the anchor, and the pool may be gone. The notices are called without a lock.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

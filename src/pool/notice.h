@@ -1,5 +1,5 @@
 /*
- * notice.h - who is told when pages are back after a get has failed. Uses pool.h.
+ * notice.h - who is notified when pages are back after a get has failed. Uses pool.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

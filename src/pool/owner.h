@@ -1,8 +1,8 @@
 /*
- * owner.h - whose a pool is, and the list of all pools. Uses pool.h.
+ * owner.h - who owns a pool, and the list of all pools. Uses pool.h.
  *
- * A pool's owner has an anchor (pagepool/inline/fast.h): the cache, and the flag that its users look at
- * last. Anchors outlive pools.
+ * A pool's owner has an anchor (pagepool/inline/fast.h): the cache, and the flag that its users
+ * look at last. Anchors outlive pools.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

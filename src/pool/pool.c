@@ -1,5 +1,5 @@
 /*
- * pool.c - a pool's life: made, attached, detached, destroyed; and its statistics.
+ * pool.c - a pool's life: create, attach, detach, destroy; and its statistics.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * reclaim.c - what becomes of chunks that no page is out of. In a zombie they are freed; in a live
- * pool they are idle, and above a limit they are unmapped, invalidated and freed.
+ * reclaim.c - chunks of which no page is out. In a zombie they are freed; in a live pool they are
+ * idle, and above a limit they are unmapped, invalidated and freed.
  *
  * A put may end up here, so the work is bounded: for each chunk that has become idle, at most
  * POOL_TRIM are trimmed and at most as many freed.

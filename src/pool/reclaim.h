@@ -1,5 +1,5 @@
 /*
- * reclaim.h - complete chunks, and those that are idle: what becomes of them. Uses pool.h.
+ * reclaim.h - what happens to complete chunks and to idle ones. Uses pool.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

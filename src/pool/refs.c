@@ -1,5 +1,5 @@
 /*
- * refs.c - references to a page, what a page says of itself, and syncing it.
+ * refs.c - references to a page, its accessors, and syncing it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

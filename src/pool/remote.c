@@ -1,5 +1,5 @@
 /*
- * remote.c - what other threads give back, and how the owner gets it.
+ * remote.c - pages that other threads put, and how the owner gets them.
  *
  * Each thread that puts has an *SPSC ring* of its own, with one producer and one consumer, so that
  * its puts need no atomic read-modify-write: that would wait for every store before it, and the

@@ -1,6 +1,6 @@
 /*
- * remote.h - what other threads give back: every put that the inline one does not take, and the
- * remote frees, from which the owner takes. Uses pool.h.
+ * remote.h - puts by other threads: every put that the inline one doesn't handle, and the remote
+ * frees, from which the owner takes. Uses pool.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

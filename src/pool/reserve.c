@@ -1,8 +1,8 @@
 /*
  * reserve.c - pages that a pool has ready before anybody asks for them.
  *
- * The pool grows, and its memory is populated, a few chunks at a time, as by gets: so whoever waits
- * for the lock waits no longer than for one of those.
+ * The pool grows, and its memory is populated, a few chunks at a time, as in a get: so whoever
+ * waits for the lock waits no longer than for one of those.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

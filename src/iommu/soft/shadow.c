@@ -1,6 +1,5 @@
 /*
- * shadow.c - memory as an incoherent device sees it. See soft.h. Uses env only; its
- * caller locks.
+ * shadow.c - memory as an incoherent device sees it. See soft.h. Uses env only; its caller locks.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

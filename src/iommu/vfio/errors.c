@@ -1,5 +1,5 @@
 /*
- * errors.c - what went wrong, in a sentence that says what to do.
+ * errors.c - says what went wrong, and what to do about it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

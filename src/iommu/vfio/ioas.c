@@ -1,6 +1,6 @@
 /*
- * ioas.c - an IOVA space and the record of what is mapped in it: devices that share a
- * space map the same memory at the same address, and the kernel is to hear of it once.
+ * ioas.c - an IOVA space and the record of what is mapped in it: devices that share a space map the
+ * same memory at the same address, but the kernel must map it only once.
  *
  * Invariant, under the space's lock: the kernel maps exactly the recorded regions.
  *

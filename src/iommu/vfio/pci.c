@@ -1,6 +1,6 @@
 /*
- * pci.c - what a driver needs of a VFIO device besides DMA: registers, configuration
- * space, interrupts, reset, and the kernel's wish to have it back.
+ * pci.c - what a driver needs from a VFIO device besides DMA: registers, configuration space,
+ * interrupts, reset, device-release requests.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * sysfs.c - what sysfs tells of a PCI device: is it there, who drives it, its group.
+ * sysfs.c - what sysfs says of a PCI device: whether it exists, its driver, its group.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

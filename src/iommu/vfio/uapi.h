@@ -1,7 +1,7 @@
 /*
- * uapi.h - what is used of the kernel's interface and Debian 12's headers, which are
- * Linux 6.1's, don't have: iommufd, and VFIO's ioctls that belong to it. Numbers and
- * layouts as documented in Linux 6.12 (userspace-api/iommufd.rst, driver-api/vfio.rst).
+ * uapi.h - parts of the kernel's interface that Debian 12's headers, which are Linux 6.1's, lack:
+ * iommufd, and VFIO's ioctls that belong to it. Numbers and layouts as documented in Linux 6.12
+ * (userspace-api/iommufd.rst, driver-api/vfio.rst).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

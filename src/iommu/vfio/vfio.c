@@ -1,11 +1,11 @@
 /*
- * vfio.c - a device on the kernel's IOMMU, as the library sees it: the contract; and its
- * opening and closing. What differs between the kernel's interfaces is in iommufd.c and
+ * vfio.c - a device on the kernel's IOMMU, as the library sees it: the contract, and opening and
+ * closing a device. The differences between the kernel's two interfaces are in iommufd.c and
  * type1.c.
  *
- * Both interfaces invalidate the IOTLB before an unmap returns (iommu_unmap and the
- * gathering variants with a sync in Linux's iommu core; a domain of VFIO's is never lazy),
- * so invalidate has nothing to do.
+ * Both interfaces invalidate the IOTLB before an unmap returns (iommu_unmap and the gathering
+ * variants with a sync in Linux's iommu core; VFIO's domains are never lazy), so invalidate has
+ * nothing to do.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * vfio.h - the inside of the VFIO back end: a device, the IOVA space that it is in, and
- * what differs between the kernel's two interfaces. Sees the contract and env only.
+ * vfio.h - internals of the VFIO back end: a device, its IOVA space, and what differs between the
+ * kernel's two interfaces. Sees the contract and env only.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
