@@ -1,5 +1,5 @@
 /*
- * account.h - what became of a run's packets; the same for capture, forward and replay.
+ * account.h - the account of a run's packets; the same for capture, forward and replay.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,7 @@
 /*
- * aio.c - writes by io_uring, and where that is forbidden (many containers' filters, the setting
- * kernel.io_uring_disabled, no memory that may be locked) by a thread that calls pwritev(2).
+ * aio.c - asynchronous writes by io_uring or, where that is forbidden (many containers' filters,
+ * the setting kernel.io_uring_disabled, no memory that may be locked), by a thread that calls
+ * pwritev(2).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * aio.h - writes to a file that go on while the program does something else.
+ * aio.h - asynchronous writes to a file.
  *
  * Thread rule: one thread calls all of it.
  *

@@ -1,7 +1,6 @@
 /*
- * bind.c - pagepool bind and unbind: a PCI device from its driver to vfio-pci, and back.
- *
- * By driver_override, so that no other device of its kind is touched (Linux,
+ * bind.c - pagepool bind and unbind: move a PCI device from its driver to vfio-pci, and back. Uses
+ * driver_override, so that no other device of its kind is affected (Linux,
  * Documentation/ABI/testing/sysfs-bus-pci).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

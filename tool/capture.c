@@ -1,9 +1,10 @@
 /*
- * capture.c - pagepool capture: from a device's pages to a file, whatever becomes of the
- * device on the way.
+ * capture.c - pagepool capture: from a device's pages to a file, whatever happens to the device
+ * meanwhile.
  *
- * One thread does it all (loop.h): it polls the driver, keeps back what --hold asks for, hands the
- * rest to the writer, and plays the controller who unbinds or removes the device.
+ * One thread does everything (loop.h): it polls the driver, keeps back the pages that --hold asks
+ * for, passes the rest to the writer, and acts as the controller that unbinds or removes the
+ * device.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * capture.h - what a capture is asked for.
+ * capture.h - the options of a capture.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

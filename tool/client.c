@@ -1,5 +1,5 @@
 /*
- * client.c - the other end of a watched process's socket.
+ * client.c - the client's end of a telemetry socket.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * devices.c - pagepool devices: what there is to capture from and send through, by the names that
- * -d takes.
+ * devices.c - pagepool devices: list what can be captured from and sent through, by the names that
+ * -d accepts.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * doctor.c - pagepool doctor: what this machine lacks for real devices, and what to type
- * to mend it. Looks, and changes nothing.
+ * doctor.c - pagepool doctor: check the prerequisites for real devices, and print the fixes.
+ * Changes nothing.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * errors.c - what the command tells a person, one sentence at a time.
+ * errors.c - the command's messages for people, one sentence at a time.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * export.c - let others look at this process: pagepool stat, pagepool top.
+ * export.c - export this process's statistics, for pagepool stat and pagepool top.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

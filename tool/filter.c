@@ -1,6 +1,7 @@
 /*
- * filter.c - see filter.h. libpcap compiles and runs it. It wants a packet's bytes in one piece: so a
- * packet of several pages, or whose VLAN tag lies beside it, is put together first, elsewhere.
+ * filter.c - see filter.h. libpcap compiles and runs the filter. It needs a packet's bytes in one
+ * piece, so a packet in several pages, or whose VLAN tag is kept beside it, is first put together
+ * in a buffer.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * filter.h - which packets are wanted, in libpcap's language (pcap-filter(7)): asked of a packet where
- * it lies, in its pages.
+ * filter.h - which packets are wanted, in libpcap's language (pcap-filter(7)): a packet is matched
+ * where it lies, in its pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * format.c - see format.h. All is in this machine's byte order; pcapng as in
+ * format.c - see format.h. Everything is in the machine's byte order; pcapng as in
  * draft-ietf-opsawg-pcapng, with nanoseconds.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,5 +1,5 @@
 /*
- * format.h - how a capture file lies in bytes: pcap with nanoseconds, or pcapng.
+ * format.h - the byte layout of a capture file: pcap with nanoseconds, or pcapng.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,12 +1,12 @@
 /*
  * forward.c - pagepool forward: packets between two devices, in both directions.
  *
- * Both devices are given one pool, so that a page that one has received is sent by the
- * other as it is: no copy, no mapping. Where that can't be (one can't address what the other
- * needs, or their pages differ in size) each has its own and packets are copied.
+ * Both devices use one pool, so that the page into which one has received a packet is sent by the
+ * other as it is: no copy, no mapping. Where that is impossible (one device can't address the
+ * other's memory, or their page sizes differ) each has its own pool and packets are copied.
  *
- * One thread does it all (loop.h). A device that is unbound, or goes, takes its mappings along; its
- * frames come home; the other goes on, and what is for the lost one is dropped.
+ * One thread does everything (loop.h). When a device is unbound or disappears, its mappings end and
+ * its frames come home; the other device continues, and packets for the lost one are dropped.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

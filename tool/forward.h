@@ -1,5 +1,5 @@
 /*
- * forward.h - what forwarding is asked for, and what became of it.
+ * forward.h - the options of forwarding, and its results.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

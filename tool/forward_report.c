@@ -1,5 +1,5 @@
 /*
- * forward_report.c - what became of forwarding, for a person and as JSON.
+ * forward_report.c - the report of forwarding, as text and as JSON.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
  * in_use.c - what would be lost if a PCI device were taken from its driver: file systems and swap
  * on its disks, also through partitions, md, LVM and dm; its network interfaces' addresses, routes
- * and what is built on them; device files that a process has open. sysfs and procfs tell.
+ * and whatever is built on them; device files that a process has open. Reads sysfs and procfs.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

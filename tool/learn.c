@@ -1,6 +1,6 @@
 /*
- * learn.c - see learn.h. A table of fixed size: where it is full an address takes the place of another,
- * which is then forwarded like one that is not known.
+ * learn.c - see learn.h. A table of fixed size: when it is full a new address replaces another one,
+ * which is then forwarded like an unknown one.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

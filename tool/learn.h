@@ -1,5 +1,6 @@
 /*
- * learn.h - which side each sender is on, by the Ethernet addresses of what it has sent.
+ * learn.h - learns which side each sender is on, from the source addresses of the frames that it
+ * sends.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,7 @@
 /*
- * loop.c - see loop.h. What comes between work that finds nothing and the arming of a device makes no
- * event: so work is tried once more after it, and a device's state compared with what it was before.
+ * loop.c - see loop.h. What arrives between work that finds nothing and the arming of a device
+ * causes no event: so work is tried once more after arming, and a device's state compared with the
+ * previous one.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * loop.h - the event loop of capture, forward and replay: work while there is some, then wait for the
- * devices, a signal, or a time; and end for the first reason that there is.
+ * loop.h - the event loop of capture, forward and replay: work while there is some, then wait for
+ * the devices, a signal, or a timeout; and end for the first reason that occurs.
  *
  * Thread rule: one thread calls all of it.
  *

@@ -1,5 +1,5 @@
 /*
- * main.c - the pagepool command: which of its commands is meant.
+ * main.c - the pagepool command: selects one of its commands.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

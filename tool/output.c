@@ -1,9 +1,9 @@
 /*
- * output.c - the file that a run writes. It is opened first, so that what is wrong with it is
- * said before a device is touched, and emptied last, when everything else is known to work.
+ * output.c - the file that a run writes. It is opened first, so that an error is reported before a
+ * device is touched, and truncated last, when everything else is known to work.
  *
- * Whether it is also where reports or messages go is decided by the file, not by its name:
- * "-", /dev/stdout, /proc/self/fd/1 and the name of the file that a shell redirected to are one.
+ * Whether reports or messages go to the same file is decided by the file, not by its name: "-",
+ * /dev/stdout, /proc/self/fd/1 and the name of the file that a shell redirected to are one.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * output.h - the file that a run writes: opened before the run, emptied when it begins.
+ * output.h - the file that a run writes: opened before the run, truncated when it begins.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * pace.c - when the packets of a file are to be sent: as it says, so many a second, so many bits
- * a second. What was late is made up for, so that the mean holds.
+ * pace.c - when the packets of a file are sent: at the recorded times, at so many packets or so
+ * many bits per second. Lateness is made up for, so that the mean rate holds.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

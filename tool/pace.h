@@ -1,5 +1,5 @@
 /*
- * pace.h - when the packets of a file are to be sent.
+ * pace.h - when the packets of a file are sent.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * pci.c - what sysfs tells of PCI devices, and the routing tables of their interfaces.
+ * pci.c - what sysfs says of PCI devices, and the routing tables of their interfaces.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * replay.c - pagepool replay: a capture file, sent out through a device.
+ * replay.c - pagepool replay: send a capture file through a device.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * replay.h - what a replay is asked for.
+ * replay.h - the options of a replay.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * report.c - what became of a run, for a person and as JSON.
+ * report.c - the report of a run, as text and as JSON.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

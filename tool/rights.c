@@ -1,6 +1,6 @@
 /*
- * rights.c - see rights.h. libc gives a user to all threads of the process; capabilities are a
- * thread's, so the others have none left, which they need not.
+ * rights.c - see rights.h. libc changes the user for all threads of the process; capabilities
+ * belong to a thread, so the other threads have none left, and need none.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

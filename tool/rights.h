@@ -1,6 +1,7 @@
 /*
- * rights.h - a run begun by root that goes on as somebody else (-Z): files are that user's, and of
- * root's rights only those stay without which a network device can't be driven or put back.
+ * rights.h - a run that root begins and that continues as another user (-Z): its files belong to
+ * that user, and of root's capabilities only those remain without which a network device can't be
+ * driven or restored.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * rotate.h - a capture in several files: when the next one begins, what it is called, and which of the
- * old ones go. The words and the names are dumpcap's (-b).
+ * rotate.h - a capture in several files: when the next one begins, its name, and which old ones are
+ * deleted. Option syntax and file names are dumpcap's (-b).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

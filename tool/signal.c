@@ -1,10 +1,10 @@
 /*
- * signal.c - a terminal, a user or an init system tells the command to end: the run ends, the
- * file is complete, the report is printed. A second signal ends the process at once.
+ * signal.c - a terminal, a user or an init system tells the command to end: the run ends, the file
+ * is complete, the report is printed. A second signal ends the process at once.
  *
- * SIGHUP comes twice when a terminal goes, from the kernel and from the shell, so one soon after
- * another counts once; under nohup(1) it stays ignored. SIGPIPE is a reader of ours that went: the
- * write says so, too.
+ * SIGHUP comes twice when a terminal goes, from the kernel and from the shell, so two in short
+ * succession count once; under nohup(1) it stays ignored. SIGPIPE means that a reader of our output
+ * has gone, which the write reports, too.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,5 @@
 /*
- * stat.c - pagepool stat: what a running process has, once; for people, as JSON, as
- * OpenMetrics.
+ * stat.c - pagepool stat: the statistics of a running process, once; as text, JSON or OpenMetrics.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

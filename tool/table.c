@@ -1,5 +1,5 @@
 /*
- * table.c - a process's statistics for people: once (stat), or again and again (top).
+ * table.c - a process's statistics as a table: once (stat), or repeatedly (top).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
  * timeline.c - samples of a run, and the HTML page that shows them (page.html).
  *
- * However long the run is, at most SAMPLES are kept: when they are full every other one goes
+ * However long the run is, at most SAMPLES are kept: when they are full every other one is dropped
  * and the interval doubles.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

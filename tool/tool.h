@@ -1,5 +1,5 @@
 /*
- * tool.h - the pagepool command's parts.
+ * tool.h - what the parts of the pagepool command share.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

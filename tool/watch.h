@@ -1,5 +1,5 @@
 /*
- * watch.h - looking at another process that exports its statistics (libpagepool-telemetry).
+ * watch.h - reads the statistics that another process exports (libpagepool-telemetry).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * writer.h - a capture file, written straight from pages. Pages that are handed over are put
- * when they have been written, or can't be.
+ * writer.h - a capture file, written straight from pages. Pages that are handed over are put once
+ * they have been written, or writing them has failed.
  *
  * Thread rule: one thread calls all of it.
  *

@@ -1,6 +1,6 @@
 /*
- * malloc.c - a general allocator: glibc's, jemalloc's or mimalloc's, by what it is linked
- * with. Plain malloc of the size, though a pool's pages are aligned: that is the faster call.
+ * malloc.c - a general allocator: glibc's, jemalloc's or mimalloc's, depending on what it is linked
+ * with. Plain malloc of the size, although a pool's pages are aligned: that is the faster call.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * below.h - what lies below the pool while it is explored: memory and an IOMMU that check,
- * and next to nothing else.
+ * below.h - what lies below the pool while it is explored: memory and an IOMMU that check their
+ * use, and next to nothing else.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

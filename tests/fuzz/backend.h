@@ -1,8 +1,8 @@
 /*
- * backend.h - a back end of the fuzzer's own. The software IOMMU does its work; it adds what
- * that one never is: ranges with gaps, mappings that can't be split, memory that is pinned, no
- * statistics, map calls that fail, answers that break the contract. It holds the library to its
- * part of the contract, and counts what is mapped.
+ * backend.h - the fuzzer's own back end. The software IOMMU does its work; it adds what that one
+ * never is: ranges with gaps, mappings that can't be split, pinned memory, no statistics, failing
+ * map calls, answers that break the contract. It holds the library to its part of the contract, and
+ * counts what is mapped.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -3,8 +3,8 @@
  * the arguments, each ended by a 0. The first byte chooses the table: capture's or replay's
  * options, or a device's settings (net/words.c), which are one argument.
  *
- * What is taken must be what was written: the values are compared with what a reader of
- * three lines makes of the same words. What is refused is told in one sentence.
+ * What is accepted must be what was written: the values are compared with the result of a parser of
+ * three lines. A refusal is one sentence.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * reference.h - what pagepool must do, said in the plainest way: tables of what there is,
- * and for each call what it changes there. No lock, no cache, no chunk, no protocol: it
- * knows pages, not where they come from.
+ * reference.h - what pagepool must do, in the plainest way: tables of what exists, and for each
+ * call what it changes there. No lock, no cache, no chunk, no protocol: it knows pages, not where
+ * they come from.
  *
  * It is written from the public headers, and must never look into src/.
  *

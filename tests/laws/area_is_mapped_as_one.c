@@ -1,6 +1,6 @@
 /*
- * area_is_mapped_as_one.c - a pool whose memory lies in one area: mapped whole by one call for each device, grown
- * within, given back with its revocation as any other's.
+ * area_is_mapped_as_one.c - a pool whose memory lies in one area: mapped as a whole, with one call
+ * for each device, grown within it, given back after its revocation like any other's.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

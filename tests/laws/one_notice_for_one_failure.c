@@ -1,6 +1,6 @@
 /*
- * one_notice_for_one_failure.c - who asked for it is told when pages are back after a get has failed: once for a
- * failure, whoever brings them back, and never while it isn't so.
+ * one_notice_for_one_failure.c - whoever asked for it is notified when pages are back after a get
+ * has failed: once per failure, whoever brings them back, and never without reason.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * page_calls_equal_their_steps.c - calls on pages that do what others do in more steps: a sync by
- * page and offset, many references dropped at once, neighbours got together.
+ * page_calls_equal_their_steps.c - calls on pages that do in one step what others do in several: a
+ * sync by page and offset, dropping many references at once, getting contiguous pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

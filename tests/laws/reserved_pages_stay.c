@@ -1,6 +1,6 @@
 /*
  * reserved_pages_stay.c - pages that are there before they are asked for: pp_pool_reserve, and
- * pp_page_get_nogrow, which takes no others.
+ * pp_page_get_nogrow, which takes only such pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * dma.c - map and unmap, each used wrong in one way.
+ * dma.c - map and unmap, each misused in one way.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
  * lifecycle.c - what a driver must have undone when its binding ends, and what it must not do
- * any more after it.
+ * afterwards.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

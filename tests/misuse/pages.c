@@ -1,6 +1,6 @@
 /*
- * pages.c - pages put too often, used too late, asked for by the wrong thread or of a pool
- * that has gone.
+ * pages.c - pages put too often, used too late, requested by the wrong thread or from a pool that
+ * has gone.
  *
  * Nothing here is a function's last call: a place in a message is the caller's, and a tail
  * call has none.

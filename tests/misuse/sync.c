@@ -1,6 +1,5 @@
 /*
- * sync.c - memory handed to and fro between CPU and device: syncs that fit nothing, and such
- * as are missing.
+ * sync.c - ownership of memory between CPU and device: syncs that match nothing, and missing ones.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

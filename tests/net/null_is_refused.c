@@ -1,8 +1,8 @@
 /*
- * null_is_refused.c - NULL where something must be: a call of pagepool/net.h that returns an errno says -EINVAL,
- * the others do nothing.
+ * null_is_refused.c - NULL for a required argument: a call of pagepool/net.h that returns an errno
+ * returns -EINVAL, the others do nothing.
  *
- * null_is_refused ROOT: every public call is in here.
+ * null_is_refused ROOT: checks that every public call is covered here.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * offloads_are_completed.c - tags and checksums that lie beside a packet: put into it as the kernel's stack, or a
- * card, would, whatever pieces it comes in; a packet that is right is never changed. The judge
- * adds byte by byte.
+ * offloads_are_completed.c - tags and checksums that are kept beside a packet are inserted as the
+ * kernel's stack, or a card, would do it, however the packet is divided; a packet that is right is
+ * never changed. The reference adds byte by byte.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,7 @@
 /*
- * vfio_wraps.h - VFIO around a card that a test plays: the functions that are the same for every
- * card, in place of the library's (--wrap). Include it in one file of the program, behind the
- * card's struct pp_vfio, which has the members iommu, request_fd, master, requested, closed and
- * limit.
+ * vfio_wraps.h - VFIO around an emulated card: the functions that are the same for every card, in
+ * place of the library's (--wrap). Include it in one file of the program, after the card's struct
+ * pp_vfio, which has the members iommu, request_fd, master, requested, closed and limit.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

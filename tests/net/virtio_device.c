@@ -1,5 +1,5 @@
 /*
- * virtio_device.c - a network device of virtio's that a test plays. See virtio_device.h.
+ * virtio_device.c - an emulated virtio network device for tests. See virtio_device.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,8 @@
 /*
- * virtio_device.h - a network device of virtio's that a test plays: its registers, its side of the
- * rings, and VFIO around it (--wrap). DMA goes through a software IOMMU. What the device does
- * by itself it does when it is told of a ring; packets come and go when the test says so. As it is
- * made it keeps to the specification; each field is there to be changed.
+ * virtio_device.h - an emulated virtio network device for tests: its registers, its side of the
+ * rings, and VFIO around it (--wrap). DMA goes through a software IOMMU. What the device does by
+ * itself it does when it is notified of a ring; packets come and go when the test says so.
+ * Initially it conforms to the specification; each field can be changed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,8 @@
 /*
- * zero_copy_pages_wait.c IFNAME - zero-copy mode, in which the kernel stops a card's queue some time after its
- * socket's close: until then what was posted is nobody's. No driver here has that mode; so the
- * interface's sockets say that they have it, and a test says when its queue can be had again.
+ * zero_copy_pages_wait.c IFNAME - zero-copy mode, in which the kernel stops a card's queue some
+ * time after its socket is closed: until then nobody may use a page that was posted. No driver here
+ * has that mode, so the interface's sockets are made to claim it, and the test decides when the
+ * queue can be bound again.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

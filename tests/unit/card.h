@@ -1,6 +1,6 @@
 /*
  * card.h - what the tests of the cards' drivers share: the open device, its packets, and what must
- * be left at the end. Include it behind the played card, `hw`.
+ * be left at the end. Include it after the emulated card, `hw`.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * chunk.c - what chunks that pages have come home to cost others (src/pool/chunk.c): they wait to be
- * listed, there may be as many as the pool has, and a get or put that comes by lists a few of them.
+ * chunk.c - what it costs others that pages have come home to many chunks (src/pool/chunk.c): the
+ * chunks wait to be listed, as many as the pool has, and each get or put lists a few of them.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

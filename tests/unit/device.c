@@ -1,6 +1,6 @@
 /*
- * device.c - tests of devices, drivers and bindings (pagepool/device.h): who may do what
- * and when, in which order it is told, and what is left of a binding after its end.
+ * device.c - tests of devices, drivers and bindings (pagepool/device.h): who may do what and when,
+ * the order of callbacks and events, and what is left of a binding after its end.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * dma.c - tests of mapping through a binding (pagepool/dma.h): where mappings lie and
- * what the device may do with them, refusals of bad and of late calls, masks, what is
- * forgotten, and what the checker says of it.
+ * dma.c - tests of mapping through a binding (pagepool/dma.h): where mappings lie and what the
+ * device may do with them, refusal of invalid and of late calls, masks, mappings left behind, and
+ * what the checker reports.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

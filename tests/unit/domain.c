@@ -1,6 +1,6 @@
 /*
- * domain.c - a back end's own page size, on a kernel whose pages are as large: whose size is said
- * to be the argument. What is mapped, unmapped and invalidated is whole pages of it.
+ * domain.c - a back end with its own page size, on a kernel whose pages are as large: the size is
+ * the argument. Only whole pages are mapped, unmapped and invalidated.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,7 @@
 /*
- * e1000e_driver.c - the 82574L's driver against a device that this test plays: registers are
- * memory, DMA goes through the software IOMMU (an incoherent one, so that a missing sync
- * shows), VFIO is a few functions (--wrap). What the device does by itself it does while
- * the driver sleeps.
+ * e1000e_driver.c - the 82574L's driver against a device that this test emulates: registers are
+ * memory, DMA goes through the software IOMMU (an incoherent one, so that a missing sync shows),
+ * VFIO is a few functions (--wrap). What the device does by itself happens while the driver sleeps.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

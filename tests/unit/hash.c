@@ -1,7 +1,7 @@
 /*
- * hash.c - tests of the hash table (src/env/hash.h): what is in it is found, whatever else comes and
- * goes; no call looks at more than a few members, however many there are; without memory it works
- * on; nothing is left.
+ * hash.c - tests of the hash table (src/env/hash.h): every member is found, whatever else comes and
+ * goes; no call looks at more than a few members, however many there are; without memory it
+ * continues to work; nothing is left.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

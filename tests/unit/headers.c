@@ -1,7 +1,7 @@
 /*
- * headers.c - every public header compiles alone, twice in a row and without warnings;
- * all of them are in the list. The build makes one file per header from header.in, and
- * this program asks each whether it is there.
+ * headers.c - every public header compiles alone, twice in a row and without warnings; all of them
+ * are in the list. The build makes one file per header from header.in, and this program checks that
+ * each is there.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

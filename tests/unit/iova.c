@@ -1,8 +1,7 @@
 /*
- * iova.c - tests of the arena of IOVA space (src/iommu/iova.h): where blocks lie, that
- * they never overlap, that what is given back is whole again, that a window that is
- * reserved doesn't come until it is released, that a failure changes nothing, and what calls
- * cost, in steps.
+ * iova.c - tests of the arena of IOVA space (src/iommu/iova.h): where blocks lie; that they never
+ * overlap, that freed ones merge again, that a reserved window isn't handed out until it is
+ * released, that a failure changes nothing; and what calls cost, in steps.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

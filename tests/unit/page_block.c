@@ -1,6 +1,6 @@
 /*
- * page_block.c - where what belongs to a page lies: its state word in a block, and what follows from
- * that word's place (pagepool/fast.h, src/pool/chunk.c).
+ * page_block.c - the layout of what belongs to a page: its state word in a block, and what is
+ * computed from that word's offset (pagepool/inline/fast.h, src/pool/chunk.c).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

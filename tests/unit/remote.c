@@ -1,6 +1,7 @@
 /*
- * remote.c - the putters' SPSC rings (src/pool/remote.c): a thread has one of each pool that it puts to,
- * idle threads keep none from others, the owner takes from them in turn, and they are handed on.
+ * remote.c - the SPSC rings of remote puts (src/pool/remote.c): a thread has one in each pool that
+ * it puts to, idle threads don't keep others from having one, the owner takes from them in turn,
+ * and they are inherited.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

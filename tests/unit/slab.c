@@ -1,6 +1,6 @@
 /*
- * slab.c - tests of records of one size (src/env/slab.h): apart, zeroed, as many as asked for; an
- * empty piece goes, or one stays; every record may be the one that can't be had.
+ * slab.c - tests of records of one size (src/env/slab.h): they are apart and zeroed, as many as
+ * requested; an empty piece is freed, or one is kept; the allocation of every record may fail.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

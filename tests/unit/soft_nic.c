@@ -1,6 +1,7 @@
 /*
- * soft_nic.c - the software NIC's driver, bound again and again by one who never polls: what it
- * keeps of each binding has bounds, and is whole packets. It has one queue, whatever is asked for.
+ * soft_nic.c - the software NIC's driver (net/soft/driver.c), bound again and again by a program
+ * that never polls: what it keeps of each binding is bounded, and is whole packets. It has one
+ * queue, whatever is asked for.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

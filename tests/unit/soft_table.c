@@ -1,7 +1,7 @@
 /*
- * soft_table.c - tests of the software IOMMU's page table (src/iommu/soft/soft.h): the leaves
- * it chooses, what a walk finds, partial unmaps, its own size, and that neither a
- * conflict nor a failed allocation leaves a trace. Memory is only named, never touched.
+ * soft_table.c - tests of the software IOMMU's page table (src/iommu/soft/soft.h): which leaves it
+ * chooses, what a walk finds, partial unmaps, its size, and that neither a conflict nor a failed
+ * allocation leaves a trace. Memory is only named, never touched.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

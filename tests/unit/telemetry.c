@@ -1,6 +1,6 @@
 /*
- * telemetry.c - tests of libpagepool-telemetry's beginning and end: where the socket is and
- * who may use it, what is left behind, and that nothing is started by halves.
+ * telemetry.c - tests of starting and stopping libpagepool-telemetry: where the socket is and who
+ * may use it, what is left behind, and that nothing is left half-started.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

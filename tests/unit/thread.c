@@ -1,6 +1,6 @@
 /*
- * thread.c - what a thread has of the library's besides the fast path's: a record that goes with it,
- * and in it a back end's last word.
+ * thread.c - what the library keeps for a thread besides the fast path's state: a record that ends
+ * with it, and in it a back end's last error message.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

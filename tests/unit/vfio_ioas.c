@@ -1,6 +1,7 @@
 /*
- * vfio_ioas.c - tests of what devices share in a space of VFIO's (src/iommu/vfio/vfio.h) that need no
- * device: usable ranges cut to pages, and those of several sharers.
+ * vfio_ioas.c - tests of what devices share in an IOVA space of VFIO's (src/iommu/vfio/vfio.h), as
+ * far as they need no device: usable ranges rounded to pages, and the ranges common to several
+ * sharers.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * virtio_driver.c - the driver of virtio's network device against one that is played
+ * virtio_driver.c - the driver for virtio's network device against an emulated one
  * (tests/net/virtio_device.c). The IOMMU is an incoherent one, so that a missing sync shows.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

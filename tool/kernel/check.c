@@ -1,7 +1,6 @@
 /*
- * check.c - pagepool kernel check: does this kernel unmap its page pools' pages when a driver
- * goes, does it matter here, what has piled up, and what to do about it. Looks, and changes
- * nothing.
+ * check.c - pagepool kernel check: whether this kernel unmaps its page pools' pages when a driver
+ * goes, whether that matters here, what has piled up, and what to do about it. Changes nothing.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * follow.c - loading the programs of watch.bpf.c, telling them where this kernel's members are,
- * and reading what they counted (libbpf).
+ * follow.c - loads the programs of watch.bpf.c, tells them the layout of this kernel's structures,
+ * and reads what they counted (libbpf).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

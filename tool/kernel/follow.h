@@ -1,5 +1,5 @@
 /*
- * follow.h - following a sample of the pages of the kernel's page pools, by the programs of
+ * follow.h - traces a sample of the pages of the kernel's page pools, with the programs of
  * watch.bpf.c. One thread.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

@@ -1,6 +1,6 @@
 /*
- * held.c - who holds the pages of the kernel's page pools: goes through all that may have
- * some, and counts each page once. What may have some: held_socket.c, held_file.c, held_kernel.c.
+ * held.c - who holds the pages of the kernel's page pools: searches everything that may hold some,
+ * and counts each page once. The searches are in held_socket.c, held_file.c and held_kernel.c.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

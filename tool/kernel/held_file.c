@@ -1,6 +1,6 @@
 /*
- * held_file.c - the open files of all processes: whose they are, and the pages that pipes and tun devices
- * hold. Sockets: held_socket.c.
+ * held_file.c - the open files of all processes: who has them open, and the pages that pipes and
+ * tun devices hold. Sockets: held_socket.c.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

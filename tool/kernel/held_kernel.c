@@ -1,6 +1,6 @@
 /*
- * held_kernel.c - the pages that no process holds: IP fragments that wait for the rest, the CPUs' lists,
- * and what is idle in the pools themselves.
+ * held_kernel.c - pages that no process holds: IP fragments waiting for the rest, the CPUs' lists,
+ * and pages idle in the pools themselves.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

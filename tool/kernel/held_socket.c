@@ -1,6 +1,6 @@
 /*
- * held_socket.c - the pages that sockets hold: in their queues, in connections that a listener hasn't
- * accepted, and TCP sockets that no process has open.
+ * held_socket.c - pages that sockets hold: in their queues, in connections that a listener hasn't
+ * accepted, and in TCP sockets that no process has open.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

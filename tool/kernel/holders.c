@@ -1,6 +1,6 @@
 /*
- * holders.c - pagepool kernel holders: who holds the pages of the kernel's page pools, for
- * people and as JSON.
+ * holders.c - pagepool kernel holders: who holds the pages of the kernel's page pools, as text and
+ * as JSON.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

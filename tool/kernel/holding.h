@@ -1,5 +1,5 @@
 /*
- * holding.h - what the files held*.c share: looking, counting, and who has a file open.
+ * holding.h - what the files held*.c share: searching, counting, and who has a file open.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * kernel.c - pagepool kernel: which of its commands is meant, and what they share.
+ * kernel.c - pagepool kernel: selects one of its commands, and has what they share.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * layout.c - where the members of this kernel's structures are: its BTF, looked up by name.
+ * layout.c - the layout of this kernel's structures: looks up members by name in its BTF.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,8 @@
 /*
- * link.c - a network interface taken down, and up again as it was, by rtnetlink (libmnl).
+ * link.c - sets a network interface down, and up again as it was, through rtnetlink (libmnl).
  *
- * What the kernel forgets when an interface goes down is kept as the messages in which it told of
- * it: they are sent back, as requests to make the same again.
+ * What the kernel drops when an interface goes down is kept in the form of the messages in which it
+ * was reported: they are sent back as requests to create it again.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * link.h - a network interface of this namespace: taken down, and up again as it was. Linux forgets
- * an interface's routes, IPv6 addresses and permanent neighbours when it goes down.
+ * link.h - a network interface of this namespace: set down, and up again as it was. Linux drops an
+ * interface's routes, IPv6 addresses and permanent neighbours when it goes down.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * netdev.c - what the kernel itself tells of its page pools: the generic netlink family
- * "netdev", by libmnl.
+ * netdev.c - the kernel's own list of its page pools: the generic netlink family "netdev", through
+ * libmnl.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * peek.c - reading the running kernel's memory, by the programs of peek.bpf.c (libbpf).
+ * peek.c - reads the running kernel's memory through the programs of peek.bpf.c (libbpf).
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

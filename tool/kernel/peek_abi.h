@@ -1,5 +1,5 @@
 /*
- * peek_abi.h - what peek.bpf.c and peek.c say to each other.
+ * peek_abi.h - the interface between peek.bpf.c and peek.c.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,5 @@
 /*
- * pools.c - pagepool kernel pools: the page pools of the machine, for people, as JSON, as
- * OpenMetrics.
+ * pools.c - pagepool kernel pools: the page pools of the machine, as text, JSON and OpenMetrics.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * scan.c - network namespaces, interfaces and page pools of the whole machine. Where the
- * kernel lists its symbols (CONFIG_KALLSYMS_ALL) its own tables are read; else the walk
- * begins at this task and comes to all namespaces and interfaces, and to their pools.
+ * scan.c - network namespaces, interfaces and page pools of the whole machine. If the kernel lists
+ * its symbols (CONFIG_KALLSYMS_ALL), its own tables are read; otherwise the walk begins at this
+ * task and reaches all namespaces and interfaces, and their pools.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * scan.h - a picture of this machine's page pools, taken by looking (peek.h) and by asking
- * (netdev.h): network namespaces, interfaces, pools; then who holds the pools' pages.
+ * scan.h - a snapshot of this machine's page pools, from the kernel's memory (peek.h) and from
+ * netlink (netdev.h): network namespaces, interfaces, pools; then who holds the pools' pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,8 @@
 /*
- * unbind.c - pagepool kernel unbind: take a network device from its driver the safe way. Its
- * interfaces go down, so that no page goes out any more; all pages of its pools come back; then
- * the driver is unbound, through sysfs. Whoever holds pages meanwhile is named. When that is given
- * up (a deadline, a signal, somebody who takes an interface up) all is put back as it was.
+ * unbind.c - pagepool kernel unbind: unbind a network device's driver the safe way. Its interfaces
+ * go down, so that no more pages go out; all pages of its pools come back; then the driver is
+ * unbound, through sysfs. Whoever holds pages meanwhile is named. If it gives up (a deadline, a
+ * signal, somebody who sets an interface up), everything is restored.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,7 +1,7 @@
 /*
- * walk.c - the pages of packets: of one, of queues, chains and trees of them. Nothing is
- * locked, so all of it may change under way: each step checks what it can, and the whole is
- * bounded.
+ * walk.c - the pages of packets: of a single packet, and of queues, chains and trees of them.
+ * Nothing is locked, so all of it may change meanwhile: each step checks what it can, and the whole
+ * is bounded.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

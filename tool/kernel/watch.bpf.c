@@ -1,8 +1,8 @@
 /*
- * watch.bpf.c - the part of `pagepool kernel watch` that runs in the kernel, at its trace points:
- * a page is taken from the system for a pool, leaves it, is freed; DMA is unmapped. It changes
- * nothing. Pages are followed by a sample, so that most of them cost a multiplication; what is
- * kept is in maps of a fixed size, and what doesn't fit is counted.
+ * watch.bpf.c - the part of `pagepool kernel watch` that runs in the kernel, at its trace points: a
+ * page is taken from the system for a pool, leaves it, is freed; DMA is unmapped. It changes
+ * nothing. Only a sample of the pages is traced, so most pages cost one multiplication; the records
+ * are in maps of a fixed size, and what doesn't fit is counted.
  *
  * Raw trace points: each is attached by itself, and one that a kernel lacks costs only what it
  * would tell. They take no BTF of ours: where members are, user space says (watch_layout).

@@ -1,5 +1,5 @@
 /*
- * watch.c - pagepool kernel watch: the command. It looks again and again at the pools, and at what
+ * watch.c - pagepool kernel watch: the command. It looks at the pools again and again, and at what
  * the programs of watch.bpf.c counted; changes nothing.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only

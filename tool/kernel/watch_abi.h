@@ -1,5 +1,5 @@
 /*
- * watch_abi.h - what watch.bpf.c and follow.c say to each other.
+ * watch_abi.h - the interface between watch.bpf.c and follow.c.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,5 +1,5 @@
 /*
- * watch_print.c - pagepool kernel watch for people.
+ * watch_print.c - pagepool kernel watch as text.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

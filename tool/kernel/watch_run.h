@@ -1,5 +1,5 @@
 /*
- * watch_run.h - what the files watch*.c share: the pools that are watched, and what is counted of
+ * watch_run.h - what the files watch*.c share: the pools that are watched, and what is counted for
  * their pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
