@@ -484,6 +484,7 @@ static int begin_file(struct capture *c)
 				     strchr(name, ':') + 1 :
 				     name,
 		.cut_at = c->opt->snaplen > UINT32_MAX ? 0 : (uint32_t)c->opt->snaplen,
+		.patient = c->info.input, /* a file: what isn't received yet isn't lost */
 	};
 
 	return writer_begin(c->writer, &p);

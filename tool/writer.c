@@ -32,6 +32,9 @@
 #define BATCH_PACKETS 1024u
 #define COPY_BYTES 256u /* packets up to this length are copied, and their pages put at once */
 #define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
+/* Of who waits for us: more would leave the processor's cache before it is written. */
+#define PATIENT_BATCHES 6u
+#define PATIENT_BYTES (128u << 10)
 #define SNAPLEN 262144u  /* what readers expect; the header says more when a packet is longer */
 #define PATIENCE_MS 1000 /* when the run is to end: after that we say that a reader doesn't read */
 
@@ -73,6 +76,8 @@ struct writer {
 	struct batch *batch;         /* BATCHES of them */
 	struct batch *turn[BATCHES]; /* a ring: [first, first + n) are in use, in order */
 	unsigned first, n;
+	unsigned most;        /* batches in use */
+	uint64_t batch_bytes; /* with so many one goes off */
 	unsigned n_busy;
 	struct pp_page *copied[64]; /* pages whose packets have been copied, to be put together */
 	unsigned n_copied;
@@ -275,9 +280,9 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 	struct batch *b = w->n ? batch_at(w, w->n - 1) : NULL;
 
 	if (b && b->state == OPEN && b->n_frames < BATCH_PACKETS && b->n_iov + n + 2 <= BATCH_IOV &&
-	    b->bytes < BATCH_BYTES)
+	    b->bytes < w->batch_bytes)
 		return b;
-	while (w->n == BATCHES)
+	while (w->n >= w->most)
 		step(w, true);
 	b = batch_at(w, w->n++);
 	b->n_frames = b->n_iov = b->n_pages = b->iov_done = b->copied = 0;
@@ -430,7 +435,9 @@ static uint32_t make_frame(struct writer *w, struct packet *p)
 
 static bool is_old(const struct writer *w)
 {
-	return loop_now() >= writer_due(w);
+	uint64_t due = writer_due(w);
+
+	return due != LOOP_NEVER && loop_now() >= due; /* the clock is asked for a file that has one */
 }
 
 /* The file is as full, or as old, as one may be: no more goes there. */
@@ -692,6 +699,8 @@ int writer_begin(struct writer *w, const struct writer_params *params)
 	w->params = *params;
 	w->ng = params->pcapng;
 	w->cut_at = params->cut_at;
+	w->most = params->patient ? PATIENT_BATCHES : BATCHES;
+	w->batch_bytes = params->patient ? PATIENT_BYTES : BATCH_BYTES;
 	w->begun_ns = now_ns();
 	w->serial = !w->out.regular || w->out.append;
 	return begin_file(w, &w->out);

@@ -24,6 +24,7 @@ struct writer_params {
 	bool pcapng;
 	const char *interface; /* its name: pcapng tells it */
 	uint32_t cut_at;       /* bytes of each packet that are written; 0: all */
+	bool patient;          /* packets wait for us: little need be under way at a time */
 };
 /* The run begins: empty the file, write its header. 0, or -1: said what is wrong. */
 int writer_begin(struct writer *w, const struct writer_params *params);

@@ -27,6 +27,7 @@
 
 #define RING 512u         /* descriptors of each ring */
 #define MAX_SEGS 512u     /* of one packet */
+#define REST_NS 300000u   /* in which the device may fill its ring, and need wake nobody */
 #define STOP_SPINS 200000 /* looks at a device that was told to stop, before giving it up */
 
 struct soft_net {
@@ -483,6 +484,7 @@ static void describe(struct soft_net *s, const struct pp_net_params *params)
 		.segments = MAX_SEGS,
 		.time_source = PP_NET_TIME_FILE,
 		.time_precision_ns = 1,
+		.rest_ns = REST_NS,
 	};
 	s->queue.net = net;
 	s->queue.wants = pp_pool_defaults();
