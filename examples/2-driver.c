@@ -41,7 +41,6 @@ static int nic_probe(struct pp_device *dev, pp_binding_t b, void *ctx)
 	(void)dev;
 	nic->binding = b;
 	params.dir = PP_DMA_FROM_DEVICE;
-	params.find = PP_FIND_IOVA; /* so that there is no table beside the ring */
 	if (!ret)
 		ret = pp_dma_alloc_coherent(b, sizeof(struct desc), &nic->ring, &nic->ring_iova);
 	if (!ret)
@@ -69,12 +68,11 @@ static struct pp_page *nic_echo(struct nic *nic, char *buf, size_t len)
 
 	if (pp_page_get(&page, nic->pool)) /* Linux: page_pool_dev_alloc_pages() */
 		return NULL;
-	slot->iova = pp_page_iova(page); /* the device may write there */
+	slot->iova = pp_page_iova(page); /* the device may write there now */
 	if (!pp_dma_map(nic->binding, buf, len, PP_DMA_TO_DEVICE, &iova)) { /* dma_map_single() */
 		device_loop_back(nic, iova, len);
 		pp_dma_unmap(nic->binding, iova, len, PP_DMA_TO_DEVICE);
 	}
-	page = pp_page_from_iova(slot->iova);
 	pp_page_sync_for_cpu(nic->binding, page, 0, (uint32_t)slot->len);
 	return page;
 }

@@ -437,7 +437,8 @@ static bool is_old(const struct writer *w)
 {
 	uint64_t due = writer_due(w);
 
-	return due != LOOP_NEVER && loop_now() >= due; /* the clock is asked for a file that has one */
+	return due != LOOP_NEVER &&
+	       loop_now() >= due; /* the clock is asked for a file that has one */
 }
 
 /* The file is as full, or as old, as one may be: no more goes there. */
