@@ -327,12 +327,15 @@ static inline void spsc_put_one(const struct known_ring *to, struct pp_page *pag
  */
 static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *caller)
 {
-	/* acquire: what other holders did came before */
-	const struct known_ring *to = known_ring(env_load_acquire(&page->state));
+	const struct known_ring *to;
 
+	if (known_own_put(page))
+		return;
+	/* acquire: what other holders did came before */
+	to = known_ring(env_load_acquire(&page->state));
 	if (to)
 		spsc_put_one(to, page, caller);
-	else if (!known_own_put(page))
+	else
 		put_one(page, caller);
 }
 
