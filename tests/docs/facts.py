@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """facts.py ROOT [TOOL] - facts that are stated twice agree: a function's errors in its header and on its
 manual page; the table of calls to serialise; counters, totals and limits; the commands that the
-tool, its manual, README.md and architecture.md list.
+tool, its manual, README.md and architecture.md list; the functions of architecture.md exist.
 """
 import glob
 import os
@@ -168,6 +168,26 @@ def wrong_limits():
             yield f"{page} doesn't say: {text}"
 
 
+def wrong_walks():
+    """Functions that architecture.md names and the sources don't have; in the two walks, those of
+    which none is in its row's file."""
+    sources = {f: read(f) for f in glob.glob("src/**/*.[ch]", recursive=True) + glob.glob("include/**/*.h", recursive=True)}
+    page = read("docs/architecture.md")
+    everything = "".join(sources.values())
+    for name in sorted(set(re.findall(r"`([a-z_]+)\(\)`", page))):
+        if not re.search(rf"\b{name}\(", everything):
+            yield f"there is no {name}()"
+    walks = page.partition("## Two walks\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z/]+\.[ch])` \| (.*) \|$", walks, re.M)
+    if len(rows) < 15:
+        yield f"{len(rows)} rows"
+    for name, text in rows:
+        here = "".join(code for f, code in sources.items() if f.endswith("/" + name))
+        functions = re.findall(r"`([a-z_]+)\(\)`", text)
+        if not here or functions and not any(re.search(rf"^[a-zA-Z].*\b{f}\(", here, re.M) for f in functions):
+            yield f"{name} has none of {', '.join(functions)}"
+
+
 code = documented()
 none("errors were found", [] if sum(map(len, code.values())) > 150 else [str(code)])
 none("a function's errors are the same in its header and on its page", list(differing_errors()))
@@ -178,6 +198,7 @@ none("every counter that a page names is counted, every total has its line", lis
 none("the source makes the reports of pp_debug_set(3)", list(unknown_diagnostics()))
 none("the glossary has each word once, and those of pagepool(7)", list(wrong_words()))
 none("limits are those of the headers", list(wrong_limits()))
+none("the functions that architecture.md names are there, and where its walks say", list(wrong_walks()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
 end()
