@@ -405,9 +405,11 @@ static int state_show(struct seq_file *m, void *unused)
 	seq_printf(m, "hold_ns %llu\ndestroy_ns %llu\nput_ns %llu\n", hold_ns, destroy_ns, put_ns);
 	seq_printf(m, "late_dmas %llu\nlate_written %llu\n", late_dmas, late_written);
 #ifdef POOL_IS_MODULE
-	seq_printf(m, "mapped %ld\nmaps %ld\nlarge %ld\nrecords %ld\npeak %ld\nover %ld\n",
+	seq_printf(m, "mapped %ld\nmaps %ld\nlarge %ld\nrecords %ld\nentries %ld\n",
 		   atomic_long_read(&judge.mapped), atomic_long_read(&judge.maps),
-		   atomic_long_read(&judge.large), atomic_long_read(&judge.records), peak, over);
+		   atomic_long_read(&judge.large), atomic_long_read(&judge.records),
+		   atomic_long_read(&judge.entries));
+	seq_printf(m, "peak %ld\nover %ld\n", peak, over);
 	if (bound)
 		seq_printf(m, "out %d\nheld_pages %u\nidle %u\n",
 			   (s32)(bound->pool->pages_state_hold_cnt -

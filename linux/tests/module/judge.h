@@ -11,12 +11,14 @@
  * @maps:	calls so far
  * @large:	mappings of several pages that there are now
  * @records:	what was allocated for pools and chunks and is not freed yet
+ * @entries:	pools that were freed with something in their array of mappings
  */
 struct judge {
 	atomic_long_t mapped;
 	atomic_long_t maps;
 	atomic_long_t large;
 	atomic_long_t records;
+	atomic_long_t entries;
 };
 
 extern struct judge judge;

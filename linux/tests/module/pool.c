@@ -3,7 +3,8 @@
  * pool.c - a page_pool as a module: tested.c, which is the kernel's file or ours, with other
  * names (rename.h), without what a module can't have (trace points, netlink's list of pools), and
  * with a DMA layer in front of it that counts (judge.h), and can behave as one that bounces what
- * is larger than a page. Its records are counted too.
+ * is larger than a page. Its records are counted too, and whether its array of mappings is empty in
+ * the end.
  */
 #include <linux/dma-mapping.h>
 #include <linux/iommu.h>
@@ -85,6 +86,13 @@ static __maybe_unused void judge_kfree(const void *at)
 	kfree(at);
 }
 
+static __maybe_unused void judge_xa_destroy(struct xarray *array)
+{
+	if (!xa_empty(array))
+		atomic_long_inc(&judge.entries);
+	xa_destroy(array);
+}
+
 #ifndef NO_JUDGE
 #undef dma_map_page_attrs
 #define dma_map_page_attrs judge_map
@@ -95,6 +103,7 @@ static __maybe_unused void judge_kfree(const void *at)
 #undef kzalloc_node
 #define kzalloc_node judge_kzalloc_node
 #define kfree judge_kfree
+#define xa_destroy judge_xa_destroy
 #endif
 
 /* netlink knows the kernel's own pools only */
