@@ -53,9 +53,14 @@ static inline const struct known_ring *known_ring(uint64_t state)
 /* Put a page to a pool of the thread's own, if that is known, and the page's last reference. */
 static inline bool known_own_put(struct pp_page *page)
 {
-	for (unsigned i = 0; i < known_pools->n_own; i++)
-		if (pp_fast_put_by(page, &known_pools->own[i]))
-			return true;
+	for (unsigned i = 0; i < known_pools->n_own; i++) {
+		const struct pp_self *own = &known_pools->own[i];
+
+		/* acquire: what other holders did came before */
+		if (env_load_acquire(&page->state) == own->owned &&
+		    env_load_relaxed(&own->anchor->owner) == own->thread_id)
+			return pp_fast_push(own->anchor, page);
+	}
 	return false;
 }
 

@@ -61,7 +61,7 @@ breaks() {
 # ---- what each of the subtle steps is for ------------------------------------------------
 breaks no_heavy_barrier get-unbind '1 pages in flight, not 0' -DBROKEN_HEAVY
 breaks look_before_push put-destroy 'leak' \
-	pp_fast_put_by '/pp_store_relaxed(&anchor->slot\[/i uint32_t seen = pp_load_relaxed(&anchor->revoked);
+	pp_fast_push '/pp_store_relaxed(&anchor->slot\[/i uint32_t seen = pp_load_relaxed(&anchor->revoked);
 		/pushed + 1)/,/raced/s/pp_load_relaxed(&anchor->revoked)/seen/'
 breaks drain_leaves_it get-unbind 'touches freed memory' \
 	cache_drain 's/env_xchg_acq_rel(\(&anchor->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
@@ -85,7 +85,7 @@ breaks told_after_publishing remote-destroy 'data race: free|touches freed memor
 		/env_store_release(&spsc->tail/a if (tell) env_store_relaxed(\&spsc->tail_hint, tail + k);'
 breaks slot_not_emptied ring-full 'twice' mpsc_take 's/env_store_relaxed(&mpsc->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: (free|a page)' \
-	pp_fast_put_by 's/pp_store_release(&anchor->pushed/pp_store_relaxed(\&anchor->pushed/'
+	pp_fast_push 's/pp_store_release(&anchor->pushed/pp_store_relaxed(\&anchor->pushed/'
 breaks published_early come-look 'signal 11|plain access' \
 	pp_pool_create '/^\tpool_publish(pool);$/d; /ret = anchor_get/i pool_publish(pool);'
 breaks next_pool_not_held come-look 'touches freed memory|data race' \

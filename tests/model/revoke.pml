@@ -233,7 +233,7 @@ inline push_raced(p)
 #endif
 
 /*
- * cache.h: cache_put, cache_push; fast.h: pp_fast_put_by; that does not ask whether the cache is
+ * cache.h: cache_put, cache_push; fast.h: pp_fast_push; that does not ask whether the cache is
  * closed. The count is one number here: of the two whose difference it is, a push or a pop changes
  * one.
  */

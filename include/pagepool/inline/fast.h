@@ -133,21 +133,15 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out,
 }
 
 /*
- * Push to the cache, if the page's last reference is the caller's, its owner. Else false. self: the
- * calling thread, as it owns some pool. Model: revoke.pml, cache_push.
+ * Push to the cache, which is the caller's, a page whose last reference is. False: there is no room.
+ * Model: revoke.pml, cache_push.
  */
-PP_INLINE __attribute__((always_inline)) bool pp_fast_put_by(struct pp_page *page,
-							     const struct pp_self *self)
+PP_INLINE __attribute__((always_inline)) bool pp_fast_push(struct pp_anchor *anchor,
+							   struct pp_page *page)
 {
-	struct pp_anchor *anchor = self->anchor;
-	uint64_t pushed, n;
+	uint64_t pushed = pp_load_relaxed(&anchor->pushed);
+	uint64_t n = pushed - pp_load_relaxed(&anchor->popped);
 
-	/* acquire: what other holders did came before */
-	if (__builtin_expect(pp_load_acquire(&page->state) != self->owned, 0) ||
-	    __builtin_expect(pp_load_relaxed(&anchor->owner) != self->thread_id, 0))
-		return false;
-	pushed = pp_load_relaxed(&anchor->pushed);
-	n = pushed - pp_load_relaxed(&anchor->popped);
 	/* no need to check here whether the cache is closed: the flag says so, below */
 	if (__builtin_expect(n >= PP_CACHE_PAGES, 0))
 		return false;
@@ -161,9 +155,16 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_put_by(struct pp_page *pag
 	return true;
 }
 
+/* The same if the page is of the pool that this thread, its owner, put to last. Else false. */
 PP_INLINE __attribute__((always_inline)) bool pp_fast_put(struct pp_page *page)
 {
-	return pp_fast_put_by(page, &pp_self);
+	struct pp_anchor *anchor = pp_self.anchor;
+
+	/* acquire: what other holders did came before */
+	if (__builtin_expect(pp_load_acquire(&page->state) != pp_self.owned, 0) ||
+	    __builtin_expect(pp_load_relaxed(&anchor->owner) != pp_self.thread_id, 0))
+		return false;
+	return pp_fast_push(anchor, page);
 }
 
 PP_INLINE int pp_page_get(struct pp_page **out, struct pp_pool *pool)
