@@ -8,6 +8,7 @@
 #include "env/fork.h"
 #include "env/list.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -210,6 +211,25 @@ static struct {
 	pthread_key_t key;
 	struct hlist_node *first;
 } threads = { .lock = ENV_LOCK_INIT };
+
+/*
+ * In a namespace of dlmopen(3) there is no key: the C library there is another, whose keys have the
+ * numbers of the program's, and a thread has one value for both, which it gives to the destructor
+ * of the program's as it ends. Nobody there hears of a thread's end.
+ */
+static __attribute__((constructor)) void no_key_in_a_namespace(void)
+{
+#ifdef LM_ID_NEWLM
+	struct link_map *map;
+	Lmid_t id = LM_ID_BASE;
+	Dl_info info;
+
+	if (dladdr1((void *)no_key_in_a_namespace, &info, (void **)&map, RTLD_DL_LINKMAP))
+		dlinfo(map, RTLD_DI_LMID, &id);
+	if (id != LM_ID_BASE)
+		threads.state = NO_MORE;
+#endif
+}
 
 struct record {
 	struct env_thread thread; /* first: the key's value */

@@ -262,6 +262,44 @@ static void a_device_of_the_other_copy(struct copy *there, void *lib)
 	there->destroy(there->pool);
 }
 
+/* ---- a thread's own values --------------------------------------------------------------- */
+
+#define KEYS 8u
+
+static pthread_key_t key[KEYS];
+static unsigned ended; /* values that came to their own key's destructor */
+
+static void value_ends(void *value)
+{
+	ended += *(const char *)value == 'v';
+}
+
+static void *has_values(void *arg)
+{
+	static char value[KEYS + 1] = "vvvvvvvv";
+	const struct copy *c = arg;
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < KEYS; i++)
+		pthread_setspecific(key[i], &value[i]);
+	c->put(c->page[0]);
+	for (unsigned i = 0; i < KEYS; i++)
+		left += pthread_getspecific(key[i]) == &value[i];
+	check_eq(left, KEYS, "a thread's values are its own after a put of %s copy", c->name);
+	return NULL;
+}
+
+/* Also where the copy has another C library, which knows nothing of the program's keys. */
+static void a_threads_values_are_left(struct copy *there)
+{
+	ended = 0;
+	make(there);
+	require(!there->get(&there->page[0], there->pool), "a page of %s copy", there->name);
+	join(start(has_values, there));
+	check_eq(ended, KEYS, "and they end as they are");
+	there->destroy(there->pool);
+}
+
 static void together_with(void *lib, const char *name)
 {
 	struct copy there = { .name = name };
@@ -269,6 +307,7 @@ static void together_with(void *lib, const char *name)
 	require(lib != NULL, "%s copy is loaded", name);
 	find(&there, lib);
 	require(there.create != here.create, "it is another one");
+	a_threads_values_are_left(&there);
 	pages_are_put_by_the_other_copy(&there);
 	fragments_too(&there);
 	zombies_go_by_the_other_copy(&there);
@@ -279,6 +318,9 @@ int main(int argc, char **argv)
 {
 	if (argc < 2)
 		tap_skip_all("no shared library is given");
+	for (unsigned i = 0; i < KEYS; i++) /* the first that there are, as a copy's may be */
+		if (pthread_key_create(&key[i], value_ends))
+			abort();
 	together_with(dlopen(argv[1], RTLD_NOW | RTLD_LOCAL), "a plug-in's");
 #ifdef LM_ID_NEWLM
 	together_with(dlmopen(LM_ID_NEWLM, argv[1], RTLD_NOW | RTLD_LOCAL), "a namespace's");
