@@ -7,16 +7,16 @@
  * Which calls the caller must serialise (X: not at the same time; blank: safe):
  *
  *                         get  put/ref  attach  unbind  destroy  stats
- *   get, frag, trim        X                               X
+ *   get, frag, reserve     X                               X
  *   put, ref                                               
- *   attach, detach                                         X
+ *   attach, detach, trim                                   X
  *   unbind, remove                                         
  *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
- * get, frag, trim and reserve (which counts as trim) belong to the *owner*, a single thread: the
- * one that created the pool, until another calls pp_pool_own. put and ref may be called from any
- * thread at any time, even after the pool was destroyed or the device has gone.
+ * get, frag and reserve belong to the *owner*, a single thread: the one that created the pool, until
+ * another calls pp_pool_own. put and ref may be called from any thread at any time, even after the
+ * pool was destroyed or the device has gone.
  *
  * Signals: a handler must not get, put, ref or take over ownership, because it may have
  * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, and read a
@@ -164,7 +164,7 @@ PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
 PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
 
 /**
- * Make the calling thread the owner. The caller must ensure that no owner's call (get, frag, trim,
+ * Make the calling thread the owner. The caller must ensure that no owner's call (get, frag, reserve,
  * destroy, own) is in progress and that the last one happened before this (a join, a lock). The
  * previous owner may put pages at any time. The pages in its cache move to the new owner's; a
  * pool keeps about 4 KiB for each living thread that has owned it.
@@ -249,9 +249,10 @@ PP_API int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *po
 PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
 
 /**
- * Free idle chunks until at most keep are left, or only what is reserved, and close the page that
- * fragments are cut from. Deferred invalidations are completed, so the memory has been freed on
- * return. Owner.
+ * Free idle chunks until at most keep are left, or the pages that are reserved. Deferred
+ * invalidations are completed, so the memory has been freed on return. Any thread with a handle: the
+ * owner's call first brings home what is in its cache and what other threads put, and closes the
+ * page that fragments are cut from; another thread's leaves all that to the owner.
  * On a revoked pool: free the memory of every free page. (Revocation itself frees only the longest
  * free run of each chunk, so that its cost is proportional to the chunks; the rest is freed by
  * this call, or when a neighbouring page is put.)

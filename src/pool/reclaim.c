@@ -226,6 +226,17 @@ void pool_shrink(struct pp_pool *pool, uint64_t keep)
 	pool_free_spent(pool, UINT32_MAX);
 }
 
+/*
+ * Cache and remote frees are the owner's. Whose a pool of another copy of the library is can't be
+ * told: its threads have other numbers.
+ */
+static bool may_empty(struct pp_pool *pool)
+{
+	const struct pp_anchor *anchor = pool_anchor(pool);
+
+	return anchor_is_own(anchor) || anchor_is_foreign(anchor);
+}
+
 uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 {
 	uint64_t before, n = 0;
@@ -235,8 +246,10 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	pool_lock(pool);
 	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
 	pool_unlock(pool);
-	frag_close(pool);
-	cache_empty(pool);
+	if (may_empty(pool)) {
+		frag_close(pool);
+		cache_empty(pool);
+	}
 	pool_lock(pool);
 	pool_reclaim_complete(pool);
 	if (pool_is_revoked(pool)) {

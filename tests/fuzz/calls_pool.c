@@ -592,16 +592,17 @@ static bool trim(void)
 	int i = pick_pool();
 	uint64_t keep = keeps[input_below(&in, 5)], before, n, reserved, per_chunk;
 	struct pp_pool_stats s;
-	bool whole;
+	bool whole, owner;
 
 	if (i == NONE)
 		return false;
-	own(i);
+	if (ref.serial & 1)
+		own(i);
+	owner = ref.pool[i].owner == thread;
 	before = pool_now[i].chunks;
-	if (!ref.pool[i].revoked)
-		ref_frag_close(i, thread);
-	note("pp_pool_trim(%d, %llu)", i, (unsigned long long)keep);
-	ref_frag_close(i, thread); /* what nobody holds of the open page is to go too */
+	note("pp_pool_trim(%d, %llu)%s", i, (unsigned long long)keep, owner ? "" : ", another's");
+	if (owner)
+		ref_frag_close(i, thread); /* what nobody holds of the open page is to go too */
 	n = pp_pool_trim(real.pool[i], keep);
 	pp_pool_stats(real.pool[i], &s, sizeof s);
 	must_be(before - s.chunks, n, "chunks that went");
@@ -612,7 +613,7 @@ static bool trim(void)
 	     "%llu idle chunks are left", (unsigned long long)s.chunks_idle);
 	must(!n || s.pages >= reserved, "%llu pages are left of %llu that are reserved",
 	     (unsigned long long)s.pages, (unsigned long long)reserved);
-	if (!keep && !reserved && !whole && ref.pool[i].in_flight < 100)
+	if (owner && !keep && !reserved && !whole && ref.pool[i].in_flight < 100)
 		must_be(s.chunks, ref_chunks(i), "chunks that are left");
 	for (int d = 0; d < DEVICES; d++) {
 		struct pp_domain_stats domain;

@@ -532,6 +532,95 @@ static void owners_change(void)
 	check_nothing_left("at the end");
 }
 
+/* ---- trimming by another thread ------------------------------------------------------------------ */
+
+static void *trims(void *pool)
+{
+	return (void *)(uintptr_t)pp_pool_trim(pool, 0);
+}
+
+static uint64_t trimmed_by_another(struct pp_pool *pool)
+{
+	void *n;
+
+	pthread_join(start(trims, pool), &n);
+	return (uintptr_t)n;
+}
+
+/* 16 pages to a chunk. */
+static void anyone_trims(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool_stats s;
+	struct pp_pool *pool;
+	struct pp_frag frag;
+	struct bunch b;
+
+	p.idle_chunks = 1000;
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 16 * 200);
+	check_eq(trimmed_by_another(pool), 0, "of chunks in use none goes");
+	put_all(&b);
+	check_eq(pp_frag_get(&frag, pool, 8, 8), 0, "a fragment");
+	pp_page_put(frag.page);
+	check(trimmed_by_another(pool) >= 100, "another thread trims");
+	s = pool_stats(pool);
+	check(s.chunks && !s.chunks_idle, "all but what the owner has at hand");
+	check_eq(s.in_flight, 1, "the open page among it");
+	check_eq(pp_frag_get(&frag, pool, 8, 8), 0, "of which the next fragment is cut");
+	check_eq(frag.offset, 8, "behind the first one");
+	pp_page_put(frag.page);
+	b = take(pool, 400);
+	check_eq(pool_stats(pool).chunks, s.chunks, "and what is in its cache is there");
+	put_all(&b);
+	pp_pool_trim(pool, 0);
+	check_eq(pool_stats(pool).chunks, 0, "the owner trims all");
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+static struct {
+	struct pp_pool *pool;
+	int stop;
+} trimmed;
+
+static void *trims_all_the_time(void *arg)
+{
+	while (!flag_up(&trimmed.stop))
+		pp_pool_trim(trimmed.pool, 0);
+	return arg;
+}
+
+static void anyone_trims_while_the_owner_works(void)
+{
+	struct pp_pool_params p = small_chunks(16 * KIB);
+	unsigned wrong = 0;
+	struct soft_device d;
+	struct bunch b;
+	pthread_t t;
+
+	p.idle_chunks = 1000;
+	soft_device_init(&d, NULL);
+	trimmed.pool = new_pool(soft_device_bind(&d), &p);
+	t = start(trims_all_the_time, NULL);
+	for (unsigned i = 0; i < 100; i++) {
+		pp_pool_reserve(trimmed.pool, i % 3 ? 0 : 500);
+		b = take(trimmed.pool, 1000);
+		fill_all(&b, i);
+		wrong += !device_reads(&d, &b) || !all_filled(&b, i);
+		if (i % 2)
+			pp_pool_trim(trimmed.pool, 0);
+		put_all(&b);
+	}
+	raise_flag(&trimmed.stop);
+	join(t);
+	check_eq(wrong, 0, "pages are mapped and hold what was written, whoever trims");
+	pp_pool_destroy(trimmed.pool);
+	domain_is_empty(&d, "at the end");
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(parameters_that_are_refused);
@@ -549,5 +638,7 @@ int main(void)
 	run(the_limit_by_default);
 	run(trim_deferred);
 	run(owners_change);
+	run(anyone_trims);
+	run(anyone_trims_while_the_owner_works);
 	return tap_end();
 }
