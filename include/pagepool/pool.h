@@ -127,6 +127,12 @@ struct pp_pool_params {
 	 * begins with the page.
 	 */
 	uint32_t headroom;
+	/**
+	 * 32 to 64: the pool's IOVAs have no more bits, so that a device that can address no more can
+	 * be attached later (32 bits: 4 GiB, which all such pools share). 0: as many as the devices
+	 * have that are attached when it grows.
+	 */
+	uint32_t address_bits;
 };
 
 /** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */

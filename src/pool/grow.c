@@ -28,6 +28,8 @@ static int find_reach(struct pp_pool *pool, struct reach *reach)
 	unsigned last = 0, n = 0;
 
 	*reach = (struct reach){ .octaves = UINT64_MAX };
+	if (pool->params.address_bits)
+		reach->octaves = iova_below(pool->params.address_bits);
 	for (unsigned at = 0; at < POOL_DEVICES; at++) {
 		b = pool->at[at].binding;
 		if (!b)

@@ -329,6 +329,11 @@ static int check_kinds(const struct pp_pool_params *p)
 			"pp_pool_create: memory is %d: it must be PP_MEMORY_HUGETLB (0), "
 			"PP_MEMORY_THP (1) or PP_MEMORY_BASE (2)",
 			(int)p->memory);
+	if (p->address_bits && (p->address_bits < 32 || p->address_bits > 64))
+		return debug_invalid(
+			"pp_pool_create: address_bits is %u: it must be 32 to 64, or 0 "
+			"for what the devices have",
+			p->address_bits);
 	if (p->find & ~FIND_ALL)
 		return debug_invalid("pp_pool_create: find is %u: it must be an OR of PP_FIND_ADDR "
 				     "(1) and PP_FIND_IOVA (2), or 0",

@@ -145,6 +145,8 @@ static struct ref_page *page_got(int pool, struct pp_page *real_page)
 	must_reach(page);
 	page->stamp = ++stamps;
 	must_be(pp_page_size(real_page), p->page_size, "pp_page_size()");
+	must(!p->address_bits || p->address_bits >= 48 || !(page->iova >> p->address_bits),
+	     "an IOVA of more than %u bits", p->address_bits);
 	must(page->addr && page->iova && page->iova != PP_IOVA_NONE, "no address");
 	must(!((uintptr_t)page->addr % p->page_size || page->iova % p->page_size), "not aligned");
 	memcpy(page->addr, &page->stamp, 8);
@@ -172,6 +174,7 @@ static void choose_params(struct pp_pool_params *p)
 	p->numa_node = c & 0x80 ? PP_NUMA_NODE(0) : PP_NUMA_ANY;
 	p->user_size = c & 0x40 ? 7 * (b >> 6 & 3) : 0;
 	p->find = c == 0xFE ? 4 : (b >> 3 ^ c) & 3;
+	p->address_bits = c == 0xFC ? 31 : (b >> 2 ^ c) & 7 ? 0 : 32 + (b >> 4);
 	p->headroom = c == 0xFD ? 65536 : (b ^ c >> 3) & 7 ? 0 : 192;
 	if (c == 0xFF)
 		p->memory = (enum pp_memory)3;

@@ -197,6 +197,8 @@ int ref_check_params(const struct pp_pool_params *p)
 		return -EINVAL;
 	if ((unsigned)p->dir > PP_DMA_FROM_DEVICE || (unsigned)p->memory > PP_MEMORY_BASE)
 		return -EINVAL;
+	if (p->address_bits && (p->address_bits < 32 || p->address_bits > 64))
+		return -EINVAL;
 	if (p->find > (PP_FIND_ADDR | PP_FIND_IOVA) || p->headroom >= p->page_size)
 		return -EINVAL;
 	return 0;
@@ -554,9 +556,10 @@ bool ref_outside_windows(pp_iova_t iova, uint64_t len)
 	return room_in(iova, iova + len - 1, octave, 0, 0) == len;
 }
 
-uint64_t ref_room(const int *bindings, unsigned n)
+/* The same of the first `bits` bits. */
+static uint64_t room_below(const int *bindings, unsigned n, unsigned bits)
 {
-	unsigned needed = 0, bits = 48;
+	unsigned needed = 0;
 	uint64_t room = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -568,6 +571,11 @@ uint64_t ref_room(const int *bindings, unsigned n)
 	return room;
 }
 
+uint64_t ref_room(const int *bindings, unsigned n)
+{
+	return room_below(bindings, n, 48);
+}
+
 uint64_t ref_pool_room(const struct ref_pool *p)
 {
 	int open[ATTACHMENTS];
@@ -576,7 +584,10 @@ uint64_t ref_pool_room(const struct ref_pool *p)
 	for (int i = 0; i < ATTACHMENTS; i++)
 		if (p->at[i] != NONE && ref.binding[p->at[i]].open)
 			open[n++] = p->at[i];
-	return ref_room(open, n);
+	return room_below(open, n,
+			  p->params.address_bits && p->params.address_bits < 48 ?
+				  p->params.address_bits :
+				  48);
 }
 
 bool ref_nothing_at(int device, pp_iova_t iova)

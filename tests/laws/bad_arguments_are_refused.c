@@ -267,6 +267,11 @@ static void creation(void)
 	p.find = 4;
 	refused("find is 4", "PP_FIND_IOVA", create(p));
 	p.find = 0;
+	p.address_bits = 31;
+	refused("address_bits is 31", "32 to 64", create(p));
+	p.address_bits = 65;
+	refused("address_bits is 65", "32 to 64", create(p));
+	p.address_bits = 64;
 	p.headroom = 4096;
 	refused("headroom is 4096", "less than page_size", create(p));
 	p.headroom = 4095;

@@ -73,6 +73,27 @@ static void the_second_is_refused(void)
 	pp_dma_unmap(b, at, PIECE, PP_DMA_TO_DEVICE);
 }
 
+/* A pool of a wide device, to which one that can address 32 bits is attached when it has grown. */
+static void one_is_attached_later(unsigned bits, int want)
+{
+	struct pp_pool_params p = small_chunks(2 * MIB);
+	struct pp_page *page[1000];
+	struct pp_pool *pool;
+
+	p.address_bits = bits;
+	pool = new_pool(pp_device_binding(wide.dev), &p);
+	check_eq(pp_page_get_batch(page, 1000, pool), 1000, "pages of a pool of %u bits", bits);
+	check(bits ? !(pp_page_iova(page[999]) >> bits) : pp_page_iova(page[999]) >> 32 != 0,
+	      "their IOVAs have as many at most");
+	check_eq(pp_pool_attach(pool, pp_device_binding(second.dev)), want,
+		 "a device of 32 bits is attached");
+	check_eq(soft_device_domain(&second).bytes_mapped,
+		 want ? 0 : pool_stats(pool).chunks * 2 * MIB,
+		 "and all is mapped for it, or nothing");
+	pp_page_put_batch(page, 1000);
+	pp_pool_destroy(pool);
+}
+
 int main(void)
 {
 	pp_iova_t at;
@@ -91,6 +112,10 @@ int main(void)
 	pp_device_unbind(first.dev);
 	check_eq(pp_dma_map(pp_device_binding(second.dev), memory, PIECE, PP_DMA_TO_DEVICE, &at), 0,
 		 "all of an ended binding is there for the second");
+	pp_dma_unmap(pp_device_binding(second.dev), at, PIECE, PP_DMA_TO_DEVICE);
+	one_is_attached_later(0, -ERANGE);
+	one_is_attached_later(33, -ERANGE);
+	one_is_attached_later(32, 0);
 	soft_device_exit(&first);
 	soft_device_exit(&second);
 	soft_device_exit(&wide);
