@@ -356,7 +356,8 @@ PP_API pp_iova_t pp_page_data_iova(const struct pp_page *page);
 PP_API struct pp_page *pp_page_from_addr(const void *addr);
 /**
  * The same for an IOVA and PP_FIND_IOVA. A pool with that keeps its IOVAs out of use until its last
- * page has been put, also when it is revoked: so this is right in zombies, too.
+ * page has been put, also when it is revoked: so this is right in zombies, too. What was the IOVA of
+ * a revoked pool without it may lead to a page of another pool.
  */
 PP_API struct pp_page *pp_page_from_iova(pp_iova_t iova);
 /**
