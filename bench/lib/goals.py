@@ -1,4 +1,4 @@
-"""What is to be reached, and whether it is: a goal for each line of the list, of one part or
+"""The goals, and whether they are met: a goal for each line of the list, of one part or
 several. A goal whose rows were not run is left out, so that a part of the table can be run."""
 
 

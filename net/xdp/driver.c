@@ -277,7 +277,7 @@ static void note_changes(struct xdp_net *x, unsigned changes)
 	unsigned most = x->pieces * (xdp_frame_size(x) - XDP_HEADROOM);
 
 	if (changes & XDP_RENAMED)
-		port_notice(&x->net, "%s is %s now, and goes on", x->net.name, k->name);
+		port_notice(&x->net, "%s is %s now, and continues", x->net.name, k->name);
 	if ((changes & XDP_MTU_CHANGED) && !x->send_only && k->mtu + OVERHEAD > most)
 		port_notice(&x->net,
 			    "%s has an MTU of %u now: packets of more than %u bytes can't be "

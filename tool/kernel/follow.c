@@ -108,9 +108,10 @@ static int refuse(int ret, char error[PEEK_ERROR])
 			 "this kernel has no trace points of page_pool; it takes one with "
 			 "CONFIG_PAGE_POOL and CONFIG_TRACEPOINTS");
 	else if (ret == -EPERM || ret == -EACCES)
-		snprintf(error, PEEK_ERROR,
-			 "no right to watch trace points; run it as root on the host (CAP_BPF and "
-			 "CAP_PERFMON, in the first user namespace)");
+		snprintf(
+			error, PEEK_ERROR,
+			"no permission to watch trace points; run it as root on the host (CAP_BPF and "
+			"CAP_PERFMON, in the first user namespace)");
 	else
 		snprintf(error, PEEK_ERROR, "the trace points can't be watched: %s",
 			 strerror(-ret));

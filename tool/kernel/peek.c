@@ -68,7 +68,7 @@ static int refuse(int ret, char error[PEEK_ERROR])
 			 "can't be read; boot it without lockdown=confidentiality");
 	else if (ret == -EPERM || ret == -EACCES)
 		snprintf(error, PEEK_ERROR,
-			 "no right to load BPF programs; run it as root on the host "
+			 "no permission to load BPF programs; run it as root on the host "
 			 "(CAP_BPF and CAP_PERFMON, in the first user namespace)");
 	else if (ret == -ENOSYS || ret == -EINVAL)
 		snprintf(error, PEEK_ERROR,

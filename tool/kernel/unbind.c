@@ -255,7 +255,7 @@ static void put_back(struct job *j)
 		int ret = l->down_by_us ? link_restore(l, &lost) : 0;
 
 		if (ret)
-			say("%s could not be taken up again: %s; it was up before", l->name,
+			say("%s could not be set up again: %s; it was up before", l->name,
 			    strerror(-ret));
 		else if (lost)
 			say("%s is up again, but %u of its routes, addresses and neighbours could not "
@@ -273,7 +273,7 @@ static int take_down(struct job *j)
 		if (ret > 0)
 			ret = link_down(l);
 		if (ret == -EPERM || ret == -EACCES)
-			say("no right to take %s down; run it as root", l->name);
+			say("no permission to set %s down; run it as root", l->name);
 		else if (ret)
 			say("%s can't be taken down: %s", l->name, strerror(-ret));
 		if (ret)
@@ -330,7 +330,7 @@ static enum verdict wait_for_pages(struct job *j)
 		const char *up = up_again(j);
 
 		if (up)
-			say("%s was taken up by somebody else; tell them to let it be", up);
+			say("%s was set up by somebody else meanwhile; stop that first", up);
 		else if (stop_asked())
 			say("stopped");
 		if (up || stop_asked())
@@ -358,7 +358,7 @@ static int unbind_driver(const struct job *j)
 	snprintf(path, sizeof path, "%s/driver/unbind", j->device);
 	ret = file_write(path, j->name);
 	if (ret == -EPERM || ret == -EACCES)
-		say("no right to write %s; run it as root", path);
+		say("no permission to write %s; run it as root", path);
 	else if (ret)
 		say("%s can't be unbound from %s: %s: %s", j->name, j->driver, path,
 		    strerror(-ret));

@@ -100,7 +100,7 @@ int vfio_say_busy(char *error, const struct pp_vfio *v)
 		if (e->d_name[0] != '.' && vfio_device_driver(driver, sizeof driver, e->d_name) &&
 		    strcmp(driver, "vfio-pci") && strcmp(driver, "pcieport"))
 			vfio_say(error, -EBUSY,
-				 "%s can't be had: %s, of the same IOMMU group %d, is bound to "
+				 "%s can't be used: %s, of the same IOMMU group %d, is bound to "
 				 "%s; bind it too: pagepool bind %s",
 				 v->address, e->d_name, v->group, driver, e->d_name);
 	if (dir)

@@ -36,7 +36,7 @@ check "... and what to do" grep -q "pagepool kernel holders" "$dir/out"
 
 try "${without_rights[@]}" kernel check
 check "without rights: whether it is mended, and what can't be seen" eval 'grep -q "page_pool.dma_mapped\|driver has gone" "$dir/out" &&
-	grep -q "^note .*no right to load BPF programs" "$dir/out" && [ ! -s "$dir/err" ]'
+	grep -q "^note .*no permission to load BPF programs" "$dir/out" && [ ! -s "$dir/err" ]'
 try "${without_btf[@]}" kernel check
 check "without BTF" grep -q "^note .*can't tell .*CONFIG_DEBUG_INFO_BTF" "$dir/out"
 run check more

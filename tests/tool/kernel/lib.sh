@@ -38,7 +38,7 @@ capable() {
 }
 capable || skip_all "it takes CAP_BPF and CAP_PERFMON in the first user namespace"
 ns=ppk$$
-ip netns add "$ns"a 2>/dev/null || skip_all "no right to make network namespaces"
+ip netns add "$ns"a 2>/dev/null || skip_all "no permission to make network namespaces"
 ip netns add "$ns"b
 dir=$(mktemp -d "${TMPDIR:-/tmp}/pagepool-kernel.XXXXXX") || exit 1
 python=$(python3 -c 'import sys; print(sys.executable)')

@@ -80,9 +80,9 @@ check "an unknown command" eval 'exited 2 && said "no command \"nonsense\""'
 run --help
 check "--help" eval 'exited 0 && grep -q "^  pools" "$dir/out" && grep -q "^  holders" "$dir/out"'
 try "${without_rights[@]}" kernel
-check "without rights: what the kernel lists, and a sentence" eval 'exited 0 && said "no right to load BPF programs; run it as root"'
+check "without rights: what the kernel lists, and a sentence" eval 'exited 0 && said "no permission to load BPF programs; run it as root"'
 try "${without_rights[@]}" kernel holders
-check "... holders can't" eval 'exited 1 && said "no right to load BPF programs"'
+check "... holders can't" eval 'exited 1 && said "no permission to load BPF programs"'
 try "${without_btf[@]}" kernel
 check "without BTF" eval 'exited 0 && said "CONFIG_DEBUG_INFO_BTF"'
 try "${without_btf[@]}" kernel holders

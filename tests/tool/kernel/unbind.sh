@@ -62,7 +62,7 @@ check "... names the holders" grep -qE "^ +10 +.*python3[^ ]*\[${pid[udp]}\] fd 
 try in_b "${without_btf[@]}" kernel unbind right --down --force
 check "it can't be seen whether pages are out" eval 'exited 1 && said "can.t be seen: .*CONFIG_DEBUG_INFO_BTF" && as_before'
 try in_b "${without_rights[@]}" kernel unbind right --down --force
-check "without rights" eval 'exited 1 && said "right is left alone: .*no right to load BPF programs" && as_before'
+check "without rights" eval 'exited 1 && said "right is left alone: .*no permission to load BPF programs" && as_before'
 
 # ---- given up -----------------------------------------------------------------------------------
 

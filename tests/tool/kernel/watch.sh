@@ -131,7 +131,7 @@ check "--duration 0" eval 'exited 2 && said "takes a whole number of at least 1"
 run watch --sample x
 check "--sample x" eval 'exited 2 && said "takes a whole number of at least 1"'
 try "${without_rights[@]}" kernel watch --duration 1
-check "without rights" eval 'exited 1 && said "can.t watch: no right to load BPF programs; run it as root"'
+check "without rights" eval 'exited 1 && said "can.t watch: no permission to load BPF programs; run it as root"'
 try "${without_btf[@]}" kernel watch --duration 1
 check "without BTF" eval 'exited 1 && said "CONFIG_DEBUG_INFO_BTF"'
 done_testing
