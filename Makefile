@@ -14,6 +14,7 @@ build:
 		meson setup $(BUILD) --prefix=$(PREFIX) -Dtests=false >/dev/null
 	@$(if $(KERNEL),meson configure $(BUILD) -Dkernel=enabled)
 	@$(if $(filter file,$(origin PREFIX)),,meson configure $(BUILD) --prefix=$(PREFIX))
+	@ninja --quiet -C $(BUILD) build.ninja >$(BUILD)/configure.log || { cat $(BUILD)/configure.log; exit 1; }
 	@ninja --quiet -C $(BUILD) | grep -v 'no work to do' || test $${PIPESTATUS[0]} = 0
 
 run: deps-run build ## the main demonstration: real packets through a device that vanishes, with proof
