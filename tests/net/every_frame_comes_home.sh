@@ -1,6 +1,7 @@
 #!/bin/bash
-# every_frame_comes_home.sh COMMAND PROBE - a program that holds pages is closed under traffic, loses its interface, has it
-# moved to another namespace, and its queues changed, on one queue and on four: every frame is home.
+# every_frame_comes_home.sh COMMAND PROBE - a program that holds pages is closed under traffic,
+# loses its interface, has it moved to another namespace, and has its queues changed, on one queue
+# and on four: every frame comes home.
 #
 # ROUNDS=50: of each
 #

@@ -1,7 +1,8 @@
 #!/bin/bash
-# examples_lose_no_frame.sh COMMAND PROBE GEN ROOT, then pairs of programs - the packet programs of examples/ beside the
-# same written as plainly as libxdp's tutorial does: lines, packets a second, frames lost at the close.
-# What is judged is that ours lose none; the rates are printed.
+# examples_lose_no_frame.sh COMMAND PROBE GEN ROOT, then pairs of programs - the packet programs
+# of examples/ compared with the same programs written as in libxdp's tutorial: lines of code,
+# packets per second, frames lost at the close. It fails only if ours lose any; the rates are
+# printed.
 #
 # SECONDS_EACH=1: how long packets are sent to each
 #

@@ -1,7 +1,7 @@
 #!/bin/bash
-# packets_arrive_complete.sh COMMAND PROBE TAMPER - packets arrive complete: VLAN tags and checksums that the other
-# end of a veth pair leaves out of band are filled in, right ones and wrong ones are not changed,
-# and timestamps tell when a packet arrived. Default offloads.
+# packets_arrive_complete.sh COMMAND PROBE TAMPER - packets arrive complete: VLAN tags and
+# checksums that the other end of a veth pair leaves out of band are filled in, right ones and
+# wrong ones are not changed, and timestamps tell when a packet arrived. Default offloads.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

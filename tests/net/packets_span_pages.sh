@@ -1,6 +1,7 @@
 #!/bin/bash
-# packets_span_pages.sh COMMAND PROBE - packets that are longer than a page: received, sent, forwarded, captured and
-# replayed, byte for byte, beside what the kernel's packet sockets and tcpdump see.
+# packets_span_pages.sh COMMAND PROBE - packets longer than a page: received, sent, forwarded,
+# captured and replayed, compared byte for byte with what the kernel's packet sockets and tcpdump
+# see.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

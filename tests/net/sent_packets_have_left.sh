@@ -1,6 +1,6 @@
 #!/bin/bash
-# sent_packets_have_left.sh COMMAND PROBE - packets reported as sent have left the interface, by the kernel's own
-# counters at both ends; packets that couldn't be sent are counted by reason.
+# sent_packets_have_left.sh COMMAND PROBE - packets reported as sent have left the interface, by
+# the kernel's own counters at both ends; packets that couldn't be sent are counted by reason.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"

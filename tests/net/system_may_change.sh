@@ -1,6 +1,6 @@
 #!/bin/bash
-# system_may_change.sh COMMAND PROBE TAMPER - the system changes under a program that receives: it follows the
-# change, or ends with a message.
+# system_may_change.sh COMMAND PROBE TAMPER - the system changes under a program that receives: it
+# follows the change, or ends with a message.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"
