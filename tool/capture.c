@@ -88,9 +88,13 @@ static void fetch_ahead(struct queue *q)
 	writer_soon(queue_at(q, AHEAD));
 }
 
-/* Hand over whole packets as long as `keep` pages stay behind. */
+/*
+ * Hand over whole packets as long as `keep` pages stay behind. Of a pool with a limit no more stay than
+ * leave the device its ring: it may need all of that for the next packet.
+ */
 static void release(struct capture *c, uint64_t keep)
 {
+	uint64_t most = c->opt->max_pages ? c->opt->max_pages - c->info.ring : UINT64_MAX;
 	struct pp_net_seg packet[WRITER_SEGS];
 	struct queue *q = &c->queue;
 
@@ -100,7 +104,7 @@ static void release(struct capture *c, uint64_t keep)
 		fetch_ahead(q);
 		while (n < q->n && n < WRITER_SEGS && !(queue_at(q, n)->flags & PP_NET_LAST))
 			n++;
-		if (n == q->n || q->n - (n + 1) < keep)
+		if (n == q->n || (q->n - (n + 1) < keep && q->n <= most))
 			break;
 		for (unsigned i = 0; i <= n; i++)
 			packet[i] = *queue_at(q, i);

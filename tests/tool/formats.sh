@@ -102,6 +102,25 @@ for name in ns real; do
 	check "$name: loop=3, the pool as small as it may be" \
 		captures "$want" "$in/$name-3" ",loop=3" --hold 100 --max-pages 612
 done
+# large FILE PAGES...: a packet of so many pages each, over and over, with a small one now and then
+large() {
+	"$python" -IS -c '
+import struct, sys
+with open(sys.argv[1], "wb") as f:
+    pages = [int(n) for n in sys.argv[2:]]
+    f.write(struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, max(pages) * 4096 - 7, 1))
+    for i in range(24):
+        n = 60 if i % 4 == 3 else pages[i % len(pages)] * 4096 - 7
+        f.write(struct.pack("=IIII", 1, i, n, n) + bytes([i]) * n)' "$@"
+}
+# The device needs its whole ring for such a packet, or most of it.
+for pages in "300" "400 2" "512 300" "512"; do
+	# shellcheck disable=SC2086 # a list of numbers
+	large "$in/large" $pages
+	check "packets of $pages pages, the pool as small as it may be" \
+		captures "$in/large" "$in/large" "" --max-pages 512
+	check "... some held" captures "$in/large" "$in/large" "" --hold 100 --max-pages 612
+done
 check "a given rate" captures "$in/us.want" "$in/us.want" ",rate=2000"
 check "a given rate, some held, incoherent" \
 	captures "$in/us.want" "$in/us.want" ",rate=2000,incoherent" --hold 50
