@@ -361,20 +361,21 @@ static bool work(void *ctx)
 {
 	struct capture *c = ctx;
 	unsigned got = 0;
+	bool back; /* pages are, which the device may wait for, and nothing else will tell it of them */
 
 	c->state = pp_net_state(c->nic);
 	c->writing = writer_busy(c->writer);
 	poll_device(c, &got);
 	asked_for(c);
 	release(c, c->opt->hold);
-	writer_poll(c->writer);
+	back = writer_poll(c->writer);
 	look(c, false);
 	show_progress(c, false);
 	if (writer_end(c->writer))
 		end(c, writer_end(c->writer), EXIT_ERROR);
 	if (got && got < POLL_SEGS && !c->loop.done)
 		rest(c);
-	return got;
+	return got || back;
 }
 
 static bool idle(void *ctx)

@@ -79,6 +79,7 @@ struct writer {
 	unsigned most;        /* batches in use */
 	uint64_t batch_bytes; /* with so many one goes off */
 	unsigned n_busy;
+	uint64_t settled;           /* batches whose pages have been put, ever */
 	struct pp_page *copied[64]; /* pages whose packets have been copied, to be put together */
 	unsigned n_copied;
 	bool ng;
@@ -104,10 +105,11 @@ static struct batch *batch_at(struct writer *w, unsigned i)
 	return w->turn[(w->first + i) % BATCHES];
 }
 
-static void put_pages(struct batch *b)
+static void put_pages(struct writer *w, struct batch *b)
 {
 	pp_page_put_batch(b->page, b->n_pages);
 	b->n_pages = 0;
+	w->settled++;
 }
 
 static void fail(struct writer *w, int err)
@@ -193,7 +195,7 @@ static void complete(struct writer *w, struct batch *b, int res)
 		fail(w, res < 0 ? -res : EIO);
 		b->state = FAILED;
 	}
-	put_pages(b);
+	put_pages(w, b);
 }
 
 /* What is told when a reader keeps the run from ending. */
@@ -252,7 +254,7 @@ static void dispatch(struct writer *w)
 			continue;
 		if (w->failed) {
 			b->state = FAILED;
-			put_pages(b);
+			put_pages(w, b);
 		} else {
 			submit(w, b);
 		}
@@ -614,11 +616,14 @@ void writer_soon(const struct pp_net_seg *seg)
 	__builtin_prefetch(seg->len > COPY_BYTES && seg->room ? packet - 1 : packet);
 }
 
-void writer_poll(struct writer *w)
+bool writer_poll(struct writer *w)
 {
+	uint64_t before = w->settled;
+
 	if (is_old(w))
 		next_file(w);
 	step(w, false);
+	return w->settled != before;
 }
 
 void writer_wait(struct writer *w)

@@ -40,8 +40,8 @@ void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n);
 void writer_note(struct writer *w, const char *comment, uint64_t received, uint64_t dropped);
 /* The segment will be handed over soon: fetch what of it will be touched. */
 void writer_soon(const struct pp_net_seg *seg);
-/* Send what has been handed over on its way, and put the pages of what is written. */
-void writer_poll(struct writer *w);
+/* Send what has been handed over on its way, and put the pages of what is written: true, if any are. */
+bool writer_poll(struct writer *w);
 /*
  * The same, but wait for at least one write to complete, if any is under way. When the run is to
  * end and the reader of a pipe doesn't read, that is said.

@@ -121,6 +121,21 @@ for pages in "300" "400 2" "512 300" "512"; do
 		captures "$in/large" "$in/large" "" --max-pages 512
 	check "... some held" captures "$in/large" "$in/large" "" --hold 100 --max-pages 612
 done
+# A write is over just when the loop has looked for it and is about to sleep.
+late() {
+	LD_PRELOAD=$PP_LATE_LIBRARY PP_LATE=$1 "$tool" capture -d "soft:pcap=$in/large" -w "$out" --max-pages 512 &&
+		cmp "$in/large" "$out"
+}
+large "$in/large" 300
+for n in 1 2 3 4; do
+	if [ -n "$sanitized" ]; then
+		skip "a write that is over at look $n" "a sanitizer has to be loaded first"
+	else
+		export -f late
+		export tool in out PP_LATE_LIBRARY
+		check "a write that is over at look $n" timeout -k 5 "$HANG" bash -c "late $n"
+	fi
+done
 check "a given rate" captures "$in/us.want" "$in/us.want" ",rate=2000"
 check "a given rate, some held, incoherent" \
 	captures "$in/us.want" "$in/us.want" ",rate=2000,incoherent" --hold 50
