@@ -146,7 +146,7 @@ detached() {
 	receive show
 	frames a left 10 100
 	until_true comes 10
-	in_m "$tamper" detach mid-a || return 1
+	in_m "$tamper" detach mid-a $child || return 1
 	finish
 	exited 0 && told "state 3: the XDP program on mid-a has gone" && is left 0
 }

@@ -3,7 +3,7 @@
  *
  *   tamper tag IFNAME TPID TCI   from now on put a VLAN tag beside each packet that it sends (0x8100
  *                                or 0x88a8), as a VLAN interface on top of it does
- *   tamper detach IFNAME         take the XDP program off that some process has put on it by a link
+ *   tamper detach IFNAME PID     take the XDP program off that the process has put on it by a link
  *   tamper tags IFNAME           have its own VLAN offloads switched off by the library, say
  *                                "changed" or "unchanged", and put them back at SIGINT
  *
@@ -12,12 +12,15 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <net/if.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <xdp/offload.h>
 
 static int fail(const char *what)
@@ -49,7 +52,37 @@ static int tag(int ifindex, unsigned tpid, unsigned tci)
 	return bpf_tc_attach(&hook, &opts) ? fail("attach") : 0;
 }
 
-static int detach(unsigned ifindex)
+/* Whether a descriptor of the process is this link. */
+static bool holds_link(const char *process, uint32_t id)
+{
+	char path[300], line[100];
+	const struct dirent *entry;
+	unsigned n;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof path, "/proc/%s/fdinfo", process);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		FILE *info;
+
+		snprintf(path, sizeof path, "/proc/%s/fdinfo/%s", process, entry->d_name);
+		info = fopen(path, "r");
+		while (info && !found && fgets(line, sizeof line, info))
+			found = sscanf(line, "link_id: %u", &n) == 1 && n == id;
+		if (info)
+			fclose(info);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * The kernel lists the links of all network namespaces, and an interface's number may be another's in
+ * another one: so the link must be the process's own.
+ */
+static int detach(unsigned ifindex, const char *process)
 {
 	for (uint32_t id = 0; !bpf_link_get_next_id(id, &id);) {
 		int fd = bpf_link_get_fd_by_id(id);
@@ -57,8 +90,11 @@ static int detach(unsigned ifindex)
 		uint32_t len = sizeof info;
 
 		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-		    info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex)
+		    info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex &&
+		    holds_link(process, id))
 			return bpf_link_detach(fd) ? fail("detach") : 0;
+		if (fd >= 0)
+			close(fd);
 	}
 	return fail("no link");
 }
@@ -88,10 +124,10 @@ int main(int argc, char **argv)
 	if (ifindex && argc == 5 && !strcmp(argv[1], "tag"))
 		return tag((int)ifindex, (unsigned)strtoul(argv[3], NULL, 0),
 			   (unsigned)strtoul(argv[4], NULL, 0));
-	if (ifindex && argc == 3 && !strcmp(argv[1], "detach"))
-		return detach(ifindex);
+	if (ifindex && argc == 4 && !strcmp(argv[1], "detach"))
+		return detach(ifindex, argv[3]);
 	if (ifindex && argc == 3 && !strcmp(argv[1], "tags"))
 		return tags(argv[2]);
-	fprintf(stderr, "tamper tag IFNAME TPID TCI | detach IFNAME | tags IFNAME\n");
+	fprintf(stderr, "tamper tag IFNAME TPID TCI | detach IFNAME PID | tags IFNAME\n");
 	return 1;
 }
