@@ -350,7 +350,10 @@ bool xdp_link_look(struct xdp_link *l, bool closely, unsigned *changes)
 	if (n > l->n_queues)
 		attach_again(l);
 	__atomic_store_n(&l->n_queues, n, __ATOMIC_RELAXED);
-	return !is_attached(l) &&
+	if (is_attached(l))
+		return false;
+	/* the kernel takes it off an interface that goes, too: by then that can be seen */
+	return !look_again(l, changes) ||
 	       gone(l,
 		    "the XDP program on %s has gone: somebody took it off, and no "
 		    "packet comes any more",

@@ -1,10 +1,11 @@
 #!/bin/bash
-# system_may_change.sh COMMAND PROBE TAMPER - the system changes under a program that receives: it
-# follows the change, or ends with a message.
+# system_may_change.sh COMMAND PROBE TAMPER DELETED - the system changes under a program that
+# receives: it follows the change, or ends with a message.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 . "$(dirname "$0")/lib.sh"
 tamper=$3
+deleted=$4
 
 # flows PORTS: a packet from each of so many ports: their queue is chosen by a hash
 flows() {
@@ -199,10 +200,9 @@ make_left
 check "the other end is deleted" ends ": it was deleted" ip -n "$ns"a link del left
 make_left
 check "set down" ends " down: ip link set mid-a up, and begin again" ip -n "$ns"m link set mid-a down
-ip -n "$ns"m link set mid-a up
+ip -n "$ns"m link del mid-a
 
 many() { # threads, when it goes: none sleeps on
-	ip -n "$ns"m link del mid-a
 	four_queues
 	receive queues=4
 	flows 100
@@ -210,5 +210,13 @@ many() { # threads, when it goes: none sleeps on
 	finish
 	exited 0 && told "state 3: mid-a has gone: it was deleted" && is left 0
 }
+between() { # two looks at it: the kernel takes the program off, but nobody else did
+	make_left
+	export PP_DELETED=mid-a PP_AT=3
+	start m env LD_PRELOAD="$deleted" "$probe" receive mid-a
+	finish
+	exited 0 && told "state 3: mid-a has gone: it was deleted" && is left 0
+}
+check "deleted between two looks: not that the program was taken off" between
 check "deleted under four threads: all end" many
 done_testing
