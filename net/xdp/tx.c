@@ -162,18 +162,23 @@ static void tx_done(struct pp_net_stats *stats, struct xdp_frame *f)
 	}
 }
 
-/* The completion ring's addresses are the kernel's word: what was not posted isn't done. */
+/*
+ * The completion ring's addresses are the kernel's word: what was not posted isn't done. So is how many
+ * there are: more than it has room for aren't looked at in one call.
+ */
 unsigned xdp_reap(struct port_queue *port)
 {
 	struct xdp_qp *qp = xdp_qp(port);
 	struct xdp_queue *q = &qp->umem->queue[0];
 	struct pp_page *page[XDP_BATCH];
-	uint32_t idx = 0, n;
+	uint32_t idx = 0, n, left = qp->x->ring;
 
 	if (!xdp_umem_is_open(qp->umem))
 		return 0;
-	while ((n = xsk_ring_cons__peek(&q->comp, XDP_BATCH, &idx))) {
+	while ((n = xsk_ring_cons__peek(&q->comp, left < XDP_BATCH ? left : XDP_BATCH, &idx))) {
 		unsigned k = 0;
+
+		left -= n;
 
 		for (uint32_t i = 0; i < n; i++) {
 			uint64_t addr = *xsk_ring_cons__comp_addr(&q->comp, idx + i);
