@@ -37,6 +37,7 @@ static void let_the_next_kill(void)
 {
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN); /* but the report may still go nowhere */
 }
 
@@ -60,7 +61,7 @@ static void on_signal(int number)
 
 int stop_fd_open(void)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	static const int signals[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE };
 	struct sigaction act = { .sa_handler = on_signal }, old;
 
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# signals.sh - Ctrl-C, SIGTERM, SIGHUP, SIGPIPE, a reader that disappears, a terminal: the run ends
+# signals.sh - Ctrl-C, Ctrl-\, SIGTERM, SIGHUP, SIGPIPE, a reader that disappears, a terminal: the run ends
 # when told to, the file is complete, and only a terminal shows progress.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -27,7 +27,7 @@ stop_with() {
 	interrupted "$out"
 }
 
-for signal in INT TERM HUP PIPE; do
+for signal in INT TERM QUIT HUP PIPE; do
 	check "SIG$signal: the file is whole, status 0" stop_with $signal 1000000 -d "$endless,rate=20000"
 	check "SIG$signal at full speed" stop_with $signal 5000000 -d "$endless"
 	check "SIG$signal with pages held: they are written too" \
@@ -90,7 +90,8 @@ exec 3<&-
 finish
 cat "$dir/front" "$dir/rest" >"$out"
 check "... when the reader wakes up, it gets everything" at_last "$out"
-for second in INT:130 TERM:143; do
+ulimit -c 0 # no core file of a second SIGQUIT
+for second in INT:130 TERM:143 QUIT:131; do
 	check "SIGINT while the reader of a pipe sleeps" full_pipe
 	kill -"${second%:*}" "$child"
 	finish
