@@ -126,6 +126,32 @@ static const struct rte_mempool_ops ops_pagepool = {
 
 RTE_MEMPOOL_REGISTER_OPS(ops_pagepool)
 
+static void free_now(void *mp)
+{
+	rte_mempool_free(mp);
+}
+
+/* What the caches hold comes back, and from now on they are passed by. */
+static void end_caches(struct rte_mempool *mp)
+{
+	for (unsigned i = 0; i < RTE_MAX_LCORE && mp->cache_size; i++)
+		rte_mempool_cache_flush(&mp->local_cache[i], mp);
+	mp->cache_size = 0;
+}
+
+int pp_dpdk_free(struct rte_mempool *mp)
+{
+	struct handler *h = mp->pool_data;
+
+	if (!pp_dpdk_pool(mp))
+		return -EINVAL;
+	end_caches(mp);
+	if (!stock_retire(&h->stock, mp->populated_size, free_now, mp))
+		return 1;
+	rte_mempool_free(mp);
+	return 0;
+}
+
 struct pp_pool *pp_dpdk_pool(const struct rte_mempool *mp)
 {
 	const struct handler *h = mp->pool_data;

@@ -202,6 +202,10 @@ static __rte_noinline int get_slow(struct stock *stock, void **obj, uint32_t n)
 	int ret = -ENOBUFS;
 
 	rte_spinlock_lock(&stock->lock);
+	if (stock->retired) {
+		rte_spinlock_unlock(&stock->lock);
+		return ret;
+	}
 	shelf = shelf_make(stock);
 	/* a bulk that a shelf doesn't usually serve leaves it alone if it can */
 	have = shelf && (n <= shelf->cap / 2 || stock->count < n) ? shelf_count(shelf) : 0;
@@ -243,12 +247,51 @@ int stock_get(struct stock *stock, void **obj, uint32_t n)
 	return get_slow(stock, obj, n);
 }
 
+/* To a retired stock, with the lock, which is given up. */
+static int put_retired(struct stock *stock, void *const *obj, uint32_t n)
+{
+	void (*full)(void *ctx) = stock->full;
+	void *ctx = stock->ctx;
+	int ret = stock->count + n > stock->all ? -ENOBUFS : 0;
+	bool last;
+
+	if (!ret)
+		depot_push(stock, obj, n);
+	last = !ret && stock->count == stock->all;
+	rte_spinlock_unlock(&stock->lock);
+	if (last)
+		full(ctx); /* the stock is gone */
+	return ret;
+}
+
+bool stock_retire(struct stock *stock, uint32_t all, void (*full)(void *ctx), void *ctx)
+{
+	bool complete;
+
+	rte_spinlock_lock(&stock->lock);
+	shelves_close(stock, NULL);
+	for (unsigned i = 0; i < RTE_MAX_LCORE; i++)
+		if (stock->shelf[i]) {
+			shelf_wait(stock->shelf[i]);
+			shelf_unload(stock, stock->shelf[i], shelf_count(stock->shelf[i]));
+		}
+	stock->retired = true;
+	stock->all = all;
+	stock->full = full;
+	stock->ctx = ctx;
+	complete = stock->count == all;
+	rte_spinlock_unlock(&stock->lock);
+	return complete;
+}
+
 static __rte_noinline int put_slow(struct stock *stock, void *const *obj, uint32_t n)
 {
 	struct stock_shelf *shelf;
 	int ret = 0;
 
 	rte_spinlock_lock(&stock->lock);
+	if (stock->retired)
+		return put_retired(stock, obj, n);
 	shelf = shelf_make(stock);
 	if (stock->count + n + (shelf ? shelf_count(shelf) : 0) > stock->size) {
 		ret = -ENOBUFS; /* somebody has put an object twice */

@@ -217,6 +217,74 @@ static void again(void)
 	soft_device_exit(&d);
 }
 
+/* ---- freed by the last put ------------------------------------------------------------------------ */
+
+#define OUT 600u
+
+static void *put_all(void *objects)
+{
+	void **obj = objects;
+
+	for (unsigned i = 0; obj[i]; i++)
+		rte_mempool_put(rte_mempool_from_obj(obj[i]), obj[i]);
+	return NULL;
+}
+
+static int put_all_here(void *objects)
+{
+	put_all(objects);
+	return 0;
+}
+
+/* The objects come back on this lcore, on another one, and on a thread that is none. */
+static void freed_by_the_last_put(unsigned cache)
+{
+	void *obj[3][OUT / 3 + 1] = { { 0 } };
+	unsigned lcore = rte_get_next_lcore(-1, 1, 0);
+	struct rte_mempool *mp =
+		rte_mempool_create_empty("later", 1000, 100, cache, 0, SOCKET_ID_ANY, 0);
+	struct pp_totals t;
+	pthread_t thread;
+	void *more;
+	int bad = 0;
+
+	require(mp && !rte_mempool_set_ops_byname(mp, "pagepool", NULL), "a mempool");
+	require(rte_mempool_populate_default(mp) == 1000, "is populated");
+	for (unsigned i = 0; i < OUT; i++)
+		bad |= rte_mempool_get(mp, &obj[i % 3][i / 3]);
+	check(!bad, "of which %u objects are taken", OUT);
+	if (!cache) /* puts are allowed meanwhile */
+		rte_eal_remote_launch(put_all_here, obj[1], lcore);
+	check_eq(pp_dpdk_free(mp), 1, "a mempool with objects out will be freed");
+	if (cache)
+		rte_eal_remote_launch(put_all_here, obj[1], lcore);
+	check(rte_mempool_get(mp, &more), "nothing can be got from it");
+	for (unsigned i = 0; i < OUT / 3; i++)
+		memset(obj[0][i], 0x5a, 100);
+	pthread_create(&thread, NULL, put_all, obj[2]);
+	pthread_join(thread, NULL);
+	rte_eal_wait_lcore(lcore);
+	check(rte_mempool_lookup("later") == mp, "it is there while objects are out");
+	put_all(obj[0]);
+	check(!rte_mempool_lookup("later"), "the last put has freed it");
+	pp_totals(&t, sizeof t);
+	check_eq(t.pools + t.chunk_bytes, 0, "with its memory");
+}
+
+static void freed(void)
+{
+	struct rte_mempool *mp = pool_of(100, 100);
+
+	check_eq(pp_dpdk_free(mp), 0, "a mempool with none out is freed at once");
+	check_nothing_left(NULL);
+	mp = rte_mempool_create_empty("other", 10, 100, 0, 0, SOCKET_ID_ANY, 0);
+	require(mp, "another one");
+	check_eq(pp_dpdk_free(mp), -EINVAL, "one that was never populated isn't");
+	rte_mempool_free(mp);
+	freed_by_the_last_put(0);
+	freed_by_the_last_put(32);
+}
+
 /* ---- a device of pagepool's ------------------------------------------------------------------------ */
 
 static void device(void)
@@ -460,6 +528,7 @@ int main(int argc, char **argv)
 	run(no_iova);
 	run(own_memory);
 	run(again);
+	run(freed);
 	run(device);
 	run(refusals);
 	run(take_all);
