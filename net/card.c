@@ -111,9 +111,9 @@ int card_add(struct card *c, struct card_queue *q, uint32_t bytes, uint64_t max_
 	q->irq_fd = q->event_fd = -1;
 	q->port.net = net;
 	q->port.index = net->n_queues;
-	q->port.wants = pp_pool_defaults();
-	q->port.wants.page_size = bytes;
-	q->port.wants.max_pages = max_pages;
+	q->port.required = pp_pool_defaults();
+	q->port.required.page_size = bytes;
+	q->port.required.max_pages = max_pages;
 	net->queue[net->n_queues++] = &q->port;
 	return make_events(c, q);
 }
@@ -170,29 +170,29 @@ void card_unregister(struct card *c)
 static int take_pool(struct card *c, struct card_queue *q)
 {
 	struct pp_page *page;
-	int ret = pp_pool_attach(q->port.given, c->binding);
+	int ret = pp_pool_attach(q->port.supplied, c->binding);
 
 	if (ret && ret != -EEXIST)
 		return ret;
-	q->port.rx_pool = q->port.tx_pool = q->port.given;
+	q->port.rx_pool = q->port.tx_pool = q->port.supplied;
 	q->rx_dir = q->tx_dir = PP_DMA_BIDIRECTIONAL;
-	ret = pp_page_get(&page, q->port.given);
+	ret = pp_page_get(&page, q->port.supplied);
 	if (ret)
 		return ret;
-	if (pp_page_size(page) < q->port.wants.page_size)
+	if (pp_page_size(page) < q->port.required.page_size)
 		ret = card_fail(c, -EINVAL, "it needs a pool with pages of %u bytes",
-				(unsigned)q->port.wants.page_size);
+				(unsigned)q->port.required.page_size);
 	pp_page_put(page);
 	return ret;
 }
 
 int card_pools(struct card *c, struct card_queue *q)
 {
-	struct pp_pool_params p = q->port.wants;
+	struct pp_pool_params p = q->port.required;
 	char name[32];
 	int ret;
 
-	if (q->port.given)
+	if (q->port.supplied)
 		return take_pool(c, q);
 	snprintf(name, sizeof name, "%s rx", c->net.drv.name);
 	p.name = name;
@@ -214,7 +214,7 @@ void card_forget(struct card_queue *q)
 		pp_page_put(in->piece[--in->end % CARD_PIECES].page);
 	in->len = 0;
 	in->bad = false;
-	if (q->port.rx_pool != q->port.given) { /* that one is the caller's */
+	if (q->port.rx_pool != q->port.supplied) { /* that one is the caller's */
 		pp_pool_destroy(q->port.rx_pool);
 		pp_pool_destroy(q->port.tx_pool);
 	}

@@ -24,7 +24,7 @@ void port_notice(struct pp_net *net, const char *format, ...)
 {
 	va_list args;
 
-	if (net->n_notices - net->told == PORT_NOTICES)
+	if (net->n_notices - net->n_read == PORT_NOTICES)
 		return;
 	va_start(args, format);
 	vsnprintf(net->notice[net->n_notices++ % PORT_NOTICES], PP_NET_ERROR, format, args);
@@ -227,7 +227,7 @@ int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params
 
 	if (!q || size < sizeof size)
 		return -EINVAL;
-	hand_out(params, size, &q->wants, sizeof q->wants);
+	hand_out(params, size, &q->required, sizeof q->required);
 	params->size = size;
 	return 0;
 }
@@ -240,7 +240,7 @@ int pp_net_use_pool(struct pp_net *net, unsigned queue, struct pp_pool *pool)
 		return -EINVAL;
 	if (net->n_bound)
 		return -EBUSY;
-	q->given = pool;
+	q->supplied = pool;
 	return 0;
 }
 
@@ -257,15 +257,15 @@ static int common_params(struct pp_pool_params *p, struct pp_net *const *nets, u
 			return -EINVAL;
 		if (!q)
 			continue;
-		if (chosen && chosen->wants.area && q->wants.area &&
-		    chosen->wants.page_size != q->wants.page_size)
+		if (chosen && chosen->required.area && q->required.area &&
+		    chosen->required.page_size != q->required.page_size)
 			return -EXDEV;
-		if (!chosen || q->wants.area > chosen->wants.area)
+		if (!chosen || q->required.area > chosen->required.area)
 			chosen = q;
 	}
 	if (!chosen)
 		return -EINVAL;
-	*p = chosen->wants;
+	*p = chosen->required;
 	return 0;
 }
 
@@ -464,7 +464,8 @@ const char *pp_net_error(struct pp_net *net)
 
 const char *pp_net_notice(struct pp_net *net)
 {
-	return !net || net->told == net->n_notices ? NULL : net->notice[net->told++ % PORT_NOTICES];
+	return !net || net->n_read == net->n_notices ? NULL :
+						       net->notice[net->n_read++ % PORT_NOTICES];
 }
 
 /* All members are 64 bits wide. */

@@ -21,9 +21,9 @@ struct port_queue {
 	unsigned index;
 	struct pp_device *dev;
 	struct pp_pool *rx_pool, *tx_pool; /* while bound, else NULL; may be the same */
-	/* To receive into and send from instead of pools of its own, or NULL. The caller's. */
-	struct pp_pool *given;
-	struct pp_pool_params wants; /* what a pool must be like; its own is */
+	/* The caller's, to receive into and send from instead of pools of its own; or NULL. */
+	struct pp_pool *supplied;
+	struct pp_pool_params required; /* of a pool; those that the queue creates meet it */
 	/* Written by the queue's thread (port_count), read by any: relaxed. */
 	struct pp_net_stats stats;
 };
@@ -62,9 +62,9 @@ struct pp_net {
 	struct port_queue *queue[PORT_QUEUES];
 	unsigned n_queues;
 	unsigned n_bound;
-	char error[PP_NET_ERROR]; /* of the last bind: net.c's, where the driver has no word */
+	char error[PP_NET_ERROR]; /* of the last bind; set by net.c if the driver set none */
 	char notice[PORT_NOTICES][PP_NET_ERROR];
-	unsigned n_notices, told;
+	unsigned n_notices, n_read;
 };
 
 /* Add to a counter, on the queue's thread. */

@@ -258,14 +258,14 @@ static unsigned soft_reap(struct port_queue *q)
 
 static int make_pools(struct soft_net *s, pp_binding_t binding)
 {
-	struct pp_pool_params p = s->queue.wants;
+	struct pp_pool_params p = s->queue.required;
 	int ret;
 
 	s->rx_dir = s->tx_dir = PP_DMA_BIDIRECTIONAL;
-	if (s->queue.given) {
-		ret = pp_pool_attach(s->queue.given, binding);
+	if (s->queue.supplied) {
+		ret = pp_pool_attach(s->queue.supplied, binding);
 		if (!ret)
-			s->queue.rx_pool = s->queue.tx_pool = s->queue.given;
+			s->queue.rx_pool = s->queue.tx_pool = s->queue.supplied;
 		return ret;
 	}
 	p.name = "soft rx";
@@ -305,7 +305,7 @@ static void free_rings(struct soft_net *s)
 
 static void forget(struct soft_net *s)
 {
-	if (s->queue.rx_pool != s->queue.given) { /* that one is the caller's */
+	if (s->queue.rx_pool != s->queue.supplied) { /* that one is the caller's */
 		pp_pool_destroy(s->queue.rx_pool);
 		pp_pool_destroy(s->queue.tx_pool);
 	}
@@ -487,8 +487,8 @@ static void describe(struct soft_net *s, const struct pp_net_params *params)
 		.rest_ns = REST_NS,
 	};
 	s->queue.net = net;
-	s->queue.wants = pp_pool_defaults();
-	s->queue.wants.max_pages = params->max_pages;
+	s->queue.required = pp_pool_defaults();
+	s->queue.required.max_pages = params->max_pages;
 }
 
 static int register_device(struct soft_net *s, unsigned address_bits)

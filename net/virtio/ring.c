@@ -117,9 +117,9 @@ void ring_tell(struct ring *r)
 {
 	uint16_t flags;
 
-	if (r->told == r->n_avail)
+	if (r->notified == r->n_avail)
 		return;
-	r->told = r->n_avail;
+	r->notified = r->n_avail;
 	__atomic_store_n(&r->avail->idx, htole16(r->n_avail), __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	flags = le16toh(__atomic_load_n(&r->used->flags, __ATOMIC_RELAXED));

@@ -37,11 +37,11 @@ struct ring {
 	unsigned index;        /* what to write there */
 
 	struct ring_slot slot[RING_MOST];
-	unsigned free, n_free;  /* the first free one; how many */
-	unsigned chains, pages; /* that the device has */
-	unsigned head, tail;    /* of the chain that is being made */
-	uint16_t n_avail, told; /* made available, counting on; and the device knows of */
-	uint16_t n_used;        /* taken back */
+	unsigned free, n_free;      /* the first free one; how many */
+	unsigned chains, pages;     /* that the device has */
+	unsigned head, tail;        /* of the chain that is being made */
+	uint16_t n_avail, notified; /* made available, and announced to the device; counting on */
+	uint16_t n_used;            /* taken back */
 };
 
 /* In coherent memory, with `size` descriptors, a power of two up to RING_MOST. 0, or an errno. */

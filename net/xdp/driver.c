@@ -57,11 +57,11 @@ static int make_pool(struct xdp_qp *qp, pp_binding_t binding)
 	struct pp_page *page;
 	int ret;
 
-	if (qp->queue.given) {
-		ret = pp_pool_attach(qp->queue.given, binding);
-		qp->queue.rx_pool = ret ? NULL : qp->queue.given;
+	if (qp->queue.supplied) {
+		ret = pp_pool_attach(qp->queue.supplied, binding);
+		qp->queue.rx_pool = ret ? NULL : qp->queue.supplied;
 	} else {
-		ret = pp_pool_create(&qp->queue.rx_pool, binding, &qp->queue.wants);
+		ret = pp_pool_create(&qp->queue.rx_pool, binding, &qp->queue.required);
 	}
 	if (ret)
 		return ret;
@@ -101,7 +101,7 @@ static void forget(struct xdp_qp *qp)
 	for (uint64_t i = 0; qp->frame && i < qp->n_frames; i++)
 		port_count(&qp->queue.stats.tx_unsent, qp->frame[i].last);
 	xdp_quiet_begin(qp);
-	if (qp->queue.rx_pool != qp->queue.given) /* that one is the caller's */
+	if (qp->queue.rx_pool != qp->queue.supplied) /* that one is the caller's */
 		pp_pool_destroy(qp->queue.rx_pool);
 	qp->queue.rx_pool = qp->queue.tx_pool = NULL;
 	memset(qp->rx_posted, 0, sizeof qp->rx_posted);
@@ -545,7 +545,7 @@ static int open_qp(struct xdp_net *x, unsigned i, const struct xdp_umem_params *
 	int ret;
 
 	*qp = (struct xdp_qp){ .x = x, .epoll = -1, .timer = -1, .wake = -1 };
-	qp->queue = (struct port_queue){ .net = &x->net, .index = i, .wants = *pool };
+	qp->queue = (struct port_queue){ .net = &x->net, .index = i, .required = *pool };
 	x->net.queue[i] = &qp->queue;
 	ret = open_events(qp);
 	if (!ret)
