@@ -1,21 +1,22 @@
 /*
- * writer.c - a capture file, written straight from the pool's pages (aio.h). Only small packets
- * are copied first: two vectors cost the kernel more than a few cache lines cost us.
+ * writer.c - a capture file, written straight from the pool's pages (aio.h).
  *
- * Packets are gathered into batches; a batch is one vectored write at its own offset in the file
- * and begins and ends between packets. So, whatever fails, the file can be cut behind the last
- * packet before the failure, and is valid.
+ * Packets are gathered into batches (batch.h); a batch is one vectored write at its own place in the file
+ * and begins and ends between packets. So, whatever fails, the file can be cut where the last packet
+ * before the failure ends, and is valid.
  *
- * A capture may be in several files (rotate.h). One is complete before the next begins: writes in
- * progress are waited for, which costs what a synchronous write would cost each time.
+ * A capture may be in several files (rotate.h). One is whole before the next begins: what is under way is
+ * waited for, which is what a write that waits would cost each time.
  *
- * A file that isn't regular (a pipe), or that is appended to, is written one batch after the other.
+ * What isn't a regular file (a pipe), or is one to be appended to, is written one batch after the
+ * other.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "writer.h"
 
 #include "aio.h"
+#include "batch.h"
 #include "format.h"
 #include "loop.h"
 
@@ -28,38 +29,12 @@
 #include <unistd.h>
 
 #define BATCHES 32u
-#define BATCH_IOV 1024u /* IOV_MAX on Linux: the vectors of one write */
-#define BATCH_PACKETS 1024u
-#define COPY_BYTES 256u /* packets up to this length are copied, and their pages put at once */
 #define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
 /* Of who waits for us: more would leave the processor's cache before it is written. */
 #define PATIENT_BATCHES 6u
 #define PATIENT_BYTES (128u << 10)
 #define SNAPLEN 262144u  /* what readers expect; the header says more when a packet is longer */
 #define PATIENCE_MS 1000 /* when the run is to end: after that we say that a reader doesn't read */
-
-#define TAGGED 16u /* two addresses and a VLAN tag */
-#define HEAD (FORMAT_HEAD + TAGGED)
-#define IS_NOTE (1u << 31)
-
-/* What stands in front of a packet's bytes in its pages, and behind them. */
-struct frame {
-	uint8_t head[HEAD], tail[FORMAT_TAIL];
-	unsigned head_len, tail_len;
-};
-
-struct batch {
-	uint32_t size[BATCH_PACKETS]; /* of each frame, in the file; IS_NOTE: it is no packet */
-	struct frame frame[BATCH_PACKETS]; /* of packets that aren't copied */
-	char copy[BATCH_PACKETS * (HEAD + COPY_BYTES + FORMAT_TAIL)]; /* small packets, notes */
-	unsigned copied;                                              /* bytes of it in use */
-	struct iovec iov[BATCH_IOV];
-	struct pp_page *page[BATCH_IOV];
-	unsigned n_frames, n_iov, n_pages;
-	unsigned iov_done; /* vectors written whole */
-	uint64_t offset, bytes, written;
-	enum { FREE, OPEN, BUSY, DONE, FAILED } state;
-};
 
 struct writer {
 	struct aio *aio;
@@ -130,26 +105,13 @@ static void submit(struct writer *w, struct batch *b)
 	w->n_busy++;
 }
 
-/* The packets of a batch that lie within its first `written` bytes, and their bytes. */
-static unsigned whole_packets(const struct batch *b, uint64_t written, uint64_t *bytes)
-{
-	unsigned n = 0;
-
-	*bytes = 0;
-	for (unsigned i = 0; i < b->n_frames && *bytes + (b->size[i] & ~IS_NOTE) <= written; i++) {
-		*bytes += b->size[i] & ~IS_NOTE;
-		n += !(b->size[i] & IS_NOTE);
-	}
-	return n;
-}
-
 /* Batches in front that are settled: count them, up to the first that failed. */
 static void retire(struct writer *w)
 {
 	while (w->n && (batch_at(w, 0)->state == DONE || batch_at(w, 0)->state == FAILED)) {
 		struct batch *b = batch_at(w, 0);
 		uint64_t bytes;
-		unsigned packets = whole_packets(b, b->written, &bytes);
+		unsigned packets = batch_whole(b, &bytes);
 
 		if (w->valid == b->offset) { /* nothing is missing before it */
 			w->packets += packets;
@@ -164,28 +126,11 @@ static void retire(struct writer *w)
 	}
 }
 
-/* Move past what has been written. */
-static void advance(struct batch *b, size_t n)
-{
-	b->written += n;
-	while (n) {
-		struct iovec *v = &b->iov[b->iov_done];
-
-		if (n < v->iov_len) {
-			v->iov_base = (char *)v->iov_base + n;
-			v->iov_len -= n;
-			return;
-		}
-		n -= v->iov_len;
-		b->iov_done++;
-	}
-}
-
 static void complete(struct writer *w, struct batch *b, int res)
 {
 	w->n_busy--;
 	if (res > 0)
-		advance(b, (size_t)res);
+		batch_advance(b, (size_t)res);
 	if (b->written == b->bytes) {
 		b->state = DONE;
 	} else if ((res > 0 || res == -EINTR || res == -EAGAIN) && !w->failed) {
@@ -281,88 +226,14 @@ static struct batch *open_batch(struct writer *w, unsigned n)
 {
 	struct batch *b = w->n ? batch_at(w, w->n - 1) : NULL;
 
-	if (b && b->state == OPEN && b->n_frames < BATCH_PACKETS && b->n_iov + n + 2 <= BATCH_IOV &&
-	    b->bytes < w->batch_bytes)
+	if (b && b->state == OPEN && batch_has_room(b, n) && b->bytes < w->batch_bytes)
 		return b;
 	while (w->n >= w->most)
 		step(w, true);
 	b = batch_at(w, w->n++);
-	b->n_frames = b->n_iov = b->n_pages = b->iov_done = b->copied = 0;
-	b->bytes = b->written = 0;
-	b->offset = w->end;
-	b->state = OPEN;
+	batch_open(b, w->end);
 	dispatch(w); /* the one before it */
 	return b;
-}
-
-static char *bytes_of(const struct pp_net_seg *seg)
-{
-	return (char *)pp_page_addr(seg->page) + seg->offset;
-}
-
-static void add_vector(struct batch *b, void *bytes, size_t len)
-{
-	if (len)
-		b->iov[b->n_iov++] = (struct iovec){ bytes, len };
-}
-
-/* A packet on its way into a batch. */
-struct packet {
-	struct pp_net_seg first; /* the rest are `seg` */
-	const struct pp_net_seg *seg;
-	unsigned n;
-	uint32_t len; /* bytes of its pages that are to be written */
-	struct frame *frame;
-};
-
-/* The head goes before the packet, into the page: one vector with it. */
-static void add_in_place(struct batch *b, const struct packet *p)
-{
-	struct frame *f = p->frame;
-	char *at = bytes_of(&p->first) - f->head_len;
-
-	memcpy(at, f->head, f->head_len);
-	add_vector(b, at, f->head_len + p->len);
-	add_vector(b, f->tail, f->tail_len);
-	b->page[b->n_pages++] = p->first.page;
-}
-
-/* The head, the packet's pages, the tail as vectors of their own. */
-static void add_by_reference(struct batch *b, const struct packet *p)
-{
-	struct frame *f = p->frame;
-	uint32_t left = p->len;
-
-	add_vector(b, f->head, f->head_len);
-	for (unsigned i = 0; i < p->n; i++) {
-		const struct pp_net_seg *seg = i ? &p->seg[i] : &p->first;
-		uint32_t here = seg->len < left ? seg->len : left;
-
-		add_vector(b, bytes_of(seg), here);
-		b->page[b->n_pages++] = seg->page;
-		left -= here;
-	}
-	add_vector(b, f->tail, f->tail_len);
-}
-
-static char *append(char *at, const void *bytes, size_t n)
-{
-	memcpy(at, bytes, n);
-	return at + n;
-}
-
-/* All copied, behind what was copied last: if nothing came in between it is the same vector. */
-static void add_by_copy(struct batch *b, const struct frame *f, const void *bytes, uint32_t len)
-{
-	char *at = b->copy + b->copied, *end = append(at, f->head, f->head_len);
-	struct iovec *last = b->n_iov ? &b->iov[b->n_iov - 1] : NULL;
-
-	end = append(append(end, bytes, len), f->tail, f->tail_len);
-	b->copied += (unsigned)(end - at);
-	if (last && (char *)last->iov_base + last->iov_len == at)
-		last->iov_len += (size_t)(end - at);
-	else
-		add_vector(b, at, (size_t)(end - at));
 }
 
 static void put_later(struct writer *w, struct pp_page *page)
@@ -388,31 +259,11 @@ static void raise_snaplen(struct writer *w, uint32_t len)
 	}
 }
 
-/*
- * A tag that the interface took out goes where it was, behind the addresses: all that is in the
- * frame's head then. Returns how many bytes of the packet are.
- */
-static uint32_t restore_tag(struct packet *p, uint8_t *at)
-{
-	struct pp_net_seg *seg = &p->first;
-	const uint8_t tag[4] = { (uint8_t)(seg->vlan_tpid >> 8), (uint8_t)seg->vlan_tpid,
-				 (uint8_t)(seg->vlan_tci >> 8), (uint8_t)seg->vlan_tci };
-
-	if (!(seg->flags & PP_NET_VLAN) || seg->len < 12)
-		return 0;
-	memcpy(at, bytes_of(seg), 12);
-	memcpy(at + 12, tag, 4);
-	seg->offset += 12;
-	seg->len -= 12;
-	seg->room += 12;
-	return TAGGED;
-}
-
 /* What is to be written of a packet, and its frame. Returns bytes in the file. */
 static uint32_t make_frame(struct writer *w, struct packet *p)
 {
 	unsigned head_len = w->ng ? FORMAT_HEAD : 16;
-	uint32_t tagged = restore_tag(p, p->frame->head + head_len), len = tagged;
+	uint32_t tagged = batch_restore_tag(p, p->frame->head + head_len), len = tagged;
 	uint32_t wire = p->first.wire_len;
 
 	for (unsigned i = 0; i < p->n; i++)
@@ -549,7 +400,6 @@ static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned 
 	struct packet p;
 	struct frame here; /* of one that is copied */
 	struct batch *b;
-	uint32_t size;
 
 	if (is_over(w))
 		next_file(w);
@@ -558,19 +408,10 @@ static void add_packet(struct writer *w, const struct pp_net_seg *seg, unsigned 
 	p.first = *seg;
 	p.seg = seg;
 	p.n = n;
-	p.frame = n == 1 && seg->len <= COPY_BYTES ? &here : &b->frame[b->n_frames];
-	size = make_frame(w, &p);
-	b->size[b->n_frames++] = size;
-	b->bytes += size;
-	w->end += size;
-	if (n == 1 && p.len <= COPY_BYTES) {
-		add_by_copy(b, p.frame, bytes_of(&p.first), p.len);
+	p.frame = n == 1 && seg->len <= BATCH_COPY ? &here : batch_frame(b);
+	w->end += make_frame(w, &p);
+	if (batch_add(b, &p))
 		put_later(w, seg->page);
-	} else if (n == 1 && p.first.room >= p.frame->head_len) {
-		add_in_place(b, &p);
-	} else {
-		add_by_reference(b, &p);
-	}
 }
 
 void writer_note(struct writer *w, const char *comment, uint64_t received, uint64_t dropped)
@@ -583,7 +424,6 @@ void writer_note(struct writer *w, const char *comment, uint64_t received, uint6
 		.dropped = dropped,
 	};
 	uint8_t bytes[FORMAT_NOTE];
-	struct frame none = { .head_len = 0 };
 	struct batch *b;
 	unsigned size;
 
@@ -591,10 +431,8 @@ void writer_note(struct writer *w, const char *comment, uint64_t received, uint6
 		return;
 	b = open_batch(w, 1);
 	size = format_note(&note, bytes);
-	b->size[b->n_frames++] = size | IS_NOTE;
-	b->bytes += size;
+	batch_add_note(b, bytes, size);
 	w->end += size;
-	add_by_copy(b, &none, bytes, size);
 }
 
 void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n)
@@ -611,9 +449,9 @@ void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n)
 
 void writer_soon(const struct pp_net_seg *seg)
 {
-	const char *packet = bytes_of(seg);
+	const char *packet = batch_bytes(seg);
 
-	__builtin_prefetch(seg->len > COPY_BYTES && seg->room ? packet - 1 : packet);
+	__builtin_prefetch(seg->len > BATCH_COPY && seg->room ? packet - 1 : packet);
 }
 
 bool writer_poll(struct writer *w)
