@@ -1,15 +1,14 @@
 /*
  * writer.c - a capture file, written straight from the pool's pages (aio.h).
  *
- * Packets are gathered into batches (batch.h); a batch is one vectored write at its own place in the file
- * and begins and ends between packets. So, whatever fails, the file can be cut where the last packet
- * before the failure ends, and is valid.
+ * Packets are gathered into batches (batch.h); a batch is one vectored write at its own offset in
+ * the file and begins and ends between packets. So, whatever fails, the file can be cut behind the
+ * last packet before the failure, and is valid.
  *
- * A capture may be in several files (rotate.h). One is whole before the next begins: what is under way is
- * waited for, which is what a write that waits would cost each time.
+ * A capture may be in several files (rotate.h). One is complete before the next begins: writes in
+ * progress are waited for, which costs what a synchronous write would cost each time.
  *
- * What isn't a regular file (a pipe), or is one to be appended to, is written one batch after the
- * other.
+ * A file that isn't regular (a pipe), or that is appended to, is written one batch after the other.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
