@@ -50,13 +50,13 @@ for step in "${steps[@]}" iommufd-unmap-by-leaf; do
 	ok $? "$step: its message has no long line"
 done
 
-# laid VERSION - by lay, once and twice; its sources are $source, if they are there
+# laid VERSION - by apply, once and twice; its sources are $source, if they are there
 laid() {
 	source=$(find "$kept" -maxdepth 2 -path "*/prebuilt-$1-[0-9]*/source" 2>/dev/null | head -n 1)
 	[ -f "$source/net/Kconfig" ] || { echo "ok $((n += 1)) # SKIP no sources of Linux $1: scripts/vm-prebuilt $1 fetches them"; return; }
 	cp -r "$source" "$dir/laid-$1"
 	"$series/../apply" "$dir/laid-$1" && cp -r "$dir/laid-$1" "$dir/twice" && "$series/../apply" "$dir/twice"
-	ok $? "lay fits $1"
+	ok $? "apply fits $1"
 	[ -f "$dir/twice/net/core/page_pool_chunk.c" ] && diff -r "$dir/laid-$1" "$dir/twice" >/dev/null && rm -r "$dir/twice"
 	ok $? "... and twice changes nothing"
 }
@@ -71,7 +71,7 @@ cp -r "$source" "$dir/tree"
 [ "$(git -C "$dir/tree" log --format=%s | wc -l)" = $((${#steps[@]} + 1)) ]
 ok $? "each step is a commit"
 diff -r -x .git "$dir/tree" "$dir/laid-7.2" >/dev/null
-ok $? "the tree is the one that lay makes"
+ok $? "the tree is the one that apply makes"
 ! grep -q "STEP_" "$dir/tree/net/core/page_pool_chunk.c"
 ok $? "no mark of a step is left"
 mapfile -t patches < <(find "$OUT/series" -name '*.patch' ! -name '0000-*' | sort)
