@@ -29,7 +29,7 @@ git init -q . && git commit -q --allow-empty -m "Nothing yet" && git add -A -f .
 fails() {
 	local status=0
 	[ "$(grep '^not ok' "$dir/said" | sed 's/^not ok [0-9]* - //' | sort -u)" = "$2" ] || status=1
-	ok $status "$1: $2"
+	ok $status "$1: ${2//$'\n'/, }"
 	[ $status = 0 ] || sed 's/^/# /' "$dir/said"
 }
 # broken TEST RULE FILE LINE - with this line at the end of the file
