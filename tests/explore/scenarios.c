@@ -364,6 +364,18 @@ static void two_references(void)
 	below_ref(g.shared, 1);
 }
 
+/* The putter knows its ring, and has put the other page before. */
+static void two_references_known(void)
+{
+	create_mapped(2, 2);
+	hold(2);
+	put_remotely(g.page[1]);
+	g.kept = get();
+	g.shared = g.page[0];
+	pp_page_ref(g.shared, 1);
+	below_ref(g.shared, 1);
+}
+
 static void two_references_1_kept(void)
 {
 	two_references();
@@ -989,6 +1001,13 @@ static const struct scenario scenarios[] = {
 	  { O, P, Q },
 	  { get_put, put_0, put_0 },
 	  two_references_1_kept,
+	  MAPPED,
+	  .late = ALWAYS,
+	  .exact = true },
+	{ "references-known",
+	  { O, P, Q },
+	  { get_put, put_0, put_0 },
+	  two_references_known,
 	  MAPPED,
 	  .late = ALWAYS,
 	  .exact = true },
