@@ -4,7 +4,7 @@
  *
  * Of other threads' pools: a table by the pool's number, so that any number of them cost the same.
  * An entry holds as long as its anchor is the same pool's: anchors outlive pools, are used again,
- * and count how often that is. Who puts a page has a reference to it, so its pool is there; if the
+ * and count the pools that have gone. Who puts a page has a reference to it, so its pool is there; if the
  * page's state has that pool's number, and the anchor wasn't used again, they belong together.
  *
  * Of the thread's own pools: a list, each as pp_self is for the one that the inline put takes. It

@@ -71,7 +71,6 @@ int anchor_get(struct pp_anchor **out, struct pp_pool *pool)
 	if (anchor) {
 		env_store_relaxed(&anchor->number,
 				  pool->anchor ? pool->anchor->number : env_number_of(anchor));
-		env_store_relaxed(&anchor->epoch, anchor->epoch + 1);
 		anchor->pool = pool;
 		anchor->next = pool->anchors;
 		pool->anchors = anchor;
@@ -217,6 +216,8 @@ void anchors_put(struct pp_pool *pool)
 		pool->anchors = anchor->next;
 		hlist_del(thread_link(anchor));
 		env_store_relaxed(&anchor->owner, ANCHOR_NOBODY);
+		/* here and not when it is used again: the number may be before that */
+		env_store_relaxed(&anchor->epoch, anchor->epoch + 1);
 		anchor->pool = NULL;
 		anchor->next = anchors.free;
 		anchors.free = anchor;

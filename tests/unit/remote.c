@@ -265,18 +265,25 @@ static void known_is_forgotten_with_its_pool(void)
 static void *own_and_follow(void *arg)
 {
 	struct pp_pool *first = arg, *pool[2];
+	struct putter p;
 
+	begin(&p);
 	pp_pool_own(first);
 	pp_page_put(get(first));
+	put_one_by(&p, first);
 	pp_pool_destroy(first);
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		pool[i] = pool_new();
+		put_one_by(&p, pool[i]);
+		check_eq(pool_stats(pool[i]).recycle_ring, 1,
+			 "another thread puts a page to the pool that it is of");
+	}
 	for (unsigned i = 0; i < 2; i++) {
 		pp_page_put(get(pool[i]));
-		check_eq(
-			pool_stats(pool[i]).recycle_cached, 1,
-			"a page goes to the pool that it is of, not to one with an anchor of before");
+		check_eq(pool_stats(pool[i]).recycle_cached, 1,
+			 "so does the owner, and to none with an anchor of before");
 	}
+	end(&p);
 	for (unsigned i = 0; i < 2; i++)
 		pp_pool_destroy(pool[i]);
 	return NULL;
