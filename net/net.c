@@ -44,6 +44,8 @@ int port_params(void *to, size_t size, const void *from)
 	memcpy(&theirs, from, sizeof theirs);
 	if (theirs < sizeof theirs)
 		return -EINVAL;
+	if (theirs > PP_PARAMS_MAX)
+		return -E2BIG;
 	for (size_t i = size; i < theirs; i++)
 		if (bytes[i])
 			return -E2BIG;

@@ -426,6 +426,8 @@ static int read_params(struct pp_telemetry_params *p, const struct pp_telemetry_
 		return 0;
 	if (theirs->size < sizeof theirs->size)
 		return -EINVAL;
+	if (theirs->size > PP_PARAMS_MAX)
+		return -E2BIG;
 	for (size_t i = sizeof *p; i < theirs->size; i++)
 		if (((const char *)theirs)[i])
 			return -E2BIG;

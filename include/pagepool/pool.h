@@ -19,8 +19,8 @@
  * pool was destroyed or the device has gone.
  *
  * Signals: a handler must not get, put, ref or take over ownership, because it may have
- * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, and read a
- * page's address, size and reference count. Making it safe would cost each get and put
+ * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, read a page's
+ * address, size and reference count, and find a page by an address or an IOVA. Making it safe would cost each get and put
  * instructions. Debug mode `pages` reports a handler that has interrupted a call with a lock; a get
  * there is -EDEADLK.
  *
@@ -174,7 +174,7 @@ PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
  * destroy, own) is in progress and that the last one happened before this (a join, a lock). The
  * previous owner may put pages at any time. The pages in its cache move to the new owner's; a
  * pool keeps about 4 KiB for each living thread that has owned it.
- * @return 0; -ENOMEM: the owner is unchanged.
+ * @return 0; -EINVAL: no pool; -ENOMEM: the owner is unchanged.
  */
 PP_API int pp_pool_own(struct pp_pool *pool);
 
@@ -303,7 +303,9 @@ PP_API void pp_pool_recall(struct pp_pool *pool);
  * asked for. The put that brings a page back calls it, on its thread; or the revocation,
  * pp_pool_destroy or pp_pool_own, on theirs. It is called at most once per failure, and not at all
  * if another get succeeds first. No lock is held and cancellation is disabled: it may put pages,
- * but not get any. There is no callback when a growth could succeed again. Puts cost nothing extra
+ * but not get any. There is no callback when a growth could succeed again, nor when the fragments of
+ * the page that the pool cuts from come back: that page is still out. A failure before the
+ * registration isn't remembered. Puts cost nothing extra
  * while nobody waits. Any thread with a handle, one call at a time.
  * @param ready  replaces the previous one; NULL: no callback. On return no call of the previous one
  *               is in progress, except one that this was called from. pp_pool_destroy ends it, too.
@@ -365,7 +367,7 @@ PP_API struct pp_page *pp_page_from_iova(pp_iova_t iova);
  * pp_dma_sync_for_cpu, in the pool's direction. Any thread that holds the page.
  * @param binding     of a device that the pool is attached to.
  * @param offset,len  bytes, within the page.
- * @return 0; -EINVAL: not within the page; else as pp_dma_sync_for_cpu.
+ * @return 0; -EINVAL: page is NULL, or not within it; else as pp_dma_sync_for_cpu.
  */
 #define pp_page_sync_for_cpu(binding, page, offset, len)                                           \
 	pp_page_sync_at((binding), (page), (offset), (len), true, PP_CALLER)

@@ -55,10 +55,12 @@ static inline pp_binding_t pp_binding_none(void)
 	return none;
 }
 
+#define PP_PARAMS_MAX 4096 /**< bytes; longer than any structure of parameters will ever be */
 /**
  * Parameter structures begin with their size, so that they can grow: a program built against an
  * older header passes a shorter structure, and members that it lacks are taken as zero. A structure
- * longer than the library knows is refused with -E2BIG unless the rest is zero.
+ * longer than the library knows is refused with -E2BIG unless the rest is zero; so is one of more
+ * than PP_PARAMS_MAX bytes, whose rest isn't looked at, as its size is none.
  * `struct x p = PP_PARAMS(struct x)` sets the size and zeroes the rest.
  */
 #ifdef __cplusplus

@@ -574,6 +574,12 @@ int env_params(const char *call, void *ours, size_t our_size, const void *theirs
 	memcpy(&size, theirs, sizeof size);
 	if (size < sizeof size)
 		return -EINVAL;
+	if (size > PP_PARAMS_MAX) {
+		debug_invalid("%s: the parameters say that they have %zu bytes: set their size, as "
+			      "PP_PARAMS does",
+			      call, size);
+		return -E2BIG;
+	}
 	for (used = size; used > our_size && !bytes[used - 1];)
 		used--;
 	if (used > our_size) {

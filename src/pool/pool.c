@@ -469,7 +469,7 @@ void pp_pool_destroy(struct pp_pool *pool)
 int pp_pool_own(struct pp_pool *pool)
 {
 	if (!pool)
-		return -EINVAL;
+		return debug_invalid("pp_pool_own: there is no pool");
 	return misuse_destroyed(pool, "own", CALLER) ? 0 : owner_change(pool);
 }
 

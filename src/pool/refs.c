@@ -78,8 +78,11 @@ pp_iova_t pp_page_data_iova(const struct pp_page *page)
 int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uint32_t offset, uint32_t len,
 		    bool for_cpu, const char *caller)
 {
-	const struct pp_pool *pool = page_pool(page);
+	const struct pp_pool *pool = page ? page_pool(page) : NULL;
 
+	if (!page)
+		return debug_invalid("pp_page_sync_for_%s: there is no page",
+				     for_cpu ? "cpu" : "device");
 	if (offset > pool->page_size || len > pool->page_size - offset)
 		return debug_invalid("pp_page_sync_for_%s: %u bytes at %u: the page has %u",
 				     for_cpu ? "cpu" : "device", len, offset, pool->page_size);

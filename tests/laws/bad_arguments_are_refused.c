@@ -257,6 +257,8 @@ static void creation(void)
 	check_eq(create_of(&longer.p), 0, "longer parameters whose rest is zero");
 	longer.more = 1;
 	refused_with(-E2BIG, "pp_pool_create", "newer", create_of(&longer.p));
+	longer.p.size = SIZE_MAX; /* no memory behind it is looked at */
+	refused_with(-E2BIG, "pp_pool_create", "set their size", create_of(&longer.p));
 	for (unsigned i = 0; i < 3; i++) {
 		refused("page_size is", "power of two", create(with(pages[i], 0, 0, 0)));
 		refused("chunk_size is", "power of two", create(with(0, chunks[i], 0, 0)));
@@ -289,9 +291,12 @@ static void pools(void)
 	refused("pp_pool_attach", "no pool", pp_pool_attach(NULL, pp_binding_none()));
 	refused("pp_pool_detach", "no pool", pp_pool_detach(NULL, pp_binding_none()));
 	refused("pp_pool_reserve", "no pool", pp_pool_reserve(NULL, 1));
+	refused("pp_pool_own", "no pool", pp_pool_own(NULL));
 	refused("pp_page_get_contiguous", "1 to the pages", pp_page_get_contiguous(many, 0, pool));
 	refused("pp_page_get_contiguous", "512", pp_page_get_contiguous(many, 513, pool));
 	require(!pp_page_get(&many[0], pool), "a page");
+	refused("pp_page_sync_for_device", "there is no page",
+		pp_page_sync_for_device(pp_binding_none(), NULL, 0, 1));
 	refused("pp_page_sync_for_cpu", "the page has 4096",
 		pp_page_sync_at(pp_binding_none(), many[0], 4000, 97, true, NULL));
 	pp_page_put(many[0]);

@@ -67,12 +67,12 @@ struct pp_block {
  */
 struct pp_anchor {
 	/* read by all, written hardly ever; relaxed */
-	uint64_t owner;             /**< the owning thread's number, or no thread's */
-	uint32_t revoked;           /**< 0 while the cache is open and nobody waits (private) */
-	uint32_t number;            /**< the pool's; constant while it is there; relaxed */
-	uint64_t epoch;             /**< how many pools had it before; constant while one is there */
-	struct pp_pool *pool;       /**< under the library's lock; NULL once the pool is freed */
-	struct pp_anchor *next;     /**< of the pool's, or of the free ones */
+	uint64_t owner;         /**< the owning thread's number, or no thread's */
+	uint32_t revoked;       /**< 0 while the cache is open and nobody waits (private) */
+	uint32_t number;        /**< the pool's; constant while it is there; relaxed */
+	uint64_t epoch;         /**< how many pools had it before; constant while one is there */
+	struct pp_pool *pool;   /**< under the library's lock; NULL once the pool is freed */
+	struct pp_anchor *next; /**< of the pool's, or of the free ones */
 	const struct pp_copy *copy; /**< the copy of the library that made it; constant */
 	void *of_thread[2];         /**< link among its thread's; under the library's lock */
 	/**
