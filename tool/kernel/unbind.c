@@ -330,7 +330,7 @@ static enum verdict wait_for_pages(struct job *j)
 		const char *up = up_again(j);
 
 		if (up)
-			say("%s was set up by somebody else meanwhile; stop that first", up);
+			say("%s was brought up by somebody else meanwhile; stop that first", up);
 		else if (stop_asked())
 			say("stopped");
 		if (up || stop_asked())

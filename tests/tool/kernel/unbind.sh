@@ -78,7 +78,7 @@ check "... and all is as it was" as_before
 check "it waits" begin right --down --force --timeout 1000
 ip -n "$ns"b link set right up
 ended
-check "somebody takes it up" eval 'exited 1 && said "right was taken up by somebody else"'
+check "somebody brings it up" eval 'exited 1 && said "right was brought up by somebody else"'
 
 # ---- done ---------------------------------------------------------------------------------------
 
