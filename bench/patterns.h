@@ -239,6 +239,56 @@ static double cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bo
 	return ended - begun;
 }
 
+/* ---- puts alone ------------------------------------------------------------------------------- */
+
+#define APART 1024u /* pages: as many as there is room for, wherever they go */
+
+static struct {
+	void *page[APART];
+	uint64_t left; /* rounds */
+	unsigned turn; /* atomic: even: the one who gets; odd: the one who puts */
+	double put;
+} apart;
+
+static void *apart_run(void *arg)
+{
+	(void)arg;
+	pin_to(1);
+	for (unsigned round = 1; apart.left; round += 2) {
+		double begun;
+
+		while (__atomic_load_n(&apart.turn, __ATOMIC_ACQUIRE) != round)
+			pause_cpu();
+		begun = now_ns();
+		for (unsigned i = 0; i < APART; i++)
+			peer_put(apart.page[i]);
+		apart.put += now_ns() - begun;
+		apart.left--;
+		__atomic_store_n(&apart.turn, round + 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Get here, put there, one after the other: the nanoseconds of the puts of n pages or more. */
+static double puts_apart(uint64_t n)
+{
+	uint64_t rounds = (n + APART - 1) / APART;
+
+	apart.left = rounds;
+	apart.turn = 0;
+	apart.put = 0;
+	peer_start(0, apart_run, NULL, true);
+	for (unsigned round = 0; rounds--; round += 2) {
+		while (__atomic_load_n(&apart.turn, __ATOMIC_ACQUIRE) != round)
+			pause_cpu();
+		for (unsigned i = 0; i < APART; i++)
+			apart.page[i] = peer_get();
+		__atomic_store_n(&apart.turn, round + 1, __ATOMIC_RELEASE);
+	}
+	peer_join(0);
+	return apart.put * (double)n / (double)((n + APART - 1) / APART * APART);
+}
+
 /* ---- more memory ------------------------------------------------------------------------------ */
 
 /* Fresh pages, a word written to each. Nothing comes back before the end of the process. */
@@ -290,6 +340,8 @@ static double once(const struct command *c, uint64_t n)
 		return cross(n, (unsigned)command_number(c, "batch", 1),
 			     (unsigned)command_number(c, "threads", 1),
 			     command_number(c, "touch", 0), command_number(c, "plain", 0));
+	if (command_is(c, "apart"))
+		return puts_apart(n);
 	begun = now_ns();
 	if (command_is(c, "single"))
 		measured_single(n);

@@ -260,8 +260,8 @@ def table(quick):
     pools = {"one pool": "", "two in turn": " pools=2", "four in turn": " pools=4"}
     rows.append(Row("turns-own", "Get and put pages of several pools, one thread", list(pools),
                     "single", each=pools, program="pagepool-turns"))
-    rows.append(Row("turns-put", "Get pages of several pools on one core, put on the other",
-                    list(pools), "cross", each=pools, program="pagepool-turns"))
+    rows.append(Row("turns-put", "Put pages of several pools that another core got",
+                    list(pools), "apart", each=pools, program="pagepool-turns"))
     for k in (2, 4):
         rows.append(Row(f"returners-{k}", f"{k} threads on the other core return, by 32",
                         ["pagepool", "bare", "mempool", "mempool plain", "pktmbuf", "pktmbuf plain"]
