@@ -2,9 +2,9 @@
  * batch.h - frames of a capture file that are written by one vectored write: what each has in front
  * of its bytes and behind them, and the vectors. See writer.c.
  *
- * Small packets are copied: two vectors cost the kernel more than a few cache lines cost us. Others stay
- * in their pages, which the batch has until they are put; where the page has room for it, the head
- * is written in front of the packet, so that they are one vector.
+ * Small packets are copied: two vectors cost the kernel more than a few cache lines cost us. Others
+ * stay in their pages, which the batch has until they are put; where the page has room for it, the
+ * head is written in front of the packet, so that they are one vector.
  *
  * Thread rule: one thread calls all of it.
  *

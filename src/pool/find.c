@@ -3,9 +3,9 @@
  * that were made with PP_FIND_ADDR or PP_FIND_IOVA.
  *
  * A table has an entry for each 4 KiB, a unit: the handle of the page there, or 0. Its root has a
- * leaf for each 4 GiB, reserved when it is first needed and never unmapped as long as the library is
- * there: so whatever is looked up, and whatever grows, is trimmed or unmapped meanwhile, there is
- * something to read. Nothing is read of the page found, whose chunk may be gone. The memory behind a
+ * leaf for each 4 GiB, reserved when it is first needed and mapped until the library is unloaded:
+ * so whatever is looked up, and whatever grows, is trimmed or unmapped meanwhile, there is
+ * something to read. The page that is found isn't read: its chunk may be gone. The memory behind a
  * leaf comes with its entries, by the kernel's page, and goes with them.
  *
  * Two pages of 2 KiB share a unit: the second one's handle is in an array of its own, which a leaf

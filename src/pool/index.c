@@ -3,9 +3,9 @@
  * gone; its pages have the indexes from there on, as many for each chunk as a full one has pages.
  *
  * The way back is a table of entries, one for each number. It is read without a lock, whatever
- * chunks come and go meanwhile: so entries stay where they are until the pool is freed, and an entry
- * says all that there is to know, for the chunk may be gone when it has been read. They are in
- * groups, each with room for as many as all before it and FIRST_GROUP more.
+ * chunks come and go meanwhile: so entries stay where they are until the pool is freed, and an
+ * entry is all that is read, for the chunk may be gone by then. They are in groups, each with room
+ * for as many as all before it and FIRST_GROUP more.
  *
  * An entry is the address of the chunk's first block, with ENTRY_SHORT if it has fewer pages than
  * others; while no chunk of the pool has the number it is odd: ENTRY_SPARE, and above it one more

@@ -4,8 +4,9 @@
  *
  * Of other threads' pools: a table by the pool's number, so that any number of them cost the same.
  * An entry holds as long as its anchor is the same pool's: anchors outlive pools, are used again,
- * and count the pools that have gone. Who puts a page has a reference to it, so its pool is there; if the
- * page's state has that pool's number, and the anchor wasn't used again, they belong together.
+ * and count the pools that have gone. Who puts a page has a reference to it, so its pool is there;
+ * if the page's state has the number in the entry, and none of the anchor's pools has gone since,
+ * the anchor is that pool's.
  *
  * Of the thread's own pools: a list, each as pp_self is for the one that the inline put takes. It
  * is gone through by comparing, not looked up: the processor then knows the cache before it has the

@@ -7,8 +7,8 @@
  * difference is never above the truth.
  *
  * It rises by gets only. The owner looks when it finds its cache empty, and what it gets until it
- * looks again was in that cache: so the peak that is known is below the true one by PP_CACHE_PAGES at
- * most. And it needn't look before it has got as many as were missing to the peak the last time.
+ * looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the true one. It
+ * needn't look before it has got as many pages as were missing to the peak the last time.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

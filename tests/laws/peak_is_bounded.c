@@ -1,6 +1,6 @@
 /*
- * peak_is_bounded.c - the most pages in flight at a time, as the statistics tell it: never above the
- * truth, below it by a cache at most; whichever ways pages go, and whoever reads it when.
+ * peak_is_bounded.c - the most pages in flight at a time, as the statistics have it: never above
+ * the truth, at most a cache below it; whichever ways pages go, and whoever reads it when.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

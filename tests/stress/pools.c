@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "dice.h"
 #include "soft_device.h"
 
 #define THREADS 4u
@@ -33,23 +34,14 @@ static struct {
 	unsigned n;
 } market = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static uint64_t seed;
 static unsigned wrong; /* pages whose contents were; atomic */
 
 struct worker {
-	uint64_t dice;
+	struct dice dice;
 	bool owns; /* takes pools over; who does not remembers more of those that it puts to */
 	unsigned favourite; /* the pool that it takes over most */
 	unsigned steps;
 };
-
-static uint32_t roll(struct worker *w, uint32_t n)
-{
-	w->dice ^= w->dice << 13;
-	w->dice ^= w->dice >> 7;
-	w->dice ^= w->dice << 17;
-	return (uint32_t)((w->dice >> 11) % n);
-}
 
 /* ---- pages ----------------------------------------------------------------------------------- */
 
@@ -85,11 +77,11 @@ static bool hand_on(struct pp_page *page)
 static void buy_and_put(struct worker *w)
 {
 	struct pp_page *page[BATCH];
-	unsigned n = 0, most = 1 + roll(w, BATCH);
+	unsigned n = 0, most = 1 + roll(&w->dice, BATCH);
 
 	pthread_mutex_lock(&market.lock);
 	while (n < most && market.n) {
-		unsigned i = roll(w, market.n);
+		unsigned i = roll(&w->dice, market.n);
 
 		page[n++] = market.page[i];
 		market.page[i] = market.page[--market.n];
@@ -97,7 +89,7 @@ static void buy_and_put(struct worker *w)
 	pthread_mutex_unlock(&market.lock);
 	for (unsigned i = 0; i < n; i++)
 		look(page[i]);
-	if (roll(w, 2)) {
+	if (roll(&w->dice, 2)) {
 		pp_page_put_batch(page, n);
 		return;
 	}
@@ -120,7 +112,7 @@ static void stock(struct shelf *s)
 static void get_from(struct shelf *s, struct worker *w)
 {
 	struct pp_page *page[BATCH];
-	int n = pp_page_get_batch(page, 1 + roll(w, BATCH), s->pool);
+	int n = pp_page_get_batch(page, 1 + roll(&w->dice, BATCH), s->pool);
 
 	for (int i = 0; i < n; i++) {
 		sign(page[i]);
@@ -136,11 +128,11 @@ static void work_on(struct shelf *s, struct worker *w)
 		stock(s);
 	else if (pp_pool_own(s->pool))
 		abort();
-	for (unsigned i = roll(w, 4); i; i--)
+	for (unsigned i = roll(&w->dice, 4); i; i--)
 		get_from(s, w);
-	if (!roll(w, 8))
+	if (!roll(&w->dice, 8))
 		pp_pool_trim(s->pool, 0);
-	if (!roll(w, 16)) {
+	if (!roll(&w->dice, 16)) {
 		pp_pool_destroy(s->pool);
 		s->pool = NULL;
 	}
@@ -154,10 +146,11 @@ static void *work(void *arg)
 	struct worker *w = arg;
 
 	for (unsigned i = 0; i < w->steps; i++) {
-		if (!w->owns || roll(w, 2))
+		if (!w->owns || roll(&w->dice, 2))
 			buy_and_put(w);
 		else
-			work_on(&shelf[roll(w, 8) ? w->favourite : roll(w, POOLS)], w);
+			work_on(&shelf[roll(&w->dice, 8) ? w->favourite : roll(&w->dice, POOLS)],
+				w);
 	}
 	return NULL;
 }
@@ -207,8 +200,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < POOLS; i++)
 		pthread_mutex_init(&shelf[i].lock, NULL);
 	for (unsigned i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){ (seed + i) * 0x9E3779B97F4A7C15u | 1, i % 2, i / 2,
-					rounds / THREADS };
+		w[i] = (struct worker){ dice_for(i), i % 2, i / 2, rounds / THREADS };
 		if (pthread_create(&thread[i], NULL, place, &w[i]))
 			abort();
 	}

@@ -21,6 +21,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "dice.h"
 #include "soft_device.h"
 
 #define DEVICES 2
@@ -33,29 +34,6 @@
 #define load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define add(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
-
-static uint64_t seed;
-
-/* ---- numbers --------------------------------------------------------------------------- */
-
-struct dice {
-	uint64_t state;
-};
-
-static struct dice dice_for(uint64_t who)
-{
-	struct dice d = { (seed + who) * 0x9E3779B97F4A7C15u | 1 };
-
-	return d;
-}
-
-static uint32_t roll(struct dice *d, uint32_t n)
-{
-	d->state ^= d->state << 13;
-	d->state ^= d->state >> 7;
-	d->state ^= d->state << 17;
-	return (uint32_t)((d->state >> 11) % n);
-}
 
 /* ---- what is handed around ------------------------------------------------------------- */
 

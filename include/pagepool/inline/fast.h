@@ -42,8 +42,8 @@ struct pp_page {
  * A page's address, IOVA, index and user area are computed from the offset of its word in the
  * block, pp_block_offset(): each of them grows by one unit from word to word. The head holds the
  * values that a word at offset 0 would have. Any further property of pages belongs in the rest of
- * the head; a property of the chunk, such as a file descriptor and an offset in that file, in struct
- * pp_chunk.
+ * the head; a property of the chunk, such as a file descriptor and an offset in that file, in
+ * struct pp_chunk.
  */
 struct pp_block {
 	uintptr_t addr;
@@ -133,8 +133,8 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out,
 }
 
 /*
- * Push to the cache, which is the caller's, a page whose last reference is. False: there is no room.
- * Model: revoke.pml, cache_push.
+ * Push a page to the cache. The caller owns both the cache and the page's last reference. False:
+ * there is no room. Model: revoke.pml, cache_push.
  */
 PP_INLINE __attribute__((always_inline)) bool pp_fast_push(struct pp_anchor *anchor,
 							   struct pp_page *page)
