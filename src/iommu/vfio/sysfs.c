@@ -34,11 +34,12 @@ bool pp_vfio_parse_address(char full[PP_VFIO_ADDRESS], const char *text)
 	return !strcasecmp(again, text);
 }
 
-/* The last name of what a link of a device points to; false: there is none. */
+/* The last name of what a link of a device points to; false: there is none, or it doesn't fit. */
 static bool link_name(char *name, size_t size, const char *address, const char *link)
 {
 	char path[VFIO_PATH], target[VFIO_PATH];
 	const char *base;
+	size_t length;
 	ssize_t n;
 
 	snprintf(path, sizeof path, "/sys/bus/pci/devices/%s/%s", address, link);
@@ -47,7 +48,11 @@ static bool link_name(char *name, size_t size, const char *address, const char *
 		return false;
 	target[n] = 0;
 	base = strrchr(target, '/');
-	snprintf(name, size, "%s", base ? base + 1 : target);
+	base = base ? base + 1 : target;
+	length = strlen(base);
+	if (length >= size)
+		return false;
+	memcpy(name, base, length + 1);
 	return true;
 }
 
