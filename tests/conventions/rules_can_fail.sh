@@ -172,6 +172,13 @@ the library's name" "$cc -shared -fPIC -o .$lib/libpagepool.so.1 $dir/new.c"
 	installed "... and runs
 ... statically too
 an example builds with what pkg-config says" "sed -i '/^Libs/d' .$lib/pkgconfig/pagepool.pc"
+	echo 'void _exit(int); __attribute__((constructor)) void begin(void) { _exit(1); }' >"$dir/begin.c"
+	installed "... and runs" "$cc -c -o $dir/begin.o $dir/begin.c &&
+		for member in \$(ar t .$lib/libpagepool.a | grep pool_pool); do
+			ar x --output $dir .$lib/libpagepool.a \$member &&
+			ld -r -o $dir/both.o $dir/\$member $dir/begin.o && mv $dir/both.o $dir/\$member &&
+			ar r .$lib/libpagepool.a $dir/\$member
+		done"
 	installed "... and runs
 ... statically too" "ar d .$lib/libpagepool.a \$(ar t .$lib/libpagepool.a | grep pool_pool)"
 fi
@@ -185,6 +192,9 @@ if command -v spatch >/dev/null; then
 	export PAGEPOOL_CACHE=$dir/empty
 	edited series "no tree is refused" linux/series/make 's/say which kernel tree/which tree/'
 	edited series "what is no kernel tree is refused" linux/series/make 's/is no kernel tree: unpack/: unpack/'
+	edited series "another version is refused" linux/series/apply 's/and the series is for/which is not for/'
+	edited series "a tree that the first step does not fit is refused" linux/series/apply 's/ does not fit this tree/ fits not/'
+	edited series "... and has no more than it had" linux/series/make 's/^	in_tree commit -q -m "Linux .*/&; in_tree commit -q --allow-empty -m more/'
 	edited series "held-mem: its message has no long line" linux/series/held-mem/message "\$s/\$/ $(printf 'word %.0s' {1..20})/"
 fi
 echo "1..$n"

@@ -146,7 +146,9 @@ static unsigned share_out(struct pp_pool *pool, struct queue *queue, unsigned n)
 		struct pp_page *page;
 
 		if (pp_page_get(&page, pool)) {
-			sched_yield();
+			/* not each time: on a busy machine a call is a time slice of another's */
+			if (i % 64 == 0)
+				sched_yield();
 			continue;
 		}
 		if (send(&queue[i % QUEUES], page))
