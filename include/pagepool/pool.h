@@ -15,7 +15,8 @@
  *   destroy                X              X                X       X
  *
  * get, frag and reserve belong to the *owner*, a single thread: the one that created the pool, until
- * another calls pp_pool_own. put and ref may be called from any thread at any time, even after the
+ * another calls pp_pool_own. Other threads get by a getter (pp_getter_create), one each; that needs
+ * no serialisation with anything, pp_pool_own and pp_pool_destroy included. put and ref may be called from any thread at any time, even after the
  * pool was destroyed or the device has gone.
  *
  * Signals: a handler must not get, put, ref or take over ownership, because it may have
@@ -37,7 +38,8 @@
  *
  *   get    Nothing but a pop while the cache has pages. Otherwise it takes up to 512 pages that
  *          other threads put, or up to 256 from the chunks, or adds up to 4 chunks: their memory,
- *          metadata and mapping. A get that fails does no more than that, and after the first
+ *          metadata and mapping; or, of a pool with getters, takes up to 256 pages from the caches
+ *          of others, after a look at each. A get that fails does no more than that, and after the first
  *          failure tries a single chunk. It may wait for the pool's lock and those of its devices,
  *          which others hold for as long as they take to do the same, to attach, trim or revoke
  *          the pool's chunks, or to make one map or unmap call.
@@ -173,7 +175,7 @@ PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
  * Make the calling thread the owner. The caller must ensure that no owner's call (get, frag, reserve,
  * destroy, own) is in progress and that the last one happened before this (a join, a lock). The
  * previous owner may put pages at any time. The pages in its cache move to the new owner's; a
- * pool keeps about 4 KiB for each living thread that has owned it.
+ * pool keeps about 4 KiB for each living thread that has owned it, or has a getter.
  * @return 0; -EINVAL: no pool; -ENOMEM: the owner is unchanged.
  */
 PP_API int pp_pool_own(struct pp_pool *pool);
@@ -197,6 +199,47 @@ PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *p
  * @return how many, 1 to n; -ENOBUFS: no page is free; -ENODEV: the pool is revoked.
  */
 PP_API int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool);
+/**
+ * A getter: what a thread gets pages by that doesn't own the pool. Any number of threads may have
+ * one, each with a cache of its own, while the owner, if it gets at all, goes on as before. Puts go
+ * to the thread's own cache as the owner's do. A get that finds no page anywhere else takes from the
+ * caches of the others: it fails only if none is free. A pool that has had a getter takes a lock
+ * once for each 256 pages that a thread gets beyond what it puts; gets and puts from and to a cache
+ * cost what the owner's do.
+ *
+ * A getter belongs to the thread that made it. A thread that ends destroys its getters: what is in
+ * their caches comes home. A getter holds a reference to its pool and may outlive the handle. A
+ * thread that has two caches in a pool, as its owner and as a getter or by two getters, puts to the
+ * one that it got last.
+ */
+struct pp_getter;
+/**
+ * Make one for the calling thread. Any thread with a handle.
+ * @return 0; -EINVAL: no pool, or nowhere to store it; -ENODEV: the pool is revoked; -ENOMEM.
+ */
+PP_API int pp_getter_create(struct pp_getter **out, struct pp_pool *pool);
+/**
+ * Destroy it: what is in its cache comes home. Harmless when the pool is revoked or destroyed. The
+ * getter's thread; any other's call does nothing, which debug mode reports. NULL: nothing.
+ */
+PP_API void pp_getter_destroy(struct pp_getter *getter);
+/**
+ * Get a page with one reference, as pp_page_get. The getter's thread.
+ * @return as pp_page_get, and -ENODEV also when the pool was destroyed; -EINVAL: the getter is
+ *         another thread's, and that was noticed: always in debug mode `pages`.
+ */
+PP_API int pp_getter_get(struct pp_page **out, struct pp_getter *getter);
+/**
+ * Get up to n pages, n >= 1. The getter's thread.
+ * @return how many, 1 to n; if none, an error as pp_getter_get; -EINVAL: no getter.
+ */
+PP_API int pp_getter_get_batch(struct pp_page **out, unsigned n, struct pp_getter *getter);
+/**
+ * The same, but only from pages that the pool already has. The getter's thread.
+ * @return how many, 1 to n; -ENOBUFS: no page is free; -ENODEV: the pool is revoked; -EINVAL: no
+ *         getter, or another thread's.
+ */
+PP_API int pp_getter_get_nogrow(struct pp_page **out, unsigned n, struct pp_getter *getter);
 /**
  * Get n contiguous pages: one range of addresses and one of IOVA, out[0] first. Each has its own
  * reference and is put by itself. They come from one chunk, not from the cache; pp_pool_trim sends
@@ -258,7 +301,8 @@ PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
  * Free idle chunks until at most keep are left, or the pages that are reserved. Deferred
  * invalidations are completed, so the memory has been freed on return. Any thread with a handle: the
  * owner's call first brings home what is in its cache and what other threads put, and closes the
- * page that fragments are cut from; another thread's leaves all that to the owner.
+ * page that fragments are cut from; another thread's leaves all that to the owner. A getter's thread
+ * brings home what is in its cache; and in a pool that has had getters, any thread what others put.
  * On a revoked pool: free the memory of every free page. (Revocation itself frees only the longest
  * free run of each chunk, so that its cost is proportional to the chunks; the rest is freed by
  * this call, or when a neighbouring page is put.)
@@ -299,10 +343,11 @@ PP_API void pp_pool_recall(struct pp_pool *pool);
 
 /**
  * Request a callback when pages are back: ready(ctx) is called once after a get (pp_page_get,
- * _batch, _nogrow, a fragment) has failed, other than with -ENODEV, or has returned fewer than were
- * asked for. The put that brings a page back calls it, on its thread; or the revocation,
+ * _batch, _nogrow, a fragment, a getter's) has failed, other than with -ENODEV, or has returned fewer
+ * than were asked for. The put that brings a page back calls it, on its thread; or the revocation,
  * pp_pool_destroy or pp_pool_own, on theirs. It is called at most once per failure, and not at all
- * if another get succeeds first. No lock is held and cancellation is disabled: it may put pages,
+ * if another get of the owner's succeeds first. In a pool that has had getters a get that succeeds
+ * may call it, too, for it may have been another thread's that failed. No lock is held and cancellation is disabled: it may put pages,
  * but not get any. There is no callback when a growth could succeed again, nor when the fragments of
  * the page that the pool cuts from come back: that page is still out. A failure before the
  * registration isn't remembered. Puts cost nothing extra

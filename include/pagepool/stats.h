@@ -14,15 +14,15 @@
 
 /* A pool. X(name, what it counts) */
 #define PP_POOL_STATS(X)                                                                           \
-	X(alloc_fast, "pages got from the owner's cache")                                          \
+	X(alloc_fast, "pages got from the owner's cache or a getter's")                            \
 	X(alloc_slow, "pages got from the chunks, by batches into the cache")                      \
 	X(alloc_slow_high_order, "chunks added to the pool")                                       \
-	X(alloc_empty, "times the owner's cache was empty, even if remote puts refilled it")       \
+	X(alloc_empty, "times that cache was empty, even if remote puts refilled it")              \
 	X(alloc_refill, "times it was refilled with pages that other threads put")                 \
 	X(alloc_failed, "gets that failed: no memory, the limit, revoked")                         \
-	X(recycle_cached, "pages put back into the owner's cache")                                 \
+	X(recycle_cached, "pages put back into the owner's cache or a getter's")                   \
 	X(recycle_cache_full, "pages given to their chunks because it was full")                   \
-	X(recycle_ring, "pages that other threads put, and the owner takes")                       \
+	X(recycle_ring, "pages that other threads put, and who gets takes")                        \
 	X(recycle_ring_full, "pages that found no room there and went to their chunk")             \
 	X(pages, "pages in the chunks, free or not")                                               \
 	X(in_flight, "pages with a holder")                                                        \
@@ -41,7 +41,7 @@
 	X(in_flight_at_revoke, "pages with a holder at that moment")                               \
 	X(reserved, "pages that trimming leaves in the pool: pp_pool_reserve")                     \
 	X(peak_in_flight,                                                                          \
-	  "the most pages with a holder at a time: never above the truth, below it by 512 at most")
+	  "the most pages with a holder at a time: never above the truth, below it by 512 at most a cache")
 
 /* A device. */
 #define PP_DEVICE_STATS(X)                                                                                                 \

@@ -1,24 +1,27 @@
 /*
- * cache.c - the owner's side of a pool, from get down to growth: the cache is popped, refilled
- * from what others gave back (remote.c), from the chunks (chunk.c), from new ones (grow.c); and the
- * puts of the owner into it. Each use of the cache ends with a look at the flag: revoke.h.
+ * cache.c - the side of who gets, the owner or a getter's thread, from get down to growth: its
+ * cache is popped, refilled from what others gave back (remote.c), from the chunks (chunk.c), from
+ * new ones (grow.c), from the caches of others (take.c); and its puts into it. Each use of the cache
+ * ends with a look at the flag: revoke.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include "pool/cache.h"
 
 #include "pool/chunk.h"
+#include "pool/getter.h"
 #include "pool/grow.h"
 #include "pool/holders.h"
 #include "pool/peak.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
+#include "pool/take.h"
 
 __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
 
 /*
  * Pop n of the `count` entries of one of the pool's anchors into out. False: the flag is up, and
- * nothing was popped. Model: revoke.pml, cache_pop.
+ * nothing was popped. Model: revoke.pml and take.pml, cache_pop.
  */
 static inline bool cache_pop(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t count,
 			     struct pp_page **out, uint32_t n)
@@ -33,15 +36,21 @@ static inline bool cache_pop(struct pp_pool *pool, struct pp_anchor *anchor, uin
 
 /* ---- get: refill the empty cache ------------------------------------------------------- */
 
+static inline bool is_shared(const struct pp_pool *pool)
+{
+	return env_unlikely(env_load_relaxed(&pool->shared));
+}
+
 /* The flag, for an owner, who may be waited for without being in anybody's way. */
 static inline bool take_is_over(const struct pp_anchor *anchor)
 {
-	return env_unlikely(revoke_look(anchor) & ~(uint32_t)ANCHOR_WAITED);
+	return env_unlikely(revoke_look(anchor) & ~ANCHOR_WAITING);
 }
 
 /*
- * Fill the empty cache from the remote frees. While `refilling` is up the revoker leaves them
- * to us; what it leaves, we drain when we see the flag. Returns the pages now in the cache.
+ * Fill the empty cache of the owner from the remote frees, without the lock: of a pool that isn't
+ * shared. While `refilling` is up the revoker leaves them to us, and so do the first getters; what
+ * the revoker leaves, we drain when we see the flag. Returns the pages now in the cache.
  * Model: revoke.pml, take_remote.
  */
 static uint32_t take_remote(struct pp_pool *pool)
@@ -50,83 +59,148 @@ static uint32_t take_remote(struct pp_pool *pool)
 	uint32_t n = 0;
 
 	env_store_release(&pool->refilling, 1);
-	if (!take_is_over(anchor)) {
+	if (!take_is_over(anchor) && !is_shared(pool)) { /* which come after the light barrier */
 		n = remote_take(pool, anchor->slot, POOL_CACHE);
-		env_count(&pool->filled, n);
+		env_add_relaxed(&pool->filled, n);
 		owner_add(&anchor->pushed, n);
 	}
 	env_store_release(&pool->refilling, 0);
 	if (!take_is_over(anchor))
 		return n;
-	take_raced(pool);
+	take_raced(pool, anchor);
 	return 0;
 }
 
 /*
- * Fill the empty cache from the chunks, or from new ones if `grow`. Returns how many pages
- * are in it now, or an errno. Model: home.pml, refill.
+ * Do the remote frees belong to who has the lock? See getter.c. Acquire: pairs with the release in
+ * take_remote; the rings' heads are as it left them.
  */
-static int refill_from_chunks(struct pp_pool *pool, bool grow)
+static bool remote_is_ours(const struct pp_pool *pool)
 {
-	struct pp_page *pages[POOL_REFILL];
-	unsigned n = 0;
-	int ret = 0;
+	return is_shared(pool) && !env_load_acquire(&pool->refilling);
+}
 
-	pool_lock(pool);
-	if (pool_is_over(pool))
-		ret = -ENODEV;
-	else
-		n = pool_take_free(pool, pages, POOL_REFILL);
-	if (!ret && !n && grow) {
-		ret = pool_grow(pool, POOL_GROW);
-		n = ret ? 0 : pool_take_free(pool, pages, POOL_REFILL);
-	}
-	/* under the lock, which the revoker needs: so these can't race with it */
-	for (unsigned i = 0; i < n; i++) /* lowest address first out */
-		env_store_relaxed(&pool->anchor->slot[i], pages[n - 1 - i]);
-	env_count(&pool->filled, n);
-	owner_add(&pool->anchor->pushed, n);
-	pool_unlock(pool);
-	env_count(&pool->alloc_slow, n);
-	return ret ? ret : (int)n;
+static unsigned take_remote_locked(struct pp_pool *pool, struct pp_page **out)
+{
+	unsigned n = remote_take(pool, out, POOL_REFILL);
+
+	env_add_relaxed(&pool->alloc_refill, n != 0);
+	return n;
+}
+
+static unsigned take_free(struct pp_pool *pool, struct pp_page **out)
+{
+	unsigned n = pool_take_free(pool, out, POOL_REFILL);
+
+	env_add_relaxed(&pool->alloc_slow, n);
+	return n;
 }
 
 /*
- * Fill the empty cache: from the remote frees, from the chunks, from new chunks if `grow`. 0, or an
- * errno.
+ * Up to POOL_REFILL pages, from where they are to be had at the least cost. How many, or an errno.
+ * Lock held.
+ */
+static int find_some(struct pp_page **out, struct pp_anchor *anchor, bool grow)
+{
+	struct pp_pool *pool = anchor->pool;
+	bool remote = remote_is_ours(pool);
+	unsigned n = 0;
+	int ret = -ENOBUFS;
+
+	if (pool_is_over(pool))
+		return -ENODEV;
+	if (remote && !remote_is_low(pool))
+		n = take_remote_locked(pool, out);
+	if (!n)
+		n = take_free(pool, out);
+	if (!n && remote)
+		n = take_remote_locked(pool, out);
+	if (!n && grow) {
+		ret = pool_grow(pool, POOL_GROW);
+		n = ret ? 0 : take_free(pool, out);
+	}
+	if (!n && is_shared(pool))
+		n = take_from_others(pool, anchor, out, POOL_REFILL);
+	return n ? (int)n : ret;
+}
+
+/*
+ * Push them, and pop one for the caller, which nobody can take then. With the lock, which is needed
+ * to revoke and to take: so these can't race with either.
+ */
+static void fill(struct pp_page **out, struct pp_anchor *anchor, struct pp_page *const *pages,
+		 unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) /* lowest address first out */
+		env_store_relaxed(&anchor->slot[i], pages[n - 1 - i]);
+	env_add_relaxed(&anchor->pool->filled, n);
+	owner_add(&anchor->pushed, n);
+	*out = pages[0];
+	owner_add(&anchor->popped, 1);
+	env_add_relaxed(&anchor->pool->popped_otherwise, 1);
+}
+
+/* With the lock: so no page is on its way between caches. */
+static void look_if_shared(struct pp_pool *pool)
+{
+	if (is_shared(pool))
+		peak_look(pool);
+}
+
+/* A page, and more for the empty cache. 0, or an errno. Model: home.pml, refill. */
+static int refill_locked(struct pp_page **out, struct pp_anchor *anchor, bool grow)
+{
+	struct pp_page *pages[POOL_REFILL];
+	struct pp_pool *pool = anchor->pool;
+	int ret;
+
+	pool_lock(pool);
+	look_if_shared(pool);
+	ret = find_some(pages, anchor, grow);
+	if (ret > 0)
+		fill(out, anchor, pages, (unsigned)ret);
+	pool_unlock(pool);
+	return ret < 0 ? ret : 0;
+}
+
+/*
+ * Fill the empty cache: from the remote frees, from the chunks, from new chunks if `grow`, from
+ * others' caches. 0, or an errno. *out: a page, unless it is to be popped.
  *
  * Taking pages from an SPSC ring one by one, as soon as they arrive, moves the slots' cache line
  * and those of head and tail between the two threads for each. So a few are left there until they
  * are more, as long as there are pages elsewhere. Model: revoke.pml, owner_get.
  */
-static int refill(struct pp_pool *pool, bool grow)
+static int refill(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor, bool grow)
 {
-	int n = 0;
+	int ret = -ENOBUFS;
 
+	if (is_shared(pool))
+		return refill_locked(out, anchor, grow);
 	if (remote_is_low(pool))
-		n = refill_from_chunks(pool, false);
-	if (n)
-		return n < 0 ? n : 0;
+		ret = refill_locked(out, anchor, false);
+	if (ret != -ENOBUFS)
+		return ret;
 	if (take_remote(pool)) {
-		env_count(&pool->alloc_refill, 1);
+		env_add_relaxed(&pool->alloc_refill, 1);
 		return 0;
 	}
-	n = refill_from_chunks(pool, grow);
-	return n > 0 ? 0 : n ? n : -ENOBUFS;
+	return refill_locked(out, anchor, grow);
 }
 
 /* ---- get ------------------------------------------------------------------------------- */
 
 /* Debug mode `pages`: one page, straight from its chunk, with its holder recorded. */
-static int tracked_get(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
+static int tracked_get(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor,
+		       bool grow, const void *caller)
 {
 	int ret;
 
-	*out = NULL;
 	if (misuse_handler(pool, "asked for", caller))
 		return -EDEADLK; /* whose lock it may be */
 	pool_lock(pool);
-	ret = misuse_get(pool, caller);
+	look_if_shared(pool);
+	ret = misuse_get(pool, anchor, caller);
 	if (!ret)
 		pool_reclaim_complete(pool);
 	if (!ret && pool_is_over(pool))
@@ -138,41 +212,69 @@ static int tracked_get(struct pp_page **out, struct pp_pool *pool, bool grow, co
 	if (*out)
 		holders_got(*out, caller);
 	pool_unlock(pool);
-	env_count(&pool->alloc_slow, *out != NULL);
+	env_add_relaxed(&pool->alloc_slow, *out != NULL);
 	return ret;
 }
 
-/* Pages into the cache or, tracked, the page. */
-static int find_pages(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
+/* The page or, if *out is NULL, pages into the cache, which is empty. */
+static int find_pages(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor,
+		      bool grow, const void *caller)
 {
 	int ret;
 
-	env_count(&pool->alloc_empty, !pool->tracked);
-	peak_look(pool);
+	if (!is_shared(pool))
+		peak_look(pool);
 	do
-		ret = pool->tracked ? tracked_get(out, pool, grow, caller) : refill(pool, grow);
+		ret = pool->tracked ? tracked_get(out, pool, anchor, grow, caller) :
+				      refill(out, pool, anchor, grow);
 	while (ret && ret != -ENODEV && ret != -EDEADLK && wait_begin(pool));
-	if (!ret)
-		wait_end(pool->anchor); /* before anything is popped, which looks at the flag */
+	if (!ret && is_shared(pool))
+		wait_look(anchor); /* who has failed may find what is in our cache now */
+	else if (!ret)
+		wait_end(anchor); /* before anything is popped, which looks at the flag */
 	return ret;
 }
 
-int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller)
+static bool pop_one(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor)
+{
+	uint32_t count = cache_count(anchor);
+
+	if (!count || !cache_pop(pool, anchor, count, out, 1))
+		return false;
+	env_add_relaxed(&pool->popped_otherwise, 1);
+	return true;
+}
+
+/* What one finds, another may take before it is popped; but not the page that comes by *out. */
+static int get_anyhow(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor,
+		      bool grow, const void *caller)
 {
 	int ret;
 
-	if (anchor_is_foreign(pool->anchor))
-		return pool->anchor->copy->get(out, pool, grow, caller);
-	ret = find_pages(out, pool, grow, caller);
-	if (!ret && !pool->tracked) {
-		if (cache_pop(pool, pool->anchor, cache_count(pool->anchor), out, 1))
-			env_add_relaxed(&pool->popped_otherwise, 1);
-		else
-			ret = -ENODEV;
+	for (;;) {
+		if (pop_one(out, pool, anchor)) /* it was closed, and isn't empty */
+			return 0;
+		*out = NULL;
+		if (cache_count(anchor) && !pool_is_over(pool))
+			continue;
+		ret = find_pages(out, pool, anchor, grow, caller);
+		if (ret || *out)
+			return ret;
 	}
+}
+
+int anchor_get_slow(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor, bool grow,
+		    const void *caller)
+{
+	int ret;
+
+	if (anchor_is_foreign(anchor))
+		return anchor->copy->get(out, pool, anchor, grow, caller);
+	env_add_relaxed(&pool->alloc_empty, !pool->tracked);
+	ret = get_anyhow(out, pool, anchor, grow, caller);
 	if (ret) {
 		*out = NULL;
-		env_count(&pool->alloc_failed, 1);
+		env_add_relaxed(&pool->alloc_failed, 1);
 	} else {
 		PP_PROBE2(get, pool, 1);
 	}
@@ -181,12 +283,12 @@ int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const v
 
 int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool)
 {
-	return page_get_slow(out, pool, true, __builtin_return_address(0));
+	return anchor_get_slow(out, pool, pool->anchor, true, __builtin_return_address(0));
 }
 
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller)
 {
-	return pp_fast_get(out, pool) ? 0 : page_get_slow(out, pool, true, caller);
+	return pp_fast_get(out, pool) ? 0 : anchor_get_slow(out, pool, pool->anchor, true, caller);
 }
 
 /* For callers that don't inline it, as is pp_page_put in remote.c. */
@@ -195,40 +297,69 @@ int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 	return page_get(out, pool, __builtin_return_address(0));
 }
 
-static inline __attribute__((always_inline)) int get_batch(struct pp_page **out, unsigned n,
-							   struct pp_pool *pool, bool grow)
+/* What the cache has, n at most. */
+static inline unsigned pop_some(struct pp_page **out, unsigned n, struct pp_anchor *anchor)
 {
-	unsigned got = 0;
+	unsigned count = cache_count(anchor), k = n < count ? n : count;
 
+	if (!k || !cache_pop(anchor->pool, anchor, count, out, k))
+		return 0;
+	PP_PROBE2(get, anchor->pool, k);
+	return k;
+}
+
+/* `got` of n are there. */
+static __attribute__((noinline)) int get_rest(struct pp_page **out, unsigned got, unsigned n,
+					      struct pp_pool *pool, struct pp_anchor *anchor,
+					      bool grow, const void *caller)
+{
 	while (got < n) {
-		struct pp_anchor *anchor = pool->anchor;
-		unsigned count = cache_count(anchor), k = n - got < count ? n - got : count;
+		int ret = anchor_get_slow(out + got, pool, anchor, grow, caller);
 
-		if (!k || !cache_pop(pool, anchor, count, out + got, k)) {
-			int ret = page_get_slow(out + got, pool, grow, __builtin_return_address(0));
-
-			if (ret)
-				return got ? (int)got : ret;
-			k = 1;
-		} else {
-			PP_PROBE2(get, pool, k);
-		}
-		got += k;
+		if (ret)
+			return got ? (int)got : ret;
+		got++;
+		got += pop_some(out + got, n - got, anchor);
 	}
 	return (int)got;
 }
 
+static inline __attribute__((always_inline)) int get_batch(struct pp_page **out, unsigned n,
+							   struct pp_pool *pool,
+							   struct pp_anchor *anchor, bool grow)
+{
+	unsigned got = pop_some(out, n, anchor);
+
+	if (env_likely(got == n))
+		return (int)n;
+	return get_rest(out, got, n, pool, anchor, grow, __builtin_return_address(0));
+}
+
+int pp_getter_get_batch(struct pp_page **out, unsigned n, struct pp_getter *getter)
+{
+	return getter_is_usable(getter, __builtin_return_address(0)) ?
+		       get_batch(out, n, getter->anchor.pool, &getter->anchor, true) :
+		       -EINVAL;
+}
+
+int pp_getter_get_nogrow(struct pp_page **out, unsigned n, struct pp_getter *getter)
+{
+	return getter_is_usable(getter, __builtin_return_address(0)) ?
+		       get_batch(out, n, getter->anchor.pool, &getter->anchor, false) :
+		       -EINVAL;
+}
+
 int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool)
 {
-	return get_batch(out, n, pool, true);
+	return get_batch(out, n, pool, pool->anchor, true);
 }
 
 int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool)
 {
-	return get_batch(out, n, pool, false);
+	return get_batch(out, n, pool, pool->anchor, false);
 }
 
-/* ---- put: the owner's ------------------------------------------------------------------ */
+/* ---- put: into one's own cache --------------------------------------------------------- */
 
 /*
  * The cache is full: its newer half goes home, a few at a time, and no more of it than is needed to
@@ -291,27 +422,58 @@ void pp_page_put_batch(struct pp_page *const *pages, unsigned n)
 
 /* ---- statistics, trimming -------------------------------------------------------------- */
 
-void cache_empty(struct pp_pool *pool)
+void cache_empty(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	struct pp_page *pages[POOL_REFILL];
+	uint32_t count;
 
-	do {
-		uint32_t count = cache_count(pool->anchor);
+	while ((count = cache_count(anchor))) {
 		uint32_t n = count < POOL_REFILL ? count : POOL_REFILL;
 
 		peak_home(pool, n);
-		if (n && cache_pop(pool, pool->anchor, count, pages, n)) {
+		if (cache_pop(pool, anchor, count, pages, n)) {
 			env_add_relaxed(&pool->popped_otherwise, n);
 			pool_free_pages(pages, n);
 		} else {
 			peak_not_home(pool, n);
 		}
-	} while (cache_count(pool->anchor) || (!pool->tracked && take_remote(pool)));
+	}
+	if (is_shared(pool))
+		wait_look(anchor);
+}
+
+/* The remote frees of a shared pool, which any thread may take with the lock. */
+static void empty_shared(struct pp_pool *pool)
+{
+	struct pp_page *pages[POOL_REFILL];
+	unsigned n;
+
+	do {
+		pool_lock(pool);
+		n = pool_is_over(pool) || !remote_is_ours(pool) ? 0 :
+								  take_remote_locked(pool, pages);
+		peak_home(pool, n);
+		pool_free_pages(pages, n);
+		pool_unlock(pool);
+	} while (n);
+	wait_look(pool_anchor(pool));
+}
+
+void cache_empty_remote(struct pp_pool *pool)
+{
+	while (!pool->tracked && !is_shared(pool) && take_remote(pool))
+		cache_empty(pool, pool->anchor);
+	if (is_shared(pool))
+		empty_shared(pool);
 }
 
 uint64_t cache_total(struct pp_pool *pool)
 {
-	return cache_count(pool->anchor) + remote_count(pool);
+	int64_t n = 0;
+
+	for (const struct pp_anchor *a = first_anchor(pool); a; a = a->next)
+		n += cache_left(a);
+	return (n > 0 ? (uint64_t)n : 0) + remote_count(pool);
 }
 
 /* Not below 0: the two are not read at the same moment. */
@@ -322,11 +484,13 @@ static uint64_t less(uint64_t a, uint64_t b)
 
 void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s)
 {
-	const struct pp_anchor *anchor = pool->anchor;
+	uint64_t pushed = 0, popped = 0;
 
-	s->recycle_cached =
-		less(env_load_relaxed(&anchor->pushed), env_load_relaxed(&pool->filled));
-	s->alloc_fast =
-		less(env_load_relaxed(&anchor->popped), env_load_relaxed(&pool->popped_otherwise));
+	for (const struct pp_anchor *a = pool->anchors; a; a = a->next) {
+		pushed += env_load_relaxed(&a->pushed);
+		popped += env_load_relaxed(&a->popped);
+	}
+	s->recycle_cached = less(pushed, env_load_relaxed(&pool->filled));
+	s->alloc_fast = less(popped, env_load_relaxed(&pool->popped_otherwise));
 	s->recycle_ring = remote_total(pool);
 }

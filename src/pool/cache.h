@@ -1,6 +1,6 @@
 /*
- * cache.h - the owner's side of a pool: its cache, get, and its own puts. Uses pool.h,
- * owner.h, refs.h and revoke.h.
+ * cache.h - the side of who gets, the owner or a getter's thread, here its anchor's owner: the
+ * cache, get, and its own puts. Uses pool.h, owner.h, refs.h and revoke.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -12,7 +12,7 @@
 #include "pool/refs.h"
 #include "pool/revoke.h"
 
-/* Pages in the cache; approximate unless the caller is the owner. */
+/* What the counts say is in the cache; approximate unless the caller is the owner. */
 static inline uint32_t cache_count(const struct pp_anchor *anchor)
 {
 	return (uint32_t)(env_load_relaxed(&anchor->pushed) - env_load_relaxed(&anchor->popped));
@@ -44,7 +44,7 @@ static inline void cache_push(struct pp_anchor *anchor, struct pp_page *const *p
 	cache_pushed(anchor, n);
 }
 
-/* From now on the owner's puts to this pool, whose cache is open, are the inline ones. */
+/* From now on the owner's puts to this cache, which is open, are the inline ones. */
 static inline void own_inline(struct pp_anchor *anchor)
 {
 	pp_self = (struct pp_self){ PAGE_REFS(1) | anchor->number, anchor,
@@ -83,14 +83,16 @@ void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_pa
 /* pp_page_get for a caller of our own; caller: its caller. */
 int page_get(struct pp_page **out, struct pp_pool *pool, const void *caller);
 /*
- * The same without a look at the cache, also for another copy of the library. Without `grow`, only
- * if the pool has one: else -ENOBUFS.
+ * The same by any anchor, when its cache was found empty or closed; also for another copy of the
+ * library. Without `grow`, only if the pool has one: else -ENOBUFS.
  */
-int page_get_slow(struct pp_page **out, struct pp_pool *pool, bool grow, const void *caller);
+int anchor_get_slow(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor, bool grow,
+		    const void *caller);
 
-/* All that is in cache and remote frees of a live pool goes home. Owner, lock not held. */
-void cache_empty(struct pp_pool *pool);
-/* Pages in cache and remote frees, and the counters: approximate while the pool is in use. */
+/* All that is in the cache of a live pool goes home; and in the remote frees. Lock not held. */
+void cache_empty(struct pp_pool *pool, struct pp_anchor *anchor);
+void cache_empty_remote(struct pp_pool *pool); /* of a pool that is shared, or the caller's */
+/* Pages in caches and remote frees, and the counters: approximate while the pool is in use. */
 uint64_t cache_total(struct pp_pool *pool);
 void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */
 

@@ -41,17 +41,17 @@ int pp_page_get_contiguous(struct pp_page **out, unsigned n, struct pp_pool *poo
 	if (pool->tracked && misuse_handler(pool, "asked for", caller))
 		return -EDEADLK; /* whose lock it may be */
 	pool_lock(pool);
-	ret = pool->tracked ? misuse_get(pool, caller) : 0;
+	ret = pool->tracked ? misuse_get(pool, pool->anchor, caller) : 0;
 	if (!ret && pool->tracked)
 		pool_reclaim_complete(pool);
 	if (!ret)
 		ret = get_run(pool, out, n);
 	for (unsigned i = 0; i < n && !ret && pool->tracked; i++)
 		holders_got(out[i], caller);
-	pool_unlock(pool);
-	env_count(&pool->alloc_slow, ret ? 0 : n);
+	env_add_relaxed(&pool->alloc_slow, ret ? 0 : n);
 	peak_look_past(pool);
-	env_count(&pool->alloc_failed, ret != 0);
+	pool_unlock(pool);
+	env_add_relaxed(&pool->alloc_failed, ret != 0);
 	if (!ret)
 		PP_PROBE2(get, pool, n);
 	return ret;

@@ -172,6 +172,17 @@ static void bad_use(const struct pp_pool *pool, const char *what, const void *ca
 				what, env_symbol(caller, where, sizeof where), env_thread_id()));
 }
 
+void misuse_getter(const void *caller)
+{
+	char where[256], key[64];
+
+	snprintf(key, sizeof key, "getter %p", caller);
+	debug_done(debug_report(
+		PP_DEBUG_PAGES | PP_DEBUG_DMA, key,
+		"a getter was used that isn't the calling thread's, at %s by thread %d",
+		env_symbol(caller, where, sizeof where), env_thread_id()));
+}
+
 bool misuse_handler(struct pp_pool *pool, const char *what, const void *caller)
 {
 	char text[120];
@@ -186,11 +197,14 @@ bool misuse_handler(struct pp_pool *pool, const char *what, const void *caller)
 	return true;
 }
 
-int misuse_get(struct pp_pool *pool, const void *caller)
+/* A getter may outlive the pool, and whose it is has been asked. */
+int misuse_get(struct pp_pool *pool, const struct pp_anchor *anchor, const void *caller)
 {
+	if (anchor != pool->anchor)
+		return 0;
 	if (misuse_destroyed(pool, "a page was asked for", caller))
 		return -ENODEV;
-	if (!env_is_self(env_load_relaxed(&pool->anchor->owner)))
+	if (!env_is_self(env_load_relaxed(&anchor->owner)))
 		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner",
 			caller);
 	return 0;

@@ -12,8 +12,10 @@
 void holders_got(struct pp_page *page, const void *caller); /* lock held */
 /* Before a page comes home. False: it is home already, and must not come again. */
 bool holders_put(struct pp_page *page, const void *caller);
-/* Is the caller allowed to get? An errno if there is no going on. Lock held. */
-int misuse_get(struct pp_pool *pool, const void *caller);
+/* Is the caller allowed to get by it? An errno if there is no going on. Lock held. */
+int misuse_get(struct pp_pool *pool, const struct pp_anchor *anchor, const void *caller);
+/* A getter that isn't the calling thread's is used. */
+void misuse_getter(const void *caller);
 /* True, and told, if it is a signal's handler that has interrupted a call with a lock. */
 bool misuse_handler(struct pp_pool *pool, const char *what, const void *caller);
 /* True, and told of, if it is the use of a pool that has been destroyed. */

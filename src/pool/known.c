@@ -47,8 +47,10 @@ void known_add_own(const struct pp_self *self)
 	if (!has_room())
 		return;
 	for (unsigned i = 0; i < known_pools->n_own; i++)
-		if (known_pools->own[i].owned == self->owned)
+		if (known_pools->own[i].owned == self->owned) {
+			known_pools->own[i] = *self; /* it has two caches there: the later one */
 			return;
+		}
 	known_pools->own[known_pools->next_own] = *self;
 	known_pools->next_own = (known_pools->next_own + 1) % KNOWN_OWN;
 	if (known_pools->n_own < KNOWN_OWN)

@@ -15,18 +15,22 @@
 #include "pool/owner.h"
 
 #include "pool/cache.h"
+#include "pool/getter.h"
 #include "pool/known.h"
 #include "pool/notice.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
 #include "pool/revoke.h"
+#include "pool/take.h"
 
 const struct pp_copy pool_copy = {
 	.put = put_pages,
-	.get = page_get_slow,
-	.get_raced = pp_page_get_raced,
+	.get = anchor_get_slow,
+	.get_raced = get_raced,
 	.put_raced = push_raced,
 	.frag_raced = frag_raced,
+	.getter_create = pp_getter_create,
+	.getter_destroy = pp_getter_destroy,
 };
 
 static struct {
@@ -71,9 +75,12 @@ int anchor_get(struct pp_anchor **out, struct pp_pool *pool)
 	if (anchor) {
 		env_store_relaxed(&anchor->number,
 				  pool->anchor ? pool->anchor->number : env_number_of(anchor));
+		env_store_relaxed(&anchor->pushed, 0);
+		env_store_relaxed(&anchor->popped, 0);
+		env_store_relaxed(&anchor->taken, 0);
 		anchor->pool = pool;
 		anchor->next = pool->anchors;
-		pool->anchors = anchor;
+		env_store_release(&pool->anchors, anchor); /* pairs with first_anchor */
 	}
 	*out = anchor; /* before anyone can find the pool by it */
 	env_unlock(&anchors.lock);
@@ -86,6 +93,11 @@ static struct hlist_node *thread_link(struct pp_anchor *anchor)
 {
 	_Static_assert(sizeof anchor->of_thread == sizeof(struct hlist_node), "it is one");
 	return (struct hlist_node *)anchor->of_thread;
+}
+
+static struct pp_anchor *anchor_at(struct hlist_node *link)
+{
+	return env_container_of((void **)link, struct pp_anchor, of_thread[0]);
 }
 
 /* The anchor is the calling thread's. */
@@ -106,36 +118,59 @@ static void anchor_own(struct pp_anchor *anchor)
 }
 
 /* The cache of a pool that is tracked or revoked stays closed. */
-void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped)
+void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	anchor_own(anchor);
-	env_store_relaxed(&anchor->pushed, popped);
-	env_store_relaxed(&anchor->popped, popped);
+	if (!pool_is_over(pool))
+		cache_settle(pool, anchor);
 	env_store_relaxed(&anchor->revoked, pool_is_over(pool) ? ANCHOR_REVOKED :
 					    pool->tracked      ? ANCHOR_TRACKED :
 								 ANCHOR_OPEN);
 }
 
+static void disown(struct pp_anchor *anchor)
+{
+	hlist_del(thread_link(anchor));
+	env_store_relaxed(&anchor->owner, ANCHOR_NOBODY);
+	env_store_release(&anchor->user, ANCHOR_NOBODY); /* its puts came before */
+}
+
+void anchor_disown(struct pp_anchor *anchor)
+{
+	env_lock(&anchors.lock);
+	disown(anchor);
+	env_unlock(&anchors.lock);
+}
+
 /* The thread is in no put any more, so its anchors may become another thread's. */
 void anchors_thread_ends(struct env_thread *thread)
 {
-	struct pp_anchor *anchor;
+	env_lock(&anchors.lock);
+	while (thread->anchors)
+		disown(anchor_at(thread->anchors));
+	env_unlock(&anchors.lock);
+}
+
+struct pp_anchor *anchors_next_getter(struct env_thread *thread)
+{
+	struct pp_anchor *found = NULL;
 
 	env_lock(&anchors.lock);
-	while (thread->anchors) {
-		anchor = env_container_of((void **)thread->anchors, struct pp_anchor, of_thread[0]);
-		hlist_del(thread->anchors);
-		env_store_relaxed(&anchor->owner, ANCHOR_NOBODY);
-		env_store_release(&anchor->user, ANCHOR_NOBODY); /* its puts came before */
+	for (struct hlist_node *at = thread->anchors; at && !found; at = at->next) {
+		struct pp_anchor *anchor = anchor_at(at);
+
+		if (anchor_is_getters(anchor->pool, anchor))
+			found = anchor;
 	}
 	env_unlock(&anchors.lock);
+	return found;
 }
 
 /* ---- owners ---------------------------------------------------------------------------- */
 
 void owner_first(struct pp_pool *pool)
 {
-	anchor_open(pool, pool->anchor, 0);
+	anchor_open(pool, pool->anchor);
 	known_forget();
 }
 
@@ -147,12 +182,19 @@ static bool is_free_for(const struct pp_anchor *anchor, uint64_t self)
 	return user == ANCHOR_NOBODY || user == self;
 }
 
-/* An anchor for a thread that is about to become the owner. NULL: no memory. Lock held. */
-static struct pp_anchor *anchor_for(struct pp_pool *pool, uint64_t self)
+/* It is in no use: the owner's is, whether or not its thread has ended, and each getter's. */
+static bool is_spare(struct pp_pool *pool, const struct pp_anchor *anchor, uint64_t self)
+{
+	return anchor != pool->anchor && !anchor_is_getters(pool, anchor) &&
+	       is_free_for(anchor, self);
+}
+
+struct pp_anchor *anchor_for(struct pp_pool *pool)
 {
 	struct pp_anchor *anchor = pool->anchors;
+	uint64_t self = env_self();
 
-	while (anchor && !is_free_for(anchor, self))
+	while (anchor && !is_spare(pool, anchor, self))
 		anchor = anchor->next;
 	if (!anchor)
 		anchor_get(&anchor, pool);
@@ -171,10 +213,11 @@ static int own_locked(struct pp_pool *pool, bool *tell)
 		anchor_own(anchor);
 		return 0;
 	}
-	new = anchor_for(pool, self);
+	new = anchor_for(pool);
 	if (!new)
 		return -ENOMEM;
 	*tell = revoke_left(pool, anchor, new);
+	pool->peak_due = 0; /* it was by the last one's count */
 	return 0;
 }
 

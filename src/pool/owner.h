@@ -2,7 +2,7 @@
  * owner.h - who owns a pool, and the list of all pools. Uses pool.h.
  *
  * A pool's owner has an anchor (pagepool/inline/fast.h): the cache, and the flag that its users
- * look at last. Anchors outlive pools.
+ * look at last. So has each getter (getter.h). Anchors outlive pools.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -22,11 +22,13 @@
 struct pp_copy {
 	void (*put)(struct pp_page *const *pages, unsigned n,
 		    const void *caller); /* as put_pages */
-	int (*get)(struct pp_page **out, struct pp_pool *pool, bool grow,
-		   const void *caller);              /* as page_get_slow */
-	void (*get_raced)(struct pp_pool *pool);     /* as pp_page_get_raced */
+	int (*get)(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor, bool grow,
+		   const void *caller);              /* as anchor_get_slow */
+	void (*get_raced)(struct pp_anchor *anchor); /* as get_raced */
 	void (*put_raced)(struct pp_anchor *anchor); /* as push_raced */
 	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
+	int (*getter_create)(struct pp_getter **out, struct pp_pool *pool);
+	void (*getter_destroy)(struct pp_getter *getter);
 };
 extern const struct pp_copy pool_copy; /* this one */
 
@@ -41,47 +43,91 @@ static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
  * anchor->revoked: is the cache open? Changed under the pool's lock, relaxed; every use of cache
  * and remote frees looks at it last (revoke.h).
  *
- *   OPEN ---------> LEFT       another thread owns the pool: nobody would take what is put here
- *     |              |
- *     |              v
- *     +---------> REVOKED <--- TRACKED    debug mode `pages`: never open
+ *   TAKEN <-------> OPEN ---------> LEFT     another thread owns the pool: nobody would take what
+ *     |              |               |       is put here
+ *     |              v               |
+ *     +---------> REVOKED <----------+
+ *                    ^
+ *                 TRACKED                    debug mode `pages`: never open
  *
- * When the anchor is used again, anchor_open() starts over. Anything but OPEN is closed: gets and
- * puts go through the chunk, and a push or pop that sees it continues in one of revoke.h's *_raced.
+ * TAKEN: other threads took pages; its thread opens it again when it sees that (take.h). When the
+ * anchor is used again, anchor_open() starts over. Anything but OPEN is closed: gets and puts go
+ * through the chunk, and a push or pop that sees it continues in one of revoke.h's *_raced.
  *
- * With OPEN or TRACKED goes a bit, ANCHOR_WAITED: a get has failed, and the next put is to tell. It
- * is set by the owner, and who takes it away again tells (revoke.h, "waiting"). It closes nothing.
- * With LEFT it sends a put that found the old anchor to the owner's, to look there.
+ * Two bits go with these and close nothing (revoke.h, "waiting"). ANCHOR_WAITED, of the owner's
+ * anchor: a get has failed, and the next put is to tell. Who takes it away tells. ANCHOR_ASK, of
+ * the others: a put here is to look at the owner's.
  */
 enum {
 	ANCHOR_OPEN = 0,
 	ANCHOR_WAITED = 1,
 	ANCHOR_REVOKED = 2,
 	ANCHOR_LEFT = 4,
-	ANCHOR_TRACKED = 8
+	ANCHOR_TRACKED = 8,
+	ANCHOR_TAKEN = 16,
+	ANCHOR_ASK = 32
 };
+#define ANCHOR_WAITING ((uint32_t)(ANCHOR_WAITED | ANCHOR_ASK))
 
 static inline bool anchor_is_open(const struct pp_anchor *anchor)
 {
-	return env_likely(!(env_load_relaxed(&anchor->revoked) & ~(uint32_t)ANCHOR_WAITED));
+	return env_likely(!(env_load_relaxed(&anchor->revoked) & ~ANCHOR_WAITING));
+}
+
+/* Puts that found this anchor use the remote frees. */
+static inline bool anchor_takes_remote(const struct pp_anchor *anchor)
+{
+	return env_likely(!(env_load_relaxed(&anchor->revoked) &
+			    (ANCHOR_REVOKED | ANCHOR_LEFT | ANCHOR_TRACKED)));
 }
 
 #define ANCHOR_NOBODY UINT64_MAX /* no thread's number */
 
-/* Is the calling thread the owner? */
+/* Is it the calling thread's? */
 static inline bool anchor_is_own(const struct pp_anchor *anchor)
 {
 	return env_is_self(env_load_relaxed(&anchor->owner));
 }
 
-/* One more anchor for the pool, in the state in which its last user left it. */
+/* All that a pool ever had. None leaves before the pool is freed: so the lock isn't needed. */
+static inline struct pp_anchor *first_anchor(const struct pp_pool *pool)
+{
+	return env_load_acquire(&pool->anchors);
+}
+
+/* A getter has it: the others are the owner's, and those that were left. */
+static inline bool anchor_is_getters(struct pp_pool *pool, const struct pp_anchor *anchor)
+{
+	return anchor != pool_anchor(pool) && env_load_relaxed(&anchor->owner) != ANCHOR_NOBODY;
+}
+
+/* The calling thread's, the last that it got; NULL: it has neither the pool nor a getter of it. */
+static inline struct pp_anchor *own_anchor(struct pp_pool *pool)
+{
+	struct pp_anchor *anchor = pool_anchor(pool);
+
+	if (env_likely(!env_load_relaxed(&pool->shared)))
+		return anchor_is_own(anchor) ? anchor : NULL;
+	anchor = first_anchor(pool);
+	while (anchor && !anchor_is_own(anchor))
+		anchor = anchor->next;
+	return anchor;
+}
+
+/* One more anchor for the pool, with an empty cache. */
 int anchor_get(struct pp_anchor **out, struct pp_pool *pool);
 void anchors_put(struct pp_pool *pool); /* all of the pool's, which is being freed */
-/* Make it the calling thread's, which isn't in a put to it, and open it, with so many popped. */
-void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor, uint64_t popped);
+/* One that the calling thread may have, which isn't in a put to it. NULL: no memory. Lock held. */
+struct pp_anchor *anchor_for(struct pp_pool *pool);
+/* Make it the calling thread's, and open it. What was in the cache has been drained. */
+void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor);
+/* It is nobody's any more. The calling thread's; its cache is empty. */
+void anchor_disown(struct pp_anchor *anchor);
 /* The pool behind it, with a reference; NULL: it has gone. */
 struct pp_pool *anchor_pool(struct pp_anchor *anchor);
 void anchors_thread_ends(struct env_thread *thread);
+/* An anchor of the calling thread's that is a getter's; NULL: there is none. */
+struct pp_anchor *anchors_next_getter(struct env_thread *thread);
 /* Over a fork. In between: fn for every pool. */
 void anchors_hold(void);
 void anchors_release(void);

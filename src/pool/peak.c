@@ -6,9 +6,12 @@
  * what cache and rings hold. Each page is counted as home before it can be taken again, so the
  * difference is never above the truth.
  *
- * It rises by gets only. The owner looks when it finds its cache empty, and what it gets until it
- * looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the true one. It
- * needn't look before it has got as many pages as were missing to the peak the last time.
+ * It rises by gets only. Who gets looks when it finds its cache empty, and what it gets until it
+ * looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the true one for
+ * the owner and for each getter. An owner without getters needn't look before it has got as many
+ * pages as were missing to the peak the last time. Pages on their way from one cache to another, or
+ * from the rings to one, are in neither: who moves them, and who looks, has the pool's lock, but for
+ * the owner of a pool without getters.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -27,17 +30,6 @@ void peak_not_home(struct pp_pool *pool, uint64_t n)
 	env_add_relaxed(&pool->home_otherwise, -n);
 }
 
-/* Pages taken that aren't home. */
-static uint64_t count_out(const struct pp_pool *pool)
-{
-	uint64_t taken = env_load_relaxed(&pool->alloc_slow);
-	uint64_t home = env_load_relaxed(&pool->recycle_cache_full) +
-			env_load_relaxed(&pool->recycle_ring_full) +
-			env_load_relaxed(&pool->home_otherwise);
-
-	return taken > home ? taken - home : 0;
-}
-
 static void raise(struct pp_pool *pool, uint64_t now)
 {
 	uint64_t peak = env_load_relaxed(&pool->peak);
@@ -46,20 +38,49 @@ static void raise(struct pp_pool *pool, uint64_t now)
 		;
 }
 
-/* While the owner looks, in flight only falls: so nothing that is counted too late matters. */
+/*
+ * At least so many are in flight at some moment of the call: when `home` is read. What left caches,
+ * rings and chunks is read before that, what came to the former after it: so a page that moves
+ * meanwhile counts as free, perhaps twice. If none does the result is exact.
+ */
+static uint64_t in_flight_at_least(struct pp_pool *pool)
+{
+	uint64_t left = remote_taken(pool), taken, home, came = 0, out;
+	int64_t free;
+
+	for (const struct pp_anchor *a = first_anchor(pool); a; a = a->next)
+		left += env_load_acquire(&a->popped) + env_load_acquire(&a->taken);
+	if (env_load_acquire(&pool->refilling)) /* from the rings, and not yet in the cache */
+		return 0;
+	taken = env_load_acquire(&pool->alloc_slow);
+	home = env_load_acquire(&pool->recycle_cache_full) +
+	       env_load_acquire(&pool->recycle_ring_full) + env_load_acquire(&pool->home_otherwise);
+	for (const struct pp_anchor *a = first_anchor(pool); a; a = a->next)
+		came += env_load_acquire(&a->pushed);
+	free = (int64_t)(came + remote_total(pool) - left);
+	out = taken > home ? taken - home : 0;
+	if (free > 0)
+		out = out > (uint64_t)free ? out - (uint64_t)free : 0;
+	return out;
+}
+
 static void look(struct pp_pool *pool)
 {
-	uint64_t out = count_out(pool), free = cache_total(pool);
-	uint64_t now = out > free ? out - free : 0;
+	uint32_t shared = env_load_relaxed(&pool->shared);
+	uint64_t now = in_flight_at_least(pool);
 
+	if (shared != env_load_relaxed(&pool->shared))
+		return; /* a getter may have been moving pages, with a lock that we don't have */
 	raise(pool, now);
-	pool->peak_due =
-		env_load_relaxed(&pool->anchor->popped) + (env_load_relaxed(&pool->peak) - now);
+	if (!shared)
+		pool->peak_due = env_load_relaxed(&pool->anchor->popped) +
+				 (env_load_relaxed(&pool->peak) - now);
 }
 
 void peak_look(struct pp_pool *pool)
 {
-	if (pool->tracked || env_load_relaxed(&pool->anchor->popped) >= pool->peak_due)
+	if (env_load_relaxed(&pool->shared) || pool->tracked ||
+	    env_load_relaxed(&pool->anchor->popped) >= pool->peak_due)
 		look(pool);
 }
 
@@ -68,38 +89,11 @@ void peak_look_past(struct pp_pool *pool)
 	look(pool);
 }
 
-/* ---- by a reader -------------------------------------------------------------------------- */
-
-/* What changes whenever a page goes from one place to another. */
-static uint64_t moves(struct pp_pool *pool)
-{
-	const struct pp_anchor *anchor = pool->anchor;
-
-	return env_load_acquire(&anchor->pushed) + env_load_acquire(&anchor->popped) +
-	       env_load_relaxed(&pool->alloc_slow) + env_load_relaxed(&pool->recycle_cache_full) +
-	       env_load_relaxed(&pool->recycle_ring_full) +
-	       env_load_relaxed(&pool->home_otherwise) + remote_total(pool);
-}
-
-/*
- * The owner may be at work, and the parts not belong together. They do if nothing has moved
- * meanwhile; but for pages on their way from the rings to the cache.
- */
 uint64_t peak_read(struct pp_pool *pool)
 {
 	if (pool_is_revoked(pool)) /* what came home was not counted */
 		raise(pool, pool->in_flight_at_revoke);
-	for (unsigned tries = 0; tries < 4 && !pool_is_over(pool); tries++) {
-		uint64_t before = moves(pool), free, out;
-		bool still = !env_load_acquire(&pool->refilling);
-
-		free = cache_total(pool);
-		out = count_out(pool);
-		env_fence_seq_cst(); /* the first look before the second */
-		if (!still || env_load_acquire(&pool->refilling) || moves(pool) != before)
-			continue;
-		raise(pool, out > free ? out - free : 0);
-		break;
-	}
+	else if (!pool_is_over(pool))
+		raise(pool, in_flight_at_least(pool));
 	return env_load_relaxed(&pool->peak);
 }

@@ -8,14 +8,14 @@
 
 #include "pool/pool.h"
 
-/* The owner has found its cache empty; or has taken pages past it. */
+/* Who gets has found its cache empty; or has taken pages past it. Lock held, if it is shared. */
 void peak_look(struct pp_pool *pool);
 void peak_look_past(struct pp_pool *pool);
 /* Pages come home, other than through a cache or rings that were full: before they do. Any thread. */
 void peak_home(struct pp_pool *pool, uint64_t n);
 /* Some of them didn't. */
 void peak_not_home(struct pp_pool *pool, uint64_t n);
-/* The peak so far, brought up to date if nobody is at work. Lock held. */
+/* The peak so far, brought up to date. Lock held. */
 uint64_t peak_read(struct pp_pool *pool);
 
 #endif

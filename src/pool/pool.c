@@ -11,6 +11,7 @@
 #include "pool/cache.h"
 #include "pool/chunk.h"
 #include "pool/find.h"
+#include "pool/getter.h"
 #include "pool/holders.h"
 #include "pool/index.h"
 #include "pool/notice.h"
@@ -99,10 +100,13 @@ static void fork_after(bool child)
 	}
 	anchors_release();
 	remote_release();
+	if (child)
+		pools_each(getters_of_others_end, NULL);
 }
 
 void pool_thread_ends(struct env_thread *thread)
 {
+	getters_thread_ends(thread);
 	remote_thread_ends(thread);
 	anchors_thread_ends(thread);
 }

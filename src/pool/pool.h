@@ -4,10 +4,10 @@
  *
  * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *place*:
  *
- *   cache         the owner's private array: the owner alone, no atomic read-modify-write
- *                 (cache.h)
+ *   cache         a private array, the owner's or a getter's: its thread alone, no atomic
+ *                 read-modify-write (cache.h); others take from it when pages are short (take.h)
  *   remote frees  an SPSC ring for each putting thread, and an MPSC ring that the others share: any
- *                 thread puts, the owner takes (remote.h)
+ *                 thread puts, the owner takes (remote.h); of a pool with getters, who has the lock
  *   chunk         its bit in the chunk's `free_bits` words: any thread puts, the lock's holder
  *                 takes (chunk.h)
  *
@@ -29,7 +29,7 @@
 #include "dma/spans.h"
 #include "env/list.h"
 
-#define POOL_CACHE PP_CACHE_PAGES /* pages in the owner's cache */
+#define POOL_CACHE PP_CACHE_PAGES /* pages in a cache */
 #define BLOCK_PAGES                                                                                \
 	((uint32_t)((PP_BLOCK_BYTES - offsetof(struct pp_block, page)) / sizeof(struct pp_page)))
 #ifndef POOL_REFILL      /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
@@ -239,13 +239,15 @@ struct pp_pool {
 		together; /* pages that share a page of the kernel's; 0: more than a word has bits */
 	bool tracked; /* debug mode `pages`: cache and remote frees are closed, so that every get and
 		       put takes the way through the chunk, where it is recorded */
+	uint32_t shared; /* there is or was a getter: getter.c; set under the lock, relaxed */
 
 	/* The owner's. Others read it to drain and for statistics. */
 	uint32_t refilling
 		__attribute__((aligned(ENV_LINE))); /* taking from the remote frees; release */
+	/* Relaxed, and added to by whoever gets. */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
-	/* Of what the anchor counts: what a refill pushed, and what was popped by anything but a
-	 * fast get. The previous owner may add to the latter and to recycle_cache_full, too. */
+	/* Of what the anchors count: what a refill pushed, and what was popped by anything but a
+	 * fast get. */
 	uint64_t filled, popped_otherwise;
 	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
 	char *frag_addr;           /* its */
@@ -285,7 +287,7 @@ struct pp_pool {
 	char label[80]; /* for reports: the name and the first device; constant once attached */
 	uint64_t id;    /* never used again; constant */
 	uint64_t revoked_ns;       /* when */
-	struct pp_anchor *anchors; /* all that it ever had; under anchors.lock too */
+	struct pp_anchor *anchors; /* all that it ever had; under anchors.lock too; release */
 	enum pool_state state;     /* loaded by anyone, relaxed */
 	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */

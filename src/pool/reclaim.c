@@ -227,14 +227,23 @@ void pool_shrink(struct pp_pool *pool, uint64_t keep)
 }
 
 /*
- * Cache and remote frees are the owner's. Whose a pool of another copy of the library is can't be
- * told: its threads have other numbers.
+ * The calling thread's caches, and the remote frees if it may take from them. Whose a pool of another
+ * copy of the library is can't be told: its threads have other numbers.
  */
-static bool may_empty(struct pp_pool *pool)
+static void empty_own(struct pp_pool *pool)
 {
-	const struct pp_anchor *anchor = pool_anchor(pool);
+	struct pp_anchor *owners = pool_anchor(pool);
+	bool own = anchor_is_own(owners) || anchor_is_foreign(owners);
 
-	return anchor_is_own(anchor) || anchor_is_foreign(anchor);
+	if (own) {
+		frag_close(pool);
+		cache_empty(pool, owners);
+	}
+	for (struct pp_anchor *a = first_anchor(pool); a; a = a->next)
+		if (a != owners && anchor_is_own(a))
+			cache_empty(pool, a);
+	if (own || env_load_relaxed(&pool->shared))
+		cache_empty_remote(pool);
 }
 
 uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
@@ -246,10 +255,7 @@ uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep)
 	pool_lock(pool);
 	before = pool->n_released; /* what comes home may make chunks idle beyond the limit */
 	pool_unlock(pool);
-	if (may_empty(pool)) {
-		frag_close(pool);
-		cache_empty(pool);
-	}
+	empty_own(pool);
 	pool_lock(pool);
 	pool_reclaim_complete(pool);
 	if (pool_is_revoked(pool)) {

@@ -242,7 +242,7 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 		return;
 	}
 	PP_PROBE2(put, pool, n); /* before: pages and pool may be gone after it */
-	if (anchor_is_open(anchor)) {
+	if (anchor_takes_remote(anchor)) {
 		spsc = find_spsc(pool, anchor);
 		k = spsc ? spsc_push(spsc, anchor, pages, n) :
 			   mpsc_push(&pool->mpsc, anchor, pages, n);
@@ -254,14 +254,12 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 static void put_last(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = page_pool(pages[0]);
-	struct pp_anchor *anchor = pool_anchor(pool);
+	struct pp_anchor *own = own_anchor(pool);
 
-	if (!anchor_is_own(anchor)) {
-		remote_put(pool, anchor, pages, n, caller);
-		return;
-	}
-	if (!cache_put(anchor, pages, n))
-		cache_put_full(pool, anchor, pages, n, caller);
+	if (!own)
+		remote_put(pool, pool_anchor(pool), pages, n, caller);
+	else if (!cache_put(own, pages, n))
+		cache_put_full(pool, own, pages, n, caller);
 }
 
 /* The same with a ring that is known, for many pages or one that was found full. */
@@ -293,16 +291,16 @@ void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 static __attribute__((noinline)) void put_one(struct pp_page *page, const void *caller)
 {
 	struct pp_pool *pool;
-	struct pp_anchor *anchor;
+	struct pp_anchor *own;
 
 	if (!page_drop(page, 1))
 		return;
 	pool = page_pool(page);
-	anchor = pool_anchor(pool);
-	if (!anchor_is_own(anchor))
-		remote_put(pool, anchor, &page, 1, caller);
-	else if (!cache_put_one(anchor, page))
-		cache_put_full(pool, anchor, &page, 1, caller);
+	own = own_anchor(pool);
+	if (!own)
+		remote_put(pool, pool_anchor(pool), &page, 1, caller);
+	else if (!cache_put_one(own, page))
+		cache_put_full(pool, own, &page, 1, caller);
 }
 
 /* Into a ring that is known. Model: revoke.pml, spsc_push. */
@@ -486,12 +484,12 @@ bool remote_has_some(struct pp_pool *pool)
 {
 	const struct mpsc_ring *mpsc = &pool->mpsc;
 	/* a slot that isn't filled yet: its putter looks at the flag after that */
-	bool some = env_load_relaxed(&mpsc->slot[mpsc->head % POOL_MPSC_SLOTS]);
+	bool some = env_load_relaxed(&mpsc->slot[env_load_relaxed(&mpsc->head) % POOL_MPSC_SLOTS]);
 
 	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1) {
 		const struct spsc_ring *spsc = pool->spsc[__builtin_ctzll(left)];
 
-		some |= env_load_relaxed(&spsc->tail) != spsc->head;
+		some |= env_load_relaxed(&spsc->tail) != env_load_relaxed(&spsc->head);
 	}
 	return some;
 }
@@ -519,14 +517,20 @@ uint64_t remote_total(struct pp_pool *pool)
 	return n;
 }
 
-uint64_t remote_count(struct pp_pool *pool)
+uint64_t remote_taken(struct pp_pool *pool)
 {
-	uint64_t taken = env_load_relaxed(&pool->mpsc.head);
-	uint64_t total;
+	uint64_t n = env_load_acquire(&pool->mpsc.head);
 
 	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1)
-		taken += env_load_relaxed(&pool->spsc[__builtin_ctzll(left)]->head);
-	total = remote_total(pool); /* looked at second: not behind what was taken */
+		n += env_load_acquire(&pool->spsc[__builtin_ctzll(left)]->head);
+	return n;
+}
+
+uint64_t remote_count(struct pp_pool *pool)
+{
+	uint64_t taken = remote_taken(pool);
+	uint64_t total = remote_total(pool); /* looked at second: not behind what was taken */
+
 	return total > taken ? total - taken : 0;
 }
 

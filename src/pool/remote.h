@@ -15,8 +15,8 @@ void put_pages(struct pp_page *const *pages, unsigned n, const void *caller);
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller);
 
 /*
- * The owner: take up to n; are there any, with the lock, so that nobody else is the owner; and are
- * there fewer than POOL_FEW, going by the hints?
+ * The one consumer (getter.c): take up to n; are there any, with the lock, so that nobody else is
+ * it; and are there fewer than POOL_FEW, going by the hints?
  */
 unsigned remote_take(struct pp_pool *pool, struct pp_page **out, unsigned n);
 bool remote_has_some(struct pp_pool *pool);
@@ -24,6 +24,7 @@ bool remote_is_low(struct pp_pool *pool);
 
 uint64_t remote_count(struct pp_pool *pool);       /* pages there now, about */
 uint64_t remote_total(struct pp_pool *pool);       /* pages that ever went that way */
+uint64_t remote_taken(struct pp_pool *pool);       /* of these, that were taken */
 uint64_t remote_bytes(const struct pp_pool *pool); /* of the SPSC rings */
 
 /* The calling thread ends: its SPSC rings are free for others. */

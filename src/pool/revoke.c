@@ -17,6 +17,7 @@
 #include "pool/reclaim.h"
 #include "pool/remote.h"
 #include "pool/span.h"
+#include "pool/take.h"
 
 /* ---- draining: everything goes home. After the heavy barrier only; lock held ----------- */
 
@@ -152,7 +153,7 @@ void pool_revoke(struct pp_pool *pool)
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next) {
 		uint32_t flag = env_xchg_acq_rel(&a->revoked, ANCHOR_REVOKED);
 
-		pool->woken |= (flag & ANCHOR_WAITED) && !(flag & ANCHOR_LEFT);
+		pool->woken |= flag & ANCHOR_WAITED;
 	}
 	env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
 	drain(pool);
@@ -166,31 +167,36 @@ void pool_revoke(struct pp_pool *pool)
 
 /* ---- another owner --------------------------------------------------------------------- */
 
-/*
- * The revocation of a cache: see revoke.h. Its pages go to the new anchor, which takes over the
- * counts. Lock held. Model: own.pml, revoke_left.
- */
-bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
+/* All that is in a cache that was left goes to a new one, which is empty. After the barrier. */
+static void move_cache(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
 {
-	uint32_t n = 0, flag = 0;
-	uint64_t popped, count;
+	uint64_t pushed = env_load_acquire(&old->pushed);
+	uint64_t count = pushed - env_load_acquire(&old->popped);
+	uint32_t n = 0;
 
-	env_store_relaxed(&old->owner, ANCHOR_NOBODY);
-	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
-		flag = env_xchg_acq_rel(&old->revoked, ANCHOR_LEFT);
-		env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
-	}
-	popped = env_load_acquire(&old->popped);
-	old->left = popped;
-	count = pool_is_over(pool) ? 0 : env_load_acquire(&old->pushed) - popped;
-	anchor_open(pool, new, popped);
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
 
 		if (page)
 			env_store_relaxed(&new->slot[n++], page);
 	}
+	env_store_relaxed(&old->taken, old->taken + n);
+	env_add_relaxed(&pool->filled, n);
 	owner_add(&new->pushed, n);
+}
+
+/* The revocation of a cache: see revoke.h. Lock held. Model: own.pml, revoke_left. */
+bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
+{
+	uint32_t flag = 0;
+
+	env_store_relaxed(&old->owner, ANCHOR_NOBODY);
+	anchor_open(pool, new);
+	if (!pool_is_over(pool)) { /* else it is drained, or nobody gets from it */
+		flag = env_xchg_acq_rel(&old->revoked, ANCHOR_LEFT);
+		env_barrier_heavy(); /* pairs with the light ones of revoke_seen */
+		move_cache(pool, old, new);
+	}
 	env_store_release(&pool->anchor, new);
 	return flag & ANCHOR_WAITED;
 }
@@ -198,27 +204,16 @@ bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *
 /* What a late put of the previous owner has pushed. Model: own.pml, left_drain. */
 static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
-	uint64_t n = cache_drain(pool, anchor);
-
-	if (!n)
-		return;
-	/* counted as for a put that found the cache closed */
-	env_add_relaxed(&pool->recycle_ring_full, n);
-	peak_not_home(pool, n);
+	env_store_relaxed(&anchor->taken, anchor->taken + cache_drain(pool, anchor));
 }
 
 /* ---- waiting for pages ------------------------------------------------------------------ */
 
-/* Take the bit away. False: another has. */
-static bool take_waited(struct pp_anchor *anchor)
+/* Take a bit away. False: it isn't there, or another has it. */
+static bool take_bit(struct pp_anchor *anchor, uint32_t bit)
 {
-	uint32_t flag = env_load_relaxed(&anchor->revoked);
-
-	/* of the owner's: that of a LEFT one says only where to look */
-	while (flag == (ANCHOR_OPEN | ANCHOR_WAITED) || flag == (ANCHOR_TRACKED | ANCHOR_WAITED))
-		if (env_cas_acq_rel(&anchor->revoked, &flag, flag & ~(uint32_t)ANCHOR_WAITED))
-			return true;
-	return false;
+	return env_load_relaxed(&anchor->revoked) & bit &&
+	       env_and_acq_rel(&anchor->revoked, ~bit) & bit;
 }
 
 /*
@@ -227,21 +222,17 @@ static bool take_waited(struct pp_anchor *anchor)
  */
 static void tell(struct pp_anchor *anchor)
 {
-	if (take_waited(anchor))
+	if (take_bit(anchor, ANCHOR_WAITED))
 		notice_call(env_load_relaxed(&anchor->number));
 }
 
 void wait_over(struct pp_anchor *anchor)
 {
-	uint32_t left = ANCHOR_LEFT | ANCHOR_WAITED;
 	struct pp_pool *pool;
 
-	if (!(env_load_relaxed(&anchor->revoked) & ANCHOR_LEFT)) {
-		tell(anchor);
+	tell(anchor);
+	if (!take_bit(anchor, ANCHOR_ASK))
 		return;
-	}
-	if (!env_cas_acq_rel(&anchor->revoked, &left, ANCHOR_LEFT))
-		return; /* another put has it */
 	pool = anchor_pool(anchor);
 	if (!pool)
 		return;
@@ -249,7 +240,7 @@ void wait_over(struct pp_anchor *anchor)
 	pool_unref(pool);
 }
 
-/* Has the owner, who has just found none, any now? Lock held. */
+/* Has who has just found none any now? Lock held. */
 static bool pages_are_back(struct pp_pool *pool)
 {
 	bool listed = false;
@@ -257,71 +248,75 @@ static bool pages_are_back(struct pp_pool *pool)
 	for (unsigned on = 0; on < CHUNK_LISTS; on++)
 		listed |= !list_empty(&pool->list[on]);
 	return listed || pool->collecting || env_load_relaxed(&pool->returned) ||
-	       remote_has_some(pool);
+	       remote_has_some(pool) || (pool->shared && others_have_some(pool, NULL));
 }
 
-/* Puts that found an anchor which was left since are to look at the owner's. */
-static void wait_on_left(struct pp_pool *pool)
+/*
+ * Whoever puts is to tell: who found the owner's anchor sees it there, and who has another or found
+ * one that was left since is to look there. NULL: the bit is there already. Lock held.
+ */
+static struct pp_anchor *set_waited(struct pp_pool *pool)
 {
-	pool_lock(pool);
-	for (struct pp_anchor *a = pool->anchors; a; a = a->next) {
-		uint32_t flag = ANCHOR_LEFT;
-
-		env_cas_acq_rel(&a->revoked, &flag, ANCHOR_LEFT | ANCHOR_WAITED);
-	}
-	pool_unlock(pool);
+	if (env_or_relaxed(&pool->anchor->revoked, ANCHOR_WAITED) & ANCHOR_WAITED)
+		return NULL;
+	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
+		if (a != pool->anchor)
+			env_or_relaxed(&a->revoked, ANCHOR_ASK);
+	return pool->anchor;
 }
 
 bool wait_begin(struct pp_pool *pool)
 {
-	struct pp_anchor *anchor = pool->anchor;
-	uint32_t flag = pool->tracked ? ANCHOR_TRACKED : ANCHOR_OPEN;
+	struct pp_anchor *anchor;
 	bool back;
 
 	if (!env_load_relaxed(&pool->noticed))
 		return false; /* nobody wants to know */
-	if (!env_cas_acq_rel(&anchor->revoked, &flag, flag | ANCHOR_WAITED))
-		return flag == ANCHOR_REVOKED; /* or the bit is there */
-	wait_on_left(pool);
+	pool_lock(pool);
+	back = pool_is_over(pool);
+	anchor = back ? NULL : set_waited(pool);
+	pool_unlock(pool);
+	if (!anchor)
+		return back;
 	env_barrier_heavy(); /* pairs with the light ones of revoke_look */
 	pool_lock(pool);
 	back = pages_are_back(pool);
 	pool_unlock(pool);
-	return back && take_waited(anchor);
+	return back && take_bit(anchor, ANCHOR_WAITED);
 }
 
 void wait_end(struct pp_anchor *anchor)
 {
-	if (env_unlikely(env_load_relaxed(&anchor->revoked) & ANCHOR_WAITED))
-		take_waited(anchor);
+	take_bit(anchor, ANCHOR_WAITED);
 }
 
 /* ---- after the flag was seen ------------------------------------------------------------ */
 
 /*
  * The flag of one of the pool's anchors was seen: drain the pool if it is revoked, or else the cache
- * if it is a previous owner's. Lock held.
+ * if it is a previous owner's, or open it if others took from it and it is the caller's. Lock held.
  */
-static void settle(struct pp_pool *pool, struct pp_anchor *anchor)
+static void settle(struct pp_pool *pool, struct pp_anchor *anchor, bool mine)
 {
+	uint32_t flag = env_load_relaxed(&anchor->revoked);
+
 	if (pool_is_revoked(pool))
 		drain(pool);
-	else if (anchor != pool->anchor)
+	else if (flag & ANCHOR_LEFT)
 		left_drain(pool, anchor);
+	else if (flag & ANCHOR_TAKEN && mine)
+		cache_settle(pool, anchor);
 }
 
 /*
- * What the drain took is NULL; the rest is ours, and goes home, as nothing is handed out any more.
- * Model: revoke.pml, cache_pop.
+ * Nothing is handed out any more. Of what was popped, what the drain took is NULL; the rest is ours,
+ * and goes home. Model: revoke.pml, cache_pop.
  */
-void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
+static void popped_home(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 {
 	uint32_t lo = cache_count(anchor);
 
-	pool_lock(pool);
-	/* if the anchor was left: the new one took over the counts as they were then */
-	if (anchor == pool->anchor || anchor->left == env_load_relaxed(&anchor->popped))
-		env_add_relaxed(&pool->popped_otherwise, n);
+	env_add_relaxed(&pool->popped_otherwise, n);
 	for (uint32_t i = lo; i < lo + n; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
 
@@ -330,18 +325,47 @@ void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 		peak_home(pool, 1);
 		pool_free_pages(&page, 1);
 	}
-	settle(pool, anchor);
+}
+
+/* In a live pool the pop is taken back: then what others took is at the bottom. */
+void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
+{
+	pool_lock(pool);
+	if (pool_is_over(pool))
+		popped_home(pool, anchor, n);
+	else
+		env_store_release(&anchor->popped, env_load_relaxed(&anchor->popped) - n);
+	settle(pool, anchor, true);
 	pool_unlock(pool);
+	wait_look(anchor);
 	wait_look(pool_anchor(pool));
 }
 
 /* The flag was seen after a pop. */
+void get_raced(struct pp_anchor *anchor)
+{
+	if (anchor_is_foreign(anchor))
+		anchor->copy->get_raced(anchor);
+	else
+		pop_raced(anchor->pool, anchor, 1);
+}
+
 void pp_page_get_raced(struct pp_pool *pool)
 {
-	if (anchor_is_foreign(pool->anchor))
-		pool->anchor->copy->get_raced(pool);
-	else
-		pop_raced(pool, pool->anchor, 1);
+	get_raced(pool->anchor);
+}
+
+/*
+ * A put waits for a revocation and a change of owner, but not for who gets or grows: where others
+ * only took pages the next call opens the cache. The revoker drains what was pushed before a look
+ * that does not see its flag. True: with the lock.
+ */
+static bool lock_to_settle(struct pp_pool *pool, const struct pp_anchor *anchor)
+{
+	if (anchor_takes_remote(anchor))
+		return env_trylock(&pool->lock);
+	pool_lock(pool);
+	return true;
 }
 
 /* Model: revoke.pml, push_raced. */
@@ -360,9 +384,11 @@ void push_raced(struct pp_anchor *anchor)
 	 * If the anchor has been used again this is another pool. Then our page came home long ago,
 	 * and draining a revoked pool once more does no harm.
 	 */
-	pool_lock(pool);
-	settle(pool, anchor);
-	pool_unlock(pool);
+	if (lock_to_settle(pool, anchor)) {
+		settle(pool, anchor, anchor_is_own(anchor));
+		pool_unlock(pool);
+	}
+	wait_look(anchor);
 	wait_look(pool_anchor(pool));
 	pool_unref(pool);
 }
@@ -370,14 +396,14 @@ void push_raced(struct pp_anchor *anchor)
 /* The flag was seen after a push. If it stays up: no more inline puts to this anchor. */
 void pp_page_put_raced(struct pp_anchor *anchor)
 {
-	if (!anchor_is_open(anchor))
+	if (!anchor_takes_remote(anchor))
 		known_forget();
 	anchor->copy->put_raced(anchor);
 }
 
 void remote_raced(struct pp_anchor *anchor)
 {
-	if (!anchor_is_open(anchor))
+	if (!anchor_takes_remote(anchor))
 		known_forget(); /* the pool has another anchor by now, or takes no more that way */
 	if (env_load_relaxed(&anchor->revoked) == ANCHOR_REVOKED)
 		push_raced(anchor);
@@ -385,11 +411,11 @@ void remote_raced(struct pp_anchor *anchor)
 		wait_over(anchor);
 }
 
-/* What the revoker left to the owner. */
-void take_raced(struct pp_pool *pool)
+/* What the revoker left to the owner; or the first getter took from it. */
+void take_raced(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	pool_lock(pool);
-	drain(pool);
+	settle(pool, anchor, true);
 	pool_unlock(pool);
 }
 

@@ -22,13 +22,18 @@
  * that it found. Until then an anchor is used again only by the thread that had it or, once that
  * thread has ended, by another.
  *
+ * GETTERS. Each has an anchor as the owner has, and is revoked as the owner is. take.h has what a
+ * get does that finds no pages but in others' caches.
+ *
  * WAITING. The flag is also how a put comes to know, without an instruction more, that somebody waits
  * for pages (notice.c). A get that has failed sets ANCHOR_WAITED, a heavy barrier, and looks whether
  * there are pages; a put brings its page back, and looks at the flag last: so one of the two sees the
  * other. Whoever takes the bit away tells, so there is one notice for one failure: the first put
  * that sees it, the revoker, or the next owner; or nobody, if it is the owner, who has found pages.
- * The pool's LEFT anchors get the bit too: a put that sees it there takes it away and looks at the
- * owner's, which needs a lock, as only the lock says whether that pool is there.
+ * A getter that fails sets it too, at the owner's anchor; one that finds pages then tells, for it may
+ * be another that waits. The pool's other anchors, the getters' and those that were left, get
+ * ANCHOR_ASK: a put that sees it there takes it away and looks at the owner's, which needs a lock, as
+ * only the lock says whether that pool is there.
  *
  * The protocol has a model, checked exhaustively: tests/model/revoke.pml, and own.pml for another
  * owner. The code itself is run through every schedule by tests/explore/.
@@ -46,7 +51,7 @@
 /* The end of each use of what a revocation drains: barrier, then look. The values: owner.h. */
 static inline uint32_t revoke_look(const struct pp_anchor *anchor)
 {
-	env_barrier_light(); /* pairs with the heavy ones in pool_revoke and revoke_left */
+	env_barrier_light(); /* pairs with the heavy ones: pool_revoke, revoke_left, close_others */
 	return env_load_relaxed(&anchor->revoked);
 }
 
@@ -58,35 +63,37 @@ static inline bool revoke_seen(const struct pp_anchor *anchor)
 
 /*
  * A get has failed: whoever brings a page back is to tell. True: nobody will, and it is worth
- * another try, for pages have come in the meantime, or a revocation. Owner, lock not held.
+ * another try, for pages have come in the meantime, or a revocation. Owner or getter, lock not
+ * held.
  */
 bool wait_begin(struct pp_pool *pool);
-/* A get has not failed: nobody need tell. Owner. */
+/* A get has not failed: nobody need tell. The owner of a pool without getters. */
 void wait_end(struct pp_anchor *anchor);
 /* Pages are back: tell, if somebody waits, behind this anchor or that of the next owner. */
 void wait_over(struct pp_anchor *anchor);
 /* The same after pages have come home, and the pool may be gone. */
 static inline void wait_look(struct pp_anchor *anchor)
 {
-	if (env_unlikely(revoke_look(anchor) & ANCHOR_WAITED))
+	if (env_unlikely(revoke_look(anchor) & ANCHOR_WAITING))
 		wait_over(anchor);
 }
 
-/* After popping n entries of the cache, which lie above the count now. */
+/* After popping n entries of the cache, which lie above the count now: they aren't, any more. */
 void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n);
+void get_raced(struct pp_anchor *anchor); /* the inline pop: one entry */
 /* After a push to the cache: drains whatever pool is behind the anchor. */
 void push_raced(struct pp_anchor *anchor);
 /* After a push to the remote frees, where a change of owner makes no difference. */
 void remote_raced(struct pp_anchor *anchor);
-/* After taking from the remote frees. */
-void take_raced(struct pp_pool *pool);
+/* After taking from the remote frees into the owner's cache. */
+void take_raced(struct pp_pool *pool, struct pp_anchor *anchor);
 /* After giving out k fragments of page, the last of them the `users`-th; or none, after opening it.
  * -ENODEV. */
 int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
 
 /* The revoker: no device has the pool any more, or its handle goes. Lock held. */
 void pool_revoke(struct pp_pool *pool);
-/* Another owner: the old cache's pages and counts go to the new one. True: tell. Lock held. */
+/* Another owner: the old cache's pages go to the new one. True: tell. Lock held. */
 bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new);
 
 #endif

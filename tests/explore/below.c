@@ -505,11 +505,18 @@ bool holders_put(struct pp_page *page, const void *place)
 	return true;
 }
 
-int misuse_get(struct pp_pool *pool, const void *place)
+int misuse_get(struct pp_pool *pool, const struct pp_anchor *anchor, const void *place)
 {
 	(void)pool;
+	(void)anchor;
 	(void)place;
 	return 0;
+}
+
+void misuse_getter(const void *place)
+{
+	(void)place;
+	fail("a getter is used by a thread whose it isn't");
 }
 
 bool misuse_handler(struct pp_pool *pool, const char *what, const void *place)

@@ -314,6 +314,23 @@ static void pools(void)
 	pp_pool_destroy(pool);
 }
 
+static void getters(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	struct pp_getter *getter;
+	struct pp_page *page;
+
+	refused("pp_getter_create", "no pool", pp_getter_create(&getter, NULL));
+	refused("pp_getter_create", "nowhere", pp_getter_create(NULL, pool));
+	refused("a getter", "isn't the calling thread's", pp_getter_get_batch(&page, 1, NULL));
+	refused("a getter", "isn't the calling thread's", pp_getter_get_nogrow(&page, 1, NULL));
+	require(!pp_getter_create(&getter, pool), "a getter");
+	pp_getter_destroy(getter);
+	refused("a getter", "isn't the calling thread's", pp_getter_get(&page, getter));
+	pp_getter_destroy(NULL);
+	pp_pool_destroy(pool);
+}
+
 static void pools_say_nothing(void)
 {
 	struct pp_pool_stats s;
@@ -518,6 +535,7 @@ int main(int argc, char **argv)
 	run(coherent_memory);
 	run(creation);
 	run(pools);
+	run(getters);
 	run(pools_say_nothing);
 	run(software_iommu);
 	run(vfio_opening);

@@ -56,6 +56,18 @@ static void look_at(struct pp_pool *any, void *ctx)
 	*(uint64_t *)ctx += s.in_flight;
 }
 
+static void *get_by_getter(void *arg)
+{
+	struct pp_getter *its;
+	struct pp_page *got;
+
+	(void)arg;
+	need(!pp_getter_create(&its, pool));
+	need(!pp_getter_get(&got, its));
+	pp_page_put(got);
+	return NULL; /* which destroys it */
+}
+
 static void right(void)
 {
 	uint64_t in_flight = 0;
@@ -66,6 +78,7 @@ static void right(void)
 	page = page_new(pool);
 	pp_page_ref(page, 2);
 	elsewhere(put_here, page);
+	elsewhere(get_by_getter, NULL);
 	pp_page_put(page);
 	memset(pp_page_addr(page), 1, pp_page_size(page)); /* there is one reference left */
 	need(!pp_soft_write(dev.iommu, pp_page_iova(page), "x", 1));
@@ -283,6 +296,61 @@ static void get_elsewhere(void)
 {
 	start();
 	elsewhere(get_as_stranger, NULL);
+}
+
+static struct pp_getter *getter;
+
+static void *getter_as_stranger(void *arg)
+{
+	(void)arg;
+	ret = pp_getter_get(&page, getter); /* @getter_elsewhere.call */
+	return NULL;
+}
+
+static void start_getter(void)
+{
+	start();
+	need(!pp_getter_create(&getter, pool));
+}
+
+static void getter_elsewhere(void)
+{
+	start_getter();
+	elsewhere(getter_as_stranger, NULL);
+}
+
+static void *getter_batch_as_stranger(void *arg)
+{
+	(void)arg;
+	ret = pp_getter_get_batch(&page, 1, getter); /* @getter_batch_elsewhere.call */
+	return NULL;
+}
+
+static void getter_batch_elsewhere(void)
+{
+	start_getter();
+	elsewhere(getter_batch_as_stranger, NULL);
+}
+
+static void *destroy_getter_as_stranger(void *arg)
+{
+	(void)arg;
+	pp_getter_destroy(getter); /* @getter_destroy_elsewhere.call */
+	after++;
+	return NULL;
+}
+
+static void getter_destroy_elsewhere(void)
+{
+	start_getter();
+	elsewhere(destroy_getter_as_stranger, NULL);
+}
+
+static void getter_destroyed(void)
+{
+	start_getter();
+	pp_getter_destroy(getter);
+	ret = pp_getter_get(&page, getter); /* @getter_destroyed.call */
 }
 
 static void *get_batch_as_stranger(void *arg)
@@ -506,6 +574,10 @@ static const struct misuse cases[] = {
 	MISUSE(fragment_align_too_large),
 	MISUSE(get_elsewhere),
 	MISUSE(get_batch_elsewhere),
+	MISUSE(getter_elsewhere),
+	MISUSE(getter_batch_elsewhere),
+	MISUSE(getter_destroy_elsewhere),
+	MISUSE(getter_destroyed),
 	MISUSE(get_fragment_elsewhere),
 	MISUSE(get_after_handover),
 	MISUSE(get_destroyed),

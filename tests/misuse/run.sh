@@ -118,6 +118,10 @@ pages fragment_align_too_large ${pool}a fragment of 100 bytes aligned to 8192 wa
 pages get_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages get_batch_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages get_fragment_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
+pages getter_elsewhere a getter was used that isn't the calling thread's, at {call} $by
+pages getter_batch_elsewhere a getter was used that isn't the calling thread's, at {call} $by
+pages getter_destroy_elsewhere a getter was used that isn't the calling thread's, at {call} $by
+pages getter_destroyed a getter was used that isn't the calling thread's, at {call} $by
 pages put_in_handler ${pool}a page was put by a signal's handler, in the middle of its thread's call of the library, at {call} $by
 pages get_in_handler ${pool}a page was asked for by a signal's handler, in the middle of its thread's call of the library, at {call} $by
 pages get_after_handover ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by

@@ -55,5 +55,9 @@ holds own.pml own "another owner, three pages"
 for variant in IN_PLACE NO_HEAVY NO_FLAG NO_EXCHANGE; do
 	breaks own.pml $variant
 done
+holds take.pml take "taking from another's cache, four pages"
+for variant in NO_HEAVY NO_FLAG POP_KEPT NOT_MOVED NOT_COUNTED; do
+	breaks take.pml $variant
+done
 echo "1..$n"
 exit $failed

@@ -60,14 +60,14 @@ struct pp_block {
 };
 
 /**
- * A pool's owner-side cache of free pages, and the flag that its users look at last. Anchors
+ * A thread's cache of a pool's free pages, and the flag that its users look at last. Anchors
  * outlive their pools: they are reused for others, and freed with the library. A pool has one for
- * each living thread that has owned it, all with the pool's number, which is unique in the process,
- * even if there are several copies of the library.
+ * each living thread that has owned it and one for each getter, all with the pool's number, which
+ * is unique in the process, even if there are several copies of the library.
  */
 struct pp_anchor {
 	/* read by all, written hardly ever; relaxed */
-	uint64_t owner;         /**< the owning thread's number, or no thread's */
+	uint64_t owner;         /**< the number of the thread whose it is, or no thread's */
 	uint32_t revoked;       /**< 0 while the cache is open and nobody waits (private) */
 	uint32_t number;        /**< the pool's; constant while it is there; relaxed */
 	uint64_t epoch;         /**< how many pools had it before; constant while one is there */
@@ -77,15 +77,21 @@ struct pp_anchor {
 	void *of_thread[2];         /**< link among its thread's; under the library's lock */
 	/**
 	 * The owner's; release, for whoever drains. Pages ever pushed to the cache and popped from
-	 * it; the difference is what it holds. Two counts instead of one, so that a get needn't
-	 * wait for the store of the put before it, and statistics cost no extra instruction.
+	 * it; the difference is what it holds, less what others took. Two counts instead of one, so
+	 * that a get needn't wait for the store of the put before it, and statistics cost no extra
+	 * instruction.
 	 */
 	uint64_t pushed __attribute__((aligned(64))), popped;
-	uint64_t left; /**< popped, as it was when another thread became the owner */
-	uint64_t user; /**< who owns it or did, and may still put into it; or no thread's number */
+	uint64_t taken; /**< so many of its oldest pages others took; under the pool's lock */
+	uint64_t user;  /**< who owns it or did, and may still put into it; or no thread's number */
 	/** The cache. The owner's, last in, first out; whoever drains takes pages by exchange. */
 	struct pp_page *slot[PP_CACHE_PAGES] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
+
+/** What a thread gets by that doesn't own the pool. */
+struct pp_getter {
+	struct pp_anchor anchor;
+};
 
 /**
  * A thread's own state. A page whose state equals `owned` has one reference and belongs to the pool
@@ -101,34 +107,48 @@ PP_API extern __thread struct pp_self pp_self __attribute__((tls_model("initial-
 
 /*
  * Slow paths, called by the inlines only. get_slow and get_raced: the owner; they return what
- * pp_page_get does. put_slow and put_raced: any thread; they never fail.
+ * pp_page_get does. getter_get_slow: the getter's thread; raced: the flag was seen after a pop.
+ * put_slow and put_raced: any thread; they never fail.
  */
 PP_API int pp_page_get_slow(struct pp_page **out, struct pp_pool *pool);
 PP_API void pp_page_get_raced(struct pp_pool *pool);
+PP_API int pp_getter_get_slow(struct pp_page **out, struct pp_getter *getter, bool raced);
 PP_API void pp_page_put_slow(struct pp_page *page);
 PP_API void pp_page_put_raced(struct pp_anchor *anchor);
 
 /* gnu_inline: inlined, or else the library's is called; no copy is made. */
 #define PP_INLINE extern inline __attribute__((gnu_inline))
 
-/* Pop from the cache. False: it is empty, or the pool revoked. Model: revoke.pml, cache_pop. */
-PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out,
-							  struct pp_pool *pool)
+/*
+ * Pop from a cache of the calling thread's. 1; 0: it is empty; -1: its flag is up, and what is
+ * called after that (pop_raced) puts the pop right. Model: revoke.pml and take.pml, cache_pop.
+ */
+PP_INLINE __attribute__((always_inline)) int pp_fast_pop(struct pp_page **out,
+							 struct pp_anchor *anchor)
 {
-	struct pp_anchor *anchor = *(struct pp_anchor *const *)pool; /* its first member */
 	uint64_t pushed = pp_load_relaxed(&anchor->pushed),
 		 popped = pp_load_relaxed(&anchor->popped);
 
 	if (__builtin_expect(pushed == popped, 0))
-		return false;
+		return 0;
 	*out = pp_load_relaxed(&anchor->slot[pushed - popped - 1]);
 	pp_store_release(&anchor->popped, popped + 1);
-	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
-	if (__builtin_expect(!pp_load_relaxed(&anchor->revoked), 1)) {
+	pp_barrier_light(); /* pairs with the heavy ones in pool_revoke and close_others */
+	return __builtin_expect(!pp_load_relaxed(&anchor->revoked), 1) ? 1 : -1;
+}
+
+/* The owner's. False: the cache is empty, or was closed. */
+PP_INLINE __attribute__((always_inline)) bool pp_fast_get(struct pp_page **out,
+							  struct pp_pool *pool)
+{
+	int popped = pp_fast_pop(out, *(struct pp_anchor *const *)pool); /* its first member */
+
+	if (__builtin_expect(popped > 0, 1)) {
 		PP_PROBE2(get, pool, 1);
 		return true;
 	}
-	pp_page_get_raced(pool);
+	if (popped < 0)
+		pp_page_get_raced(pool);
 	return false;
 }
 
@@ -149,7 +169,7 @@ PP_INLINE __attribute__((always_inline)) bool pp_fast_push(struct pp_anchor *anc
 	pp_store_relaxed(&anchor->slot[n], page);
 	pp_store_release(&anchor->pushed, pushed + 1);
 	/* from here on only `anchor` may be dereferenced */
-	pp_barrier_light(); /* pairs with the heavy one in pool_revoke */
+	pp_barrier_light(); /* pairs with the heavy ones in pool_revoke and close_others */
 	if (__builtin_expect(pp_load_relaxed(&anchor->revoked), 0))
 		pp_page_put_raced(anchor);
 	return true;
@@ -175,6 +195,20 @@ PP_INLINE int pp_page_get(struct pp_page **out, struct pp_pool *pool)
 	if (__builtin_expect(pp_fast_get(out, pool), 1))
 		return 0;
 	ret = pp_page_get_slow(&page, pool);
+	*out = page;
+	return ret;
+}
+
+PP_INLINE int pp_getter_get(struct pp_page **out, struct pp_getter *getter)
+{
+	struct pp_page *page; /* as above */
+	int popped = pp_fast_pop(out, &getter->anchor), ret;
+
+	if (__builtin_expect(popped > 0, 1)) {
+		PP_PROBE2(get, getter->anchor.pool, 1);
+		return 0;
+	}
+	ret = pp_getter_get_slow(&page, getter, popped < 0);
 	*out = page;
 	return ret;
 }
