@@ -117,6 +117,20 @@ breaks left_without_barrier own '1 pages in flight, not 0' revoke_left 's/env_ba
 breaks left_cache_not_drained_again own '1 pages in flight, not 0' settle 's/left_drain(pool, anchor)/(void)0/'
 breaks left_anchor_not_revoked own-away '2 pages in flight, not 0' \
 	pool_revoke 's/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
+breaks taken_without_flag take 'twice|without an end|lost|fails though|signal 11' \
+	close_others 's/env_or_relaxed(&a->revoked, ANCHOR_TAKEN)/0/'
+breaks taken_without_barrier take-one 'twice|data race' close_others 's/env_barrier_heavy();/;/'
+breaks taken_not_counted take 'signal 11|lost|fails though|twice' take_oldest '/&anchor->taken, taken + n/d'
+breaks rest_not_moved take-half 'signal 11|lost|twice' cache_settle 's/env_store_relaxed(&anchor->slot\[i\],.*/;/; s/^.*env_load_relaxed(&anchor->slot\[taken + i\])).*//'
+breaks pop_not_taken_back take 'nobody has allocated|lost' pop_raced '/env_store_release(&anchor->popped/s/ - n)/)/'
+breaks getter_not_revoked take-unbind 'pages in flight, not 0' \
+	pool_revoke 's/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
+breaks getter_not_asked take-wait 'are told of' set_waited 's/env_or_relaxed(&a->revoked, ANCHOR_ASK);/;/'
+breaks shared_not_looked_at share 'data race|twice' take_remote 's/ && !is_shared(pool)//'
+breaks shared_without_barrier share 'data race|twice' share 's/env_barrier_heavy();/;/'
+breaks owners_refill_ignored share 'data race|twice' remote_is_ours 's/ && !env_load_acquire(&pool->refilling)//'
+breaks page_not_kept take-one 'too long|without an end' \
+	fill 's/\*out = pages\[0\];//; /owner_add(&anchor->popped, 1)/d; /popped_otherwise/d'
 breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' frag_raced 's/pool->frag_closed >= users/pool->frag_closed > users/'
 breaks pool_freed_twice put-destroy 'destroyed while it is held|data race' pool_ref_unless_gone 's/while (refs)/for (;;)/'
 echo "1..$n"

@@ -25,16 +25,18 @@
 static struct {
 	struct pp_pool *pool, *other;
 	struct binding *slot;
-	pp_binding_t binding;        /* its number: atomic where it is passed on */
-	struct pp_page *page[8];     /* held when the threads begin */
-	uint64_t revoked, destroyed; /* a revocation has returned; the handle is gone */
-	uint64_t gets, puts;         /* that succeeded; of last references */
-	uint64_t empty;              /* gets that failed, and not for a revocation */
-	uint64_t frags;              /* fragments are cut: gets and puts aren't all known */
-	struct pp_page *passed;      /* from one thread to another; atomic */
-	struct pp_page *kept;        /* held to the end */
-	struct pp_page *shared;      /* of which two threads have references */
-	uint64_t owner;              /* who has taken the pool over; 0: nobody */
+	pp_binding_t binding;              /* its number: atomic where it is passed on */
+	struct pp_page *page[8];           /* held when the threads begin */
+	uint64_t revoked, destroyed;       /* a revocation has returned; the handle is gone */
+	uint64_t gets, puts;               /* that succeeded; of last references */
+	uint64_t empty;                    /* gets that failed, and not for a revocation */
+	uint64_t frags;                    /* fragments are cut: gets and puts aren't all known */
+	struct pp_page *passed;            /* from one thread to another; atomic */
+	struct pp_page *kept;              /* held to the end */
+	struct pp_page *shared;            /* of which two threads have references */
+	uint64_t owner;                    /* who has taken the pool over; 0: nobody */
+	struct pp_getter *getter[THREADS]; /* the threads', by which they get */
+	uint64_t enough;                   /* for all that get: none may fail */
 } g STATE = { .pool = NULL };
 
 /* ---- calls, with their checks ---------------------------------------------------------- */
@@ -49,16 +51,21 @@ static void check_get(int ret, bool late)
 		fail("a get returned %d", ret);
 }
 
+/* By the thread's getter, if it has one. */
 static struct pp_page *get(void)
 {
+	struct pp_getter *getter;
 	struct pp_page *page;
 	bool late;
 	int ret;
 
 	op_yield();
 	late = g.revoked;
-	ret = pp_page_get(&page, g.pool);
+	getter = g.getter[thread_self() - 1];
+	ret = getter ? pp_getter_get(&page, getter) : pp_page_get(&page, g.pool);
 	check_get(ret, late);
+	if (ret == -ENOBUFS && g.enough)
+		fail("a get fails though pages are free");
 	g.empty += ret == -ENOBUFS;
 	if (ret)
 		return NULL;
@@ -153,6 +160,25 @@ static void own(void)
 	if (pp_pool_own(g.pool))
 		fail("no anchor");
 	g.owner = thread_self();
+}
+
+static void make_getter(void)
+{
+	op_yield();
+	if (may_wait != EVERYBODY)
+		may_wait =
+			7; /* a put, for a lock that is held for a moment, to ask whose a cache is */
+	if (pp_getter_create(&g.getter[thread_self() - 1], g.pool) && may_wait != EVERYBODY)
+		fail("no getter");
+}
+
+static void destroy_getter(void)
+{
+	struct pp_getter *getter = g.getter[thread_self() - 1];
+
+	op_yield();
+	g.getter[thread_self() - 1] = NULL;
+	pp_getter_destroy(getter);
 }
 
 static void trim(void)
@@ -480,6 +506,97 @@ static void watched_not_invalidated(void)
 	g.pool = first;
 }
 
+static void getters(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		act_as(i + 1);
+		make_getter();
+	}
+}
+
+/* Two pages, both in the first thread's cache, and two that get one each. */
+static void two_getters(void)
+{
+	create_mapped(2, 2);
+	getters(2);
+	act_as(1);
+	hold(2);
+	put(g.page[0]);
+	put(g.page[1]);
+	g.enough = 1;
+}
+
+/* The same, and while the one ends, what it brings home is nowhere. */
+static void two_getters_one_ends(void)
+{
+	two_getters();
+	g.enough = 0;
+}
+
+/* The same, one of the pages held by the second. */
+static void two_getters_one_held(void)
+{
+	two_getters();
+	act_as(2);
+	hold(1);
+	act_as(1);
+}
+
+/* One page, which only one of the two can have. */
+static void getters_one_page(void)
+{
+	create_mapped(1, 1);
+	getters(2);
+	act_as(1);
+	hold(1);
+	put(g.page[0]);
+}
+
+/* Three in the first one's cache: of which one stays there when the other takes. */
+static void getters_three_pages(void)
+{
+	create_mapped(3, 4);
+	getters(2);
+	act_as(1);
+	hold(3);
+	for (unsigned i = 0; i < 3; i++)
+		put(g.page[i]);
+	g.enough = 1;
+}
+
+/* Both pages in the owner's cache, who is a third thread; a getter of each of two others. */
+static void owner_and_two_getters(void)
+{
+	create_mapped(2, 2);
+	hold(2);
+	put(g.page[0]);
+	put(g.page[1]);
+	getters(2);
+	g.enough = 1;
+}
+
+/* Three pages, of which a third thread has one. */
+static void two_getters_one_put(void)
+{
+	create_mapped(3, 4);
+	getters(2);
+	act_as(1);
+	hold(3);
+	put(g.page[1]);
+	put(g.page[2]);
+	g.enough = 1;
+}
+
+/* One page, which the first thread has, and the second wants to be told of. */
+static void two_getters_waited(void)
+{
+	create(pp_binding_none(), 1, 1);
+	getters(2);
+	act_as(1);
+	hold(1);
+	g.pool->noticed = true;
+}
+
 static void half_fragment(void)
 {
 	create_mapped(2, 1);
@@ -541,6 +658,24 @@ static void finish(void)
 	below_nothing_left();
 }
 
+/* Each thread's getter first; by now it may have been taken from. */
+static void getters_go(void)
+{
+	for (uint64_t i = 0; i < THREADS; i++)
+		if (g.getter[i]) {
+			act_as(i + 1);
+			destroy_getter();
+		}
+	g.enough = 0;
+	act_as(scenario->as ? scenario->as : 1);
+}
+
+static void finish_getters(void)
+{
+	getters_go();
+	finish();
+}
+
 /* Of a binding alone. */
 static void finish_binding(void)
 {
@@ -556,6 +691,12 @@ static void finish_told(void)
 	if (below_told() != g.empty)
 		fail("%u are told of %llu failures", below_told(), (unsigned long long)g.empty);
 	finish();
+}
+
+static void finish_getters_told(void)
+{
+	getters_go();
+	finish_told();
 }
 
 static void put_0(void)
@@ -600,6 +741,20 @@ static void batch_1_2(void)
 static void get_put(void)
 {
 	put(get());
+}
+
+static void get_put_end(void)
+{
+	put(get());
+	pool_thread_ends(env_thread());
+	g.getter[thread_self() - 1] = NULL;
+}
+
+static void getter_get_put(void)
+{
+	make_getter();
+	put(get());
+	destroy_getter();
 }
 
 static void own_get_put(void)
@@ -847,8 +1002,11 @@ static void destroy_and_again(void)
 #define TWO_ANCHORS_MAPPED .finish = finish, .left = 3
 #define TOLD .finish = finish_told, .left = 1
 #define TOLD_2 .finish = finish_told, .left = 2
-#define MAPPED .finish = finish, .left = 2 /* an anchor, and a slot for bindings */
-#define AWAY .as = THREADS + 1             /* the owner, who is the first thread otherwise */
+#define MAPPED .finish = finish, .left = 2          /* an anchor, and a slot for bindings */
+#define GETTERS .finish = finish_getters, .left = 4 /* three anchors, and a slot for bindings */
+#define GETTER .finish = finish_getters, .left = 3
+#define GETTERS_TOLD .finish = finish_getters_told, .left = 3
+#define AWAY .as = THREADS + 1 /* the owner, who is the first thread otherwise */
 
 static const struct scenario scenarios[] = {
 	/* the owner against a revocation */
@@ -991,6 +1149,46 @@ static const struct scenario scenarios[] = {
 	{ "wait-own-put", { O, P }, { get_put_put_0, put_1 }, two_waited, TOLD },
 	{ "wait-unbind", { O, C }, { get_put, unbind }, one_kept_waited, TOLD_2, .exact = true },
 	{ "wait-own", { P, Q }, { put_0, own_get_put }, one_waited, TOLD_2, AWAY },
+	/* getters, whose pages lie in the other's cache */
+	{ "take", { "getter", "getter2" }, { get_put, get_put }, two_getters, GETTERS, AWAY },
+	{ "take-one",
+	  { "getter", "getter2" },
+	  { get_put, get_put },
+	  getters_one_page,
+	  GETTERS,
+	  AWAY },
+	{ "take-half",
+	  { "getter", "getter2" },
+	  { get_put, get_pass },
+	  getters_three_pages,
+	  GETTERS,
+	  AWAY },
+	{ "take-held",
+	  { "getter", "getter2" },
+	  { get_put, put_0_get_put },
+	  two_getters_one_held,
+	  GETTERS,
+	  AWAY },
+	{ "take-unbind", { "getter", C }, { get_put_twice, unbind }, two_getters, GETTERS, AWAY },
+	{ "take-owners",
+	  { "getter", O },
+	  { get_put, get_put },
+	  owner_and_two_getters,
+	  GETTERS,
+	  .as = 2 },
+	{ "take-end",
+	  { "getter", "getter2" },
+	  { get_put_end, get_put },
+	  two_getters_one_ends,
+	  GETTERS,
+	  AWAY },
+	{ "take-wait",
+	  { "getter", "getter2" },
+	  { put_0, get_put },
+	  two_getters_waited,
+	  GETTERS_TOLD,
+	  AWAY },
+	{ "share", { O, "getter" }, { get_put_put_0, getter_get_put }, one_returned, GETTER },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE, .exact = true },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
@@ -1056,6 +1254,18 @@ static const struct scenario scenarios[] = {
 	  { put_0, own_get_put, unbind },
 	  one_held_one_cached,
 	  TWO_ANCHORS_MAPPED },
+	{ "take-all",
+	  { "getter", "getter2", C },
+	  { get_put, get_put, unbind },
+	  two_getters,
+	  GETTERS,
+	  AWAY },
+	{ "take-three",
+	  { "getter", "getter2", P },
+	  { get_put, get_put, put_0 },
+	  two_getters_one_put,
+	  GETTERS,
+	  AWAY },
 	{ "cut-three", { O, P, C }, { cut_one, put_0, unbind }, half_fragment, MAPPED },
 };
 
