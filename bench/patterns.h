@@ -11,7 +11,8 @@
  *   peer_addr(page)        where its memory is
  *   peer_start(i, fn, arg, plain), peer_join(i)   a thread on the second processor
  *
- * and it may define PEER_ONE_WAY: pages don't come back (a limit, not a pool).
+ * and it may define PEER_ONE_WAY: pages don't come back (a limit, not a pool); and PEER_WORKERS, if a
+ * thread that gets, too, has something to make and give up: peer_work_begin(), peer_work_end().
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -252,6 +253,83 @@ static double cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bo
 	return (ended - begun) * (double)n / (double)done;
 }
 
+/* ---- several that get and put ------------------------------------------------------------------- */
+
+#ifndef PEER_WORKERS
+static void peer_work_begin(void)
+{
+}
+
+static void peer_work_end(void)
+{
+}
+#endif
+
+struct worker {
+	uint64_t n;
+	unsigned number; /* 0: the main thread */
+	bool ready;
+	double ended;
+};
+
+static MEASURED void measured_work(uint64_t n)
+{
+	void *pages[BATCH];
+
+	for (uint64_t i = 0; i < n; i += BATCH) {
+		for (unsigned k = 0; k < BATCH; k++)
+			pages[k] = peer_get();
+		for (unsigned k = 0; k < BATCH; k++)
+			peer_put(pages[k]);
+	}
+}
+
+static void *worker_run(void *arg)
+{
+	struct worker *w = arg;
+
+	pin_to((int)w->number % 2);
+	peer_work_begin();
+	measured_work(32 * BATCH);
+	__atomic_store_n(&w->ready, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
+		sched_yield();
+	measured_work(w->n);
+	w->ended = now_ns();
+	peer_work_end();
+	return NULL;
+}
+
+/* Each gets and puts n pages, at a time: the nanoseconds till the last is done. */
+static double work(uint64_t n, unsigned threads)
+{
+	struct worker w[1 + RETURNERS];
+	double begun, ended = 0;
+
+	go = false;
+	for (unsigned i = 0; i < threads; i++)
+		w[i] = (struct worker){ .n = n, .number = i };
+	for (unsigned i = 1; i < threads; i++)
+		peer_start(i - 1, worker_run, &w[i], false);
+	for (unsigned i = 1; i < threads; i++)
+		while (!__atomic_load_n(&w[i].ready, __ATOMIC_ACQUIRE))
+			sched_yield();
+	peer_work_begin();
+	measured_work(32 * BATCH);
+	begun = now_ns();
+	__atomic_store_n(&go, true, __ATOMIC_RELEASE);
+	measured_work(n);
+	w[0].ended = now_ns();
+	peer_work_end();
+	for (unsigned i = 0; i < threads; i++) {
+		if (i)
+			peer_join(i - 1);
+		if (w[i].ended > ended)
+			ended = w[i].ended;
+	}
+	return ended - begun;
+}
+
 /* ---- puts alone ------------------------------------------------------------------------------- */
 
 #define APART 1024u /* pages: as many as there is room for, wherever they go */
@@ -355,6 +433,8 @@ static double once(const struct command *c, uint64_t n)
 			     command_number(c, "touch", 0), command_number(c, "plain", 0));
 	if (command_is(c, "apart"))
 		return puts_apart(n);
+	if (command_is(c, "work"))
+		return work(n, (unsigned)command_number(c, "threads", 1));
 	begun = now_ns();
 	if (command_is(c, "single"))
 		measured_single(n);

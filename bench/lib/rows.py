@@ -47,7 +47,7 @@ class Row:
 
     def ms(self, session):
         """One thread's sample can be so short that it fits between two other programs' turns."""
-        if not self.what.startswith("cross"):
+        if not self.what.startswith(("cross", "work")):
             return 2
         return 6 if session.quick else 12
 
@@ -266,6 +266,10 @@ def table(quick):
         rows.append(Row(f"returners-{k}", f"{k} threads on the other core return, by 32",
                         ["pagepool", "bare", "mempool", "mempool plain", "pktmbuf", "pktmbuf plain"]
                         + MALLOCS, f"cross batch=32 threads={k}"))
+    for k, threads in (1, "one thread"), (2, "a thread on each of two cores"), (4, "two on each"):
+        rows.append(Row(f"getters-{k}", f"Get 32 one by one and put them, {threads}",
+                        ["pagepool-getters", "pagepool-owners"] + DPDK + MALLOCS,
+                        f"work threads={k}"))
     for power in range(2, 7):
         w = 10 ** power
         if quick and power in (3, 5):

@@ -2,7 +2,8 @@
  * pagepool.c - this library, as a user's program has it: public headers, a pool on a device
  * of the software IOMMU. mapped=0: a pool for no device; keep=1: one that gives no
  * memory back; memory=1, 2: see enum pp_memory. With FRAGMENTS, pieces of pages. With TURNS, pages
- * of so many pools (pools=2), one of each in turn.
+ * of so many pools (pools=2), one of each in turn. With GETTERS, each thread that works gets by a
+ * getter; with OWNERS, from a pool of its own.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -55,6 +56,51 @@ static inline struct pp_pool *next_pool(void)
 #endif
 }
 
+#ifdef GETTERS
+#define PEER_WORKERS
+static __thread struct pp_getter *getter;
+
+static void peer_work_begin(void)
+{
+	if (pp_getter_create(&getter, pools[0]))
+		fail("pp_getter_create");
+}
+
+static void peer_work_end(void)
+{
+	pp_getter_destroy(getter);
+}
+
+static inline int get_page(struct pp_page **page)
+{
+	return pp_getter_get(page, getter);
+}
+#elif defined OWNERS
+#define PEER_WORKERS
+static __thread struct pp_pool *pool;
+
+static void peer_work_begin(void)
+{
+	if (pp_pool_create(&pool, pp_device_binding(dev), NULL))
+		fail("pp_pool_create");
+}
+
+static void peer_work_end(void)
+{
+	pp_pool_destroy(pool);
+}
+
+static inline int get_page(struct pp_page **page)
+{
+	return pp_page_get(page, pool);
+}
+#else
+static inline int get_page(struct pp_page **page)
+{
+	return pp_page_get(page, next_pool());
+}
+#endif
+
 #ifdef FRAGMENTS
 static inline void *peer_get(void)
 {
@@ -75,7 +121,7 @@ static inline void *peer_get(void)
 {
 	struct pp_page *page;
 
-	if (__builtin_expect(pp_page_get(&page, next_pool()), 0))
+	if (__builtin_expect(get_page(&page), 0))
 		fail("pp_page_get");
 	return page;
 }
