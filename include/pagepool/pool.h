@@ -39,10 +39,10 @@
  *   get    Nothing but a pop while the cache has pages. Otherwise it takes up to 512 pages that
  *          other threads put, or up to 256 from the chunks, or adds up to 4 chunks: their memory,
  *          metadata and mapping; or, of a pool with getters, takes up to 256 pages from the caches
- *          of others, after a look at each. A get that fails does no more than that, and after the first
- *          failure tries a single chunk. It may wait for the pool's lock and those of its devices,
- *          which others hold for as long as they take to do the same, to attach, trim or revoke
- *          the pool's chunks, or to make one map or unmap call.
+ *          of others, by one membarrier(2) and after a look at each. A get that fails does no more
+ *          than that, and after the first failure tries a single chunk. It may wait for the pool's
+ *          lock and those of its devices, which others hold for as long as they take to do the
+ *          same, to attach, trim or revoke the pool's chunks, or to make one map or unmap call.
  *   put    Waits only for a revocation of its own pool, which takes time proportional to the
  *          pool's chunks. A page that finds no room elsewhere returns to its chunk; a full owner
  *          cache gives up 256 pages, 32 at a time, and no more than it must once that has trimmed
@@ -52,13 +52,15 @@
  *          time may be among them. In a zombie, each page frees its own memory, and the last page
  *          of a chunk frees the chunk.
  *          Waits for a short lock and calls pp_pool_notice's function if it is the first since a
- *          get has failed.
+ *          get has failed; and for such a lock if others took pages from the thread's cache since
+ *          its last call.
  *   trim   The same for each chunk freed, plus up to 64 deferred invalidations per device.
  *   reserve  As get for each four chunks added, and their memory populated.
  *
- * None of these bounds depends on how many pages or chunks this pool or any other has. The
- * exceptions are trim, reserve, attach and the end of a pool, which are proportional to its chunks,
- * and the statistics, which visit every chunk.
+ * None of these bounds depends on how many pages or chunks this pool or any other has; that of a
+ * get whose cache is empty does on the getters of its pool. The exceptions are trim, reserve, attach
+ * and the end of a pool, which are proportional to its chunks, and the statistics, which visit every
+ * chunk.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
