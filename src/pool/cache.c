@@ -23,14 +23,14 @@ __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
  * Pop n of the `count` entries of one of the pool's anchors into out. False: the flag is up, and
  * nothing was popped. Model: revoke.pml and take.pml, cache_pop.
  */
-static inline bool cache_pop(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t count,
-			     struct pp_page **out, uint32_t n)
+static inline bool cache_pop(struct pp_anchor *anchor, uint32_t count, struct pp_page **out,
+			     uint32_t n)
 {
 	env_copy_relaxed(out, anchor->slot + count - n, n);
 	owner_add(&anchor->popped, n);
 	if (!revoke_seen(anchor))
 		return true;
-	pop_raced(pool, anchor, n);
+	pop_raced(anchor, n);
 	return false;
 }
 
@@ -235,13 +235,13 @@ static int find_pages(struct pp_page **out, struct pp_pool *pool, struct pp_anch
 	return ret;
 }
 
-static bool pop_one(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor)
+static bool pop_one(struct pp_page **out, struct pp_anchor *anchor)
 {
 	uint32_t count = cache_count(anchor);
 
-	if (!count || !cache_pop(pool, anchor, count, out, 1))
+	if (!count || !cache_pop(anchor, count, out, 1))
 		return false;
-	env_add_relaxed(&pool->popped_otherwise, 1);
+	env_add_relaxed(&anchor->pool->popped_otherwise, 1);
 	return true;
 }
 
@@ -252,7 +252,7 @@ static int get_anyhow(struct pp_page **out, struct pp_pool *pool, struct pp_anch
 	int ret;
 
 	for (;;) {
-		if (pop_one(out, pool, anchor)) /* it was closed, and isn't empty */
+		if (pop_one(out, anchor)) /* it was closed, and isn't empty */
 			return 0;
 		*out = NULL;
 		if (cache_count(anchor) && !pool_is_over(pool))
@@ -302,7 +302,7 @@ static inline unsigned pop_some(struct pp_page **out, unsigned n, struct pp_anch
 {
 	unsigned count = cache_count(anchor), k = n < count ? n : count;
 
-	if (!k || !cache_pop(anchor->pool, anchor, count, out, k))
+	if (!k || !cache_pop(anchor, count, out, k))
 		return 0;
 	PP_PROBE2(get, anchor->pool, k);
 	return k;
@@ -373,7 +373,7 @@ static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t
 
 	do {
 		env_add_relaxed(&pool->recycle_cache_full, POOL_SPILL);
-		if (!cache_pop(pool, anchor, cache_count(anchor), pages, POOL_SPILL)) {
+		if (!cache_pop(anchor, cache_count(anchor), pages, POOL_SPILL)) {
 			peak_not_home(pool, POOL_SPILL);
 			return;
 		}
@@ -431,7 +431,7 @@ void cache_empty(struct pp_pool *pool, struct pp_anchor *anchor)
 		uint32_t n = count < POOL_REFILL ? count : POOL_REFILL;
 
 		peak_home(pool, n);
-		if (cache_pop(pool, anchor, count, pages, n)) {
+		if (cache_pop(anchor, count, pages, n)) {
 			env_add_relaxed(&pool->popped_otherwise, n);
 			pool_free_pages(pages, n);
 		} else {

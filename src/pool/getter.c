@@ -63,8 +63,6 @@ int pp_getter_create(struct pp_getter **out, struct pp_pool *pool)
 		return -ENODEV;
 	if (anchor_is_foreign(pool_anchor(pool)))
 		return pool_anchor(pool)->copy->getter_create(out, pool);
-	if (!env_thread()) /* or nobody would hear of the thread's end */
-		return -ENOMEM;
 	pool_lock(pool);
 	ret = create_locked(&anchor, pool);
 	pool_unlock(pool);
@@ -140,7 +138,7 @@ int pp_getter_get_slow(struct pp_page **out, struct pp_getter *getter, bool race
 	if (!getter_is_usable(getter, __builtin_return_address(0)))
 		return -EINVAL;
 	if (raced)
-		get_raced(anchor);
+		pop_raced(anchor, 1);
 	return anchor_get_slow(out, anchor->pool, anchor, true, __builtin_return_address(0));
 }
 

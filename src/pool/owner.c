@@ -26,7 +26,7 @@
 const struct pp_copy pool_copy = {
 	.put = put_pages,
 	.get = anchor_get_slow,
-	.get_raced = get_raced,
+	.pop_raced = pop_raced,
 	.put_raced = push_raced,
 	.frag_raced = frag_raced,
 	.getter_create = pp_getter_create,

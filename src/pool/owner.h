@@ -23,8 +23,8 @@ struct pp_copy {
 	void (*put)(struct pp_page *const *pages, unsigned n,
 		    const void *caller); /* as put_pages */
 	int (*get)(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *anchor, bool grow,
-		   const void *caller);              /* as anchor_get_slow */
-	void (*get_raced)(struct pp_anchor *anchor); /* as get_raced */
+		   const void *caller); /* as anchor_get_slow */
+	void (*pop_raced)(struct pp_anchor *anchor, uint32_t n);
 	void (*put_raced)(struct pp_anchor *anchor); /* as push_raced */
 	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
 	int (*getter_create)(struct pp_getter **out, struct pp_pool *pool);

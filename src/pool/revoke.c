@@ -328,8 +328,14 @@ static void popped_home(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t
 }
 
 /* In a live pool the pop is taken back: then what others took is at the bottom. */
-void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
+void pop_raced(struct pp_anchor *anchor, uint32_t n)
 {
+	struct pp_pool *pool = anchor->pool;
+
+	if (anchor_is_foreign(anchor)) {
+		anchor->copy->pop_raced(anchor, n);
+		return;
+	}
 	pool_lock(pool);
 	if (pool_is_over(pool))
 		popped_home(pool, anchor, n);
@@ -342,17 +348,9 @@ void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 }
 
 /* The flag was seen after a pop. */
-void get_raced(struct pp_anchor *anchor)
-{
-	if (anchor_is_foreign(anchor))
-		anchor->copy->get_raced(anchor);
-	else
-		pop_raced(anchor->pool, anchor, 1);
-}
-
 void pp_page_get_raced(struct pp_pool *pool)
 {
-	get_raced(pool->anchor);
+	pop_raced(pool->anchor, 1);
 }
 
 /*

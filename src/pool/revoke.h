@@ -79,8 +79,7 @@ static inline void wait_look(struct pp_anchor *anchor)
 }
 
 /* After popping n entries of the cache, which lie above the count now: they aren't, any more. */
-void pop_raced(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n);
-void get_raced(struct pp_anchor *anchor); /* the inline pop: one entry */
+void pop_raced(struct pp_anchor *anchor, uint32_t n);
 /* After a push to the cache: drains whatever pool is behind the anchor. */
 void push_raced(struct pp_anchor *anchor);
 /* After a push to the remote frees, where a change of owner makes no difference. */

@@ -22,6 +22,10 @@ struct copy {
 	void (*put_batch)(struct pp_page *const *pages, unsigned n);
 	void (*stats)(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size);
 	void (*totals)(struct pp_totals *totals, size_t size);
+	int (*getter)(struct pp_getter **out, struct pp_pool *pool);
+	int (*getter_get)(struct pp_page **out, struct pp_getter *getter);
+	int (*getter_batch)(struct pp_page **out, unsigned n, struct pp_getter *getter);
+	void (*getter_gone)(struct pp_getter *getter);
 	struct pp_pool *pool;
 	struct pp_page *page[N];
 };
@@ -30,6 +34,11 @@ struct copy {
 static int here_get(struct pp_page **out, struct pp_pool *pool)
 {
 	return pp_page_get(out, pool);
+}
+
+static int here_getter_get(struct pp_page **out, struct pp_getter *getter)
+{
+	return pp_getter_get(out, getter);
 }
 
 static void here_put(struct pp_page *page)
@@ -48,6 +57,10 @@ static struct copy here = {
 	pp_page_put_batch,
 	pp_pool_stats,
 	pp_totals,
+	pp_getter_create,
+	here_getter_get,
+	pp_getter_get_batch,
+	pp_getter_destroy,
 	NULL,
 	{ NULL },
 };
@@ -71,6 +84,10 @@ static void find(struct copy *c, void *lib)
 	*(void **)&c->put_batch = symbol(lib, "pp_page_put_batch");
 	*(void **)&c->stats = symbol(lib, "pp_pool_stats");
 	*(void **)&c->totals = symbol(lib, "pp_totals");
+	*(void **)&c->getter = symbol(lib, "pp_getter_create");
+	*(void **)&c->getter_get = symbol(lib, "pp_getter_get");
+	*(void **)&c->getter_batch = symbol(lib, "pp_getter_get_batch");
+	*(void **)&c->getter_gone = symbol(lib, "pp_getter_destroy");
 }
 
 static struct pp_pool_stats stats_of(const struct copy *c)
@@ -300,6 +317,53 @@ static void a_threads_values_are_left(struct copy *there)
 	there->destroy(there->pool);
 }
 
+/* All pages, by a getter, and what is in the owner's cache; each step by one copy or the other. */
+static void get_and_put_by_getter(struct copy *c, const struct copy *by, const struct copy *other)
+{
+	struct pp_getter *getter;
+	unsigned n = 1;
+
+	require(!by->getter(&getter, c->pool), "a getter of %s pool, by %s", c->name, by->name);
+	require(!other->getter_get(&c->page[0], getter), "a page by it");
+	while (n < N && by->getter_batch(&c->page[n], 1, getter) == 1)
+		n++;
+	check_eq(n, N, "by a getter all pages are got");
+	for (unsigned i = 0; i < N; i++)
+		(i % 2 ? by : other)->put(c->page[i]);
+	require(other->getter_batch(c->page, N, getter) == (int)N, "and again");
+	other->getter_gone(getter);
+	by->put_batch(c->page, N);
+	check_eq(stats_of(c).in_flight, 0, "%s pages have come home", c->name);
+}
+
+static void *by_getters(void *both)
+{
+	struct copy **c = both;
+
+	for (unsigned i = 0; i < 2; i++) {
+		get_and_put_by_getter(c[i], c[0], c[1]);
+		get_and_put_by_getter(c[i], c[1], c[0]);
+	}
+	return NULL;
+}
+
+static void getters_too(struct copy *there)
+{
+	struct copy *both[2] = { &here, there };
+
+	for (unsigned i = 0; i < 2; i++) {
+		make(both[i]);
+		get_all(both[i], both[i]);
+		both[i]->put_batch(both[i]->page, N);
+	}
+	join(start(by_getters, both));
+	by_getters(both);
+	for (unsigned i = 0; i < 2; i++) {
+		both[i]->destroy(both[i]->pool);
+		check_eq(pools_of(both[i]), 0, "no pool of %s copy is left", both[i]->name);
+	}
+}
+
 static void together_with(void *lib, const char *name)
 {
 	struct copy there = { .name = name };
@@ -311,6 +375,7 @@ static void together_with(void *lib, const char *name)
 	pages_are_put_by_the_other_copy(&there);
 	fragments_too(&there);
 	zombies_go_by_the_other_copy(&there);
+	getters_too(&there);
 	a_device_of_the_other_copy(&there, lib);
 }
 
