@@ -31,6 +31,7 @@ struct real {
 	struct pp_iommu *own[DEVICES]; /* backend.h's, which has it then; or NULL */
 	struct pp_driver driver[DRIVERS];
 	struct pp_pool *pool[POOLS];
+	struct pp_getter *getter[GETTERS];
 	uint64_t device_id[DEVICES], pool_id[POOLS];
 	uint8_t *buffer[BUFFERS], *buffer_copy[BUFFERS];
 };
@@ -115,7 +116,7 @@ void one_call(void);
 #define CALLS_DEVICE 9
 #define CALLS_DMA 9
 #define CALLS_POOL 16
-#define CALLS_POOL_MORE 6
+#define CALLS_POOL_MORE 8
 
 /* calls_device.c */
 void devices_begin(void);

@@ -235,6 +235,29 @@ static bool create(void)
 	return true;
 }
 
+static void destroy_getter(int g)
+{
+	note("pp_getter_destroy(of pool %d)", ref.getter[g].pool);
+	ref.getter[g].there = false;
+	pp_getter_destroy(real.getter[g]);
+}
+
+/* The calling thread's go; false: others have some. */
+static bool getters_gone(int pool)
+{
+	bool others = false;
+
+	for (int g = 0; g < GETTERS; g++) {
+		if (!ref.getter[g].there || ref.getter[g].pool != pool)
+			continue;
+		if (ref.getter[g].thread == thread)
+			destroy_getter(g);
+		else
+			others = true;
+	}
+	return !others;
+}
+
 static bool destroy(void)
 {
 	int i = pick_pool();
@@ -243,6 +266,8 @@ static bool destroy(void)
 		pp_pool_destroy(NULL);
 		return false;
 	}
+	if (!getters_gone(i)) /* which would keep the pool */
+		return false;
 	note("pp_pool_destroy(%d)", i);
 	ref_destroy(i);
 	pp_pool_destroy(real.pool[i]);
@@ -336,29 +361,36 @@ static bool can_t_grow(int i, int got, int have, int want)
 	return !have && ((scarce && got == -ENOSPC) || (broken && got == -EIO));
 }
 
-static bool get(bool batch)
+/* By the owner, or by a getter. */
+static int get_pages(struct pp_page **pages, unsigned n, int i, struct pp_getter *getter,
+		     bool batch)
+{
+	int ret;
+
+	if (batch)
+		return getter ? pp_getter_get_batch(pages, n, getter) :
+				pp_page_get_batch(pages, n, real.pool[i]);
+	ret = getter ? pp_getter_get(pages, getter) : pp_page_get(pages, real.pool[i]);
+	must_be(pages[0] != NULL, !ret, "whether there is a page");
+	return ret ? ret : 1;
+}
+
+static bool get_by(int i, struct pp_getter *getter, bool batch)
 {
 	static struct pp_page *pages[2100];
-	int i = pick_pool(), got, want, have;
 	unsigned n = batch ? amounts[input_below(&in, 8)] : 1;
+	int got, want, have;
 	bool fault;
 
-	if (i == NONE || ref.n_pages + (int)n > PAGES)
+	if (ref.n_pages + (int)n > PAGES)
 		return false;
-	own(i);
 	want = expect_got(i, n);
 	have = (int)(pool_now[i].pages - ref.pool[i].in_flight);
 	have = have < want ? have : want;
-	note("pp_page_get%s(pool %d, %u)", batch ? "_batch" : "", i, n);
+	note("pp_%s_get%s(pool %d, %u)", getter ? "getter" : "page", batch ? "_batch" : "", i, n);
 	if (ref_ending(&ref.pool[i]) == NONE) /* two reasons to fail at once: which came first? */
 		faults_begin();
-	if (batch) {
-		got = pp_page_get_batch(pages, n, real.pool[i]);
-	} else {
-		got = pp_page_get(&pages[0], real.pool[i]);
-		must_be(pages[0] != NULL, !got, "whether there is a page");
-		got = got ? got : 1;
-	}
+	got = get_pages(pages, n, i, getter, batch);
 	fault = faults_end();
 	must(got == want || (fault && (fault_errno(got) || (got > 0 && got < want))) ||
 		     can_t_grow(i, got, have, want),
@@ -368,24 +400,98 @@ static bool get(bool batch)
 	return true;
 }
 
-/* The same of the pages that are there. */
-static bool get_nogrow(void)
+static bool get(bool batch)
 {
-	static struct pp_page *pages[2100];
-	int i = pick_pool(), got, want;
-	unsigned n = amounts[input_below(&in, 8)];
+	int i = pick_pool();
 
-	if (i == NONE || ref.n_pages + (int)n > PAGES)
+	if (i == NONE)
 		return false;
 	own(i);
+	return get_by(i, NULL, batch);
+}
+
+/* The same of the pages that are there. */
+static bool get_nogrow_by(int i, struct pp_getter *getter)
+{
+	static struct pp_page *pages[2100];
+	unsigned n = amounts[input_below(&in, 8)];
+	int got, want;
+
+	if (ref.n_pages + (int)n > PAGES)
+		return false;
 	want = (int)(pool_now[i].pages - ref.pool[i].in_flight);
 	want = ref.pool[i].revoked ? -ENODEV : want < (int)n ? want : (int)n;
-	note("pp_page_get_nogrow(pool %d, %u)", i, n);
-	got = pp_page_get_nogrow(pages, n, real.pool[i]);
-	must_be(got, want ? want : -ENOBUFS, "pp_page_get_nogrow()");
+	note("pp_%s_get_nogrow(pool %d, %u)", getter ? "getter" : "page", i, n);
+	got = getter ? pp_getter_get_nogrow(pages, n, getter) :
+		       pp_page_get_nogrow(pages, n, real.pool[i]);
+	must_be(got, want ? want : -ENOBUFS, "a get without growth");
 	for (int k = 0; k < got; k++)
 		page_got(i, pages[k]);
 	return true;
+}
+
+static bool get_nogrow(void)
+{
+	int i = pick_pool();
+
+	if (i == NONE)
+		return false;
+	own(i);
+	return get_nogrow_by(i, NULL);
+}
+
+/* ---- getters --------------------------------------------------------------------------------- */
+
+/* One of the calling thread's, or NONE. */
+static int pick_getter(void)
+{
+	int first = (int)input_below(&in, GETTERS);
+
+	for (int k = 0; k < GETTERS; k++) {
+		int g = (first + k) % GETTERS;
+
+		if (ref.getter[g].there && ref.getter[g].thread == thread)
+			return g;
+	}
+	return NONE;
+}
+
+static bool make_getter(void)
+{
+	int i = pick_pool(), g = 0, ret;
+	bool fault;
+
+	while (g < GETTERS && ref.getter[g].there)
+		g++;
+	if (i == NONE || g == GETTERS)
+		return false;
+	note("pp_getter_create(pool %d)", i);
+	faults_begin();
+	ret = pp_getter_create(&real.getter[g], real.pool[i]);
+	fault = faults_end();
+	must(ret == (ref.pool[i].revoked ? -ENODEV : 0) || (fault && ret == -ENOMEM),
+	     "pp_getter_create() is %d", ret);
+	must_be(real.getter[g] != NULL, !ret, "whether there is a getter");
+	if (ret)
+		return true;
+	ref.getter[g] = (struct ref_getter){ true, i, thread };
+	ref.pool[i].shared = true;
+	return true;
+}
+
+static bool use_getter(void)
+{
+	int g = pick_getter();
+
+	if (g == NONE)
+		return make_getter();
+	switch (input_below(&in, 8)) {
+	case 0: destroy_getter(g); return true;
+	case 1: return get_nogrow_by(ref.getter[g].pool, real.getter[g]);
+	case 2:
+	case 3: return get_by(ref.getter[g].pool, real.getter[g], false);
+	default: return get_by(ref.getter[g].pool, real.getter[g], true);
+	}
 }
 
 static bool reserve(void)
@@ -619,7 +725,8 @@ static bool trim(void)
 	     "%llu idle chunks are left", (unsigned long long)s.chunks_idle);
 	must(!n || s.pages >= reserved, "%llu pages are left of %llu that are reserved",
 	     (unsigned long long)s.pages, (unsigned long long)reserved);
-	if (owner && !keep && !reserved && !whole && ref.pool[i].in_flight < 100)
+	if (owner && !keep && !reserved && !whole && ref.pool[i].in_flight < 100 &&
+	    !ref.pool[i].shared) /* others' caches may hold some */
 		must_be(s.chunks, ref_chunks(i), "chunks that are left");
 	for (int d = 0; d < DEVICES; d++) {
 		struct pp_domain_stats domain;
@@ -928,6 +1035,8 @@ bool call_pool_more(unsigned which)
 	case 2: return get_frags();
 	case 3: return drop_refs();
 	case 4: return change_notice();
+	case 5: return make_getter();
+	case 6: return use_getter();
 	default: return reserve();
 	}
 }
@@ -953,6 +1062,11 @@ void pools_end(void)
 			must_be(pp_recall_unregister(&holder[r]), 0, "pp_recall_unregister()");
 			ref.recall_pool[r] = NONE;
 		}
+	for (int g = 0; g < GETTERS; g++)
+		if (ref.getter[g].there && ref.getter[g].thread == thread)
+			destroy_getter(g);
+		else if (ref.getter[g].there)
+			crowd_leave(ref.getter[g].thread, 1);
 	for (int i = 0; i < POOLS; i++)
 		if (ref.pool[i].handle) {
 			ref_destroy(i);
@@ -974,8 +1088,15 @@ static void compare_flow(const struct ref_pool *p, const struct pp_pool_stats *s
 		return;
 	must_be(s->alloc_fast + s->alloc_empty - s->alloc_failed, p->gets,
 		"pages got, fast and not");
-	must_be(s->recycle_cached, p->puts_owner, "pages put by the owner");
-	must_be(s->recycle_ring + s->recycle_ring_full, p->puts_other, "pages put by others");
+	/* a cache that others took from is closed to a put until its thread gets */
+	if (p->shared) {
+		must_be(s->recycle_cached + s->recycle_ring + s->recycle_ring_full,
+			p->puts_owner + p->puts_other, "pages put");
+	} else {
+		must_be(s->recycle_cached, p->puts_owner, "pages put by the owner");
+		must_be(s->recycle_ring + s->recycle_ring_full, p->puts_other,
+			"pages put by others");
+	}
 	must(s->alloc_refill <= s->alloc_empty, "more refills than times the cache was empty");
 }
 
@@ -1019,7 +1140,8 @@ static void compare_pool(int i)
 	must(s->pages >= p->in_flight && (!p->params.max_pages || s->pages <= p->params.max_pages),
 	     "%llu pages", (unsigned long long)s->pages);
 	must(s->chunks_idle <= s->chunks && s->record_bytes, "chunks");
-	must(s->peak_in_flight <= p->peak && s->peak_in_flight + PP_CACHE_PAGES >= p->peak,
+	must(s->peak_in_flight <= p->peak &&
+		     s->peak_in_flight + PP_CACHE_PAGES * (p->shared ? 1 + GETTERS : 1) >= p->peak,
 	     "the peak is %llu, not %llu", (unsigned long long)s->peak_in_flight,
 	     (unsigned long long)p->peak);
 	if (p->params.area)

@@ -68,6 +68,7 @@ static void leave(int number)
 	sem_post(&m->call);
 	pthread_join(m->id, NULL);
 	m->started = false;
+	ref_getters_end(number);
 	for (int p = 0; p < POOLS; p++)
 		if (ref.pool[p].there && ref.pool[p].owner == number)
 			ref.pool[p].owner = NOBODY;

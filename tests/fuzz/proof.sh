@@ -92,7 +92,7 @@ try 'mappings of a device that has gone count as forgotten' dma 's/bool forgot =
 try 'a page put twice is not told (debug mode)' pool \
 	'/^bool holders_put/,/^}/s/if \(env_load_acquire/if (0 \&\& env_load_acquire/' \
 	pool 's/^\t\tmisuse_double_put\(.*NULL\);/\t\t;/'
-try 'the owner'"'"'s puts are miscounted' pool 's/^(\tenv_count\(&pool->filled, n\);)/\1 env_count(\&pool->filled, n == 256);/'
+try 'the owner'"'"'s puts are miscounted' pool 's/^(\tenv_add_relaxed\(&anchor->pool->filled, n\);)/\1 env_add_relaxed(\&anchor->pool->filled, n == 256);/'
 try 'a trim leaves invalidations pending' pool '/^static void pool_shrink/,/^}/{/if \(pool->at\[i\].binding\)/d;/spans_flush/d}'
 try 'a device may write what it may only read' dma 's/\[PP_DMA_TO_DEVICE\] = PP_PROT_READ/[PP_DMA_TO_DEVICE] = PP_PROT_READ | PP_PROT_WRITE/'
 try 'a sync for the CPU leaves out the last byte' iommu/soft 's/memcpy\(addr, p->bytes \+ off, n\)/memcpy(addr, p->bytes + off, n - 1)/'
@@ -124,5 +124,10 @@ try 'one domain for two devices' device '/^static int claim_iommu/,/^}/s/-EBUSY 
 try 'ranges that end before they begin' iommu 's/if \(r->first > r->last\)/if (false)/'
 # limits, other owners
 try 'a pool grows beyond its limit' pool '/^static int new_chunks/,/^}/s/left = pool->params.max_pages - pool->n_pages/left = pool->params.max_pages - pool->n_pages + 1/'
-try 'a new owner does not get what is in the cache' pool '/^void revoke_left/,/^}/s/uint64_t i = 0; i < count/uint64_t i = 1; i < count/'
+try 'a new owner does not get what is in the cache' pool '/^static void move_cache/,/^}/s/uint64_t i = 0; i < count/uint64_t i = 1; i < count/'
+# getters
+try 'getters: what lies in the caches of others is not found' pool '/^static int find_some/,/^}/s/!n && is_shared\(pool\)/false/'
+try 'getters: what was taken from a cache is still counted' pool '/^static unsigned take_oldest/,/^}/s/taken \+ n\)/taken)/'
+try 'getters: what is left in a cache is not moved down' pool '/^void cache_settle/,/^}/s/i < left && taken/false/'
+try 'getters: a revocation forgets their caches' pool '/^static void drain/,/^}/s/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
 exit $missed

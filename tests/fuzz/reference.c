@@ -411,14 +411,33 @@ static void page_free(struct ref_page *page)
 	gone(pool);
 }
 
+/* It has a cache in the pool, into which it puts. */
+static bool has_cache(int pool, int thread)
+{
+	bool has = thread == ref.pool[pool].owner;
+
+	for (int i = 0; i < GETTERS; i++)
+		has |= ref.getter[i].there && ref.getter[i].pool == pool &&
+		       ref.getter[i].thread == thread;
+	return has;
+}
+
+void ref_getters_end(int thread)
+{
+	for (int i = 0; i < GETTERS; i++)
+		if (ref.getter[i].thread == thread)
+			ref.getter[i].there = false;
+}
+
 bool ref_put(struct ref_page *page, int thread)
 {
 	struct ref_pool *p = &ref.pool[page->pool];
+	bool own = has_cache(page->pool, thread);
 
 	if (--page->held || page->open)
 		return false;
-	p->puts_owner += thread == p->owner;
-	p->puts_other += thread != p->owner;
+	p->puts_owner += own;
+	p->puts_other += !own;
 	page_free(page);
 	return true;
 }

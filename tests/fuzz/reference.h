@@ -24,6 +24,7 @@
 #define LISTENERS 2
 #define RECALLS 3
 #define NONE (-1)
+#define GETTERS 8
 #define NOBODY (-2)       /* the owner of a pool, when that thread has ended */
 #define NEVER_SYNCED 0xDB /* what an incoherent device sees of memory before any sync */
 
@@ -70,6 +71,13 @@ struct ref_pool {
 	uint64_t reserved;
 	uint64_t in_flight, in_flight_at_revoke, peak;
 	uint64_t gets, puts_owner, puts_other;
+	bool shared; /* it has or had a getter */
+};
+
+/* Of a thread, in a pool whose handle is there. */
+struct ref_getter {
+	bool there;
+	int pool, thread;
 };
 
 struct ref_page {
@@ -105,6 +113,7 @@ struct reference {
 	struct ref_pool pool[POOLS];
 	struct ref_page page[PAGES];
 	struct ref_mapping mapping[MAPPINGS];
+	struct ref_getter getter[GETTERS];
 	int n_bindings, n_pages, n_registered, serial;
 	int listener_order[LISTENERS]; /* from 1; 0: not registered */
 	int recall_pool[RECALLS];      /* or NONE: not registered; -2: for a pool that is gone */
@@ -153,6 +162,7 @@ int ref_all_ending(const struct ref_pool *p);
 uint64_t ref_available(const struct ref_pool *p);
 struct ref_page *ref_page_find(const struct pp_page *real);
 struct ref_page *ref_page_new(int pool, struct pp_page *real);
+void ref_getters_end(int thread); /* with the thread */
 /* Drop a reference. True: the page went home, and the record is gone. */
 bool ref_put(struct ref_page *page, int thread);
 /* The pool lets go of the page that it cuts fragments from. */
