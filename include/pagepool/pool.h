@@ -25,8 +25,8 @@
  * instructions. Debug mode `pages` reports a handler that has interrupted a call with a lock; a get
  * there is -EDEADLK.
  *
- * Fork: the child gets a copy of each pool and both continue, unless a back end pins the memory:
- * then the pool stays the parent's. In the child such a pool hands out no pages (-ENODEV) and
+ * Fork: the child gets a copy of each pool and both continue, unless a back end pins the memory, or
+ * it is shared or the caller's: then the pool stays the parent's. In the child such a pool hands out no pages (-ENODEV) and
  * can't be attached; its pages read as zero or can't be read; put and destroy are harmless. As
  * POSIX has it, if another thread was inside a call at the time of the fork, the child of a
  * multithreaded process may only put pages and end threads.
@@ -90,13 +90,13 @@ struct pp_pool_params {
 	uint32_t page_size; /**< in bytes: a power of two, 2048 to chunk_size. 0: 4096 */
 	/**
 	 * In bytes: a power of two, 4 KiB to 1 GiB. 0: 2 MiB. Rounded up to the kernel's page
-	 * size. Hugetlb pages are tried only for chunks of exactly 2 MiB, transparent huge pages
-	 * for chunks of 2 MiB or more.
+	 * size. Hugetlb pages are tried only for chunks of exactly 2 MiB or 1 GiB, of pages as large
+	 * as the chunk; transparent huge pages for chunks of 2 MiB or more.
 	 */
 	uint32_t chunk_size;
 	uint64_t max_pages;    /**< limit on pages, in flight or free; 0: none, or the area's */
 	enum pp_dma_dir dir;   /**< what devices may do with the pages */
-	enum pp_memory memory; /**< the kind of memory to try first */
+	enum pp_memory memory; /**< the kind of memory to try first; see memory_strict */
 	int numa_node;         /**< preferred node, as PP_NUMA_NODE(node); 0: PP_NUMA_ANY */
 	/**
 	 * How many idle chunks (no page in use) a live pool keeps. Above this limit it is
@@ -137,6 +137,40 @@ struct pp_pool_params {
 	 * have that are attached when it grows.
 	 */
 	uint32_t address_bits;
+	/**
+	 * All of the pool's memory lies in a file that other processes can map: pp_pool_fd. The file
+	 * is the pool's own (memfd_create), grows with it, and can be made smaller by nobody. With
+	 * `area` it has that size from the start and can't be made larger, either. A chunk that is
+	 * trimmed, and a zombie's pages, go from the file, whoever has it mapped. Hugetlb pages are
+	 * tried only with memory_strict. Children of fork have none of it. false: private memory.
+	 */
+	bool shared;
+	/**
+	 * Memory of another kind than `memory` isn't used: a get that would need some fails with
+	 * -ENOMEM. Hugetlb pages are of 1 GiB with chunks of 1 GiB, else of 2 MiB; chunks must be of
+	 * 2 MiB or 1 GiB or, with `shared`, of 2 MiB at least. false: the next kind is tried.
+	 */
+	bool memory_strict;
+	/**
+	 * The pool's memory is an area of the caller's: `area` bytes from here, a multiple of
+	 * chunk_size, which can be read and written. `memory` and numa_node don't count. It must stay
+	 * until area_free is called, and no child of fork has it until then. NULL: the library's.
+	 */
+	void *area_addr;
+	/**
+	 * The file that area_addr is mapped from, and where, for pp_page_fd. The descriptor stays the
+	 * caller's, who keeps it open. The offset is a multiple of the kernel's page. 0: none.
+	 */
+	int area_fd;
+	uint64_t area_offset;
+	/**
+	 * Called once, when the pool no longer needs the area: with its handle released and its last
+	 * page put, on the thread that does so, with no lock of the library held and cancellation
+	 * disabled; it must not call the library. Not called if a device may still reach the area, as
+	 * its back end failed to unmap it, nor in a child of fork. NULL: none.
+	 */
+	void (*area_free)(void *addr, uint64_t len, void *ctx);
+	void *area_ctx; /**< what area_free gets */
 };
 
 /** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */
@@ -146,9 +180,10 @@ PP_API struct pp_pool_params pp_pool_defaults(void);
  * Create a pool (page_pool_create). It has no memory until the first get.
  * @param binding  the device's, or pp_binding_none() for an unmapped pool.
  * @param params   NULL: the defaults.
- * @return 0; -EINVAL: out is NULL, or a size, direction or kind of memory is invalid; -E2BIG:
- *         see PP_PARAMS; -ENODEV: the binding has ended or is ending; -ENOSYS: the kernel lacks
- *         expedited membarrier(2), which revocation needs; -ENOMEM.
+ * @return 0; -EINVAL: out is NULL, or a parameter is invalid or contradicts another; -E2BIG:
+ *         see PP_PARAMS; -EBADF: area_fd isn't open; -ENODEV: the binding has ended or is ending;
+ *         -ENOSYS: the kernel lacks expedited membarrier(2), which revocation needs; -EMFILE,
+ *         -ENFILE: no descriptor for `shared`; -ENOMEM: also, it has no hugetlb pages for that.
  */
 PP_API int pp_pool_create(struct pp_pool **out, pp_binding_t binding,
 			  const struct pp_pool_params *params);
@@ -430,6 +465,23 @@ PP_API int pp_page_sync_at(pp_binding_t binding, const struct pp_page *page, uin
 PP_API uint32_t pp_page_refs(const struct pp_page *page);
 /** Debug mode `pages`: record who holds the page now. The string must outlive that. */
 PP_API void pp_page_tag(struct pp_page *page, const char *tag);
+
+/**
+ * The file that the pool's memory lies in, for other processes to map: pass the descriptor on
+ * (SCM_RIGHTS), and for each page its offset. It is valid until the pool is destroyed and its last
+ * page put; don't close it. Whoever has it can write to all of the pool's memory: to let another
+ * process only read, pass on one opened anew for that, open("/proc/self/fd/N", O_RDONLY). Any thread
+ * with a handle.
+ * @return the descriptor; -EINVAL: no pool; -ENOENT: its memory lies in no file.
+ */
+PP_API int pp_pool_fd(const struct pp_pool *pool);
+/**
+ * The same, and where the page lies in the file. Constant while the page has a holder. Any thread
+ * that holds the page.
+ * @param offset  bytes; may be NULL.
+ * @return the descriptor; -EINVAL: page is NULL; -ENOENT: its memory lies in no file.
+ */
+PP_API int pp_page_fd(const struct pp_page *page, uint64_t *offset);
 
 /** True once the pool is revoked and gets fail with -ENODEV. Any thread with a handle. */
 PP_API bool pp_pool_revoked(const struct pp_pool *pool);

@@ -132,6 +132,9 @@ void env_memory_init(void);
  * multiple of it. PP_BASE_PAGE is another thing: what IOVAs are multiples of.
  */
 size_t env_kernel_page(void);
+/* All that the machine has, swap space included. */
+uint64_t env_memory_bytes(void);
+#define ENV_NODES 1024 /* NUMA nodes that can be named */
 /*
  * Pages: a multiple of the kernel's are made of len, at a multiple of align, a power of two. They
  * read as zero, and a page that is promised is there. 0; -ENOMEM: not of this kind.
@@ -140,8 +143,9 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 /* Addresses only, which nobody may touch. 0; -ENOMEM. */
 int env_reserve(void **out, size_t len, size_t align);
 /*
- * Memory of a kind, hugetlb pages excepted, at addresses that are reserved or had memory before. It
- * reads as zero if it is new or was discarded. 0; -ENOMEM: not of this kind.
+ * Memory of a kind at addresses that are reserved, had memory before, or are a file's. It reads as
+ * zero if it is new or was discarded. Hugetlb pages, which are there then: a file's only. 0; -ENOMEM:
+ * not of this kind.
  */
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
 /* The memory goes, of any kind; the addresses are reserved. 0 or -errno: it is still there. */
@@ -177,6 +181,24 @@ struct env_discards {
 void env_discards_add(struct env_discards *d, void *addr, size_t len);
 int env_discards_end(struct env_discards *d);
 /*
+ * A file for memory, without a name, that nobody can make smaller. huge_page: of pages of 2 MiB or
+ * 1 GiB; 0: of the kernel's. bytes: its size for good; 0: it has none yet, and may be extended. 0;
+ * -EMFILE; -ENFILE; -ENOMEM, also if there are no such pages.
+ */
+int env_file_create(int *out, const char *name, size_t huge_page, uint64_t bytes);
+/* It has so many bytes from now on, if it had fewer. 0; -ENOMEM. */
+int env_file_extend(int fd, uint64_t bytes);
+/* 0; -EBADF: it isn't open. */
+int env_file_check(int fd);
+void env_file_close(int fd);
+/*
+ * Addresses with what is in the file from offset on. Children of fork share it; env_keep_from_fork
+ * is to be called for all of it. 0; -ENOMEM.
+ */
+int env_file_map(void **out, size_t len, size_t align, int fd, uint64_t offset);
+/* As env_discard: a file's memory goes, for everyone who has it mapped, of any kind. */
+int env_file_discard(void *addr, size_t len);
+/*
  * For the checker. What the process may do with all of a range: an OR of ENV_READ and
  * ENV_WRITE; -1: some of it isn't there; 0 also if it can't be found out.
  */
@@ -195,6 +217,17 @@ bool env_is_stack(const void *addr);
 void *env_addresses(size_t len);
 /* The page size that a kind of memory has at best, in bytes. */
 size_t env_page_size(enum pp_memory kind);
+
+/* The caller's errno, which no get or put changes: what fails inside may be made up for. */
+static inline int env_errno(void)
+{
+	return errno;
+}
+
+static inline void env_set_errno(int before)
+{
+	errno = before;
+}
 
 /* ---- time, identity, words ---------------------------------------------------- */
 
@@ -233,7 +266,7 @@ bool env_unloads(void);
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 
-/* An eventfd: may it be added to without waiting? 0; -EINVAL: no; -EBADF: it isn't open. */
+/* May it be added to without waiting? 0; -EINVAL: no; -ENOTTY: it is no eventfd; -EBADF: it isn't open. */
 int env_event_check(int fd);
 void env_event_add(int fd); /* 1; no cancellation point where cancellation is off */
 

@@ -4,8 +4,8 @@
  *
  * Memory that a device works on must not be shared with a child: the first of the two to write
  * would get a copy, and if that is the parent, the device doesn't notice. So the child gets other
- * memory at these addresses, which reads as zero. For hugetlb pages that is impossible, so their
- * addresses are reserved in the child: otherwise its next mapping could end up there, and the
+ * memory at these addresses, which reads as zero. For hugetlb pages and a file's that is impossible, so
+ * their addresses are reserved in the child: otherwise its next mapping could end up there, and the
  * pool's end would unmap it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
@@ -117,7 +117,8 @@ static __attribute__((destructor)) void forget_all(void)
 
 /* ---- memory ---------------------------------------------------------------------------- */
 
-static void keep_huge(char *addr, size_t len, bool keep)
+/* What can't be wiped: hugetlb pages, what is shared. */
+static void keep_whole(char *addr, size_t len, bool keep)
 {
 	if (!keep) {
 		madvise(addr, len, MADV_DOFORK);
@@ -129,8 +130,8 @@ static void keep_huge(char *addr, size_t len, bool keep)
 
 void env_keep_from_fork(void *addr, size_t len, bool keep)
 {
-	if (madvise(addr, len, keep ? MADV_WIPEONFORK : MADV_KEEPONFORK))
-		keep_huge(addr, len, keep);
+	if (madvise(addr, len, keep ? MADV_WIPEONFORK : MADV_KEEPONFORK) || !keep)
+		keep_whole(addr, len, keep); /* it takes back what was never done, too */
 }
 
 void fork_unmapped(const void *addr)

@@ -29,6 +29,9 @@
 #ifndef MAP_HUGE_2MB
 #define MAP_HUGE_2MB (21 << 26)
 #endif
+#ifndef MAP_HUGE_1GB
+#define MAP_HUGE_1GB (30 << 26)
+#endif
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -38,6 +41,7 @@
 #endif
 
 #define HUGE_BYTES (2u << 20)
+#define GIANT_BYTES (1u << 30)
 
 /* ---- the asymmetric barrier ---------------------------------------------------- */
 
@@ -193,6 +197,19 @@ static void *map_aligned(size_t len, size_t align)
 	return p + head;
 }
 
+/* Preferred, not bound: a full node is no failure. */
+static void prefer_node(void *p, size_t len, int numa_node)
+{
+	int node = numa_node - PP_NUMA_NODE(0);
+	unsigned long mask[ENV_NODES / 8 / sizeof(unsigned long)] = { 0 };
+	unsigned bits = 8 * sizeof mask[0];
+
+	if (node < 0 || node >= ENV_NODES)
+		return;
+	mask[(unsigned)node / bits] = 1ul << ((unsigned)node % bits);
+	syscall(SYS_mbind, p, len, MPOL_PREFERRED, mask, ENV_NODES, 0);
+}
+
 /* One byte of each huge page is written by the kernel, which refuses where a program would die. */
 static int touch_hugetlb(char *p, size_t len)
 {
@@ -215,16 +232,19 @@ static int populate_hugetlb(char *p, size_t len)
 	return errno == EINVAL ? touch_hugetlb(p, len) : -ENOMEM; /* before Linux 5.14 */
 }
 
-static void *map_hugetlb(size_t len, size_t align)
+/* The kernel aligns them to their size. */
+static void *map_hugetlb(size_t len, size_t align, int numa_node)
 {
+	int size = align == HUGE_BYTES ? MAP_HUGE_2MB : MAP_HUGE_1GB;
 	void *p;
 
-	if (len % HUGE_BYTES || align != HUGE_BYTES)
+	if (len % align || (align != HUGE_BYTES && align != GIANT_BYTES))
 		return NULL;
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | size, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
+	prefer_node(p, len, numa_node);
 	if (populate_hugetlb(p, len)) {
 		munmap(p, len);
 		return NULL;
@@ -258,19 +278,6 @@ void env_memory_init(void)
 	env_cancel_on();
 }
 
-/* Preferred, not bound: a full node is no failure. */
-static void prefer_node(void *p, size_t len, int numa_node)
-{
-	int node = numa_node - PP_NUMA_NODE(0);
-	unsigned long mask[16] = { 0 };
-	unsigned bits = 8 * sizeof mask[0];
-
-	if (node < 0 || (unsigned)node >= bits * 16)
-		return;
-	mask[(unsigned)node / bits] = 1ul << ((unsigned)node % bits);
-	syscall(SYS_mbind, p, len, MPOL_PREFERRED, mask, bits * 16, 0);
-}
-
 static int reserve(void **out, size_t len, size_t align)
 {
 	if (align < env_kernel_page())
@@ -284,6 +291,10 @@ static int commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
 	bool thp = kind == PP_MEMORY_THP;
 
 	len = kernel_pages(len);
+	if (kind == PP_MEMORY_HUGETLB) {
+		prefer_node(addr, len, numa_node);
+		return populate_hugetlb(addr, len);
+	}
 	if (thp && (((uintptr_t)addr | len) % HUGE_BYTES || !env_load_relaxed(&thp_allowed)))
 		return -ENOMEM;
 	if (mprotect(addr, len, PROT_READ | PROT_WRITE))
@@ -303,9 +314,7 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 	if (env_fault("mmap"))
 		return -ENOMEM;
 	if (kind == PP_MEMORY_HUGETLB) {
-		*out = map_hugetlb(len, align);
-		if (*out)
-			prefer_node(*out, len, numa_node);
+		*out = map_hugetlb(len, align, numa_node);
 		return *out ? 0 : -ENOMEM;
 	}
 	ret = reserve(out, len, align);

@@ -7,11 +7,13 @@
 #include "pool/discard.h"
 
 #include "pool/chunk.h"
+#include "pool/memory.h"
 #include "pool/span.h"
 
 bool can_discard(const struct pp_chunk *c)
 {
-	return c->pool->together && span_memory(c->span, c->slot) != PP_MEMORY_HUGETLB &&
+	return c->pool->together && !memory_is_callers(c->pool) &&
+	       span_memory(c->span, c->slot) != PP_MEMORY_HUGETLB &&
 	       !(env_load_relaxed(&c->span->lost) >> c->slot & 1);
 }
 
@@ -47,6 +49,15 @@ static size_t bytes_of(const struct pp_chunk *c, uint32_t n)
 	return ((size_t)n * c->pool->page_size + unit - 1) / unit * unit;
 }
 
+static void discard(struct pp_chunk *c, uint32_t first, uint32_t n)
+{
+	int before = env_errno(); /* which a put leaves alone */
+
+	if (memory_discard(c->pool, page_addr(c, first), bytes_of(c, n)))
+		env_store_relaxed(&c->pool->some_kept, true);
+	env_set_errno(before);
+}
+
 /*
  * Pages of a zombie have come home: their memory goes back, and with it that of their
  * neighbours in the word that are home and still have theirs. The pages aren't counted yet,
@@ -68,13 +79,15 @@ void discard_coming(struct pp_chunk *c, unsigned word, uint64_t bits)
 	bits = whole_pages(c, word, bits);
 	env_or_relaxed(&c->discarded[word], bits);
 	while (next_run(&bits, &lo, &n))
-		if (env_discard(page_addr(c, word * 64 + lo), bytes_of(c, n)))
-			env_store_relaxed(&c->pool->some_kept, true);
+		discard(c, word * 64 + lo, n);
 }
 
 static void discard_run(struct env_discards *many, struct pp_chunk *c, uint32_t first, uint32_t n)
 {
-	env_discards_add(many, page_addr(c, first), bytes_of(c, n));
+	if (c->pool->file.own) /* of a file it isn't asked for at once */
+		discard(c, first, n);
+	else
+		env_discards_add(many, page_addr(c, first), bytes_of(c, n));
 	for (uint32_t i = first; i < first + n; i = i / 64 * 64 + 64) {
 		uint64_t bits = bits_of_word(i, first + n);
 

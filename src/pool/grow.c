@@ -12,6 +12,7 @@
 
 #include "pool/chunk.h"
 #include "pool/find.h"
+#include "pool/memory.h"
 #include "pool/reclaim.h"
 #include "pool/span.h"
 
@@ -184,12 +185,17 @@ static int new_span(struct pp_pool *pool, struct span **out, const struct reach 
 static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
 		      const struct reach *reach)
 {
+	bool hugetlb = memory_may_be_hugetlb(pool), only = hugetlb && pool->params.memory_strict;
+
 	*out = find_hole(pool, &pool->holes, reach);
 	if (*out)
 		return 0;
-	if (pool->params.memory == PP_MEMORY_HUGETLB && !pool->no_iova &&
-	    !span_start_hugetlb(pool, out, n, reach->octaves))
-		return 0;
+	if (hugetlb && (only || !pool->no_iova)) {
+		int ret = span_start_hugetlb(pool, out, n, reach->octaves);
+
+		if (!ret || only)
+			return ret;
+	}
 	*out = find_hole(pool, &pool->cut, reach);
 	return *out ? 0 : new_span(pool, out, reach);
 }
@@ -230,8 +236,8 @@ static int grow_by(struct pp_pool *pool, uint32_t n)
 
 int pool_grow(struct pp_pool *pool, uint64_t most)
 {
+	int before = env_errno(), ret; /* which a get leaves alone */
 	uint32_t n;
-	int ret;
 
 	pool_free_spent(pool, POOL_GROW); /* whose slots are dead then */
 	n = chunks_now(pool, most);
@@ -242,6 +248,7 @@ int pool_grow(struct pp_pool *pool, uint64_t most)
 		n = 1; /* what can't be had for many may be had for one */
 		ret = grow_by(pool, n);
 	}
+	env_set_errno(before);
 	if (ret)
 		pool->most = 1;
 	else if (pool->most < POOL_SPAN)

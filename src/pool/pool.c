@@ -14,6 +14,7 @@
 #include "pool/getter.h"
 #include "pool/holders.h"
 #include "pool/index.h"
+#include "pool/memory.h"
 #include "pool/notice.h"
 #include "pool/peak.h"
 #include "pool/recall.h"
@@ -46,6 +47,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 	anchors_put(pool);
 	remote_end(pool);
 	index_end(pool);
+	memory_end(pool);
 	if (pool->tracked) {
 		holders_bury(pool);
 		return;
@@ -71,6 +73,7 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 	(void)ctx;
 	if (!pool->pinned)
 		return;
+	pool->file.parents = true;
 	if (!pool_is_over(pool))
 		env_store_relaxed(&pool->state, POOL_INHERITED);
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
@@ -366,19 +369,19 @@ static int check_params(struct pp_pool_params *p, const struct pp_pool_params *p
 		p->chunk_size = (uint32_t)env_kernel_page();
 	p->user_size = (p->user_size + 7) & ~7u;
 	ret = check_area(p);
-	return ret ? ret : check_kinds(p);
+	ret = ret ? ret : check_kinds(p);
+	return ret ? ret : memory_check(p);
 }
 
-/* What an area means for the others. */
-static void fit_to_area(struct pp_pool_params *p)
+/* What an area, or a file, means for the others. */
+static void fit_to_memory(struct pp_pool_params *p)
 {
 	uint64_t pages = p->area / p->page_size;
 
-	if (!p->area)
-		return;
-	if (!p->max_pages || p->max_pages > pages)
+	if (p->area && (!p->max_pages || p->max_pages > pages))
 		p->max_pages = pages;
-	if (p->memory == PP_MEMORY_HUGETLB) /* which comes with addresses of its own */
+	/* it comes with addresses of its own, and a file has one kind of pages */
+	if (p->memory == PP_MEMORY_HUGETLB && (p->area || p->shared) && !p->memory_strict)
 		p->memory = PP_MEMORY_THP;
 }
 
@@ -387,7 +390,7 @@ static uint64_t next_id = 1; /* relaxed */
 static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 {
 	pool->params = *p;
-	fit_to_area(&pool->params);
+	fit_to_memory(&pool->params);
 	pool->params.name = NULL;
 	strncpy(pool->name, p->name ? p->name : "unnamed", sizeof pool->name - 1);
 	strcpy(pool->label, pool->name);
@@ -411,6 +414,27 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	pool->tracked = debug_on(PP_DEBUG_PAGES);
 }
 
+/* One that nobody can find yet. */
+static int pool_new(struct pp_pool **out, const struct pp_pool_params *p)
+{
+	struct pp_pool *pool = env_zalloc(sizeof *pool);
+	int ret;
+
+	*out = pool;
+	if (!pool)
+		return -ENOMEM;
+	pool_init(pool, p);
+	ret = memory_begin(pool);
+	if (!ret)
+		ret = anchor_get(&pool->anchor, pool);
+	if (!ret)
+		return 0;
+	memory_end(pool);
+	env_lock_destroy(&pool->lock);
+	env_free(pool);
+	return ret;
+}
+
 int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_pool_params *params)
 {
 	struct pp_pool_params p = pp_pool_defaults();
@@ -426,26 +450,22 @@ int pp_pool_create(struct pp_pool **out, pp_binding_t binding, const struct pp_p
 	if (ret)
 		return ret;
 	env_memory_init();
-	pool = env_zalloc(sizeof *pool);
-	if (!pool)
-		return -ENOMEM;
-	pool_init(pool, &p);
-	env_at_fork(fork_before, fork_after);
-	ret = anchor_get(&pool->anchor, pool);
-	if (ret) {
-		env_lock_destroy(&pool->lock);
-		env_free(pool);
+	ret = pool_new(&pool, &p);
+	if (ret)
 		return ret;
-	}
+	env_at_fork(fork_before, fork_after);
 	owner_first(pool);
 	pool_publish(pool);
 	if (binding.id)
 		ret = pp_pool_attach(pool, binding);
-	if (ret)
+	if (ret) {
 		pp_pool_destroy(pool);
-	else
-		*out = pool;
-	return ret;
+		return ret;
+	}
+	pool->area_free =
+		p.area_free; /* from now on: else the area has been the caller's all along */
+	*out = pool;
+	return 0;
 }
 
 /* ---- destroy, own ---------------------------------------------------------------------- */

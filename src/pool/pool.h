@@ -133,10 +133,12 @@ struct span {
 	struct list hole;  /* pool->holes or cut, while it has a dead one besides */
 	struct iova *iova; /* until the pool is revoked, or the last chunk has gone */
 	char *addr;
-	bool hugetlb;  /* it was made of such memory */
-	size_t leaf;   /* the smallest page that its memory is made of, bytes */
-	uint32_t n;    /* slots */
-	uint32_t refs; /* chunks whose memory has not gone back yet, and lost slots */
+	uint64_t offset;       /* in the pool's file, of what is at addr */
+	struct extent *extent; /* of the file that the pool has made: where that is */
+	bool hugetlb;          /* it was made of such memory */
+	size_t leaf;           /* the smallest page that its memory is made of, bytes */
+	uint32_t n;            /* slots */
+	uint32_t refs;         /* chunks whose memory has not gone back yet, and lost slots */
 	struct mapping *map[POOL_DEVICES]; /* for each attachment */
 	/* Bit: the slot ... */
 	uint64_t live;      /* has a chunk of the pool, and until that is revoked it is mapped */
@@ -162,6 +164,22 @@ struct numbers {
 	uint64_t n;           /* that were given; under the pool's lock */
 	uint64_t spare;       /* one more than the first to be used again; 0: there is none */
 	uintptr_t *group[32]; /* entries, which stay until the pool is freed; release */
+};
+
+/* A piece of a pool's file, for a span, or spare: memory.c. */
+struct extent {
+	struct extent *next;
+	uint64_t offset;
+};
+
+/* The file that a pool's memory lies in: memory.c. */
+struct file {
+	int fd;       /* -1: there is none; constant */
+	bool own;     /* the pool has made it; constant */
+	bool parents; /* what is in it is the parent's, in a child of fork; constant there */
+	/* under the pool's lock */
+	uint64_t bytes;                      /* that it has */
+	struct extent *spare[POOL_SPAN + 1]; /* of a span with so many slots */
 };
 
 /* Whom a pool tells that pages are back: notice.c. Under its lock. */
@@ -267,6 +285,7 @@ struct pp_pool {
 	struct pp_chunk *returned __attribute__((aligned(ENV_LINE))); /* have pages at home */
 	struct pp_chunk *complete; /* are complete: to be looked at under the lock */
 	struct pp_chunk *spent;    /* are trimmed and invalidated: to be freed under the lock */
+	bool some_lost;            /* some slot is; under the lock */
 	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
 	/* Pages that came home in other ways than it and recycle_cache_full say; and the most that
@@ -289,12 +308,16 @@ struct pp_pool {
 	uint64_t revoked_ns;       /* when */
 	struct pp_anchor *anchors; /* all that it ever had; under anchors.lock too; release */
 	enum pool_state state;     /* loaded by anyone, relaxed */
-	bool pinned; /* a device is or was attached that pins: the memory is kept from children */
+	/* The memory is kept from children: a device is or was attached that pins, or a child would
+	 * share it. */
+	bool pinned;
 	uint32_t frag_closed; /* the frag_users that the revoker closed with */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
 	uint64_t reserved; /* pages that trimming leaves */
 	struct numbers numbers;
+	struct file file;
+	void (*area_free)(void *addr, uint64_t len, void *ctx); /* params.area_free, once created */
 	uint64_t n_released;         /* the owner looks at it without the lock; relaxed */
 	uint64_t n_on[CHUNK_STATES]; /* chunks */
 	uint64_t n_memory[3];        /* chunks of each kind of memory */

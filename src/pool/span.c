@@ -19,6 +19,8 @@
  */
 #include "pool/span.h"
 
+#include "pool/memory.h"
+
 #define BITS(lo, n) ((n) == 64 ? ~0ull : ((1ull << (n)) - 1) << (lo))
 
 static uint64_t bytes_total; /* of chunks not given back; relaxed */
@@ -76,6 +78,7 @@ static void lose(struct pp_pool *pool, struct span *span, uint64_t slots)
 			;
 	}
 	env_or_relaxed(&span->lost, slots);
+	pool->some_lost = true;
 	span->refs += (unsigned)__builtin_popcountll(dead);
 	span->dead &= ~dead;
 	env_add_relaxed(&bytes_total,
@@ -270,13 +273,6 @@ static int take_hugetlb(struct pp_pool *pool, struct span *span, uint32_t n)
 	return 0;
 }
 
-static int take_addresses(struct pp_pool *pool, struct span *span, uint32_t n)
-{
-	span->n = n;
-	span->leaf = SIZE_MAX;
-	return env_reserve((void **)&span->addr, n * chunk_size(pool), chunk_size(pool));
-}
-
 /* A span with n slots, all of them dead; or fewer, for as many as there is hugetlb memory. */
 static int span_new(struct pp_pool *pool, struct span **out, uint32_t n, uint64_t octaves,
 		    bool hugetlb)
@@ -289,9 +285,7 @@ static int span_new(struct pp_pool *pool, struct span **out, uint32_t n, uint64_
 	if (ret)
 		return ret;
 	span = env_zalloc(sizeof *span);
-	ret = !span   ? -ENOMEM :
-	      hugetlb ? take_hugetlb(pool, span, n) :
-			take_addresses(pool, span, n);
+	ret = !span ? -ENOMEM : hugetlb ? take_hugetlb(pool, span, n) : memory_take(pool, span, n);
 	if (ret) {
 		iova_put(iova);
 		env_free(span);
@@ -310,7 +304,7 @@ static int span_new(struct pp_pool *pool, struct span **out, uint32_t n, uint64_
 static void span_delete(struct pp_pool *pool, struct span *span)
 {
 	iova_put(span->iova);
-	env_unmap(span->addr, span->n * chunk_size(pool));
+	memory_give(pool, span);
 	if (span->kept)
 		env_sub_acq_rel(&bytes_total,
 				(size_t)__builtin_popcountll(span->kept) * chunk_size(pool));
@@ -377,8 +371,7 @@ unsigned span_hole(const struct span *span, unsigned *lo, unsigned most)
 
 int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 {
-	bool base = pool->params.memory == PP_MEMORY_BASE;
-	enum pp_memory kind = base ? PP_MEMORY_BASE : PP_MEMORY_THP;
+	enum pp_memory kind;
 	char *addr;
 	size_t len;
 	int ret;
@@ -391,17 +384,13 @@ int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n
 	}
 	addr = span->addr + lo * chunk_size(pool);
 	len = n * chunk_size(pool);
-	ret = env_commit(addr, len, kind, pool->params.numa_node);
-	if (ret && kind == PP_MEMORY_THP) {
-		kind = PP_MEMORY_BASE;
-		ret = env_commit(addr, len, kind, pool->params.numa_node);
-	}
+	ret = memory_commit(pool, addr, len, &kind);
 	if (ret)
 		return ret;
 	span->memory[kind] |= BITS(lo, n);
 	if (env_page_size(kind) < span->leaf)
 		span->leaf = env_page_size(kind);
-	if (pool->pinned)
+	if (pool->pinned && !memory_is_shared(pool)) /* which is kept whole */
 		env_keep_from_fork(addr, len, true);
 	return 0;
 }
@@ -493,25 +482,26 @@ int pool_populate(struct pp_pool *pool)
 
 /*
  * Memory goes, addresses stay: to cut them out costs ten times as much, and a map entry for each
- * piece. Only hugetlb pages would stay promised to the addresses. What can't be given back is
- * counted as being there.
+ * piece. Only hugetlb pages would stay promised to the addresses; a file's don't, but must be there
+ * before they are touched again. What can't be given back is counted as being there.
  */
 static void give_back_slots(struct pp_pool *pool, struct span *span, uint64_t slots)
 {
 	size_t size = chunk_size(pool);
 	unsigned lo, n;
 
-	for (int cut = 0; cut < 2; cut++) {
+	for (int hugetlb = 0; hugetlb < 2; hugetlb++) {
 		uint64_t huge = span->memory[PP_MEMORY_HUGETLB];
-		uint64_t of = slots & (cut ? huge : ~huge);
+		uint64_t of = slots & (hugetlb ? huge : ~huge);
 
 		while (next_run(&of, &lo, &n)) {
 			char *addr = span->addr + lo * size;
-			int ret = cut ? env_decommit(addr, n * size) : env_discard(addr, n * size);
+			int ret = span->hugetlb && hugetlb ? env_decommit(addr, n * size) :
+							     memory_discard(pool, addr, n * size);
 
 			if (ret)
 				span->kept |= BITS(lo, n);
-			else if (cut)
+			else if (hugetlb)
 				span->memory[PP_MEMORY_HUGETLB] &= ~BITS(lo, n);
 		}
 	}
@@ -519,9 +509,14 @@ static void give_back_slots(struct pp_pool *pool, struct span *span, uint64_t sl
 
 void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 {
-	/* hugetlb memory comes with its span, and goes with it */
-	if (span->live && !((span->memory[PP_MEMORY_HUGETLB] | span->lost) & BITS(lo, n)))
-		env_discard(span->addr + lo * chunk_size(pool), n * chunk_size(pool));
+	uint64_t slots = BITS(lo, n);
+
+	/* An area is mapped still. Hugetlb memory that came with its span goes with it. */
+	if (!span->live || pool->params.area || span->lost & slots ||
+	    (span->hugetlb && span->memory[PP_MEMORY_HUGETLB] & slots))
+		return;
+	if (!memory_discard(pool, span->addr + lo * chunk_size(pool), n * chunk_size(pool)))
+		span->memory[PP_MEMORY_HUGETLB] &= ~slots;
 }
 
 void spans_give_back_dead(struct pp_pool *pool)
@@ -540,6 +535,7 @@ void spans_give_back_dead(struct pp_pool *pool)
 
 void give_back(struct pp_pool *pool, struct leaving *leaving)
 {
+	int before = env_errno(); /* which a put leaves alone */
 	struct span *span = leaving->span;
 	uint64_t lost = leaving->slots & span->lost;
 	uint32_t chunks = leaving->n, kept;
@@ -557,6 +553,7 @@ void give_back(struct pp_pool *pool, struct leaving *leaving)
 		span_delete(pool, span);
 	else
 		list_hole(pool, span);
+	env_set_errno(before);
 	*leaving = (struct leaving){ 0 };
 	pool_unref_many(pool, chunks);
 }

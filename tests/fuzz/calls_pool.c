@@ -7,6 +7,8 @@
  */
 #include "calls.h"
 
+#include <unistd.h>
+
 struct pp_pool_stats pool_now[POOLS];
 
 /* How often each pool's notice was called; atomic, as puts of a crowd call it. */
@@ -59,12 +61,30 @@ static void finding_compare(const struct ref_page *page)
 	     "the headroom of a page of pool %d", page->pool);
 }
 
+/* In its pool's file it is what it is in memory. */
+static void file_compare(const struct ref_page *page)
+{
+	const struct pp_pool_params *p = &ref.pool[page->pool].params;
+	uint64_t offset = 0, there = 0;
+	int fd = pp_page_fd(page->real, &offset);
+
+	if (!p->shared) {
+		must_be(fd, -ENOENT, "a file of private memory");
+		return;
+	}
+	must(fd >= 0, "no file");
+	must(pread(fd, &there, 8, (off_t)(offset + p->page_size - 8)) == 8 &&
+		     !memcmp(&there, page->addr + p->page_size - 8, 8),
+	     "a page of pool %d is not what is in its file", page->pool);
+}
+
 /* By its index it is found, whatever became of its pool. */
 static void place_compare(const struct ref_page *page)
 {
 	const struct ref_pool *p = &ref.pool[page->pool];
 
 	finding_compare(page);
+	file_compare(page);
 
 	must(pp_pool_page(real.pool[page->pool], pp_page_index(page->real)) == page->real,
 	     "a page of pool %d is not found by its index", page->pool);
@@ -183,6 +203,9 @@ static void choose_params(struct pp_pool_params *p)
 		p->memory = (enum pp_memory)3;
 	if (p->idle_chunks == 3)
 		p->area = areas[c & 7] * (p->chunk_size ? p->chunk_size : 2u << 20) + (c == 0x1F);
+	p->shared = ((b >> 1 ^ c) & 3) == 1;
+	/* whether there are hugetlb pages isn't known here */
+	p->memory_strict = ((b ^ c >> 1) & 7) == 5 && (p->memory || p->chunk_size);
 }
 
 static bool create(void)
@@ -204,9 +227,10 @@ static bool create(void)
 	choose_params(&p);
 	p.name = names[ref.serial++ % 4];
 	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle "
-	     "%u, area %llu, user's %u, found by %u, headroom %u)",
+	     "%u, area %llu%s, user's %u, found by %u, headroom %u)",
 	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks,
-	     (unsigned long long)p.area, p.user_size, p.find, p.headroom);
+	     (unsigned long long)p.area, p.shared ? ", shared" : "", p.user_size, p.find,
+	     p.headroom);
 	faults_begin();
 	ret = pp_pool_create(&pool, name, &p);
 	fault = faults_end();

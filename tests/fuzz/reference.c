@@ -201,6 +201,10 @@ int ref_check_params(const struct pp_pool_params *p)
 		return -EINVAL;
 	if (p->find > (PP_FIND_ADDR | PP_FIND_IOVA) || p->headroom >= p->page_size)
 		return -EINVAL;
+	if (p->memory_strict && p->memory != PP_MEMORY_BASE && p->chunk_size < 2u << 20)
+		return -EINVAL;
+	if (p->memory_strict && p->memory == PP_MEMORY_HUGETLB && p->area && !p->shared)
+		return -EINVAL;
 	return 0;
 }
 

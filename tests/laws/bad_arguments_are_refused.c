@@ -280,6 +280,63 @@ static void creation(void)
 	check_eq(create(p), 0, "and all but the last byte");
 }
 
+static void kinds_of_memory(void)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+
+	p.numa_node = -1;
+	refused("numa_node is -1", "PP_NUMA_NODE", create(p));
+	p.numa_node = PP_NUMA_NODE(1024);
+	refused("numa_node is 1025", "PP_NUMA_NODE", create(p));
+	p.numa_node = PP_NUMA_NODE(1023);
+	check_eq(create(p), 0, "a node that isn't there is a wish");
+	p = with(0, 4u << 20, 0, PP_MEMORY_HUGETLB);
+	p.memory_strict = true;
+	refused("memory_strict", "1073741824", create(p));
+	p.chunk_size = 0;
+	p.area = 8u << 20;
+	refused("memory_strict", "needs `shared`", create(p));
+	p = with(0, 1u << 20, 0, PP_MEMORY_THP);
+	p.memory_strict = true;
+	refused("memory_strict", "2097152 at least", create(p));
+	p.memory = PP_MEMORY_HUGETLB;
+	p.shared = true;
+	refused("memory_strict", "2097152 at least", create(p));
+}
+
+static void areas_of_ones_own(void)
+{
+	struct pp_pool_params p = with(0, 65536, 0, PP_MEMORY_BASE);
+	char *area = aligned_alloc(65536, 65536);
+
+	p.area_fd = 1;
+	refused("area_fd", "area_addr is not", create(p));
+	p.area_fd = 0;
+	p.area_ctx = area;
+	refused("area_ctx", "area_addr is not", create(p));
+	p.area_addr = area;
+	refused("area_addr is", "multiples of chunk_size", create(p));
+	p.area = 65536;
+	check_eq(create(p), 0, "an area");
+	p.area_addr = area + 4096;
+	refused("area_addr is", "multiples of chunk_size", create(p));
+	p.area_addr = area;
+	p.shared = true;
+	refused("shared is set", "the caller's", create(p));
+	p.shared = false;
+	p.memory_strict = true;
+	refused("memory_strict is set", "the caller's", create(p));
+	p.memory_strict = false;
+	p.area_fd = -1;
+	refused("area_fd is -1", "negative", create(p));
+	p.area_fd = 12345;
+	check_eq(create(p), -EBADF, "a descriptor that isn't open");
+	p.area_fd = 1;
+	p.area_offset = 512;
+	refused("area_offset 512", "multiple of", create(p));
+	free(area);
+}
+
 static void pools(void)
 {
 	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
@@ -292,6 +349,8 @@ static void pools(void)
 	refused("pp_pool_detach", "no pool", pp_pool_detach(NULL, pp_binding_none()));
 	refused("pp_pool_reserve", "no pool", pp_pool_reserve(NULL, 1));
 	refused("pp_pool_own", "no pool", pp_pool_own(NULL));
+	refused("pp_pool_fd", "no pool", pp_pool_fd(NULL));
+	refused("pp_page_fd", "no page", pp_page_fd(NULL, NULL));
 	refused("pp_page_get_contiguous", "1 to the pages", pp_page_get_contiguous(many, 0, pool));
 	refused("pp_page_get_contiguous", "512", pp_page_get_contiguous(many, 513, pool));
 	require(!pp_page_get(&many[0], pool), "a page");
@@ -534,6 +593,8 @@ int main(int argc, char **argv)
 	run(mappings);
 	run(coherent_memory);
 	run(creation);
+	run(kinds_of_memory);
+	run(areas_of_ones_own);
 	run(pools);
 	run(getters);
 	run(pools_say_nothing);

@@ -11,6 +11,7 @@
 #include "laws.h"
 
 #include "env/env.h"
+#include "pool/pool.h"
 
 #include <sys/mman.h>
 
@@ -24,20 +25,20 @@ map_fn __real_mmap, __wrap_mmap, __real_mmap64, __wrap_mmap64;
 int __real_munmap(void *addr, size_t len);
 int __wrap_munmap(void *addr, size_t len);
 
-static void *mapped(void *p, size_t len)
+static void *mapped(void *p, size_t len, int flags)
 {
-	bytes += p == MAP_FAILED ? 0 : (long)len;
+	bytes += p == MAP_FAILED || flags & MAP_FIXED ? 0 : (long)len; /* fixed: in place of some */
 	return p;
 }
 
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return mapped(__real_mmap(addr, len, prot, flags, fd, offset), len);
+	return mapped(__real_mmap(addr, len, prot, flags, fd, offset), len, flags);
 }
 
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
-	return mapped(__real_mmap64(addr, len, prot, flags, fd, offset), len);
+	return mapped(__real_mmap64(addr, len, prot, flags, fd, offset), len, flags);
 }
 
 int __wrap_munmap(void *addr, size_t len)
@@ -50,6 +51,8 @@ int __wrap_munmap(void *addr, size_t len)
 
 int __real_posix_memalign(void **out, size_t align, size_t bytes);
 int __wrap_posix_memalign(void **out, size_t align, size_t bytes);
+void *__real_malloc(size_t bytes);
+void *__wrap_malloc(size_t bytes);
 void *__real_calloc(size_t n, size_t bytes);
 void *__wrap_calloc(size_t n, size_t bytes);
 void __real_free(void *p);
@@ -61,6 +64,14 @@ int __wrap_posix_memalign(void **out, size_t align, size_t bytes)
 
 	blocks += !ret;
 	return ret;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+	void *p = __real_malloc(bytes);
+
+	blocks += p != NULL;
+	return p;
 }
 
 void *__wrap_calloc(size_t n, size_t bytes)
@@ -118,6 +129,17 @@ struct world {
 	struct bunch held;
 };
 
+/* Pieces of a pool's file that were made for a span, and are kept for the next. */
+static long spare_extents(const struct pp_pool *pool)
+{
+	long n = 0;
+
+	for (unsigned i = 0; i <= POOL_SPAN; i++)
+		for (const struct extent *e = pool->file.spare[i]; e; e = e->next)
+			n++;
+	return n;
+}
+
 static struct all_there_is look(struct world *w)
 {
 	struct all_there_is all = { .totals = totals() };
@@ -136,7 +158,7 @@ static struct all_there_is look(struct world *w)
 		all.pool.alloc_slow_high_order -= all.pool.chunks_released;
 		all.pool.chunks_released = 0;
 	}
-	all.blocks = blocks;
+	all.blocks = blocks - (w->pool ? spare_extents(w->pool) : 0);
 	all.bytes = bytes;
 	return all;
 }
@@ -383,16 +405,29 @@ static void clean_up_bind(struct world *w)
 	free(w->held.page);
 }
 
-static int call_create(struct world *w)
+static int create(struct world *w, bool shared)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
 	struct pp_pool *pool;
-	int ret = pp_pool_create(&pool, w->binding[0], &p);
+	int ret;
+
+	p.shared = shared;
+	ret = pp_pool_create(&pool, w->binding[0], &p);
 
 	if (ret && pool)
 		check(false, "create: a failure gives no pool");
 	w->made = pool;
 	return ret;
+}
+
+static int call_create(struct world *w)
+{
+	return create(w, false);
+}
+
+static int call_create_shared(struct world *w)
+{
+	return create(w, true);
 }
 
 static void undo_create(struct world *w)
@@ -401,15 +436,26 @@ static void undo_create(struct world *w)
 }
 
 /* A pool of both devices, or of the first. */
-static void prepare_pool(struct world *w)
+static void make_pool(struct world *w, bool shared)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
 
 	p.idle_chunks = 1000;
+	p.shared = shared;
 	w->pool = new_pool(w->binding[0], &p);
 	if (w->devices > 1)
 		require(!pp_pool_attach(w->pool, w->binding[1]), "attached to both");
 	w->held = take(w->pool, 16 * 7); /* three spans, every page out: the next get grows */
+}
+
+static void prepare_pool(struct world *w)
+{
+	make_pool(w, false);
+}
+
+static void prepare_shared(struct world *w)
+{
+	make_pool(w, true);
 }
 
 static void clean_up_pool(struct world *w)
@@ -496,6 +542,8 @@ static void undo_coherent(struct world *w)
 static const struct operation operations[] = {
 	{ "register", 0, true, NULL, call_register, undo_register, NULL, 2 },
 	{ "create", 1, false, NULL, call_create, undo_create, NULL, 2 },
+	{ "create, shared", 1, false, NULL, call_create_shared, undo_create, NULL, 3 },
+	{ "growth, shared", 1, false, prepare_shared, call_grow, undo_grow, clean_up_pool, 7 },
 	{ "growth", 1, false, prepare_pool, call_grow, undo_grow, clean_up_pool, 6 },
 	{ "reserve", 1, false, prepare_pool, call_reserve, undo_reserve, clean_up_pool, 20 },
 	{ "growth on two devices", 2, false, prepare_pool, call_grow, undo_grow, clean_up_pool, 8 },

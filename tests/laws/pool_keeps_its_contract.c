@@ -184,6 +184,24 @@ static void kinds_of_memory(void)
 
 /* ---- batches, references ----------------------------------------------------------------- */
 
+/* Whatever fails inside, and is made up for: huge pages that aren't there, for one. */
+static void errno_is_the_callers(void)
+{
+	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
+	struct pp_page *page[1000];
+	int got, after;
+
+	errno = 12345;
+	got = pp_page_get_batch(page, 1000, pool);
+	after = errno;
+	check(got == 1000 && after == 12345, "a get that grows leaves errno alone");
+	errno = 12345;
+	pp_page_put_batch(page, 1000);
+	pp_pool_destroy(pool);
+	after = errno;
+	check_eq(after, 12345, "and so does the end");
+}
+
 static void batches(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
@@ -627,6 +645,7 @@ int main(void)
 	run(sizes);
 	run(exactly_max_pages);
 	run(kinds_of_memory);
+	run(errno_is_the_callers);
 	run(batches);
 	run(references);
 	run(statistics_add_up);

@@ -60,6 +60,17 @@ struct env_discards {
 };
 #define env_discards_add(d, addr, len) ((void)(d), env_discard(addr, len))
 #define env_discards_end(d) ((void)(d), 0)
+/* no scenario's pool has a file */
+#define env_file_create(out, name, huge_page, bytes)                                               \
+	(fail("a file is made"), (void)(huge_page), *(out) = -1)
+#define env_file_extend(fd, bytes) ((void)(bytes), -ENOMEM)
+#define env_file_check(fd) 0
+#define env_file_close(fd) ((void)(fd))
+#define env_file_map(out, len, align, fd, offset) ((void)(out), -ENOMEM)
+#define env_file_discard(addr, len) env_discard(addr, len)
+#define ENV_NODES 1
+#define env_errno() 0
+#define env_set_errno(before) ((void)(before))
 #define env_prefetch(p) ((void)(p))
 #define env_addresses(len) ((void *)(uintptr_t)(len))
 size_t env_page_size(enum pp_memory kind);
