@@ -227,7 +227,8 @@ PP_API int pp_pool_own(struct pp_pool *pool);
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**
  * Get up to n pages, n >= 1. Owner.
- * @return how many, 1 to n; if none, an error as pp_page_get.
+ * @return how many, 1 to n; if none, an error as pp_page_get. What lies in out behind the pages that
+ *         were got is undefined; so it is with every call that gets more than one page or fragment.
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
 /**
@@ -329,7 +330,8 @@ PP_API int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *po
  * ends the reservation, as does a revocation. Takes time proportional to the pages that it adds;
  * holds the lock for a few chunks at a time. Owner.
  * @return 0; -EINVAL: no pool; -ENOBUFS: n is more than max_pages; -ENODEV: the pool is revoked, or
- *         the bindings of all its devices are ending; -ENOMEM; -ENOSPC: no IOVA, or a limit of the
+ *         the bindings of all its devices are ending; -ENOMEM: also, at once, if n pages are more
+ *         than the machine's memory and swap space; -ENOSPC: no IOVA, or a limit of the
  *         IOMMU; or another error of the back end's map. After an error the pool is as before.
  */
 PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
@@ -398,7 +400,7 @@ PP_API int pp_pool_notice(struct pp_pool *pool, void (*ready)(void *ctx), void *
 /**
  * The same through an eventfd: 1 is added to it. It belongs to the caller and must stay open.
  * @param fd  created with EFD_NONBLOCK; negative: none.
- * @return 0; -EINVAL: no pool, or fd is blocking; -EBADF: it isn't open.
+ * @return 0; -EINVAL: no pool, or fd is blocking, or no eventfd; -EBADF: it isn't open.
  */
 PP_API int pp_pool_notice_fd(struct pp_pool *pool, int fd);
 

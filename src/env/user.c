@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -175,6 +176,13 @@ size_t env_kernel_page(void)
 		env_store_relaxed(&bytes, page);
 	}
 	return page;
+}
+
+uint64_t env_memory_bytes(void)
+{
+	struct sysinfo s;
+
+	return sysinfo(&s) ? UINT64_MAX : ((uint64_t)s.totalram + s.totalswap) * s.mem_unit;
 }
 
 static size_t kernel_pages(size_t len)
@@ -448,11 +456,22 @@ size_t env_page_size(enum pp_memory kind)
 
 /* ---- events ---------------------------------------------------------------------------- */
 
+/* Where /proc isn't there, each is taken for one. */
+static bool is_event(int fd)
+{
+	char link[64], name[64] = "";
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	return readlink(link, name, sizeof name - 1) < 0 || !strcmp(name, "anon_inode:[eventfd]");
+}
+
 int env_event_check(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	return flags < 0 ? -EBADF : flags & O_NONBLOCK ? 0 : -EINVAL;
+	if (flags < 0)
+		return -EBADF;
+	return !is_event(fd) ? -ENOTTY : flags & O_NONBLOCK ? 0 : -EINVAL;
 }
 
 /* It fails where the number is as high as can be: whoever waits has been woken then. */

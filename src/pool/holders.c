@@ -204,10 +204,18 @@ int misuse_get(struct pp_pool *pool, const struct pp_anchor *anchor, const void 
 		return 0;
 	if (misuse_destroyed(pool, "a page was asked for", caller))
 		return -ENODEV;
-	if (!env_is_self(env_load_relaxed(&anchor->owner)))
-		bad_use(pool, "a page was asked for by a thread that isn't the pool's owner",
-			caller);
+	misuse_owner(pool, "a page was asked for", caller);
 	return 0;
+}
+
+void misuse_owner(struct pp_pool *pool, const char *what, const void *caller)
+{
+	char text[80];
+
+	if (env_is_self(env_load_relaxed(&pool_anchor(pool)->owner)))
+		return;
+	snprintf(text, sizeof text, "%s by a thread that isn't the pool's owner", what);
+	bad_use(pool, text, caller);
 }
 
 /* What pp_pool_each may call on a zombie is no misuse before the zombie has gone too. */

@@ -14,6 +14,8 @@ void holders_got(struct pp_page *page, const void *caller); /* lock held */
 bool holders_put(struct pp_page *page, const void *caller);
 /* Is the caller allowed to get by it? An errno if there is no going on. Lock held. */
 int misuse_get(struct pp_pool *pool, const struct pp_anchor *anchor, const void *caller);
+/* What only the owner may do was done: tell, if it wasn't by the owner. */
+void misuse_owner(struct pp_pool *pool, const char *what, const void *caller);
 /* A getter that isn't the calling thread's is used. */
 void misuse_getter(const void *caller);
 /* True, and told, if it is a signal's handler that has interrupted a call with a lock. */

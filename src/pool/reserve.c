@@ -32,6 +32,8 @@ static int make_ready(struct pp_pool *pool, uint64_t n, uint64_t *added)
 
 	if (pool_is_over(pool))
 		return -ENODEV;
+	if (!n)
+		return 0;
 	if (pool->n_pages >= n)
 		return pool_populate(pool);
 	ret = pool_grow(pool, (n - pool->n_pages + per_chunk - 1) / per_chunk);
@@ -51,19 +53,24 @@ static void take_back(struct pp_pool *pool, uint64_t before, uint64_t added)
 
 int pp_pool_reserve(struct pp_pool *pool, uint64_t n)
 {
+	const void *caller = __builtin_return_address(0);
 	uint64_t before, added = 0;
 	int ret;
 
 	if (!pool)
 		return debug_invalid("pp_pool_reserve: there is no pool");
-	if (misuse_destroyed(pool, "reserve", __builtin_return_address(0)))
+	if (misuse_destroyed(pool, "reserve", caller))
 		return -ENODEV;
+	if (pool->tracked)
+		misuse_owner(pool, "pages were reserved", caller);
 	if (pool->params.max_pages && n > pool->params.max_pages)
 		return -ENOBUFS;
+	if (n > env_memory_bytes() / pool->page_size) /* it would take minutes to find that out */
+		return -ENOMEM;
 	before = set_reserved(pool, n); /* first: what is added now isn't trimmed meanwhile */
 	do {
 		pool_lock(pool);
-		ret = n ? make_ready(pool, n, &added) : 0;
+		ret = make_ready(pool, n, &added);
 		pool_unlock(pool);
 	} while (ret > 0);
 	if (ret)

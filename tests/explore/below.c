@@ -519,6 +519,13 @@ void misuse_getter(const void *place)
 	fail("a getter is used by a thread whose it isn't");
 }
 
+void misuse_owner(struct pp_pool *pool, const char *what, const void *place)
+{
+	(void)pool;
+	(void)what;
+	(void)place;
+}
+
 bool misuse_handler(struct pp_pool *pool, const char *what, const void *place)
 {
 	(void)pool;

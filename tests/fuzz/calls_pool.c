@@ -537,7 +537,7 @@ static bool reserve(void)
 	fault = faults_end();
 	if (ref.pool[i].params.max_pages && n > ref.pool[i].params.max_pages)
 		want = -ENOBUFS;
-	else if (n && ref.pool[i].revoked)
+	else if (ref.pool[i].revoked)
 		want = -ENODEV;
 	else if (ending != NONE && n > pool_now[i].pages)
 		want = ref_enter(ending, true);

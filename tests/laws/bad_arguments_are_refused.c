@@ -18,6 +18,7 @@
 #include "laws.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <pagepool/vfio.h>
 #include <sys/eventfd.h>
@@ -342,7 +343,7 @@ static void pools(void)
 	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
 	struct pp_recall deaf = { 0 };
 	struct pp_page *many[513];
-	int blocking = eventfd(0, 0);
+	int blocking = eventfd(0, 0), no_event[2];
 	struct pp_frag f;
 
 	refused("pp_pool_attach", "no pool", pp_pool_attach(NULL, pp_binding_none()));
@@ -363,7 +364,11 @@ static void pools(void)
 	refused("pp_pool_notice", "no pool", pp_pool_notice(NULL, NULL, NULL));
 	refused("pp_pool_notice_fd", "no pool", pp_pool_notice_fd(NULL, -1));
 	refused("pp_pool_notice_fd", "EFD_NONBLOCK", pp_pool_notice_fd(pool, blocking));
+	require(!pipe2(no_event, O_NONBLOCK), "a pipe");
+	refused("pp_pool_notice_fd", "is none", pp_pool_notice_fd(pool, no_event[1]));
 	close(blocking);
+	close(no_event[0]);
+	close(no_event[1]);
 	refused("pp_recall_register", "no pool", pp_recall_register(NULL, &deaf));
 	refused("pp_recall_register", "no holder", pp_recall_register(pool, NULL));
 	refused("pp_recall_register", "no callback", pp_recall_register(pool, &deaf));

@@ -107,6 +107,21 @@ static void as_many_as_the_limit(void)
 	pp_pool_destroy(pool);
 }
 
+/* A number that can't be a number of pages: refused at once, and nothing was tried. */
+static void not_more_than_there_is(void)
+{
+	static const uint64_t numbers[] = { UINT64_MAX, UINT64_MAX / 4096, 1ull << 44, 1ull << 36 };
+	struct pp_pool *pool = pool_of(pp_binding_none(), 0, 0);
+
+	check_eq(pp_pool_reserve(pool, 16), 0, "16 pages");
+	for (unsigned i = 0; i < 4; i++)
+		check_eq(pp_pool_reserve(pool, numbers[i]), -ENOMEM, "%llu pages",
+			 (unsigned long long)numbers[i]);
+	check_eq(pool_stats(pool).reserved, 16, "what was reserved is reserved still");
+	check_eq(pool_stats(pool).alloc_slow_high_order, 1, "and no chunk was added");
+	pp_pool_destroy(pool);
+}
+
 static void until_it_is_revoked(void)
 {
 	struct soft_device d;
@@ -118,6 +133,7 @@ static void until_it_is_revoked(void)
 	pp_device_unbind(d.dev);
 	check_eq(pool_stats(pool).chunks, 0, "a revocation takes all of it");
 	check_eq(pp_pool_reserve(pool, 500), -ENODEV, "and there is no more");
+	check_eq(pp_pool_reserve(pool, 0), -ENODEV, "not even to none");
 	pp_pool_destroy(pool);
 	soft_device_exit(&d);
 	check_nothing_left("at the end");
@@ -225,6 +241,7 @@ int main(void)
 	run(mapped_and_populated);
 	run(trimming_leaves_it);
 	run(as_many_as_the_limit);
+	run(not_more_than_there_is);
 	run(until_it_is_revoked);
 	run(beside_an_unbind);
 	run(never_grows);

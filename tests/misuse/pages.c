@@ -360,6 +360,19 @@ static void *get_batch_as_stranger(void *arg)
 	return NULL;
 }
 
+static void *reserve_here(void *arg)
+{
+	ret = pp_pool_reserve(arg, 16); /* @reserve_elsewhere.call */
+	return NULL;
+}
+
+static void reserve_elsewhere(void)
+{
+	start();
+	elsewhere(reserve_here, pool);
+	after = 1;
+}
+
 static void get_batch_elsewhere(void)
 {
 	start();
@@ -578,6 +591,7 @@ static const struct misuse cases[] = {
 	MISUSE(getter_batch_elsewhere),
 	MISUSE(getter_destroy_elsewhere),
 	MISUSE(getter_destroyed),
+	MISUSE(reserve_elsewhere),
 	MISUSE(get_fragment_elsewhere),
 	MISUSE(get_after_handover),
 	MISUSE(get_destroyed),

@@ -117,6 +117,7 @@ pages fragment_align_odd ${pool}a fragment of 100 bytes aligned to 48 was asked 
 pages fragment_align_too_large ${pool}a fragment of 100 bytes aligned to 8192 was asked for, of pages of 4096 bytes, at {call}
 pages get_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages get_batch_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
+pages reserve_elsewhere ${pool}pages were reserved by a thread that isn't the pool's owner, at {call} $by
 pages get_fragment_elsewhere ${pool}a page was asked for by a thread that isn't the pool's owner, at {call} $by
 pages getter_elsewhere a getter was used that isn't the calling thread's, at {call} $by
 pages getter_batch_elsewhere a getter was used that isn't the calling thread's, at {call} $by

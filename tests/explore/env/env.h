@@ -47,6 +47,7 @@ struct env_lock {
 
 #define env_memory_init() ((void)0)
 #define env_kernel_page() ((size_t)PP_BASE_PAGE)
+#define env_memory_bytes() UINT64_MAX
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
 void env_unmap(void *addr, size_t len);
 #define env_keep_from_fork(addr, len, keep) ((void)(addr), (void)(len), (void)(keep))
