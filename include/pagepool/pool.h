@@ -77,6 +77,7 @@ extern "C" {
 
 struct pp_pool;
 struct pp_page;
+struct pp_budget;
 
 /** Maximum number of devices that a pool can be attached to. */
 #define PP_POOL_DEVICES 16
@@ -171,7 +172,23 @@ struct pp_pool_params {
 	 */
 	void (*area_free)(void *addr, uint64_t len, void *ctx);
 	void *area_ctx; /**< what area_free gets */
+	/** A limit that it shares with other pools, by pp_budget_create; NULL: none. */
+	struct pp_budget *budget;
 };
+
+/**
+ * A limit on the memory of several pools together: a get that would make a pool grow beyond it fails
+ * with -ENOBUFS. Their chunks count, in whole bytes, from the growth until their memory has gone back
+ * to the system, zombies' too. An idle chunk is its pool's until that is trimmed. Any thread.
+ * @return 0; -EINVAL: out is NULL; -ENOMEM.
+ */
+PP_API int pp_budget_create(struct pp_budget **out, uint64_t bytes);
+/** Release the handle; pools that were made with it keep the limit. NULL is allowed. Any thread. */
+PP_API void pp_budget_destroy(struct pp_budget *budget);
+/** Change the limit, in bytes. What pools have beyond a lower one they keep. Any thread. */
+PP_API void pp_budget_set(struct pp_budget *budget, uint64_t bytes);
+/** Bytes in use. Any thread. */
+PP_API uint64_t pp_budget_used(const struct pp_budget *budget);
 
 /** The default parameters: 4 KiB pages, 2 MiB chunks, bidirectional, any node. */
 PP_API struct pp_pool_params pp_pool_defaults(void);
@@ -221,8 +238,8 @@ PP_API int pp_pool_own(struct pp_pool *pool);
  * Get a page with one reference (page_pool_alloc_pages). Its contents are undefined. Owner.
  * @return 0; -ENODEV, permanent: the pool is revoked, or the bindings of all its devices are ending
  *         (while one remains, the pool grows for that one); temporary: -ENOBUFS: max_pages are
- *         out; -ENOMEM; -ENOSPC: no IOVA, or a limit of the IOMMU; or another error of the back
- *         end's map. *out is NULL then.
+ *         out, or the budget is used up; -ENOMEM; -ENOSPC: no IOVA, or a limit of the IOMMU; or
+ *         another error of the back end's map. *out is NULL then.
  */
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**
@@ -329,10 +346,10 @@ PP_API int pp_frag_get_batch(struct pp_frag *out, unsigned n, struct pp_pool *po
  * populated, and from now on trimming of any kind leaves at least n. The next call replaces n; 0
  * ends the reservation, as does a revocation. Takes time proportional to the pages that it adds;
  * holds the lock for a few chunks at a time. Owner.
- * @return 0; -EINVAL: no pool; -ENOBUFS: n is more than max_pages; -ENODEV: the pool is revoked, or
- *         the bindings of all its devices are ending; -ENOMEM: also, at once, if n pages are more
- *         than the machine's memory and swap space; -ENOSPC: no IOVA, or a limit of the
- *         IOMMU; or another error of the back end's map. After an error the pool is as before.
+ * @return 0; -EINVAL: no pool; -ENOBUFS: n is more than max_pages or the budget; -ENODEV: the pool
+ *         is revoked, or the bindings of all its devices are ending; -ENOMEM: also, at once, if n
+ *         pages are more than the machine's memory and swap space; -ENOSPC: no IOVA, or a limit of
+ *         the IOMMU; or another error of the back end's map. After an error the pool is as before.
  */
 PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
 

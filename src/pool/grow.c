@@ -10,6 +10,7 @@
  */
 #include "pool/grow.h"
 
+#include "pool/budget.h"
 #include "pool/chunk.h"
 #include "pool/find.h"
 #include "pool/memory.h"
@@ -226,11 +227,13 @@ static int try_to_grow(struct pp_pool *pool, uint32_t n)
 
 static int grow_by(struct pp_pool *pool, uint32_t n)
 {
-	int ret;
+	uint64_t before = pool->n_chunks;
+	uint32_t room = budget_take(pool, n);
+	int ret = room ? POOL_AGAIN : -ENOBUFS;
 
-	do
-		ret = try_to_grow(pool, n);
-	while (ret == POOL_AGAIN);
+	while (ret == POOL_AGAIN)
+		ret = try_to_grow(pool, room);
+	budget_give(pool, room - (uint32_t)(pool->n_chunks - before));
 	return ret;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "env/debug.h"
+#include "pool/budget.h"
 #include "pool/cache.h"
 #include "pool/chunk.h"
 #include "pool/find.h"
@@ -48,6 +49,7 @@ void pool_unref_many(struct pp_pool *pool, uint32_t n)
 	remote_end(pool);
 	index_end(pool);
 	memory_end(pool);
+	budget_leave(pool);
 	if (pool->tracked) {
 		holders_bury(pool);
 		return;
@@ -427,8 +429,10 @@ static int pool_new(struct pp_pool **out, const struct pp_pool_params *p)
 	ret = memory_begin(pool);
 	if (!ret)
 		ret = anchor_get(&pool->anchor, pool);
-	if (!ret)
+	if (!ret) {
+		budget_join(pool);
 		return 0;
+	}
 	memory_end(pool);
 	env_lock_destroy(&pool->lock);
 	env_free(pool);

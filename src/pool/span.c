@@ -19,6 +19,7 @@
  */
 #include "pool/span.h"
 
+#include "pool/budget.h"
 #include "pool/memory.h"
 
 #define BITS(lo, n) ((n) == 64 ? ~0ull : ((1ull << (n)) - 1) << (lo))
@@ -554,6 +555,7 @@ void give_back(struct pp_pool *pool, struct leaving *leaving)
 	else
 		list_hole(pool, span);
 	env_set_errno(before);
+	budget_give(pool, chunks);
 	*leaving = (struct leaving){ 0 };
 	pool_unref_many(pool, chunks);
 }

@@ -395,6 +395,14 @@ static void getters(void)
 	pp_pool_destroy(pool);
 }
 
+static void budgets(void)
+{
+	refused("pp_budget_create", "nowhere to store", pp_budget_create(NULL, 1));
+	pp_budget_set(NULL, 1);
+	check_eq(pp_budget_used(NULL), 0, "pp_budget_used(NULL)");
+	pp_budget_destroy(NULL);
+}
+
 static void pools_say_nothing(void)
 {
 	struct pp_pool_stats s;
@@ -602,6 +610,7 @@ int main(int argc, char **argv)
 	run(areas_of_ones_own);
 	run(pools);
 	run(getters);
+	run(budgets);
 	run(pools_say_nothing);
 	run(software_iommu);
 	run(vfio_opening);
