@@ -60,7 +60,7 @@
  * None of these bounds depends on how many pages or chunks this pool or any other has; that of a
  * get whose cache is empty does on the getters of its pool. The exceptions are trim, reserve, attach
  * and the end of a pool, which are proportional to its chunks, and the statistics, which visit every
- * chunk.
+ * chunk, 256 at a time between which others have the lock.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -100,6 +100,15 @@ void index_remove(const struct pp_chunk *c)
 	env_store_relaxed(entry_of_chunk(c), ENTRY_SPARE);
 }
 
+struct pp_chunk *index_chunk(const struct pp_pool *pool, uint64_t number)
+{
+	uintptr_t entry = env_load_relaxed(entry_of(pool, number));
+
+	if (entry & ENTRY_SPARE)
+		return NULL;
+	return ((struct pp_block *)(entry & ~(uintptr_t)ENTRY_SHORT))->chunk;
+}
+
 void index_end(struct pp_pool *pool)
 {
 	uintptr_t *entries;

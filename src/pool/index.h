@@ -15,6 +15,8 @@ void index_give(struct pp_chunk *c);
 /* Its pages are found by them from now on, or are no more. */
 void index_add(const struct pp_chunk *c);
 void index_remove(const struct pp_chunk *c);
+/* The chunk with that number, below pool->numbers.n; NULL: none has it now. */
+struct pp_chunk *index_chunk(const struct pp_pool *pool, uint64_t number);
 void index_end(struct pp_pool *pool); /* it has no chunk any more, and is freed; lock not needed */
 
 #endif

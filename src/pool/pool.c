@@ -508,19 +508,42 @@ bool pp_pool_revoked(const struct pp_pool *pool)
 
 /* ---- statistics ------------------------------------------------------------------------ */
 
-static uint64_t count_in_flight(struct pp_pool *pool)
-{
-	struct chunk_walk walk = chunk_walk(pool);
-	uint64_t n = 0;
+#define COUNT 256u /* chunks that are looked at before others get the lock */
 
-	for (struct pp_chunk *c; (c = chunk_walk_next(&walk));)
-		n += chunk_in_flight(c);
+/* Of the chunks with the next few numbers. Lock held. */
+static uint64_t count_some(const struct pp_pool *pool, uint64_t *number)
+{
+	uint64_t end = *number + COUNT, n = 0;
+
+	for (; *number < end && *number < pool->numbers.n; ++*number) {
+		const struct pp_chunk *c = index_chunk(pool, *number);
+
+		n += c ? chunk_in_flight(c) : 0;
+	}
 	return n;
 }
 
-static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s)
+/*
+ * Pages that aren't home, those in cache and rings included until a revocation. Others have the lock
+ * in between: what they move then may be counted twice, or not at all. Returns with the lock.
+ */
+static uint64_t count_in_flight(struct pp_pool *pool)
 {
-	uint64_t away = count_in_flight(pool), cached = cache_total(pool);
+	bool was_revoked = pool_is_revoked(pool);
+	uint64_t number = 0, n = 0;
+
+	for (pool_lock(pool);; pool_lock(pool)) {
+		n += count_some(pool, &number);
+		if (number >= pool->numbers.n)
+			break;
+		pool_unlock(pool);
+	}
+	return pool_is_revoked(pool) && !was_revoked ? pool->in_flight_at_revoke : n;
+}
+
+static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s, uint64_t away)
+{
+	uint64_t cached = cache_total(pool);
 
 	s->alloc_slow = env_load_relaxed(&pool->alloc_slow);
 	s->alloc_slow_high_order = pool->n_chunks + pool->n_released;
@@ -559,7 +582,8 @@ void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t siz
 		pool_lock(pool);
 		pool_reclaim_complete(pool);
 		pool_free_spent(pool, UINT32_MAX);
-		stats_locked(pool, &s);
+		pool_unlock(pool);
+		stats_locked(pool, &s, count_in_flight(pool));
 		pool_unlock(pool);
 	}
 	env_stats_out(stats, size, &s, sizeof s);
@@ -602,20 +626,20 @@ void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 static void add_to_totals(struct pp_pool *pool, void *ctx)
 {
 	struct pp_totals *t = ctx;
+	uint64_t n, age;
 
-	pool_lock(pool);
 	t->pools++;
-	if (pool_is_revoked(pool)) {
-		uint64_t n = count_in_flight(pool), age = env_now_ns() - pool->revoked_ns;
-
-		t->zombies++;
-		t->zombie_pages += n;
-		if (age > t->oldest_zombie_ns) {
-			t->oldest_zombie_ns = age;
-			t->oldest_zombie_pages = n;
-		}
-	}
+	if (!pool_is_revoked(pool))
+		return;
+	n = count_in_flight(pool);
+	age = env_now_ns() - pool->revoked_ns;
 	pool_unlock(pool);
+	t->zombies++;
+	t->zombie_pages += n;
+	if (age > t->oldest_zombie_ns) {
+		t->oldest_zombie_ns = age;
+		t->oldest_zombie_pages = n;
+	}
 }
 
 void pp_totals(struct pp_totals *totals, size_t size)

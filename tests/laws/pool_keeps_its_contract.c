@@ -311,6 +311,39 @@ static void statistics_add_up(void)
 	check_nothing_left("at the end");
 }
 
+/* ---- reading them keeps nobody from the lock for long ------------------------------------------- */
+
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+static unsigned unlocks;
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	unlocks++;
+	return __real_pthread_mutex_unlock(mutex);
+}
+
+static void statistics_let_go_of_the_lock(void)
+{
+	struct pp_pool_params p = small_chunks(4096);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	struct bunch b = take(pool, 4000);
+	unsigned live, zombie;
+
+	check(pool_stats(pool).chunks >= 4000, "4,000 chunks");
+	unlocks = 0;
+	check_eq(pool_stats(pool).in_flight, 4000, "are counted");
+	live = unlocks;
+	check(live >= 4000 / 256, "and the lock is let go of %u times", live);
+	pp_pool_destroy(pool);
+	unlocks = 0;
+	check_eq(totals().zombie_pages, 4000, "so are a zombie's");
+	zombie = unlocks;
+	check(zombie >= 4000 / 256, "%u times", zombie);
+	put_all(&b);
+	check_nothing_left("at the end");
+}
+
 static void statistics_of_a_revoked_pool(void)
 {
 	struct pp_pool_params p = small_chunks(MIB);
@@ -649,6 +682,7 @@ int main(void)
 	run(batches);
 	run(references);
 	run(statistics_add_up);
+	run(statistics_let_go_of_the_lock);
 	run(statistics_of_a_revoked_pool);
 	run(statistics_of_other_sizes);
 	run(growth_is_bounded);
