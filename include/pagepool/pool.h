@@ -310,7 +310,10 @@ PP_API int pp_page_get_contiguous(struct pp_page **out, unsigned n, struct pp_po
  * not a signal handler.
  */
 PP_API void pp_page_put(struct pp_page *page);
-/** Drop a reference to each of n pages, of any mix of pools. Cheaper than one by one. */
+/**
+ * Drop a reference to each of n pages, of any mix of pools. Cheaper than one by one; fragments of
+ * one page cost the least side by side.
+ */
 PP_API void pp_page_put_batch(struct pp_page *const *pages, unsigned n);
 /** Take n more references to a page that the caller holds (get_page). Any thread. */
 PP_API void pp_page_ref(struct pp_page *page, unsigned n);
@@ -327,7 +330,8 @@ struct pp_frag {
 };
 
 /**
- * Get a fragment (page_pool_alloc_frag). Owner.
+ * Get a fragment (page_pool_alloc_frag). It costs the least if the length, rounded up to the
+ * alignment, divides the page. Owner.
  * @param len    bytes, 1 to the page size.
  * @param align  a power of two up to the page size, bytes; 0 is 1.
  * @return 0; -EINVAL: len or align is out of range; else as pp_page_get. Even then a smaller
@@ -550,4 +554,5 @@ PP_API void pp_totals(struct pp_totals *totals, size_t size);
 #endif
 
 #include <pagepool/inline/fast.h>
+#include <pagepool/inline/frag.h>
 #endif

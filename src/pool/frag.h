@@ -11,8 +11,8 @@
 /* References that an open page has: more than it has bytes, which are 1 GiB at most. */
 #define FRAG_STOCK (1u << 31)
 
-/* Drop the rest of the stock: `users` fragments have been given out. */
-void frag_close_page(struct pp_page *page, uint32_t users);
+/* Drop the references that are held of it still. */
+void frag_close_page(struct pp_page *page, uint32_t held);
 /* The owner, lock not held: the open page goes home with the last of its fragments. */
 void frag_close(struct pp_pool *pool);
 

@@ -46,15 +46,13 @@ void known_add_own(const struct pp_self *self)
 {
 	if (!has_room())
 		return;
-	for (unsigned i = 0; i < known_pools->n_own; i++)
-		if (known_pools->own[i].owned == self->owned) {
-			known_pools->own[i] = *self; /* it has two caches there: the later one */
+	for (struct pp_self *own = known_pools->own; own->owned; own++)
+		if (own->owned == self->owned) {
+			*own = *self; /* it has two caches there: the later one */
 			return;
 		}
 	known_pools->own[known_pools->next_own] = *self;
 	known_pools->next_own = (known_pools->next_own + 1) % KNOWN_OWN;
-	if (known_pools->n_own < KNOWN_OWN)
-		known_pools->n_own++;
 }
 
 /*
@@ -66,6 +64,8 @@ void known_forget(void)
 	pp_self = (struct pp_self){ 0 };
 	for (unsigned i = 0; has_room() && i < KNOWN_RINGS; i++)
 		known_pools->ring[i].key = 0;
+	for (unsigned i = 0; has_room() && i < KNOWN_OWN; i++)
+		known_pools->own[i].owned = 0;
 	if (has_room())
-		known_pools->n_own = known_pools->next_own = 0;
+		known_pools->next_own = 0;
 }

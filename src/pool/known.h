@@ -33,17 +33,17 @@ struct known_ring {
 
 struct known {
 	struct known_ring ring[KNOWN_RINGS];
-	struct pp_self own[KNOWN_OWN];
-	unsigned n_own, next_own;
+	struct pp_self own[KNOWN_OWN + 1]; /* from the first on; `owned` of the others is 0 */
+	unsigned next_own;
 };
 
 /* The thread's. A thread that has no room for entries, or is ending, has none. */
 extern __thread struct known *known_pools __attribute__((tls_model("initial-exec")));
 
 /* How to put pages in this state, the last reference. NULL: it isn't known. */
-static inline const struct known_ring *known_ring(uint64_t state)
+static inline const struct known_ring *known_ring(const struct known *known, uint64_t state)
 {
-	const struct known_ring *to = &known_pools->ring[state % KNOWN_RINGS];
+	const struct known_ring *to = &known->ring[state % KNOWN_RINGS];
 
 	if (env_unlikely(to->key != state) ||
 	    env_unlikely(env_load_relaxed(&to->anchor->epoch) != to->epoch))
@@ -51,17 +51,13 @@ static inline const struct known_ring *known_ring(uint64_t state)
 	return to;
 }
 
-/* Put a page to a pool of the thread's own, if that is known, and the page's last reference. */
-static inline bool known_own_put(struct pp_page *page)
+/* Put a page in this state, acquired, to a pool of the thread's own, if that is known, and the last
+ * reference to the page. */
+static inline bool known_own_put(const struct known *known, struct pp_page *page, uint64_t state)
 {
-	for (unsigned i = 0; i < known_pools->n_own; i++) {
-		const struct pp_self *own = &known_pools->own[i];
-
-		/* acquire: what other holders did came before */
-		if (env_load_acquire(&page->state) == own->owned &&
-		    env_load_relaxed(&own->anchor->owner) == own->thread_id)
+	for (const struct pp_self *own = known->own; env_unlikely(own->owned); own++)
+		if (state == own->owned && env_load_relaxed(&own->anchor->owner) == own->thread_id)
 			return pp_fast_push(own->anchor, page);
-	}
 	return false;
 }
 

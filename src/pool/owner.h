@@ -26,7 +26,7 @@ struct pp_copy {
 		   const void *caller); /* as anchor_get_slow */
 	void (*pop_raced)(struct pp_anchor *anchor, uint32_t n);
 	void (*put_raced)(struct pp_anchor *anchor); /* as push_raced */
-	int (*frag_raced)(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
+	int (*frag_raced)(struct pp_pool *pool, uint32_t k);
 	int (*getter_create)(struct pp_getter **out, struct pp_pool *pool);
 	void (*getter_destroy)(struct pp_getter *getter);
 };

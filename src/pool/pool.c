@@ -402,6 +402,8 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	pool->refs = 1;
 	env_lock_init(&pool->lock);
 	pool->most = POOL_SPAN;
+	pool->open.unit = 1;
+	pool->frag_closed = UINT32_MAX;
 	list_init(&pool->spans);
 	list_init(&pool->holes);
 	list_init(&pool->cut);

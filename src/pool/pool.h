@@ -260,20 +260,16 @@ struct pp_pool {
 	uint32_t shared; /* there is or was a getter: getter.c; set under the lock, relaxed */
 
 	/* The owner's. Others read it to drain and for statistics. */
-	uint32_t refilling
-		__attribute__((aligned(ENV_LINE))); /* taking from the remote frees; release */
+	struct pp_open open __attribute__((aligned(ENV_LINE))); /* pp_frag_get */
+	struct pp_page *frag_page; /* the open page; who exchanges it for NULL closes it */
+	uint32_t refilling;        /* taking from the remote frees; release */
 	/* Relaxed, and added to by whoever gets. */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
 	/* Of what the anchors count: what a refill pushed, and what was popped by anything but a
 	 * fast get. */
 	uint64_t filled, popped_otherwise;
-	struct pp_page *frag_page; /* the page that fragments are cut from; exchanged */
-	char *frag_addr;           /* its */
-	pp_iova_t frag_iova;
-	uint32_t frag_off;
-	uint32_t frag_users; /* fragments cut from it so far; release */
-	uint32_t turn;       /* which SPSC ring to take from next, or the MPSC ring */
-	uint64_t peak_due;   /* the anchor's popped, when the peak is to be looked at: peak.c */
+	uint32_t turn;     /* which SPSC ring to take from next, or the MPSC ring */
+	uint64_t peak_due; /* the anchor's popped, when the peak is to be looked at: peak.c */
 
 	/* The putters'. */
 	/* Bit: there is such an SPSC ring; release. */
@@ -311,7 +307,7 @@ struct pp_pool {
 	/* The memory is kept from children: a device is or was attached that pins, or a child would
 	 * share it. */
 	bool pinned;
-	uint32_t frag_closed; /* the frag_users that the revoker closed with */
+	uint32_t frag_closed; /* open.held as the revoker closed the open page; UINT32_MAX */
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
 	uint64_t reserved; /* pages that trimming leaves */
@@ -342,6 +338,8 @@ struct pp_pool {
 
 	struct list registry; /* among all pools: under anchors.lock */
 };
+
+_Static_assert(offsetof(struct pp_pool, open) == PP_OPEN_OFFSET, "the inline get finds it");
 
 static inline struct pp_pool *page_pool(const struct pp_page *page)
 {

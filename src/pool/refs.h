@@ -11,6 +11,12 @@
 /* References are the upper half of pp_page.state. */
 #define PAGE_REFS(n) ((uint64_t)(n) << 32)
 
+/* Does a page in this state have several references? */
+static inline bool page_is_shared(uint64_t state)
+{
+	return state >> 33;
+}
+
 /* The count would leave its range: it is as it was, and told of. */
 void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken);
 

@@ -277,7 +277,7 @@ put_into(const struct known_ring *to, struct pp_page *const *pages, unsigned n, 
 
 void put_pages(struct pp_page *const *pages, unsigned n, const void *caller)
 {
-	const struct known_ring *to = known_ring(env_load_relaxed(&pages[0]->state));
+	const struct known_ring *to = known_ring(known_pools, env_load_relaxed(&pages[0]->state));
 
 	if (to)
 		put_into(to, pages, n, caller);
@@ -293,7 +293,7 @@ static __attribute__((noinline)) void put_one(struct pp_page *page, const void *
 	struct pp_pool *pool;
 	struct pp_anchor *own;
 
-	if (!page_drop(page, 1))
+	if (!page_drop(page, 1)) /* it has none */
 		return;
 	pool = page_pool(page);
 	own = own_anchor(pool);
@@ -301,6 +301,13 @@ static __attribute__((noinline)) void put_one(struct pp_page *page, const void *
 		remote_put(pool, pool_anchor(pool), &page, 1, caller);
 	else if (!cache_put_one(own, page))
 		cache_put_full(pool, own, &page, 1, caller);
+}
+
+/* Into a ring that is known, and full. */
+static __attribute__((noinline)) void put_full(const struct known_ring *to, struct pp_page *page,
+					       const void *caller)
+{
+	put_into(to, &page, 1, caller);
 }
 
 /* Into a ring that is known. Model: revoke.pml, spsc_push. */
@@ -311,7 +318,7 @@ static inline void spsc_put_one(const struct known_ring *to, struct pp_page *pag
 	uint64_t tail = env_load_relaxed(&spsc->tail);
 
 	if (env_unlikely(tail - spsc->cached_head == POOL_SPSC_SLOTS)) {
-		put_into(to, &page, 1, caller);
+		put_full(to, page, caller);
 		return;
 	}
 	PP_PROBE2(put, page_pool(page), 1); /* before: page and pool may be gone after it */
@@ -319,18 +326,31 @@ static inline void spsc_put_one(const struct known_ring *to, struct pp_page *pag
 	spsc_pushed(spsc, to->anchor, tail, 1);
 }
 
+/* A page that had others' references, too, a moment ago. */
+static __attribute__((noinline)) void put_shared(struct pp_page *page, const void *caller)
+{
+	if (page_drop(page, 1))
+		put_pages(&page, 1, caller);
+}
+
 /*
- * What the inline put did not take: pages of another thread's pool, and of a pool of the caller's
- * that isn't the one it put to last.
+ * What the inline put did not take: fragments, pages of another thread's pool, and of a pool of the
+ * caller's that isn't the one it put to last.
  */
 static __attribute__((noinline)) void put_slow(struct pp_page *page, const void *caller)
 {
+	/* acquire: what other holders did came before */
+	uint64_t state = env_load_acquire(&page->state);
+	const struct known *known = known_pools;
 	const struct known_ring *to;
 
-	if (known_own_put(page))
+	if (env_unlikely(page_is_shared(state))) {
+		put_shared(page, caller);
 		return;
-	/* acquire: what other holders did came before */
-	to = known_ring(env_load_acquire(&page->state));
+	}
+	if (known_own_put(known, page, state))
+		return;
+	to = known_ring(known, state);
 	if (to)
 		spsc_put_one(to, page, caller);
 	else
@@ -357,30 +377,41 @@ void pp_page_unref(struct pp_page *page, unsigned n)
 
 /* ---- put: many pages ------------------------------------------------------------------- */
 
-/* Drop the first one's reference. If it was the last: the length of the run to put; else 0. */
-static unsigned drop_run(struct pp_page *const *pages, unsigned n)
+/* Neighbours in the array that are one page: fragments that were cut together. */
+static unsigned count_same(struct pp_page *const *pages, unsigned n)
 {
-	uint64_t key;
 	unsigned k = 1;
 
-	if (!page_drop(pages[0], 1))
-		return 0;
-	key = PAGE_REFS(1) | pool_anchor(page_pool(pages[0]))->number;
+	while (k < n && pages[k] == pages[0])
+		k++;
+	return k;
+}
+
+/* The first page, and those that it was the last reference to and that go with it. */
+static unsigned count_run(struct pp_page *const *pages, unsigned n)
+{
+	uint64_t key = PAGE_REFS(1) | pool_anchor(page_pool(pages[0]))->number;
+	unsigned k = 1;
+
 	while (k < n && k < POOL_REFILL && env_load_acquire(&pages[k]->state) == key)
 		k++;
 	return k;
 }
 
-/* The first page, and those that go with it. Returns how many. */
+/* The first page, however often it comes, and those that go with it. Returns how many. */
 static __attribute__((noinline)) unsigned put_last_run(struct pp_page *const *pages, unsigned n,
 						       const void *caller)
 {
-	unsigned k = drop_run(pages, n);
+	/* not more than it has: a page that is put twice is found out behind this */
+	uint64_t refs = env_load_relaxed(&pages[0]->state) >> 32;
+	unsigned same = count_same(pages, refs < n ? (unsigned)refs : n), k;
 
-	if (!k)
-		return 1;
+	if (!page_drop(pages[0], same))
+		return same;
+	pages += same - 1;
+	k = count_run(pages, n - same + 1);
 	put_pages(pages, k, caller);
-	return k;
+	return same - 1 + k;
 }
 
 /*
@@ -410,7 +441,8 @@ static inline unsigned spsc_put_run(const struct known_ring *to, struct pp_page 
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	while (n) {
-		const struct known_ring *to = known_ring(env_load_relaxed(&pages[0]->state));
+		const struct known_ring *to =
+			known_ring(known_pools, env_load_relaxed(&pages[0]->state));
 		unsigned k = to ? spsc_put_run(to, pages, n) : 0;
 
 		if (!k)

@@ -68,18 +68,18 @@ static void mpsc_drain(struct mpsc_ring *mpsc)
 }
 
 /*
- * The open page of fragments, of which `users` have been given out. The lock is held: so no
- * pp_page_put here, which might take it on the page's way home.
+ * The open page of fragments. If nothing is held of it, it is the fragments' alone. The lock is
+ * held: so no pp_page_put here, which might take it on the page's way home.
  */
 static void frag_drain(struct pp_pool *pool)
 {
 	struct pp_page *page = env_xchg_acq_rel(&pool->frag_page, NULL);
-	uint32_t users = env_load_acquire(&pool->frag_users);
+	uint32_t held = env_load_acquire(&pool->open.held);
 
 	if (!page)
 		return;
-	pool->frag_closed = users;
-	if (page_drop(page, FRAG_STOCK - users))
+	pool->frag_closed = held;
+	if (held && page_drop(page, held))
 		pool_free_pages(&page, 1);
 }
 
@@ -421,18 +421,21 @@ void take_raced(struct pp_pool *pool, struct pp_anchor *anchor)
  * Undo it: either the page is still open, and we close it without the new fragments, or the revoker
  * has closed it, and we drop the fragments' references if they were counted.
  */
-int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k)
+int frag_raced(struct pp_pool *pool, uint32_t k)
 {
+	struct pp_page *page = pool->open.page;
+	uint32_t held = env_load_relaxed(&pool->open.held);
 	bool ours, counted;
 
 	if (anchor_is_foreign(pool->anchor))
-		return pool->anchor->copy->frag_raced(pool, page, users, k);
+		return pool->anchor->copy->frag_raced(pool, k);
+	pool->open.size = 0; /* nothing is cut any more */
 	pool_lock(pool);
 	ours = env_xchg_acq_rel(&pool->frag_page, NULL) != NULL;
-	counted = !ours && k && pool->frag_closed >= users;
+	counted = !ours && k && pool->frag_closed <= held;
 	pool_unlock(pool);
 	if (ours)
-		frag_close_page(page, users - k);
+		frag_close_page(page, held + k);
 	else if (counted)
 		pp_page_unref(page, k);
 	return -ENODEV;

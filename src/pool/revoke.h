@@ -86,9 +86,8 @@ void push_raced(struct pp_anchor *anchor);
 void remote_raced(struct pp_anchor *anchor);
 /* After taking from the remote frees into the owner's cache. */
 void take_raced(struct pp_pool *pool, struct pp_anchor *anchor);
-/* After giving out k fragments of page, the last of them the `users`-th; or none, after opening it.
- * -ENODEV. */
-int frag_raced(struct pp_pool *pool, struct pp_page *page, uint32_t users, uint32_t k);
+/* After giving out k fragments of the open page; or none, after opening it. -ENODEV. */
+int frag_raced(struct pp_pool *pool, uint32_t k);
 
 /* The revoker: no device has the pool any more, or its handle goes. Lock held. */
 void pool_revoke(struct pp_pool *pool);

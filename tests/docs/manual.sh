@@ -23,7 +23,7 @@ declared() {
 		sed -E 's/ +/ /g'
 }
 # what the headers make their inline functions and macros from; nobody else's
-inner='pp_fast_[a-z]+|pp_page_(get|put)_(slow|raced)|pp_getter_get_slow|pp_(load|store)_[a-z]+|pp_barrier_[a-z]+|pp_self|pp_params_zero'
+inner='pp_fast_[a-z]+|pp_(page_get|page_put|frag_get)_(slow|raced)|pp_getter_get_slow|pp_(load|store)_[a-z]+|pp_barrier_[a-z]+|pp_self|pp_params_zero'
 names() { grep -oE '\bpp_[a-z0-9_]+\(' | tr -d '(' | grep -vxE "$inner" | sort -u; }
 # those that are macros over pp_..._at, which gets the place of the call
 macros=$(grep -hoE '^#define pp_[a-z0-9_]+\(' "$root"/include/pagepool/*.h | sed 's/^#define //' | names)

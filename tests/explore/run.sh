@@ -131,7 +131,12 @@ breaks shared_without_barrier share 'data race|twice' share 's/env_barrier_heavy
 breaks owners_refill_ignored share 'data race|twice' remote_is_ours 's/ && !env_load_acquire(&pool->refilling)//'
 breaks page_not_kept take-one 'too long|without an end' \
 	fill 's/\*out = pages\[0\];//; /owner_add(&anchor->popped, 1)/d; /popped_otherwise/d'
-breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' frag_raced 's/pool->frag_closed >= users/pool->frag_closed > users/'
+breaks fragment_not_counted cut-unbind '1 pages in flight, not 0' frag_raced 's/pool->frag_closed <= held/pool->frag_closed < held/'
+breaks fragment_looked_before cut-unbind 'a page comes home twice' \
+	pp_fast_frag '/open->end = at + len/i uint32_t seen = pp_load_relaxed(&anchor->revoked);
+		s/!pp_load_relaxed(&anchor->revoked)/!seen/'
+breaks used_up_not_taken_out cut-unbind 'a page is there that someone holds' take_out 's/env_store_relaxed(&pool->frag_page, NULL);//'
+breaks stock_added_in_place cut-short-unbind 'a page comes home twice' add_stock 's/take_out(pool)/env_load_relaxed(\&pool->frag_page)/'
 breaks pool_freed_twice put-destroy 'destroyed while it is held|data race' pool_ref_unless_gone 's/while (refs)/for (;;)/'
 echo "1..$n"
 exit $failed

@@ -603,14 +603,26 @@ static void half_fragment(void)
 	g.page[0] = frag(2048);
 }
 
+static void odd_fragment(void)
+{
+	create_mapped(2, 1);
+	g.page[0] = frag(3000);
+}
+
 /* ---- finish ---------------------------------------------------------------------------------- */
+
+/* 1: the pool keeps the page that fragments are cut from. */
+static unsigned open_page(void)
+{
+	return g.pool->open.held && !g.revoked;
+}
 
 static void add_up(void)
 {
 	struct pp_pool_stats s;
 
 	pp_pool_stats(g.pool, &s, sizeof s);
-	if (s.in_flight != below_held() + (g.frags && !g.revoked))
+	if (s.in_flight != below_held() + open_page())
 		fail("statistics: %llu pages in flight, not %u", (unsigned long long)s.in_flight,
 		     below_held());
 	if (g.revoked || g.frags || below_debug)
@@ -633,7 +645,7 @@ static void get_all(void)
 
 	while (n < 8 && (page[n] = get()))
 		n++;
-	if (below_held() != g.pool->params.max_pages - (g.frags != 0))
+	if (below_held() != g.pool->params.max_pages - open_page())
 		fail("a page is lost: %u can be got", n);
 	while (n)
 		put(page[--n]);
@@ -892,6 +904,32 @@ static void cut_one(void)
 	put(frag(1024));
 }
 
+/* Shorter than what the page was opened for, and shorter still. */
+static void cut_short(void)
+{
+	put(g.page[0]);
+	put(frag(1024));
+	put(frag(512));
+}
+
+/* Longer than what is left of a page that they don't fill. */
+static void cut_past_the_rest(void)
+{
+	struct pp_page *a = frag(1000), *b = frag(2000);
+
+	put(g.page[0]);
+	put(a);
+	put(b);
+}
+
+static void cut_the_rest(void)
+{
+	struct pp_page *a = frag(1000);
+
+	put(frag(2000));
+	put(a);
+}
+
 /* From its start, if all that was cut from the page has come back. */
 static void cut_whole(void)
 {
@@ -1023,6 +1061,13 @@ static const struct scenario scenarios[] = {
 	  half_fragment,
 	  MAPPED,
 	  .late = NOT_QUICK },
+	{ "cut-short-unbind", { O, C }, { cut_short, unbind }, half_fragment, MAPPED },
+	{ "cut-odd-unbind",
+	  { O, C },
+	  { cut_past_the_rest, unbind },
+	  odd_fragment,
+	  MAPPED,
+	  .late = NOT_QUICK },
 	/* other threads' puts against it */
 	{ "remote-destroy", { P, C }, { put_0, destroy }, one_of_one, FREE, AWAY },
 	{ "batch-unbind",
@@ -1074,6 +1119,7 @@ static const struct scenario scenarios[] = {
 	  .exact = true },
 	/* the owner against other threads' puts */
 	{ "cut", { O, P }, { cut_whole, put_0 }, half_fragment, MAPPED, .exact = true },
+	{ "cut-odd", { O, P }, { cut_the_rest, put_0 }, odd_fragment, MAPPED, .exact = true },
 	{ "refill", { O, P }, { get_get_put, put_0 }, one_returned, MAPPED, .exact = true },
 	{ "trim", { O, P }, { trim_get_put, batch_0_1 }, two_held_mapped, MAPPED, .exact = true },
 	{ "home", { O, P }, { get_put_twice, put_0_1 }, watched_one_chunk, MAPPED },

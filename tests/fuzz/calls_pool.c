@@ -631,6 +631,7 @@ static void frag_got(int i, const struct pp_frag *f, uint32_t len, uint32_t alig
 			reopen(page, size);
 		page->held++;
 		check_frag(i, page, f, len, align);
+		ref_frag_cut(page, !f->offset, len, align);
 		return;
 	}
 	must(!page || page->held, "another page, though all of the open one has been put");
@@ -640,6 +641,7 @@ static void frag_got(int i, const struct pp_frag *f, uint32_t len, uint32_t alig
 	page->cut = calloc(1, size);
 	p->open = (int)(page - ref.page);
 	check_frag(i, page, f, len, align);
+	ref_frag_cut(page, true, len, align);
 }
 
 /* A fragment: of the open page, or of a new one, when that has no room. */

@@ -96,7 +96,7 @@ try 'the owner'"'"'s puts are miscounted' pool 's/^(\tenv_add_relaxed\(&anchor->
 try 'a trim leaves invalidations pending' pool '/^static void pool_shrink/,/^}/{/if \(pool->at\[i\].binding\)/d;/spans_flush/d}'
 try 'a device may write what it may only read' dma 's/\[PP_DMA_TO_DEVICE\] = PP_PROT_READ/[PP_DMA_TO_DEVICE] = PP_PROT_READ | PP_PROT_WRITE/'
 try 'a sync for the CPU leaves out the last byte' iommu/soft 's/memcpy\(addr, p->bytes \+ off, n\)/memcpy(addr, p->bytes + off, n - 1)/'
-try 'fragments overlap' pool 's/pool->frag_off = off \+ len;/pool->frag_off = off + len - (len > 100);/'
+try 'fragments overlap' pool 's/open->end = at \+ len;/open->end = at + len - (len > 100);/'
 try 'a failed map keeps its IOVA' dma '/^static void release\(/,/^}/{/iova_put/d}'
 try 'a failed attach leaves an attachment' pool '/^static int attach_locked/,/^}/{/pool->n_at--/d}'
 try 'a failed growth leaves a chunk'"'"'s record' pool '/^static int fill_slots/,/^}/s/unsigned i = 0; i < n; i\+\+/unsigned i = 1; i < n; i++/'

@@ -446,6 +446,29 @@ bool ref_put(struct ref_page *page, int thread)
 	return true;
 }
 
+/* If the first one's length fills the page, the pool holds no more of it than there is room for. */
+static void stock(struct ref_page *page, uint32_t len, uint32_t align)
+{
+	const struct ref_pool *p = &ref.pool[page->pool];
+	uint64_t size = p->params.page_size, step = align ? (len + align - 1) / align * align : len;
+	bool fill = size % step == 0 && size / len == size / step && !p->watched;
+
+	page->stock = fill ? (uint32_t)(size / step) : 0;
+	page->unit = fill ? len : 0;
+}
+
+void ref_frag_cut(struct ref_page *page, bool first, uint32_t len, uint32_t align)
+{
+	if (first)
+		stock(page, len, align);
+	else if (len < page->unit)
+		page->stock = page->unit = 0;
+	if (!page->stock || --page->stock)
+		return;
+	page->open = false;
+	ref.pool[page->pool].open = NONE;
+}
+
 void ref_frag_close(int pool, int thread)
 {
 	struct ref_pool *p = &ref.pool[pool];

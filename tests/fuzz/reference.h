@@ -87,6 +87,8 @@ struct ref_page {
 	int pool;
 	uint32_t held; /* references that are out; the pool's own on an open page don't count */
 	bool open;
+	/* Of an open page: fragments until it is used up, if none is shorter than `unit`; 0: for ever */
+	uint32_t stock, unit;
 	uint64_t stamp;         /* its first and last 8 bytes */
 	uint8_t *copy;          /* all of it, once more was written; else NULL */
 	uint8_t *view[DEVICES]; /* as an incoherent device sees it; NULL: not known */
@@ -165,6 +167,8 @@ struct ref_page *ref_page_new(int pool, struct pp_page *real);
 void ref_getters_end(int thread); /* with the thread */
 /* Drop a reference. True: the page went home, and the record is gone. */
 bool ref_put(struct ref_page *page, int thread);
+/* A fragment of the open page was got: if it was the last, the page is used up. */
+void ref_frag_cut(struct ref_page *page, bool first, uint32_t len, uint32_t align);
 /* The pool lets go of the page that it cuts fragments from. */
 void ref_frag_close(int pool, int thread);
 /* Chunks that hold pages in flight: that many a zombie pool has. */

@@ -8,8 +8,9 @@
  * Not checked by the library, to save instructions: pp_page_get, pp_page_get_batch,
  * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool
  * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_user, pp_page_index,
- * pp_page_headroom, pp_page_data, pp_page_data_iova, pp_page_refs; what fast.h calls for them: pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced. Nothing can be wrong
- * with the parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
+ * pp_page_headroom, pp_page_data, pp_page_data_iova, pp_page_refs; what fast.h and frag.h call for
+ * them: pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced, pp_frag_get_slow,
+ * pp_frag_get_raced. Nothing can be wrong with the parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
  * pp_debug_reports, pp_debug_dump_pages, pp_debug_dump_pages_signal, pp_binding_alive,
  * pp_vfio_locked_limit and pp_version.
  *

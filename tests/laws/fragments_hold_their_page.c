@@ -143,6 +143,81 @@ static void an_open_page_stays(void)
 	check_nothing_left("at the end");
 }
 
+/* Fragments that fill their page: the pool keeps nothing of it. */
+static void a_page_that_is_used_up_goes_home(void)
+{
+	static const struct {
+		uint32_t len, align, left;
+	} of[] = { { 256, 0, 0 },     { 1000, 8, 1 }, { 1024, 1024, 0 },
+		   { 2000, 2048, 0 }, { 2048, 0, 0 }, { 4096, 0, 0 } };
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	struct pp_frag f[16];
+
+	for (unsigned i = 0; i < sizeof of / sizeof of[0]; i++) {
+		unsigned n = 4096 / of[i].len;
+
+		for (unsigned k = 0; k < n; k++)
+			require(!pp_frag_get(&f[k], pool, of[i].len, of[i].align), "a fragment");
+		check(f[n - 1].page == f[0].page, "%u of %u bytes in a page", n, of[i].len);
+		put_in_order(f, n, i % 3);
+		check_eq(pool_stats(pool).in_flight, of[i].left, "put, the page is %s",
+			 of[i].left ? "open for shorter ones" : "home");
+		pp_pool_trim(pool, 0);
+	}
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
+/* More of them than the page was opened for. */
+static void shorter_than_the_first(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	struct pp_frag f[6];
+
+	require(!pp_frag_get(&f[0], pool, 2048, 0), "a half");
+	require(!pp_frag_get(&f[1], pool, 1024, 0), "a quarter");
+	for (unsigned i = 2; i < 6; i++)
+		require(!pp_frag_get(&f[i], pool, 256, 0), "a sixteenth");
+	check(f[5].page == f[0].page && f[5].offset == 3840, "all of one page");
+	pp_page_put_batch((struct pp_page *[]){ f[0].page, f[1].page, f[2].page }, 3);
+	check_eq(pool_stats(pool).in_flight, 1, "some are out");
+	pp_pool_destroy(pool);
+	check_eq(totals().zombie_pages, 1, "of a destroyed pool, too");
+	pp_page_put_batch((struct pp_page *[]){ f[3].page, f[4].page, f[5].page }, 3);
+	check_nothing_left("at the end");
+}
+
+/* A batch of which many are one page, and some are whole pages. */
+static void neighbours_are_put_together(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+	struct pp_page *pages[66];
+	struct pp_frag f[32];
+	struct bunch b;
+	unsigned n = 0;
+
+	check_eq(pp_frag_get_batch(f, 32, pool, 256, 0), 32, "the fragments of two pages");
+	for (unsigned i = 0; i < 32; i++) {
+		pages[n++] = f[i].page;
+		if (i % 8 != 7)
+			continue;
+		require(!pp_page_get(&pages[n++], pool), "a page");
+	}
+	pp_page_ref(f[31].page, 2);
+	pp_page_put_batch(pages, n);
+	check_eq(pool_stats(pool).in_flight, 1, "all home, but for what has further references");
+	pp_page_put_batch((struct pp_page *[]){ f[31].page, f[31].page }, 2);
+	check_eq(pool_stats(pool).in_flight, 0, "which were its last");
+	b = take(pool, 16);
+	check(all_different(&b), "none is there twice");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
 static void further_references(void)
 {
 	struct pp_pool *pool = new_pool(pp_binding_none(), NULL);
@@ -358,6 +433,9 @@ int main(void)
 	run(every_length);
 	run(in_any_order);
 	run(an_open_page_stays);
+	run(a_page_that_is_used_up_goes_home);
+	run(shorter_than_the_first);
+	run(neighbours_are_put_together);
 	run(further_references);
 	run(a_failure_leaves_the_open_page);
 	run(trim_gives_the_open_page_back);

@@ -67,6 +67,8 @@ static const struct {
 /* Not inlined. */
 static int (*volatile page_get)(struct pp_page **out, struct pp_pool *pool) = pp_page_get;
 static void (*volatile page_put)(struct pp_page *page) = pp_page_put;
+static int (*volatile frag_get)(struct pp_frag *out, struct pp_pool *pool, uint32_t len,
+				uint32_t align) = pp_frag_get;
 
 static void begin(void)
 {
@@ -97,11 +99,11 @@ static void child(pp_binding_t b, pp_iova_t iova, bool stop)
 	by_the_owner(unmapped, mark);
 	need(!page_get(batch, pool));
 	mark();
-	page_put(batch[0]);                      /* the one before it went to the other pool */
-	need(!pp_frag_get(&frag, pool, 64, 64)); /* opens the page */
+	page_put(batch[0]);                   /* the one before it went to the other pool */
+	need(!frag_get(&frag, pool, 64, 64)); /* opens the page */
 	pp_page_put(frag.page);
 	mark();
-	need(!pp_frag_get(&frag, pool, 64, 64));
+	need(!frag_get(&frag, pool, 64, 64));
 	pp_page_put(frag.page);
 	mark();
 	need(!pp_dma_sync_for_cpu(b, iova, 1500, PP_DMA_BIDIRECTIONAL));
