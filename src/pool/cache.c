@@ -131,8 +131,10 @@ static int find_some(struct pp_page **out, struct pp_anchor *anchor, bool grow)
 static void fill(struct pp_page **out, struct pp_anchor *anchor, struct pp_page *const *pages,
 		 unsigned n)
 {
+	struct pp_page *const *from = pages + n;
+
 	for (unsigned i = 0; i < n; i++) /* lowest address first out */
-		env_store_relaxed(&anchor->slot[i], pages[n - 1 - i]);
+		env_store_relaxed(&anchor->slot[i], *--from);
 	env_add_relaxed(&anchor->pool->filled, n);
 	owner_add(&anchor->pushed, n);
 	*out = pages[0];

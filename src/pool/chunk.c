@@ -288,6 +288,12 @@ void collect_returned(struct pp_pool *pool, uint32_t most)
 	pool->collecting = c;
 }
 
+/* Of a word of 64: n bits, 1 at least, from lo on. */
+static uint64_t bits_of(unsigned lo, unsigned n)
+{
+	return (~0ull >> (64 - n)) << lo;
+}
+
 /* ---- coming home ----------------------------------------------------------------------- */
 
 bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold)
@@ -350,22 +356,35 @@ static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
 }
 
+/* How many of n pages, 1 at least, have their words side by side: none has the next block's head. */
+static unsigned count_neighbours(struct pp_page *const *pages, unsigned n)
+{
+	struct pp_page *const *p = pages + 1, *const *end = pages + n;
+	const struct pp_page *next = pages[0] + 1;
+
+	for (; p < end && *p == next; p++)
+		next++;
+	return (unsigned)(p - pages);
+}
+
 /* Model: revoke.pml, free_page. */
 void pool_free_pages(struct pp_page *const *pages, unsigned n)
 {
-	/* neighbours that come together are counted together */
+	/* what comes together and has its bits in one word is counted together */
 	for (unsigned i = 0; i < n;) {
 		struct pp_chunk *c = page_chunk(pages[i]);
 		unsigned word = page_in_chunk(pages[i], c) / 64;
 		uint64_t bits = 0;
 
-		for (; i < n && page_chunk(pages[i]) == c; i++) {
-			uint32_t at = page_in_chunk(pages[i], c);
-			uint64_t bit = 1ull << at % 64;
+		while (i < n && page_chunk(pages[i]) == c) {
+			uint32_t at = page_in_chunk(pages[i], c), room = 64 - at % 64;
+			unsigned k = count_neighbours(pages + i, n - i < room ? n - i : room);
+			uint64_t more = bits_of(at % 64, k);
 
-			if (at / 64 != word || bits & bit)
-				break; /* the latter is put twice: found out by the next round */
-			bits |= bit;
+			if (at / 64 != word || bits & more)
+				break; /* the latter are put twice: found out by the next round */
+			bits |= more;
+			i += k;
 		}
 		chunk_free_bits(c, word, bits);
 	}
@@ -411,6 +430,21 @@ bool chunk_next_free(const struct pp_chunk *c, uint32_t from, uint32_t *lo, uint
 	return true;
 }
 
+/* The k pages from index i on. */
+static void neighbours(const struct pp_chunk *c, uint32_t i, struct pp_page **out, uint32_t k)
+{
+	while (k) {
+		struct pp_page *page = chunk_page(c, i);
+		uint32_t left = BLOCK_PAGES - i % BLOCK_PAGES, m = k < left ? k : left;
+
+		for (uint32_t j = 0; j < m; j++)
+			out[j] = page + j;
+		out += m;
+		i += m;
+		k -= m;
+	}
+}
+
 /* Take pages that are home in one chunk. */
 static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 {
@@ -419,11 +453,15 @@ static unsigned take_from(struct pp_chunk *c, struct pp_page **out, unsigned n)
 	for (unsigned w = 0; w < free_words(c->n_pages) && got < n; w++) {
 		uint64_t bits = env_load_seq_cst(&c->free_bits[w]), taken = 0;
 
-		for (; bits && got < n; bits &= bits - 1, got++) {
-			unsigned bit = (unsigned)__builtin_ctzll(bits);
+		while (bits & ~taken && got < n) {
+			unsigned bit = (unsigned)__builtin_ctzll(bits & ~taken);
+			uint64_t gap = ~(bits >> bit);
+			unsigned ones = gap ? (unsigned)__builtin_ctzll(gap) : 64;
+			unsigned k = ones < n - got ? ones : n - got;
 
-			taken |= 1ull << bit;
-			out[got] = chunk_page(c, w * 64 + bit);
+			neighbours(c, w * 64 + bit, out + got, k);
+			taken |= bits_of(bit, k);
+			got += k;
 		}
 		if (taken)
 			env_and_acq_rel(&c->free_bits[w], ~taken); /* pairs with chunk_free_bits */
@@ -479,14 +517,14 @@ unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 /* Clear the bits of n pages that are home, from index lo on, and hand them out. */
 static void take_run(struct pp_chunk *c, struct pp_page **out, uint32_t lo, uint32_t n)
 {
-	for (uint32_t i = lo; i < lo + n;) {
-		uint32_t left = lo + n - i, k = 64 - i % 64 < left ? 64 - i % 64 : left;
-		uint64_t bits = (k == 64 ? ~0ull : (1ull << k) - 1) << i % 64;
+	for (uint32_t i = lo, k; i < lo + n; i += k) {
+		uint32_t left = lo + n - i;
 
-		env_and_acq_rel(&c->free_bits[i / 64], ~bits); /* pairs with chunk_free_bits */
-		for (; k; k--)
-			*out++ = chunk_page(c, i++);
+		k = 64 - i % 64 < left ? 64 - i % 64 : left;
+		/* pairs with chunk_free_bits */
+		env_and_acq_rel(&c->free_bits[i / 64], ~bits_of(i % 64, k));
 	}
+	neighbours(c, lo, out, n);
 	env_sub_acq_rel(&c->n_free, CHUNK_PAGES(n));
 }
 

@@ -27,7 +27,7 @@ void frag_close_page(struct pp_page *page, uint32_t held)
 /* The flag, also in a tracked pool, whose cache is never open. */
 static inline bool frag_revoked(const struct pp_pool *pool)
 {
-	return env_unlikely(revoke_look(pool_anchor(pool)) & ANCHOR_REVOKED);
+	return env_unlikely(revoke_look(pool->anchor) & ANCHOR_REVOKED);
 }
 
 /*
