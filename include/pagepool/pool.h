@@ -39,10 +39,11 @@
  *   get    Nothing but a pop while the cache has pages. Otherwise it takes up to 512 pages that
  *          other threads put, or up to 256 from the chunks, or adds up to 4 chunks: their memory,
  *          metadata and mapping; or, of a pool with getters, takes up to 256 pages from the caches
- *          of others, by one membarrier(2) and after a look at each. A get that fails does no more
- *          than that, and after the first failure tries a single chunk. It may wait for the pool's
- *          lock and those of its devices, which others hold for as long as they take to do the
- *          same, to attach, trim or revoke the pool's chunks, or to make one map or unmap call.
+ *          of others, by one membarrier(2) and after a look at each. It may trim two idle chunks
+ *          (pp_pool_params.idle_chunks) before that. A get that fails does no more than that, and
+ *          after the first failure tries a single chunk. It may wait for the pool's lock and those
+ *          of its devices, which others hold for as long as they take to do the same, to attach,
+ *          trim or revoke the pool's chunks, or to make one map or unmap call.
  *   put    Waits only for a revocation of its own pool, which takes time proportional to the
  *          pool's chunks. A page that finds no room elsewhere returns to its chunk; a full owner
  *          cache gives up 256 pages, 32 at a time, and no more than it must once that has trimmed
@@ -102,7 +103,14 @@ struct pp_pool_params {
 	/**
 	 * How many idle chunks (no page in use) a live pool keeps. Above this limit it is
 	 * trimmed to half of it, two chunks for each that becomes idle; one 256th of the pool's
-	 * chunks may exceed it until the next get. 0: an eighth of the chunks, at least 8.
+	 * chunks may exceed it until the next get.
+	 * 0: what the last bursts needed. As many chunks as were in use at the busiest moment of
+	 * this round of gets or the last, but 8 idle ones in any case; a round is twice as many gets
+	 * as the pool has pages, and 512. So at the latest four times as many gets after use has
+	 * fallen, and 1024, two chunks go with each get that finds the cache empty, once in 256
+	 * gets, and with each chunk that becomes idle, until no more are left than are needed now,
+	 * however many there were. A pool whose gets all find pages in the cache, or that
+	 * gets no call, keeps what it has: pp_pool_trim frees it.
 	 */
 	uint32_t idle_chunks;
 	/**

@@ -177,6 +177,7 @@ static int refill(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *
 {
 	int ret = -ENOBUFS;
 
+	pool_round_look(pool);
 	if (is_shared(pool))
 		return refill_locked(out, anchor, grow);
 	if (remote_is_low(pool))
@@ -200,6 +201,7 @@ static int tracked_get(struct pp_page **out, struct pp_pool *pool, struct pp_anc
 
 	if (misuse_handler(pool, "asked for", caller))
 		return -EDEADLK; /* whose lock it may be */
+	pool_round_look(pool);
 	pool_lock(pool);
 	look_if_shared(pool);
 	ret = misuse_get(pool, anchor, caller);

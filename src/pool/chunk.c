@@ -492,6 +492,13 @@ static unsigned scan_chunk(struct pp_chunk *c, struct pp_page **out, unsigned n)
 	return got;
 }
 
+/* A chunk that was idle gives pages. */
+static void chunk_use(struct pp_chunk *c)
+{
+	chunk_move(c, CHUNK_AVAIL);
+	pool_use_rose(c->pool);
+}
+
 /* Model: home.pml, pool_take_free. */
 unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
@@ -508,7 +515,7 @@ unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 			break;
 		c = list_entry(pool->list[from].next, struct pp_chunk, where);
 		if (from != CHUNK_AVAIL) /* some of its pages go out: not whole any more */
-			chunk_move(c, CHUNK_AVAIL);
+			chunk_use(c);
 		got += scan_chunk(c, out + got, n - got);
 	}
 	return got;
@@ -536,7 +543,7 @@ static bool take_run_of(struct pp_chunk *c, struct pp_page **out, uint32_t n)
 	while (chunk_next_free(c, lo + home, &lo, &home))
 		if (home >= n) {
 			if (c->on != CHUNK_AVAIL)
-				chunk_move(c, CHUNK_AVAIL);
+				chunk_use(c);
 			take_run(c, out, lo, n);
 			return true;
 		}

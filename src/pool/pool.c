@@ -403,6 +403,7 @@ static void pool_init(struct pp_pool *pool, const struct pp_pool_params *p)
 	env_lock_init(&pool->lock);
 	pool->most = POOL_SPAN;
 	pool->open.unit = 1;
+	pool->round_due = p->idle_chunks || p->area ? UINT64_MAX : POOL_CACHE;
 	pool->frag_closed = UINT32_MAX;
 	list_init(&pool->spans);
 	list_init(&pool->holes);

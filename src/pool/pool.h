@@ -268,8 +268,11 @@ struct pp_pool {
 	/* Of what the anchors count: what a refill pushed, and what was popped by anything but a
 	 * fast get. */
 	uint64_t filled, popped_otherwise;
-	uint32_t turn;     /* which SPSC ring to take from next, or the MPSC ring */
-	uint64_t peak_due; /* the anchor's popped, when the peak is to be looked at: peak.c */
+	uint32_t turn;      /* which SPSC ring to take from next, or the MPSC ring */
+	uint64_t peak_due;  /* the anchor's popped, when the peak is to be looked at: peak.c */
+	/* Gets, when use is to be looked at, or something trimmed: reclaim.c. Changed under the
+	 * lock; relaxed. */
+	uint64_t round_due;
 
 	/* The putters'. */
 	/* Bit: there is such an SPSC ring; release. */
@@ -320,7 +323,9 @@ struct pp_pool {
 	uint64_t record_bytes;       /* of spans and chunks */
 	struct pp_chunk *leaving;    /* taken from spent */
 	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
-	bool trimming; /* there were more idle chunks than the limit: down to half of it */
+	bool trimming;               /* there were more idle chunks than the limit */
+	/* the most chunks in use at a time, in this round of gets and in the last; the round's end */
+	uint64_t most_used, most_used_last, round_end;
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
 	bool no_iova;

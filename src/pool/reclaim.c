@@ -150,13 +150,31 @@ static void lock_devices(struct pp_pool *pool)
 	} while (next);
 }
 
+#define IDLE 8u  /* chunks that are kept in any case, by default */
+#define ROUND 2u /* of gets: so many times the pool's pages, and POOL_CACHE */
+
+static uint64_t pool_used(const struct pp_pool *pool)
+{
+	return pool->n_chunks - pool_idle(pool);
+}
+
+/* What is idle now and was in use at the busiest moment of this round of gets, or of the last. */
+static uint64_t limit_by_use(const struct pp_pool *pool)
+{
+	uint64_t used = pool_used(pool), most = pool->most_used;
+
+	if (pool->most_used_last > most)
+		most = pool->most_used_last;
+	return most > used + IDLE ? most - used : IDLE;
+}
+
 uint64_t pool_idle_limit(const struct pp_pool *pool)
 {
 	if (pool->params.area) /* it is mapped whole: none of it can go */
 		return pool->params.area / pool->params.chunk_size;
 	if (pool->params.idle_chunks)
 		return pool->params.idle_chunks;
-	return pool->n_chunks / 8 > 8 ? pool->n_chunks / 8 : 8;
+	return limit_by_use(pool);
 }
 
 uint64_t pool_idle(const struct pp_pool *pool)
@@ -196,22 +214,70 @@ static void trim_above(struct pp_pool *pool, uint64_t keep, uint64_t most)
 }
 
 /*
- * A chunk has become idle: one step towards the limit. Hysteresis: once above the limit, the pool
- * is trimmed to half of it. A put never waits: when a device is busy the next chunk to become idle
- * tries again.
+ * One step towards the limit. Hysteresis: once above a limit that the user has set, the pool is
+ * trimmed to half of it; the one by use is what is left of use that has gone. Nobody waits: when a
+ * device is busy the next chunk to become idle tries again.
  */
 static void keep_to_limit(struct pp_pool *pool)
 {
 	uint64_t limit = pool_idle_limit(pool);
+	uint64_t keep = pool->params.idle_chunks ? limit / 2 : limit;
 
 	if (pool_idle(pool) > limit)
 		pool->trimming = true;
 	if (pool->trimming && try_lock_devices(pool)) {
-		trim_above(pool, limit / 2, POOL_TRIM);
-		pool->trimming = pool_idle(pool) > limit / 2;
+		trim_above(pool, keep, POOL_TRIM);
+		pool->trimming = pool_idle(pool) > keep;
 		unlock_devices(pool, POOL_DEVICES);
 	}
 	pool_free_spent(pool, POOL_TRIM);
+}
+
+/* ---- rounds of gets --------------------------------------------------------------------- */
+
+/*
+ * A limit by use needs to know what was used lately, without a clock: time is counted in gets. A
+ * round is as many as let each page of the pool be got twice, so bursts that come again and again
+ * find their chunks, and who doesn't need them any more gives them back after two rounds.
+ */
+void pool_use_rose(struct pp_pool *pool)
+{
+	if (pool_used(pool) > pool->most_used)
+		pool->most_used = pool_used(pool);
+}
+
+static uint64_t count_gets(const struct pp_pool *pool)
+{
+	uint64_t n = 0;
+
+	if (pool->tracked)
+		return env_load_relaxed(&pool->alloc_slow);
+	for (const struct pp_anchor *a = first_anchor(pool); a; a = a->next)
+		n += env_load_relaxed(&a->popped);
+	return n;
+}
+
+static void next_round(struct pp_pool *pool, uint64_t gets)
+{
+	pool->most_used_last = pool->most_used;
+	pool->most_used = pool_used(pool);
+	pool->round_end = gets + ROUND * pool->n_pages + POOL_CACHE;
+}
+
+void pool_round_look(struct pp_pool *pool)
+{
+	uint64_t gets = count_gets(pool);
+
+	if (env_likely(gets < env_load_relaxed(&pool->round_due)))
+		return;
+	pool_lock(pool);
+	if (gets >= pool->round_end)
+		next_round(pool, gets);
+	if (!pool_is_over(pool))
+		keep_to_limit(pool);
+	env_store_relaxed(&pool->round_due,
+			  pool->trimming ? gets + POOL_REFILL : pool->round_end);
+	pool_unlock(pool);
 }
 
 void pool_shrink(struct pp_pool *pool, uint64_t keep)

@@ -37,5 +37,9 @@ void pool_shrink(struct pp_pool *pool, uint64_t keep);
 /* The number of idle chunks, and its limit. */
 uint64_t pool_idle(const struct pp_pool *pool);
 uint64_t pool_idle_limit(const struct pp_pool *pool);
+/* A chunk is in use that was idle. */
+void pool_use_rose(struct pp_pool *pool);
+/* The owner has found its cache empty. Lock not held. */
+void pool_round_look(struct pp_pool *pool);
 
 #endif

@@ -434,6 +434,7 @@ static void a_put_trims_a_little(unsigned pages, bool deferred, bool watched)
 	struct bunch b;
 	struct counting_iommu counting;
 
+	p.idle_chunks = 8;
 	counting_device_init(&d, &counting, NULL);
 	counting.iommu.deferred = deferred;
 	pp_debug_set(watched ? PP_DEBUG_PAGES : 0);
@@ -478,6 +479,7 @@ static void a_put_does_no_other_pools_work(void)
 	struct bunch b[2];
 	struct counting_iommu counting;
 
+	p.idle_chunks = 8;
 	counting_device_init(&d, &counting, NULL);
 	counting.iommu.deferred = true;
 	soft_device_bind(&d);

@@ -508,13 +508,72 @@ static void the_limit_by_default(void)
 		pp_binding_none(), &(struct pp_pool_params){ .size = sizeof(struct pp_pool_params),
 							     .chunk_size = 64 * KIB,
 							     .memory = PP_MEMORY_BASE });
+	struct pp_pool_stats s;
 	struct bunch b;
 
 	check_eq(pool_stats(pool).idle_limit, 8, "eight at least");
 	b = take(pool, (127 + 64) * 16);
-	check_eq(pool_stats(pool).idle_limit, 191 / 8, "an eighth of its chunks");
+	check_eq(pool_stats(pool).idle_limit, 8, "while all chunks are in use, too");
 	put_all(&b);
+	s = pool_stats(pool);
+	check_eq(s.chunks, 191, "all stay that were in use at a time");
+	check_eq(s.idle_limit, s.chunks_idle, "which the limit lets be idle");
 	pp_pool_destroy(pool);
+}
+
+/* Bursts of so many pages, until the pool has no more chunks than `enough`. */
+static uint64_t bursts_until(struct pp_pool *pool, unsigned pages, uint64_t enough, uint64_t most)
+{
+	uint64_t gets = 0;
+
+	do {
+		struct bunch b = take(pool, pages);
+
+		put_all(&b);
+		gets += pages;
+	} while (pool_stats(pool).chunks > enough && gets < most);
+	return gets;
+}
+
+/*
+ * What bursts need is kept as long as they come; when fewer pages are in use, what is kept depends
+ * on those, and not on how many there once were.
+ */
+static void bursts_and_after(unsigned chunks)
+{
+	/* in use at a time: 640 pages; and what the cache holds besides: 512 */
+	enum { FEWER = 640, ENOUGH = (640 + 512) / 16 + 8 };
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	uint64_t pages = chunks * 16, most, gets, released;
+	struct soft_device d;
+	struct pp_pool *pool;
+
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	gets = bursts_until(pool, (unsigned)pages, 0, 20 * pages);
+	check_eq(pool_stats(pool).chunks_released, 0, "%llu gets in bursts of %llu: no chunk went",
+		 (unsigned long long)gets, (unsigned long long)pages);
+	check(pool_stats(pool).chunks < chunks + 4, "nor came more than one growth brings");
+	/* two rounds; then two chunks with one get in 256 */
+	most = 4 * pages + 2 * 512 + (chunks + 1) / 2 * 256 + FEWER;
+	gets = bursts_until(pool, FEWER, ENOUGH, 2 * most);
+	check(gets <= most, "down to %d chunks by %llu gets, %llu at most", ENOUGH,
+	      (unsigned long long)gets, (unsigned long long)most);
+	released = pool_stats(pool).chunks_released;
+	bursts_until(pool, FEWER, 0, 20 * FEWER);
+	bursts_until(pool, FEWER, 0, 20 * FEWER);
+	check(pool_stats(pool).chunks_released - released <= ENOUGH, "and then they stay");
+	pp_pool_trim(pool, 0);
+	check_eq(totals().chunk_bytes, 0, "a trim lets all go");
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+static void a_pool_keeps_what_bursts_need(void)
+{
+	bursts_and_after(200);
+	bursts_and_after(1000);
 }
 
 static void trim_deferred(void)
@@ -689,6 +748,7 @@ int main(void)
 	run(trimming);
 	run(hysteresis);
 	run(the_limit_by_default);
+	run(a_pool_keeps_what_bursts_need);
 	run(trim_deferred);
 	run(owners_change);
 	run(anyone_trims);
