@@ -17,6 +17,8 @@
 #include "pool/reclaim.h"
 #include "pool/span.h"
 
+#define HUGETLB_AGAIN 64u /* while growths fail, one in so many asks for hugetlb memory */
+
 /* For whom a pool grows. */
 struct reach {
 	uint64_t octaves; /* that its IOVA may lie in: see iova_get_in */
@@ -180,18 +182,28 @@ static int new_span(struct pp_pool *pool, struct span **out, const struct reach 
 }
 
 /*
+ * Hugetlb memory that isn't there is dear to ask for: ten times as much as other memory. So it is
+ * asked for seldom while growths fail.
+ */
+static bool try_hugetlb(const struct pp_pool *pool)
+{
+	return memory_may_be_hugetlb(pool) && !pool->no_iova &&
+	       pool->n_failed % HUGETLB_AGAIN == 0;
+}
+
+/*
  * Slots for up to n chunks: dead ones first, whose IOVA is there. Hugetlb memory is new IOVA's
  * only, so it comes before the slots that such memory has gone from.
  */
 static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
 		      const struct reach *reach)
 {
-	bool hugetlb = memory_may_be_hugetlb(pool), only = hugetlb && pool->params.memory_strict;
+	bool only = memory_may_be_hugetlb(pool) && pool->params.memory_strict;
 
 	*out = find_hole(pool, &pool->holes, reach);
 	if (*out)
 		return 0;
-	if (hugetlb && (only || !pool->no_iova)) {
+	if (only || try_hugetlb(pool)) {
 		int ret = span_start_hugetlb(pool, out, n, reach->octaves);
 
 		if (!ret || only)
@@ -252,6 +264,7 @@ int pool_grow(struct pp_pool *pool, uint64_t most)
 		ret = grow_by(pool, n);
 	}
 	env_set_errno(before);
+	pool->n_failed = ret ? pool->n_failed + 1 : 0;
 	if (ret)
 		pool->most = 1;
 	else if (pool->most < POOL_SPAN)
