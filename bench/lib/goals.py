@@ -72,6 +72,21 @@ def window(r):
     return parts
 
 
+def bursts(r):
+    rows = [(10 ** power, f"burst-1e{power}") for power in range(2, 7)]
+    rows = [(n, row) for n, row in rows if row in r.rows]
+    return ([ratio(r, f"{n:,} keeping, of rte_mempool", row, "pagepool keeping", "mempool", 1)
+             for n, row in rows]
+            + [ratio(r, f"{n:,} with default settings, of keeping", row, "pagepool",
+                     "pagepool keeping", 1.5) for n, row in rows])
+
+
+def fragments(r):
+    return [ratio(r, f"{size:,} bytes, of rte_mempool", f"fragments-{size}", "pagepool-fragments",
+                  "mempool", 1)
+            for size in (256, 512, 1024, 2048) if f"fragments-{size}" in r.rows]
+
+
 def mapped(r):
     return [part(f"{call}, mapped less unmapped, instructions",
                  r.count(call) - r.count(call + " unmapped"), 0)
@@ -160,6 +175,8 @@ GOALS = [
     ("across cores, single and batched, payload untouched", across),
     ("several pools in turn", turns),
     ("window of 1,000,000 pages in flight", window),
+    ("get n, then put n, again and again", bursts),
+    ("fragments, a window of 1,024", fragments),
     ("mapped against unmapped pool, get+put", mapped),
     ("fresh page from growth (touched)", fresh),
     ("unbind, 1,000,000 pages in flight", unbind),
@@ -181,6 +198,8 @@ def judge(rows, counts):
         try:
             found = parts(r)
         except Missing:
+            continue
+        if not found:
             continue
         judged.append({"what": what,
                        "value": "; ".join(f"{p['value']:g} {p['what']}" for p in found),

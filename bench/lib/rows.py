@@ -294,9 +294,13 @@ def table(quick):
     for size in (256, 512, 1024, 2048):
         if quick and size in (512, 1024):
             continue
-        rows.append(Row(f"fragments-{size}", f"Pieces of {size} bytes, a window of 1,024",
-                        ["pagepool-fragments"] + DPDK + MALLOCS, "window",
-                        before=["fill window=1024"], opening=f" bytes={size}"))
+        for by in (1, 32):
+            rows.append(Row(f"fragments-{size}" + ("-batch" if by > 1 else ""),
+                            f"Pieces of {size} bytes, a window of 1,024"
+                            + (", by 32" if by > 1 else ""),
+                            ["pagepool-fragments"] + DPDK + MALLOCS,
+                            "window" + (" batch=32" if by > 1 else ""),
+                            before=["fill window=1024"], opening=f" bytes={size}"))
     rows.append(Row("skew", "A window of 1,000; the first page of each 512 of 32,768 stays out",
                     ["pagepool"] + DPDK + MALLOCS, "window", pages=32768,
                     before=["skew pages=32768 window=1000"]))

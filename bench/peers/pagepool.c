@@ -113,8 +113,12 @@ static inline void *peer_get(void)
 
 static inline void peer_get_batch(void **out, unsigned n)
 {
+	struct pp_frag frags[BATCH];
+
+	if (__builtin_expect(pp_frag_get_batch(frags, n, pools[0], bytes, 64) != (int)n, 0))
+		fail("pp_frag_get_batch");
 	for (unsigned i = 0; i < n; i++)
-		out[i] = peer_get();
+		out[i] = frags[i].page;
 }
 #else
 static inline void *peer_get(void)

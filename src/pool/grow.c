@@ -187,8 +187,7 @@ static int new_span(struct pp_pool *pool, struct span **out, const struct reach 
  */
 static bool try_hugetlb(const struct pp_pool *pool)
 {
-	return memory_may_be_hugetlb(pool) && !pool->no_iova &&
-	       pool->n_failed % HUGETLB_AGAIN == 0;
+	return memory_may_be_hugetlb(pool) && !pool->no_iova && pool->n_failed % HUGETLB_AGAIN == 0;
 }
 
 /*
