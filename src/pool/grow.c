@@ -240,8 +240,13 @@ static int grow_by(struct pp_pool *pool, uint32_t n)
 {
 	uint64_t before = pool->n_chunks;
 	uint32_t room = budget_take(pool, n);
-	int ret = room ? POOL_AGAIN : -ENOBUFS;
+	int ret;
 
+	if (!room && pool->n_on[CHUNK_RETIRING]) {
+		complete_trimming(pool); /* what that frees is given to the budget */
+		room = budget_take(pool, n);
+	}
+	ret = room ? POOL_AGAIN : -ENOBUFS;
 	while (ret == POOL_AGAIN)
 		ret = try_to_grow(pool, room);
 	budget_give(pool, room - (uint32_t)(pool->n_chunks - before));

@@ -310,7 +310,8 @@ struct pp_pool {
 	/* The memory is kept from children: a device is or was attached that pins, or a child would
 	 * share it. */
 	bool pinned;
-	uint32_t frag_closed; /* open.held as the revoker closed the open page; UINT32_MAX */
+	/* open.held as the revoker closed the open page; UINT32_MAX until then */
+	uint32_t frag_closed;
 	uint64_t in_flight_at_revoke;
 	uint64_t n_pages, n_chunks;
 	uint64_t reserved; /* pages that trimming leaves */
@@ -328,7 +329,7 @@ struct pp_pool {
 	uint64_t most_used, most_used_last, round_end;
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
-	uint32_t n_failed; /* since the last that succeeded */
+	uint32_t n_failed; /* growths, since the last that succeeded */
 	bool no_iova;
 	uint64_t iova_octaves, iova_freed;
 	struct list spans;             /* with all chunks */

@@ -2,8 +2,8 @@
  * reclaim.c - chunks of which no page is out. In a zombie they are freed; in a live pool they are
  * idle, and above a limit they are unmapped, invalidated and freed.
  *
- * A put may end up here, so the work is bounded: for each chunk that has become idle, at most
- * POOL_TRIM are trimmed and at most as many freed.
+ * A put or a get may end up here, so the work is bounded: for each chunk that has become idle, and
+ * for a get that looks, at most POOL_TRIM are trimmed and at most as many freed.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

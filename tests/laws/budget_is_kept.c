@@ -94,6 +94,33 @@ static void zombies_count(void)
 	check_nothing_left("at the end");
 }
 
+/* Chunks that a pool has trimmed, and whose invalidation is deferred, don't keep it from growing. */
+static void trimmed_chunks_are_room(void)
+{
+	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);
+	struct pp_pool_params p = small_chunks(CHUNK);
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	soft.deferred = true;
+	soft_device_init(&d, &soft);
+	p.budget = new_budget(60);
+	p.idle_chunks = 2;
+	pool = new_pool(soft_device_bind(&d), &p);
+	for (unsigned i = 0; i < 3; i++) {
+		b = take_all(pool);
+		check_eq(b.n, 60 * PER_CHUNK, "all of it");
+		put_all(&b);
+	}
+	check(pool_stats(pool).chunks_released > 0, "chunks were trimmed");
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_eq(pp_budget_used(p.budget), 0, "and nothing is in use");
+	pp_budget_destroy(p.budget);
+	check_nothing_left("at the end");
+}
+
 static void can_be_changed(void)
 {
 	struct pp_budget *budget = new_budget(0);
@@ -161,6 +188,7 @@ int main(void)
 {
 	run(two_pools_share_it);
 	run(zombies_count);
+	run(trimmed_chunks_are_room);
 	run(can_be_changed);
 	run(many_grow_at_a_time);
 	return tap_end();

@@ -319,7 +319,7 @@ static unsigned unlocks;
 
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-	unlocks++;
+	__atomic_add_fetch(&unlocks, 1, __ATOMIC_RELAXED); /* any thread */
 	return __real_pthread_mutex_unlock(mutex);
 }
 
