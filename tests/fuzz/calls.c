@@ -262,8 +262,10 @@ void one_call(void)
 		call_device(which % CALLS_DEVICE);
 	else if (which < 140)
 		call_dma(which % CALLS_DMA);
-	else if (which < 240)
+	else if (which < 228)
 		call_pool(which % CALLS_POOL);
+	else if (which < 240)
+		call_getter(which % CALLS_GETTER);
 	else if (which < 248)
 		call_crowd(which % 4);
 	else if (which < 252)

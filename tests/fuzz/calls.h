@@ -111,12 +111,14 @@ bool call_device(unsigned which);
 bool call_dma(unsigned which);
 bool call_pool(unsigned which);
 bool call_pool_more(unsigned which);
+bool call_getter(unsigned which);
 bool call_crowd(unsigned which);
 void one_call(void);
 #define CALLS_DEVICE 9
 #define CALLS_DMA 9
 #define CALLS_POOL 16
-#define CALLS_POOL_MORE 8
+#define CALLS_POOL_MORE 6
+#define CALLS_GETTER 4
 
 /* calls_device.c */
 void devices_begin(void);

@@ -1061,10 +1061,13 @@ bool call_pool_more(unsigned which)
 	case 2: return get_frags();
 	case 3: return drop_refs();
 	case 4: return change_notice();
-	case 5: return make_getter();
-	case 6: return use_getter();
 	default: return reserve();
 	}
+}
+
+bool call_getter(unsigned which)
+{
+	return which ? use_getter() : make_getter();
 }
 
 /* ---- the beginning, the end, what can be seen ------------------------------------------------ */
