@@ -272,8 +272,8 @@ PP_API int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *
  *
  * A getter belongs to the thread that made it. A thread that ends destroys its getters: what is in
  * their caches comes home. A getter holds a reference to its pool and may outlive the handle. A
- * thread that has two caches in a pool, as its owner and as a getter or by two getters, puts to the
- * one that it got last.
+ * thread that has two caches in a pool, as its owner and as a getter or by two getters, puts to one
+ * of them, as a rule to the later.
  */
 struct pp_getter;
 /**

@@ -101,7 +101,7 @@ static inline bool anchor_is_getters(struct pp_pool *pool, const struct pp_ancho
 	return anchor != pool_anchor(pool) && env_load_relaxed(&anchor->owner) != ANCHOR_NOBODY;
 }
 
-/* The calling thread's, the last that it got; NULL: it has neither the pool nor a getter of it. */
+/* The calling thread's, one of them; NULL: it has neither the pool nor a getter of it. */
 static inline struct pp_anchor *own_anchor(struct pp_pool *pool)
 {
 	struct pp_anchor *anchor = pool_anchor(pool);
