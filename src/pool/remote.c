@@ -533,11 +533,11 @@ bool remote_is_low(struct pp_pool *pool)
 	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1) {
 		const struct spsc_ring *spsc = pool->spsc[__builtin_ctzll(left)];
 
-		n += env_load_relaxed(&spsc->tail_hint) - spsc->head;
+		n += env_load_relaxed(&spsc->tail_hint) - env_load_relaxed(&spsc->head);
 	}
 	/* an SPSC ring from which more was taken than its hint said counts below 0 */
-	return (int64_t)(n + env_load_relaxed(&pool->mpsc.tail) - pool->mpsc.head) <
-	       (int64_t)POOL_FEW;
+	n += env_load_relaxed(&pool->mpsc.tail) - env_load_relaxed(&pool->mpsc.head);
+	return (int64_t)n < (int64_t)POOL_FEW;
 }
 
 uint64_t remote_total(struct pp_pool *pool)
