@@ -36,7 +36,7 @@ static bool close_others(struct pp_pool *pool, const struct pp_anchor *own)
 
 /*
  * The oldest pages of a cache whose flag is up, after the barrier. Acquire: what was pushed is in
- * its slot. The thread changes one of the two counts at most before it waits for our lock.
+ * its slot. The thread may push, but waits for our lock after a pop.
  * Model: take.pml, take_oldest.
  */
 static unsigned take_oldest(struct pp_anchor *anchor, struct pp_page **out, unsigned most)

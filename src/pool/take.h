@@ -8,11 +8,13 @@
  *   thread:       change the cache; light barrier; load anchor->revoked                (revoke_seen)
  *   taker, lock:  set ANCHOR_TAKEN; heavy barrier; take the oldest pages, count them in `taken`
  *
- * The counts are the thread's, and stay as they are: what is in the cache is their difference less
- * `taken`, and these slots, the lowest, are NULL. The thread's next push or pop sees the flag, waits
- * for the lock, takes a pop back, moves what is left down to the bottom, and opens the cache again
- * (cache_settle). Until then more may be taken, without another barrier, for it can't do more than
- * that one push or pop; a revocation drains the cache as any. It has a model, tests/model/take.pml.
+ * The counts are the thread's, and stay as they are: what is in the cache is their difference
+ * less `taken`, and these slots, the lowest, are NULL. The thread's next pop sees the flag, waits
+ * for the lock, is taken back, and what is left is moved down to the bottom and the cache opened
+ * again (cache_settle). A push does that too, if the lock is free; else the next call does. Until
+ * then more may be taken, without another barrier: it can have pushed only, and one pop that it
+ * is going to take back; a revocation drains the cache as any. It has a model,
+ * tests/model/take.pml.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

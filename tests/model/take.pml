@@ -182,7 +182,8 @@ inline cache_push(page)
 		ld(GETTER, A_FLAG, f);
 		if
 		:: f -> take_lock(GETTER); settle(); drop_lock(GETTER)
-		:: else
+		:: f == TAKEN -> skip /* another has the lock: lock_to_settle */
+		:: !f
 		fi
 	fi;
 	c = 0; f = 0
