@@ -112,9 +112,9 @@ breaks unmap_without_flush get-unbind 'device can' pool_unmap_all 's/spans_flush
 breaks trim_without_invalidation trimming 'memory goes|IOVA is given back' trim 's/spans_retire(.*/chunk_invalidated(\&c->pending);/'
 breaks slot_free_too_soon regrow 'device can use already' chunk_remove 's/chunk_move(c, CHUNK_NONE);/& c->span->dead |= 1ull << c->slot; if (c->span->live != 1ull << c->slot) list_add(\&c->span->hole, \&pool->holes);/'
 breaks owned_in_place own 'handed out twice|data race: a page' own_locked 's/is_free_for(anchor, self)/1/'
-breaks left_without_flag own '1 pages in flight, not 0' revoke_left 's/.*old->revoked, ANCHOR_LEFT.*//'
-breaks left_without_barrier own '1 pages in flight, not 0' revoke_left 's/env_barrier_heavy();/;/'
-breaks left_cache_not_drained_again own '1 pages in flight, not 0' settle 's/left_drain(pool, anchor)/(void)0/'
+breaks left_without_flag own 'a page is lost' revoke_left 's/.*old->revoked, ANCHOR_LEFT.*//'
+breaks left_without_barrier own 'a page is lost' revoke_left 's/env_barrier_heavy();/;/'
+breaks left_cache_not_drained_again own 'a page is lost' settle 's/left_drain(pool, anchor)/(void)0/'
 breaks left_anchor_not_revoked own-away '2 pages in flight, not 0' \
 	pool_revoke 's/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
 breaks taken_without_flag take 'twice|without an end|lost|fails though|signal 11' \
