@@ -20,7 +20,7 @@
 
 void frag_close_page(struct pp_page *page, uint32_t held)
 {
-	if (page_drop(page, held)) /* nobody is left: ours is the last one */
+	if (page_drop(page, held, NULL)) /* nobody is left: ours is the last one */
 		pp_page_put(page);
 }
 

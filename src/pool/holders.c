@@ -141,12 +141,19 @@ void misuse_double_put(const struct pp_page *page, const void *caller)
 	debug_done(r);
 }
 
-void misuse_refs(const struct pp_page *page, const char *what)
+void misuse_refs(const struct pp_page *page, const char *what, const void *caller)
 {
-	debug_done(debug_report(PP_DEBUG_PAGES, what,
-				"pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
-				page_pool(page)->label, pp_page_addr(page),
-				(unsigned long long)pp_page_iova(page), pp_page_size(page), what));
+	char where[256], key[96];
+	struct report *r;
+
+	snprintf(key, sizeof key, "%s %p", what, caller);
+	r = debug_report(PP_DEBUG_PAGES, key, "pool %s: page %p, DMA address 0x%llx, %u bytes, %s",
+			 page_pool(page)->label, pp_page_addr(page),
+			 (unsigned long long)pp_page_iova(page), pp_page_size(page), what);
+	if (caller)
+		debug_note(r, "  at %s by thread %d", env_symbol(caller, where, sizeof where),
+			   env_thread_id());
+	debug_done(r);
 }
 
 void misuse_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *caller)

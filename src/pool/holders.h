@@ -34,7 +34,7 @@ void holders_check_all(struct pp_pool *pool);
 /* Keep a pool that has been freed for a while. */
 void holders_bury(struct pp_pool *pool);
 void misuse_double_put(const struct pp_page *page, const void *caller);
-void misuse_refs(const struct pp_page *page, const char *what);
+void misuse_refs(const struct pp_page *page, const char *what, const void *caller);
 void misuse_frag(struct pp_pool *pool, uint32_t len, uint32_t align, const void *caller);
 
 #endif

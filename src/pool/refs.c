@@ -16,14 +16,16 @@ void pp_page_ref(struct pp_page *page, unsigned n)
 	uint64_t state = env_add_relaxed(&page->state, PAGE_REFS(n));
 
 	if (env_unlikely((state >> 32) + n > UINT32_MAX))
-		page_bad_refs(page, 0, n);
+		page_bad_refs(page, 0, n, __builtin_return_address(0));
 }
 
-void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken)
+void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken, const void *caller)
 {
 	env_add_relaxed(&page->state, PAGE_REFS(dropped) - PAGE_REFS(taken));
-	misuse_refs(page, dropped ? "was put more often than it had references" :
-				    "was to have more references than can be counted");
+	misuse_refs(page,
+		    dropped ? "was put more often than it had references" :
+			      "was to have more references than can be counted",
+		    caller);
 }
 
 uint32_t pp_page_refs(const struct pp_page *page)

@@ -17,11 +17,13 @@ static inline bool page_is_shared(uint64_t state)
 	return state >> 33;
 }
 
-/* The count would leave its range: it is as it was, and told of. */
-void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken);
+/*
+ * The count would leave its range: it is as it was, and told of. The caller: a code address, or NULL.
+ */
+void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken, const void *caller);
 
 /* Drop n references, the caller's; true if they were the last, and the page is to go home. */
-static inline bool page_drop(struct pp_page *page, uint32_t n)
+static inline bool page_drop(struct pp_page *page, uint32_t n, const void *caller)
 {
 	/*
 	 * With no other references than these nobody can take another: no read-modify-write
@@ -35,7 +37,7 @@ static inline bool page_drop(struct pp_page *page, uint32_t n)
 	} else {
 		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
 		if (env_unlikely(state >> 32 < n))
-			page_bad_refs(page, n, 0);
+			page_bad_refs(page, n, 0, caller);
 		if (state >> 32 != n)
 			return false;
 	}

@@ -293,7 +293,7 @@ static __attribute__((noinline)) void put_one(struct pp_page *page, const void *
 	struct pp_pool *pool;
 	struct pp_anchor *own;
 
-	if (!page_drop(page, 1)) /* it has none */
+	if (!page_drop(page, 1, caller)) /* it has none */
 		return;
 	pool = page_pool(page);
 	own = own_anchor(pool);
@@ -329,7 +329,7 @@ static inline void spsc_put_one(const struct known_ring *to, struct pp_page *pag
 /* A page that had others' references, too, a moment ago. */
 static __attribute__((noinline)) void put_shared(struct pp_page *page, const void *caller)
 {
-	if (page_drop(page, 1))
+	if (page_drop(page, 1, caller))
 		put_pages(&page, 1, caller);
 }
 
@@ -371,8 +371,10 @@ void pp_page_put(struct pp_page *page)
 
 void pp_page_unref(struct pp_page *page, unsigned n)
 {
-	if (n && page_drop(page, n))
-		put_pages(&page, 1, __builtin_return_address(0));
+	const void *caller = __builtin_return_address(0);
+
+	if (n && page_drop(page, n, caller))
+		put_pages(&page, 1, caller);
 }
 
 /* ---- put: many pages ------------------------------------------------------------------- */
@@ -406,7 +408,7 @@ static __attribute__((noinline)) unsigned put_last_run(struct pp_page *const *pa
 	uint64_t refs = env_load_relaxed(&pages[0]->state) >> 32;
 	unsigned same = count_same(pages, refs < n ? (unsigned)refs : n), k;
 
-	if (!page_drop(pages[0], same))
+	if (!page_drop(pages[0], same, caller))
 		return same;
 	pages += same - 1;
 	k = count_run(pages, n - same + 1);

@@ -79,7 +79,7 @@ static void frag_drain(struct pp_pool *pool)
 	if (!page)
 		return;
 	pool->frag_closed = held;
-	if (held && page_drop(page, held))
+	if (held && page_drop(page, held, NULL))
 		pool_free_pages(&page, 1);
 }
 

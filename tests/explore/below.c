@@ -573,8 +573,9 @@ void misuse_double_put(const struct pp_page *page, const void *place)
 	fail("a page comes home twice");
 }
 
-void misuse_refs(const struct pp_page *page, const char *what)
+void misuse_refs(const struct pp_page *page, const char *what, const void *place)
 {
+	(void)place;
 	(void)page;
 	fail("a page %s", what);
 }

@@ -203,8 +203,17 @@ static void too_many_references(void)
 {
 	start();
 	page = page_new(pool);
-	pp_page_ref(page, ~0u);
-	pp_page_put(page); /* the only one still */
+	pp_page_ref(page, ~0u); /* @too_many_references.call */
+	pp_page_put(page);      /* the only one still */
+	after = pp_page_size(page) != 0;
+}
+
+static void unref_too_many(void)
+{
+	start();
+	page = page_new(pool);
+	pp_page_ref(page, 2);
+	pp_page_unref(page, 5); /* @unref_too_many.call */
 	after = pp_page_size(page) != 0;
 }
 
@@ -578,6 +587,7 @@ static const struct misuse cases[] = {
 	MISUSE(put_fragment_twice),
 	MISUSE(put_fragments_too_often),
 	MISUSE(too_many_references),
+	MISUSE(unref_too_many),
 	MISUSE(write_after_put),
 	MISUSE(device_write_after_put),
 	MISUSE(write_after_put_elsewhere),

@@ -105,7 +105,8 @@ pages put_twice_in_batch ${pool}$page, 4096 bytes, was put after its last refere
 pages put_twice_zombie ${pool}$page, 4096 bytes, was put after its last reference was gone|  now at {call} $by|  put before at {first} $by|  got at {get} $by
 pages put_fragment_twice ${pool}$page, 4096 bytes, was put after its last reference was gone|  now at {call} $by|  put before at {first} $by|  got at {get} $by
 pages put_fragments_too_often ${pool}$page, 4096 bytes, was put more often than it had references
-pages too_many_references ${pool}$page, 4096 bytes, was to have more references than can be counted
+pages too_many_references ${pool}$page, 4096 bytes, was to have more references than can be counted|  at {call} $by
+pages unref_too_many ${pool}$page, 4096 bytes, was put more often than it had references|  at {call} $by
 pages write_after_put ${pool}$page, was written after it was put, by the CPU or a device: bytes 104 to 119 of 4096|  put at {put} $by
 pages device_write_after_put ${pool}$page, was written after it was put, by the CPU or a device: bytes 4088 to 4095 of 4096|  put at {put} $by
 pages write_after_put_elsewhere ${pool}$page, was written after it was put, by the CPU or a device: bytes 0 to 7 of 4096|  put at {put} $by
