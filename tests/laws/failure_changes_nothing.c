@@ -564,6 +564,41 @@ static void from_one_on(void)
 		every_point(&operations[i], true);
 }
 
+/*
+ * An area is mapped whole. What a growth that failed was to use stays what the device has mapped: had
+ * that pinned it, it would go on with memory that isn't there any more.
+ */
+static void an_area_that_cannot_grow(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	uint64_t word = 0x61726561, there = 0;
+	struct soft_device d;
+	struct pp_pool *pool;
+	struct pp_page *page;
+	struct bunch b;
+	pp_iova_t next;
+
+	p.area = 8 * 64 * KIB;
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	b = take(pool, 64);
+	require(all_different(&b) && pool_stats(pool).pages == 64, "the first four chunks' pages");
+	next = pp_page_iova(b.page[0]) + 4 * 64 * KIB;
+	check(!pp_soft_write(d.iommu, next, &word, sizeof word), "the device writes behind them");
+	fault.n = 1;
+	fault.seen = 0;
+	fault.persistent = true;
+	env_fault_set(decide, NULL);
+	check_eq(pp_page_get(&page, pool), -ENOMEM, "a growth fails");
+	env_fault_set(NULL, NULL);
+	check(!pp_soft_read(d.iommu, next, &there, sizeof there) && there == word,
+	      "what the device wrote is there still");
+	put_all(&b);
+	pp_pool_destroy(pool);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
 /* A bind makes history even if it fails; apart from that nothing may be left. */
 static void a_probe_that_fails_anywhere(void)
 {
@@ -678,6 +713,7 @@ int main(void)
 {
 	run(one_after_the_other);
 	run(from_one_on);
+	run(an_area_that_cannot_grow);
 	run(a_probe_that_fails_anywhere);
 	run(no_iova_left);
 	run(the_device_is_gone);
