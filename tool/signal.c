@@ -4,7 +4,7 @@
  *
  * SIGHUP comes twice when a terminal goes, from the kernel and from the shell, so two in short
  * succession count once; under nohup(1) it stays ignored. SIGPIPE means that a reader of our output
- * has gone, which the write reports, too.
+ * has gone, which the write reports, too. SIGXFSZ is ignored: the write beyond the limit reports it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -73,6 +73,7 @@ int stop_fd_open(void)
 		if (signals[i] != SIGHUP || sigaction(SIGHUP, NULL, &old) ||
 		    old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &act, NULL);
+	signal(SIGXFSZ, SIG_IGN);
 	capio_stop_on(event_fd);
 	return event_fd;
 }

@@ -388,7 +388,6 @@ fi
 limited() {
 	(
 		ulimit -f "$1" || exit 99
-		trap '' XFSZ # else the signal is the sentence
 		exec "$tool" capture -d "soft:pcap=$real" -w "$out" --json "${@:2}" >"$dir/out" 2>"$dir/err"
 	) </dev/null
 	status=$?
@@ -400,13 +399,25 @@ limited_pcapng() {
 
 	(
 		ulimit -f "$kib" || exit 99
-		trap '' XFSZ
 		exec "$tool" capture -d "soft:pcap=$real" -w "$dir/x.pcapng" --json "${@:2}" >"$dir/out" 2>"$dir/err"
 	) </dev/null
 	status=$?
 	exited 1 && report && has_packets "$dir/x.pcapng" "${r[packets_written]:-}" &&
 		[ "${r[bytes_written]:-}" = "$(stat -c %s "$dir/x.pcapng")" ]
 }
+limited_replay() {
+	local size
+
+	(
+		ulimit -f "$1" || exit 99
+		exec "$tool" replay -d "soft:wire=$out" -r "$real" --json >"$dir/out" 2>"$dir/err"
+	) </dev/null
+	status=$?
+	size=$(stat -c %s "$out")
+	exited 1 && speaks_of "file too large" && report && has_packets "$out" "${r[packets_written]}" &&
+		begins "$out" "$real" && [ "$size" -gt $(($1 * 1024 - 65536)) ] && [ "$size" -le $(($1 * 1024)) ]
+}
+check "a file that replay may fill with 1500 KiB" limited_replay 1500
 for kib in 1 100 1500 2570; do
 	check "a pcapng that may have $kib KiB" limited_pcapng $kib
 	check "a file that may have $kib KiB" limited $kib
