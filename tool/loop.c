@@ -43,8 +43,10 @@ static struct view look(const struct loop *l)
 	struct view v;
 
 	v.n = l->ops->devices(l->ctx, v.nic);
-	for (unsigned i = 0; i < v.n; i++)
+	for (unsigned i = 0; i < v.n; i++) {
 		v.state[i] = pp_net_state(v.nic[i]);
+		device_notices(v.nic[i]);
+	}
 	return v;
 }
 

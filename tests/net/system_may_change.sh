@@ -166,6 +166,21 @@ mtu_raised() {
 	exited 0 && is left 0 rx_packets 10 rx_missed 10
 }
 check "the MTU is raised beyond a frame: told, what is lost is counted" mtu_raised
+command_tells() { # COMMAND...: while it runs, and nothing comes
+	start m "$tool" "$@"
+	until_true told "^pagepool: (capturing|forwarding|replaying)"
+	ip -n "$ns"m link set mid-a mtu 3000
+	ip -n "$ns"m link set mid-a name mid-x
+	until_true told "pagepool: xdp:mid-a is mid-x now"
+	finish INT
+	ip -n "$ns"m link set mid-x name mid-a mtu 1500
+	exited 0
+}
+command_tells_mtu() {
+	command_tells "$@" && told "pagepool: mid-a has an MTU of 3000 now"
+}
+check "... capture tells, and of a new name" command_tells_mtu capture -d xdp:mid-a -w "$dir/x.pcap"
+check "... forward does" command_tells_mtu forward -a xdp:mid-a -b "soft:wire=$dir/x.pcap"
 flaps() {
 	receive show
 	frames a left 10 100
