@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define LOWER_UP (1u << 16) /* IFF_LOWER_UP: there is a carrier; not in net/if.h */
+#define ALT_NAME 128u       /* ALTIFNAMSIZ: with its end; linux/if.h can't be beside net/if.h */
 #define ANSWER 32768u       /* bytes of an answer of the kernel's, at most */
 
 /* ---- what rtnetlink tells --------------------------------------------------------------------- */
@@ -73,15 +74,22 @@ static const void *attribute(const struct nlmsghdr *h, size_t head, unsigned sho
 /* What is asked of an interface again and again. */
 struct facts {
 	char name[IF_NAMESIZE];
-	unsigned flags, type, mtu;
+	unsigned index, flags, type, mtu;
 };
 
-static int ask_facts(struct xdp_link *l, struct facts *f)
+/* About the one with the link's index; while that is 0, the one of this name, or alternative name. */
+static int ask_facts(struct xdp_link *l, const char *by_name, struct facts *f)
 {
 	struct {
 		struct nlmsghdr h;
 		struct ifinfomsg info;
-	} request = { .h.nlmsg_type = RTM_GETLINK, .info.ifi_index = (int)l->index };
+		struct rtattr a;
+		char name[ALT_NAME];
+	} request = { .h.nlmsg_type = RTM_GETLINK,
+		      .info.ifi_index = (int)l->index,
+		      .a = { .rta_len = sizeof request.a + sizeof request.name,
+			     .rta_type = IFLA_ALT_IFNAME } };
+	uint32_t len = l->index ? offsetof(typeof(request), a) : sizeof request;
 	const struct ifinfomsg *info;
 	char answer[ANSWER];
 	const uint32_t *mtu;
@@ -89,8 +97,9 @@ static int ask_facts(struct xdp_link *l, struct facts *f)
 	int ret;
 	struct nlmsghdr *h;
 
+	strcpy(request.name, by_name);
 	pthread_mutex_lock(&l->lock);
-	h = ask(l, &request, sizeof request, answer, &ret);
+	h = ask(l, &request, len, answer, &ret);
 	pthread_mutex_unlock(&l->lock);
 	if (!h)
 		return ret;
@@ -99,7 +108,10 @@ static int ask_facts(struct xdp_link *l, struct facts *f)
 	name = attribute(h, sizeof *info, IFLA_IFNAME, 1);
 	if (h->nlmsg_type != RTM_NEWLINK || !mtu || !name)
 		return -EPROTO;
-	*f = (struct facts){ .flags = info->ifi_flags, .type = info->ifi_type, .mtu = *mtu };
+	*f = (struct facts){ .index = (unsigned)info->ifi_index,
+			     .flags = info->ifi_flags,
+			     .type = info->ifi_type,
+			     .mtu = *mtu };
 	snprintf(f->name, sizeof f->name, "%s", name);
 	return 0;
 }
@@ -180,7 +192,7 @@ static int open_sockets(struct xdp_link *l, char *error)
 
 	l->events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (l->events < 0 || bind(l->events, (struct sockaddr *)&addr, sizeof addr))
-		return xdp_fail(error, -errno, "can't watch for changes of %s: %s", l->name,
+		return xdp_fail(error, -errno, "can't watch for changes of interfaces: %s",
 				strerror(errno));
 	l->query = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	l->ask = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -190,21 +202,20 @@ static int open_sockets(struct xdp_link *l, char *error)
 	return 0;
 }
 
-static int look_first(struct xdp_link *l, char *error)
+static int look_first(struct xdp_link *l, const char *name, char *error)
 {
 	struct facts f;
-	int ret;
+	int ret = strlen(name) < ALT_NAME ? ask_facts(l, name, &f) : -ENODEV;
 
-	l->index = if_nametoindex(l->name);
-	if (!l->index)
-		return xdp_fail(error, -ENODEV,
+	if (ret == -ENODEV)
+		return xdp_fail(error, ret,
 				"there is no interface %s in this network namespace: "
 				"see ip link",
-				l->name);
-	ret = ask_facts(l, &f);
+				name);
 	if (ret)
-		return xdp_fail(error, ret, "can't ask what %s is: %s", l->name, strerror(-ret));
-	strcpy(l->name, f.name); /* it may have been given by another name of its */
+		return xdp_fail(error, ret, "can't ask what %s is: %s", name, strerror(-ret));
+	strcpy(l->name, f.name);
+	l->index = f.index;
 	l->mtu = f.mtu;
 	l->carrier = f.flags & LOWER_UP;
 	l->n_queues = count_queues(l);
@@ -283,7 +294,7 @@ static bool gone(struct xdp_link *l, const char *format, ...)
 static bool look_again(struct xdp_link *l, unsigned *changes)
 {
 	struct facts f;
-	int ret = ask_facts(l, &f);
+	int ret = ask_facts(l, l->name, &f);
 
 	if (ret == -ENODEV)
 		events(l); /* the one that tells where it went may have come meanwhile */
@@ -460,13 +471,10 @@ int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, unsign
 				.events = -1,
 				.ask = -1,
 				.promiscuous = -1 };
-	if (strlen(name) >= sizeof l->name)
-		return xdp_fail(error, -EINVAL, "no interface has a name as long as %s", name);
-	strcpy(l->name, name);
 	pthread_mutex_init(&l->lock, NULL);
 	ret = open_sockets(l, error); /* first: what changes from now on is seen */
 	if (!ret)
-		ret = look_first(l, error);
+		ret = look_first(l, name, error);
 	l->pieces = l->mtu > mtu;
 	if (!ret && how != XDP_NO_PROGRAM)
 		ret = xdp_program_open(&l->program, XDP_QUEUES, error);
@@ -488,7 +496,7 @@ void xdp_link_close(struct xdp_link *l)
 {
 	struct facts f;
 
-	if (l->index && !ask_facts(l, &f))
+	if (l->index && !ask_facts(l, l->name, &f))
 		xdp_features_put_back(&l->features, f.name);
 	close_one(&l->link);
 	xdp_program_close(&l->program);

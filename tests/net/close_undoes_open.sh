@@ -109,10 +109,15 @@ check "one that only sends leaves what comes to the kernel" others_receive
 altname() {
 	ip -n "$ns"m link property add dev mid-a altname the-one-in-the-middle-with-a-long-name
 	ip -n "$ns"m link property add dev mid-a altname middle
-	start m "$probe" receive middle
-	until_true grep -q ready "$dir/err"
-	finish INT
-	exited 0
+	for name in middle the-one-in-the-middle-with-a-long-name; do
+		start m "$probe" receive $name
+		until_true grep -q ready "$dir/err"
+		finish INT
+		exited 0 || return 1
+	done
+	start m "$probe" receive the-one-in-the-middle-with-another-name
+	finish
+	exited 1 && told "there is no interface the-one-in-the-middle-with-another-name in"
 }
-check "an interface by another name that it has" altname
+check "an interface by another name that it has, of any length" altname
 done_testing

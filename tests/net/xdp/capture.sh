@@ -249,7 +249,7 @@ c="capture -w $dir/no.pcap -d"
 {
 	check "no such interface" refuses 1 "no interface nosuch" "$tool" $c xdp:nosuch
 	check "no name" refuses 2 "no name" "$tool" $c xdp:
-	check "a name that is too long" refuses 2 "no name" "$tool" $c xdp:longer-than-fifteen
+	check "a long name that no interface has" refuses 1 "no interface longer-than-fifteen" "$tool" $c xdp:longer-than-fifteen
 	check "no such queue" refuses 1 "no queue 7" "$tool" $c xdp:mid-a:7
 	check "no number of a queue" refuses 2 "no number" "$tool" $c xdp:mid-a:x
 	check "no such setting" refuses 2 "frame=2048\|4096" "$tool" $c xdp:mid-a,frame=3000
