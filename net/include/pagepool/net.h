@@ -236,8 +236,8 @@ PP_API void pp_net_info(struct pp_net *net, struct pp_net_info *info, size_t siz
 PP_API int pp_net_pool_params(struct pp_net *net, unsigned queue, struct pp_pool_params *params);
 /**
  * Use this pool from the next bind on. It stays the caller's and may be shared between devices, so
- * that one can send pages that another received. NULL: let the queue create its own again. The
- * thread that binds must own the pool.
+ * that one can send pages that another received. NULL: let the queue create its own again. Create
+ * it with pp_binding_none(): the bind attaches it. The thread that binds must own the pool.
  * @return 0; -EINVAL: no such queue; -EBUSY: the device is bound.
  */
 PP_API int pp_net_use_pool(struct pp_net *net, unsigned queue, struct pp_pool *pool);
