@@ -36,9 +36,9 @@ static inline bool cache_pop(struct pp_anchor *anchor, uint32_t count, struct pp
 
 /* ---- get: refill the empty cache ------------------------------------------------------- */
 
-static inline bool is_shared(const struct pp_pool *pool)
+static inline bool has_getters(const struct pp_pool *pool)
 {
-	return env_unlikely(env_load_relaxed(&pool->shared));
+	return env_unlikely(env_load_relaxed(&pool->has_getters));
 }
 
 /* The flag, for an owner, who may be waited for without being in anybody's way. */
@@ -48,8 +48,8 @@ static inline bool take_is_over(const struct pp_anchor *anchor)
 }
 
 /*
- * Fill the empty cache of the owner from the remote frees, without the lock: of a pool that isn't
- * shared. While `refilling` is up the revoker leaves them to us, and so do the first getters; what
+ * Fill the empty cache of the owner from the remote frees, without the lock: of a pool without
+ * getters. While `refilling` is up the revoker leaves them to us, and so do the first getters; what
  * the revoker leaves, we drain when we see the flag. Returns the pages now in the cache.
  * Model: revoke.pml, take_remote.
  */
@@ -59,16 +59,17 @@ static uint32_t take_remote(struct pp_pool *pool)
 	uint32_t n = 0;
 
 	env_store_release(&pool->refilling, 1);
-	if (!take_is_over(anchor) && !is_shared(pool)) { /* which come after the light barrier */
+	if (!take_is_over(anchor) && !has_getters(pool)) { /* which come after the light barrier */
 		n = remote_take(pool, anchor->slot, POOL_CACHE);
 		env_add_relaxed(&pool->filled, n);
 		owner_add(&anchor->pushed, n);
 	}
 	env_store_release(&pool->refilling, 0);
-	if (!take_is_over(anchor))
-		return n;
-	take_raced(pool, anchor);
-	return 0;
+	if (take_is_over(anchor))
+		take_raced(pool, anchor); /* the cache may have fewer now */
+	else if (!n)
+		return 0;
+	return pool_is_over(pool) ? 0 : cache_count(anchor);
 }
 
 /*
@@ -77,7 +78,7 @@ static uint32_t take_remote(struct pp_pool *pool)
  */
 static bool remote_is_ours(const struct pp_pool *pool)
 {
-	return is_shared(pool) && !env_load_acquire(&pool->refilling);
+	return has_getters(pool) && !env_load_acquire(&pool->refilling);
 }
 
 static unsigned take_remote_locked(struct pp_pool *pool, struct pp_page **out)
@@ -119,7 +120,7 @@ static int find_some(struct pp_page **out, struct pp_anchor *anchor, bool grow)
 		ret = pool_grow(pool, POOL_GROW);
 		n = ret ? 0 : take_free(pool, out);
 	}
-	if (!n && is_shared(pool))
+	if (!n && has_getters(pool))
 		n = take_from_others(pool, anchor, out, POOL_REFILL);
 	return n ? (int)n : ret;
 }
@@ -143,22 +144,33 @@ static void fill(struct pp_page **out, struct pp_anchor *anchor, struct pp_page 
 }
 
 /* With the lock: so no page is on its way between caches. */
-static void look_if_shared(struct pp_pool *pool)
+static void look_with_getters(struct pp_pool *pool)
 {
-	if (is_shared(pool))
+	if (has_getters(pool))
 		peak_look(pool);
 }
 
-/* A page, and more for the empty cache. 0, or an errno. Model: home.pml, refill. */
+/* Pages in a cache of the caller's, which is open now if others took from it. Lock held. */
+static uint32_t settled_count(struct pp_pool *pool, struct pp_anchor *anchor)
+{
+	if (pool_is_over(pool))
+		return 0;
+	if (env_load_relaxed(&anchor->revoked) & ANCHOR_TAKEN)
+		cache_settle(pool, anchor);
+	return cache_count(anchor);
+}
+
+/* A page, and more for the cache, unless it has some. 0, or an errno. Model: home.pml, refill. */
 static int refill_locked(struct pp_page **out, struct pp_anchor *anchor, bool grow)
 {
 	struct pp_page *pages[POOL_REFILL];
 	struct pp_pool *pool = anchor->pool;
-	int ret;
+	int ret = 0;
 
 	pool_lock(pool);
-	look_if_shared(pool);
-	ret = find_some(pages, anchor, grow);
+	look_with_getters(pool);
+	if (!settled_count(pool, anchor))
+		ret = find_some(pages, anchor, grow);
 	if (ret > 0)
 		fill(out, anchor, pages, (unsigned)ret);
 	pool_unlock(pool);
@@ -178,7 +190,7 @@ static int refill(struct pp_page **out, struct pp_pool *pool, struct pp_anchor *
 	int ret = -ENOBUFS;
 
 	pool_round_look(pool);
-	if (is_shared(pool))
+	if (has_getters(pool))
 		return refill_locked(out, anchor, grow);
 	if (remote_is_low(pool))
 		ret = refill_locked(out, anchor, false);
@@ -203,7 +215,7 @@ static int tracked_get(struct pp_page **out, struct pp_pool *pool, struct pp_anc
 		return -EDEADLK; /* whose lock it may be */
 	pool_round_look(pool);
 	pool_lock(pool);
-	look_if_shared(pool);
+	look_with_getters(pool);
 	ret = misuse_get(pool, anchor, caller);
 	if (!ret)
 		pool_reclaim_complete(pool);
@@ -226,16 +238,16 @@ static int find_pages(struct pp_page **out, struct pp_pool *pool, struct pp_anch
 {
 	int ret;
 
-	if (!is_shared(pool))
+	if (!has_getters(pool))
 		peak_look(pool);
 	do
 		ret = pool->tracked ? tracked_get(out, pool, anchor, grow, caller) :
 				      refill(out, pool, anchor, grow);
 	while (ret && ret != -ENODEV && ret != -EDEADLK && wait_begin(pool));
-	if (!ret && is_shared(pool))
+	if (!ret && has_getters(pool))
 		wait_look(anchor); /* who has failed may find what is in our cache now */
 	else if (!ret)
-		wait_end(anchor); /* before anything is popped, which looks at the flag */
+		wait_end(pool, anchor); /* before anything is popped, which looks at the flag */
 	return ret;
 }
 
@@ -365,6 +377,24 @@ int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool)
 
 /* ---- put: into one's own cache --------------------------------------------------------- */
 
+/* If others took from it, and nobody has the lock: a put doesn't wait for who gets. */
+static void cache_reopen(struct pp_pool *pool, struct pp_anchor *anchor)
+{
+	if (!(env_load_relaxed(&anchor->revoked) & ANCHOR_TAKEN) || !env_trylock(&pool->lock))
+		return;
+	settled_count(pool, anchor);
+	pool_unlock(pool);
+}
+
+/* A pop of POOL_SPILL pages, counted as gone home, was raced: in a live pool it was taken back. */
+static void spill_undone(struct pp_pool *pool)
+{
+	if (pool_is_over(pool)) /* what came home then was counted by itself */
+		peak_not_home(pool, POOL_SPILL);
+	else
+		env_add_relaxed(&pool->recycle_cache_full, -(uint64_t)POOL_SPILL);
+}
+
 /*
  * The cache is full: its newer half goes home, a few at a time, and no more of it than is needed to
  * make room once chunks have been trimmed. The caller's pages aren't home, so the pool exists.
@@ -378,7 +408,7 @@ static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t
 	do {
 		env_add_relaxed(&pool->recycle_cache_full, POOL_SPILL);
 		if (!cache_pop(anchor, cache_count(anchor), pages, POOL_SPILL)) {
-			peak_not_home(pool, POOL_SPILL);
+			spill_undone(pool);
 			return;
 		}
 		env_add_relaxed(&pool->popped_otherwise, POOL_SPILL);
@@ -392,9 +422,11 @@ void cache_put_full(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_pa
 		    uint32_t n, const void *caller)
 {
 	PP_PROBE2(put, pool, n);
-	if (anchor_is_open(anchor)) { /* then it was found full */
+	cache_reopen(pool, anchor);
+	if (anchor_is_open(anchor)) {
 		own_inline(anchor);
-		cache_spill(pool, anchor, n);
+		if (!cache_has_room(anchor, n))
+			cache_spill(pool, anchor, n);
 	}
 	/* It may be closed by now; the pages aren't home, so the pool is still there. */
 	if (anchor_is_open(anchor) && cache_has_room(anchor, n)) {
@@ -442,12 +474,12 @@ void cache_empty(struct pp_pool *pool, struct pp_anchor *anchor)
 			peak_not_home(pool, n);
 		}
 	}
-	if (is_shared(pool))
+	if (has_getters(pool))
 		wait_look(anchor);
 }
 
-/* The remote frees of a shared pool, which any thread may take with the lock. */
-static void empty_shared(struct pp_pool *pool)
+/* The remote frees of a pool with getters, which any thread may take with the lock. */
+static void empty_remote_locked(struct pp_pool *pool)
 {
 	struct pp_page *pages[POOL_REFILL];
 	unsigned n;
@@ -465,10 +497,10 @@ static void empty_shared(struct pp_pool *pool)
 
 void cache_empty_remote(struct pp_pool *pool)
 {
-	while (!pool->tracked && !is_shared(pool) && take_remote(pool))
+	while (!pool->tracked && !has_getters(pool) && take_remote(pool))
 		cache_empty(pool, pool->anchor);
-	if (is_shared(pool))
-		empty_shared(pool);
+	if (has_getters(pool))
+		empty_remote_locked(pool);
 }
 
 uint64_t cache_total(struct pp_pool *pool)

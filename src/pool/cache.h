@@ -91,7 +91,7 @@ int anchor_get_slow(struct pp_page **out, struct pp_pool *pool, struct pp_anchor
 
 /* All that is in the cache of a live pool goes home; and in the remote frees. Lock not held. */
 void cache_empty(struct pp_pool *pool, struct pp_anchor *anchor);
-void cache_empty_remote(struct pp_pool *pool); /* of a pool that is shared, or the caller's */
+void cache_empty_remote(struct pp_pool *pool); /* of a pool with getters, or the caller's */
 /* Pages in caches and remote frees, and the counters: approximate while the pool is in use. */
 uint64_t cache_total(struct pp_pool *pool);
 void cache_stats(struct pp_pool *pool, struct pp_pool_stats *s); /* lock held */

@@ -2,9 +2,9 @@
  * getter.c - getters: threads that get from a pool without owning it, each by an anchor of its own,
  * which is the handle. Cache, refill and puts are those of the owner (cache.c).
  *
- * A pool that has, or had, a getter is *shared*. The remote frees have one consumer at a time: in a
- * shared pool that is who has the pool's lock. The owner of a pool that isn't takes from them without
- * the lock, and looks first whether it has become shared (take_remote); a getter leaves them alone
+ * A pool that had a getter once has `has_getters` set for good. The remote frees have one consumer at a
+ * time: in such a pool whoever has the pool's lock. The owner of any other pool takes from them without
+ * the lock, and looks first whether there are getters by now (take_remote); a getter leaves them alone
  * while the owner is at that for the last time.
  *
  * A getter has a reference to its pool: so its calls find a pool, revoked or destroyed.
@@ -24,9 +24,9 @@
 /* Lock held. */
 static void share(struct pp_pool *pool)
 {
-	if (pool->shared)
+	if (pool->has_getters)
 		return;
-	env_store_relaxed(&pool->shared, 1);
+	env_store_relaxed(&pool->has_getters, 1);
 	env_barrier_heavy(); /* pairs with the light one in take_remote */
 }
 
@@ -40,10 +40,11 @@ static int create_locked(struct pp_anchor **out, struct pp_pool *pool)
 	anchor = anchor_for(pool);
 	if (!anchor)
 		return -ENOMEM;
+	pool_ref(pool); /* first: a fork may come at any point */
 	anchor_open(pool, anchor);
+	env_store_relaxed(&anchor->getter, 1);
 	if (env_load_relaxed(&pool->anchor->revoked) & ANCHOR_WAITED)
 		env_or_relaxed(&anchor->revoked, ANCHOR_ASK);
-	pool_ref(pool);
 	share(pool);
 	*out = anchor;
 	return 0;
@@ -121,7 +122,7 @@ void getters_of_others_end(struct pp_pool *pool, void *ctx)
 {
 	(void)ctx;
 	for (struct pp_anchor *a = first_anchor(pool); a; a = a->next)
-		if (anchor_is_getters(pool, a) && !anchor_is_own(a)) {
+		if (anchor_is_getters(a) && !anchor_is_own(a)) {
 			anchor_disown(a);
 			pool_unref(pool); /* the caller has a reference, too */
 		}

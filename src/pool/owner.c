@@ -131,6 +131,7 @@ void anchor_open(struct pp_pool *pool, struct pp_anchor *anchor)
 static void disown(struct pp_anchor *anchor)
 {
 	hlist_del(thread_link(anchor));
+	env_store_relaxed(&anchor->getter, 0);
 	env_store_relaxed(&anchor->owner, ANCHOR_NOBODY);
 	env_store_release(&anchor->user, ANCHOR_NOBODY); /* its puts came before */
 }
@@ -159,7 +160,7 @@ struct pp_anchor *anchors_next_getter(struct env_thread *thread)
 	for (struct hlist_node *at = thread->anchors; at && !found; at = at->next) {
 		struct pp_anchor *anchor = anchor_at(at);
 
-		if (anchor_is_getters(anchor->pool, anchor))
+		if (anchor_is_getters(anchor))
 			found = anchor;
 	}
 	env_unlock(&anchors.lock);
@@ -185,8 +186,7 @@ static bool is_free_for(const struct pp_anchor *anchor, uint64_t self)
 /* It is in no use: the owner's is, whether or not its thread has ended, and each getter's. */
 static bool is_spare(struct pp_pool *pool, const struct pp_anchor *anchor, uint64_t self)
 {
-	return anchor != pool->anchor && !anchor_is_getters(pool, anchor) &&
-	       is_free_for(anchor, self);
+	return anchor != pool->anchor && !anchor_is_getters(anchor) && is_free_for(anchor, self);
 }
 
 struct pp_anchor *anchor_for(struct pp_pool *pool)

@@ -54,9 +54,10 @@ static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
  * anchor is used again, anchor_open() starts over. Anything but OPEN is closed: gets and puts go
  * through the chunk, and a push or pop that sees it continues in one of revoke.h's *_raced.
  *
- * Two bits go with these and close nothing (revoke.h, "waiting"). ANCHOR_WAITED, of the owner's
- * anchor: a get has failed, and the next put is to tell. Who takes it away tells. ANCHOR_ASK, of
- * the others: a put here is to look at the owner's.
+ * Three bits go with these and close nothing (revoke.h, "waiting"). ANCHOR_WAITED, of the owner's
+ * anchor: a get has failed, and the next put is to tell. Who takes it away tells, unless it is who
+ * set it; and that one does if there is ANCHOR_MORE: another get has failed meanwhile. ANCHOR_ASK, of
+ * the other anchors: a put here is to look at the owner's.
  */
 enum {
 	ANCHOR_OPEN = 0,
@@ -65,9 +66,10 @@ enum {
 	ANCHOR_LEFT = 4,
 	ANCHOR_TRACKED = 8,
 	ANCHOR_TAKEN = 16,
-	ANCHOR_ASK = 32
+	ANCHOR_ASK = 32,
+	ANCHOR_MORE = 64
 };
-#define ANCHOR_WAITING ((uint32_t)(ANCHOR_WAITED | ANCHOR_ASK))
+#define ANCHOR_WAITING ((uint32_t)(ANCHOR_WAITED | ANCHOR_ASK | ANCHOR_MORE))
 
 static inline bool anchor_is_open(const struct pp_anchor *anchor)
 {
@@ -96,9 +98,9 @@ static inline struct pp_anchor *first_anchor(const struct pp_pool *pool)
 }
 
 /* A getter has it: the others are the owner's, and those that were left. */
-static inline bool anchor_is_getters(struct pp_pool *pool, const struct pp_anchor *anchor)
+static inline bool anchor_is_getters(const struct pp_anchor *anchor)
 {
-	return anchor != pool_anchor(pool) && env_load_relaxed(&anchor->owner) != ANCHOR_NOBODY;
+	return env_load_relaxed(&anchor->getter);
 }
 
 /* The calling thread's, one of them; NULL: it has neither the pool nor a getter of it. */
@@ -106,7 +108,7 @@ static inline struct pp_anchor *own_anchor(struct pp_pool *pool)
 {
 	struct pp_anchor *anchor = pool_anchor(pool);
 
-	if (env_likely(!env_load_relaxed(&pool->shared)))
+	if (env_likely(!env_load_relaxed(&pool->has_getters)))
 		return anchor_is_own(anchor) ? anchor : NULL;
 	anchor = first_anchor(pool);
 	while (anchor && !anchor_is_own(anchor))

@@ -66,20 +66,20 @@ static uint64_t in_flight_at_least(struct pp_pool *pool)
 
 static void look(struct pp_pool *pool)
 {
-	uint32_t shared = env_load_relaxed(&pool->shared);
+	uint32_t getters = env_load_relaxed(&pool->has_getters);
 	uint64_t now = in_flight_at_least(pool);
 
-	if (shared != env_load_relaxed(&pool->shared))
+	if (getters != env_load_relaxed(&pool->has_getters))
 		return; /* a getter may have been moving pages, with a lock that we don't have */
 	raise(pool, now);
-	if (!shared)
+	if (!getters)
 		pool->peak_due = env_load_relaxed(&pool->anchor->popped) +
 				 (env_load_relaxed(&pool->peak) - now);
 }
 
 void peak_look(struct pp_pool *pool)
 {
-	if (env_load_relaxed(&pool->shared) || pool->tracked ||
+	if (env_load_relaxed(&pool->has_getters) || pool->tracked ||
 	    env_load_relaxed(&pool->anchor->popped) >= pool->peak_due)
 		look(pool);
 }

@@ -8,7 +8,7 @@
 
 #include "pool/pool.h"
 
-/* Who gets has found its cache empty; or has taken pages past it. Lock held, if it is shared. */
+/* Who gets has found its cache empty; or has taken pages past it. Lock held, if it has getters. */
 void peak_look(struct pp_pool *pool);
 void peak_look_past(struct pp_pool *pool);
 /* Pages come home, other than through a cache or rings that were full: before they do. Any thread. */

@@ -88,7 +88,7 @@ static void nobody_waits(struct pp_pool *pool, void *ctx)
 	(void)ctx;
 	env_store_relaxed(&pool->noticed, false);
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
-		wait_end(a);
+		env_and_acq_rel(&a->revoked, ~(uint32_t)(ANCHOR_WAITED | ANCHOR_MORE));
 }
 
 static void fork_before(void)

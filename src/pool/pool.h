@@ -257,7 +257,7 @@ struct pp_pool {
 		together; /* pages that share a page of the kernel's; 0: more than a word has bits */
 	bool tracked; /* debug mode `pages`: cache and remote frees are closed, so that every get and
 		       put takes the way through the chunk, where it is recorded */
-	uint32_t shared; /* there is or was a getter: getter.c; set under the lock, relaxed */
+	uint32_t has_getters; /* there is or was a getter: getter.c; set under the lock, relaxed */
 
 	/* The owner's. Others read it to drain and for statistics. */
 	struct pp_open open __attribute__((aligned(ENV_LINE))); /* pp_frag_get */
@@ -268,8 +268,8 @@ struct pp_pool {
 	/* Of what the anchors count: what a refill pushed, and what was popped by anything but a
 	 * fast get. */
 	uint64_t filled, popped_otherwise;
-	uint32_t turn;      /* which SPSC ring to take from next, or the MPSC ring */
-	uint64_t peak_due;  /* the anchor's popped, when the peak is to be looked at: peak.c */
+	uint32_t turn;     /* which SPSC ring to take from next, or the MPSC ring */
+	uint64_t peak_due; /* the anchor's popped, when the peak is to be looked at: peak.c */
 	/* Gets, when use is to be looked at, or something trimmed: reclaim.c. Changed under the
 	 * lock; relaxed. */
 	uint64_t round_due;

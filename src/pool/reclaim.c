@@ -275,8 +275,7 @@ void pool_round_look(struct pp_pool *pool)
 		next_round(pool, gets);
 	if (!pool_is_over(pool))
 		keep_to_limit(pool);
-	env_store_relaxed(&pool->round_due,
-			  pool->trimming ? gets + POOL_REFILL : pool->round_end);
+	env_store_relaxed(&pool->round_due, pool->trimming ? gets + POOL_REFILL : pool->round_end);
 	pool_unlock(pool);
 }
 
@@ -308,7 +307,7 @@ static void empty_own(struct pp_pool *pool)
 	for (struct pp_anchor *a = first_anchor(pool); a; a = a->next)
 		if (a != owners && anchor_is_own(a))
 			cache_empty(pool, a);
-	if (own || env_load_relaxed(&pool->shared))
+	if (own || env_load_relaxed(&pool->has_getters))
 		cache_empty_remote(pool);
 }
 

@@ -167,22 +167,33 @@ void pool_revoke(struct pp_pool *pool)
 
 /* ---- another owner --------------------------------------------------------------------- */
 
-/* All that is in a cache that was left goes to a new one, which is empty. After the barrier. */
+/*
+ * All that is in a cache that was left goes to a new one. That may have pages: of a getter that isn't
+ * in this child of fork, or put by the function that a notice calls. What doesn't fit goes home.
+ * After the barrier.
+ */
 static void move_cache(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
 {
-	uint64_t pushed = env_load_acquire(&old->pushed);
+	uint64_t pushed = env_load_acquire(&old->pushed), moved = 0;
 	uint64_t count = pushed - env_load_acquire(&old->popped);
-	uint32_t n = 0;
+	uint32_t first = cache_count(new), n = first;
 
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
 
-		if (page)
+		if (!page)
+			continue;
+		moved++;
+		if (n < POOL_CACHE) {
 			env_store_relaxed(&new->slot[n++], page);
+			continue;
+		}
+		peak_home(pool, 1);
+		pool_free_pages(&page, 1);
 	}
-	env_store_relaxed(&old->taken, old->taken + n);
-	env_add_relaxed(&pool->filled, n);
-	owner_add(&new->pushed, n);
+	env_store_relaxed(&old->taken, old->taken + moved);
+	env_add_relaxed(&pool->filled, n - first);
+	owner_add(&new->pushed, n - first);
 }
 
 /* The revocation of a cache: see revoke.h. Lock held. Model: own.pml, revoke_left. */
@@ -209,11 +220,12 @@ static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 
 /* ---- waiting for pages ------------------------------------------------------------------ */
 
-/* Take a bit away. False: it isn't there, or another has it. */
-static bool take_bit(struct pp_anchor *anchor, uint32_t bit)
+/* Take bits away. Those that were there, and that no other has taken. */
+static uint32_t take_bits(struct pp_anchor *anchor, uint32_t bits)
 {
-	return env_load_relaxed(&anchor->revoked) & bit &&
-	       env_and_acq_rel(&anchor->revoked, ~bit) & bit;
+	if (!(env_load_relaxed(&anchor->revoked) & bits))
+		return 0;
+	return env_and_acq_rel(&anchor->revoked, ~bits) & bits;
 }
 
 /*
@@ -222,7 +234,7 @@ static bool take_bit(struct pp_anchor *anchor, uint32_t bit)
  */
 static void tell(struct pp_anchor *anchor)
 {
-	if (take_bit(anchor, ANCHOR_WAITED))
+	if (take_bits(anchor, ANCHOR_WAITED | ANCHOR_MORE) & ANCHOR_WAITED)
 		notice_call(env_load_relaxed(&anchor->number));
 }
 
@@ -231,13 +243,19 @@ void wait_over(struct pp_anchor *anchor)
 	struct pp_pool *pool;
 
 	tell(anchor);
-	if (!take_bit(anchor, ANCHOR_ASK))
+	if (!take_bits(anchor, ANCHOR_ASK))
 		return;
 	pool = anchor_pool(anchor);
 	if (!pool)
 		return;
 	tell(pool_anchor(pool));
 	pool_unref(pool);
+}
+
+/* A getter leaves them alone as long as the owner takes them without the lock: which then tells. */
+static bool remote_can_be_taken(struct pp_pool *pool)
+{
+	return remote_has_some(pool) && !(pool->has_getters && env_load_relaxed(&pool->refilling));
 }
 
 /* Has who has just found none any now? Lock held. */
@@ -248,21 +266,36 @@ static bool pages_are_back(struct pp_pool *pool)
 	for (unsigned on = 0; on < CHUNK_LISTS; on++)
 		listed |= !list_empty(&pool->list[on]);
 	return listed || pool->collecting || env_load_relaxed(&pool->returned) ||
-	       remote_has_some(pool) || (pool->shared && others_have_some(pool, NULL));
+	       remote_can_be_taken(pool) || (pool->has_getters && others_have_some(pool, NULL));
 }
 
 /*
  * Whoever puts is to tell: who found the owner's anchor sees it there, and who has another or found
- * one that was left since is to look there. NULL: the bit is there already. Lock held.
+ * one that was left since is to look there. NULL: the bit is there already; if another set it, which
+ * goes on looking, that one is to tell us (ANCHOR_MORE). Lock held.
  */
 static struct pp_anchor *set_waited(struct pp_pool *pool)
 {
-	if (env_or_relaxed(&pool->anchor->revoked, ANCHOR_WAITED) & ANCHOR_WAITED)
+	uint32_t bits = ANCHOR_WAITED | (pool->has_getters ? ANCHOR_MORE : 0u);
+
+	if (env_or_relaxed(&pool->anchor->revoked, bits) & ANCHOR_WAITED)
 		return NULL;
+	if (pool->has_getters)
+		env_and_acq_rel(&pool->anchor->revoked, ~(uint32_t)ANCHOR_MORE);
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
 		if (a != pool->anchor)
 			env_or_relaxed(&a->revoked, ANCHOR_ASK);
 	return pool->anchor;
+}
+
+/* Who set the bit has pages, or may have. False: another has taken the bit away, and has told. */
+static bool stop_waiting(struct pp_anchor *anchor, bool tell_all)
+{
+	uint32_t bits = take_bits(anchor, ANCHOR_WAITED | ANCHOR_MORE);
+
+	if (bits & ANCHOR_MORE || (bits && tell_all))
+		notice_call(env_load_relaxed(&anchor->number));
+	return bits & ANCHOR_WAITED;
 }
 
 bool wait_begin(struct pp_pool *pool)
@@ -282,12 +315,17 @@ bool wait_begin(struct pp_pool *pool)
 	pool_lock(pool);
 	back = pages_are_back(pool);
 	pool_unlock(pool);
-	return back && take_bit(anchor, ANCHOR_WAITED);
+	return back && stop_waiting(anchor, false);
 }
 
-void wait_end(struct pp_anchor *anchor)
+/*
+ * A first getter may have come since the owner looked, and rely on the bit. It says that it is there
+ * before it sets the bit, with a barrier in between.
+ */
+void wait_end(struct pp_pool *pool, struct pp_anchor *anchor)
 {
-	take_bit(anchor, ANCHOR_WAITED);
+	if (env_load_acquire(&anchor->revoked) & ANCHOR_WAITED)
+		stop_waiting(anchor, env_load_relaxed(&pool->has_getters));
 }
 
 /* ---- after the flag was seen ------------------------------------------------------------ */

@@ -68,7 +68,7 @@ static inline bool revoke_seen(const struct pp_anchor *anchor)
  */
 bool wait_begin(struct pp_pool *pool);
 /* A get has not failed: nobody need tell. The owner of a pool without getters. */
-void wait_end(struct pp_anchor *anchor);
+void wait_end(struct pp_pool *pool, struct pp_anchor *anchor);
 /* Pages are back: tell, if somebody waits, behind this anchor or that of the next owner. */
 void wait_over(struct pp_anchor *anchor);
 /* The same after pages have come home, and the pool may be gone. */

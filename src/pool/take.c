@@ -8,7 +8,7 @@
 bool others_have_some(const struct pp_pool *pool, const struct pp_anchor *own)
 {
 	for (const struct pp_anchor *a = pool->anchors; a; a = a->next)
-		if (a != own && cache_left(a) > 0)
+		if (a != own && cache_left(a) > 0 && anchor_takes_remote(a))
 			return true;
 	return false;
 }

@@ -126,7 +126,7 @@ breaks pop_not_taken_back take 'nobody has allocated|lost' pop_raced '/env_store
 breaks getter_not_revoked take-unbind 'pages in flight, not 0' \
 	pool_revoke 's/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
 breaks getter_not_asked take-wait 'are told of' set_waited 's/env_or_relaxed(&a->revoked, ANCHOR_ASK);/;/'
-breaks shared_not_looked_at share 'data race|twice' take_remote 's/ && !is_shared(pool)//'
+breaks shared_not_looked_at share 'data race|twice' take_remote 's/ && !has_getters(pool)//'
 breaks shared_without_barrier share 'data race|twice' share 's/env_barrier_heavy();/;/'
 breaks owners_refill_ignored share 'data race|twice' remote_is_ours 's/ && !env_load_acquire(&pool->refilling)//'
 breaks page_not_kept take-one 'too long|without an end' \

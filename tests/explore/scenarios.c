@@ -380,6 +380,14 @@ static void one_returned(void)
 	put_remotely(g.page[1]);
 }
 
+static void two_returned(void)
+{
+	create_mapped(3, 3);
+	hold(3);
+	put_remotely(g.page[1]);
+	put_remotely(g.page[2]);
+}
+
 /* Two, the first with a second reference. */
 static void two_references(void)
 {
@@ -1235,6 +1243,11 @@ static const struct scenario scenarios[] = {
 	  GETTERS_TOLD,
 	  AWAY },
 	{ "share", { O, "getter" }, { get_put_put_0, getter_get_put }, one_returned, GETTER },
+	{ "share-put",
+	  { O, "getter", P },
+	  { get_get_put, getter_get_put, put_0 },
+	  two_returned,
+	  GETTER },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE, .exact = true },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },

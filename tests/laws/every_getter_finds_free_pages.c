@@ -649,6 +649,45 @@ static void forked(void)
 	check_nothing_left("at the end");
 }
 
+/* In a child whose only thread is neither the owner nor has a getter. */
+static void *forks(void *arg)
+{
+	struct pp_pool *pool = arg;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		bool ok = !pp_pool_own(pool);
+		struct bunch b = take(pool, 1000);
+
+		ok = ok && b.n == 1000 && all_different(&b);
+		put_all(&b);
+		pp_pool_destroy(pool);
+		_exit(ok && nothing_left() ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	check(WIFEXITED(status) && !WEXITSTATUS(status), "a child that takes over has all pages");
+	return NULL;
+}
+
+static void forked_by_another(void)
+{
+	struct pp_pool *pool = limited(pp_binding_none(), 1000);
+	struct bunch b;
+	struct helper h;
+
+	begin(&h, pool);
+	tell(&h, takes);
+	tell(&h, puts_all);
+	b = take(pool, 100);
+	put_all(&b); /* into the owner's cache */
+	fflush(stdout);
+	join(start(forks, pool));
+	finish(&h);
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
 int main(void)
 {
 	run(found_in_caches);
@@ -660,6 +699,7 @@ int main(void)
 	run(beside_owners);
 	run(owners_change);
 	run(forked);
+	run(forked_by_another);
 	run(all_at_a_time);
 	run(revoked_at_work);
 	return tap_end();

@@ -104,7 +104,7 @@ static void anchors_are_used_again(void)
 	struct pp_getter *getter;
 	struct other o[3];
 
-	check(!pool->shared, "a pool without getters isn't shared");
+	check(!pool->has_getters, "a pool without getters isn't shared");
 	for (unsigned i = 0; i < 100; i++) {
 		getter = getter_of(pool);
 		warm(getter, 32);
@@ -123,7 +123,7 @@ static void anchors_are_used_again(void)
 	check_eq(anchors(pool), 4, "three at a time have three");
 	for (unsigned i = 0; i < 3; i++)
 		end(&o[i]);
-	check(pool->shared, "it is shared from the first one on");
+	check(pool->has_getters, "it is shared from the first one on");
 	pp_pool_destroy(pool);
 }
 

@@ -84,6 +84,7 @@ struct pp_anchor {
 	uint64_t pushed __attribute__((aligned(64))), popped;
 	uint64_t taken; /**< so many of its oldest pages others took; under the pool's lock */
 	uint64_t user;  /**< who owns it or did, and may still put into it; or no thread's number */
+	uint32_t getter; /**< it is a getter's, which has a reference to the pool; relaxed */
 	/** The cache. The owner's, last in, first out; whoever drains takes pages by exchange. */
 	struct pp_page *slot[PP_CACHE_PAGES] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
