@@ -380,12 +380,13 @@ static void one_returned(void)
 	put_remotely(g.page[1]);
 }
 
+/* Two, and one is in the chunk still. */
 static void two_returned(void)
 {
-	create_mapped(3, 3);
-	hold(3);
+	create_mapped(3, 4);
+	hold(2);
+	put_remotely(g.page[0]);
 	put_remotely(g.page[1]);
-	put_remotely(g.page[2]);
 }
 
 /* Two, the first with a second reference. */
@@ -1243,11 +1244,7 @@ static const struct scenario scenarios[] = {
 	  GETTERS_TOLD,
 	  AWAY },
 	{ "share", { O, "getter" }, { get_put_put_0, getter_get_put }, one_returned, GETTER },
-	{ "share-put",
-	  { O, "getter", P },
-	  { get_get_put, getter_get_put, put_0 },
-	  two_returned,
-	  GETTER },
+	{ "share-left", { O, "getter" }, { get_put, getter_get_put }, two_returned, GETTER },
 	{ "come-look", { O, C }, { make_and_destroy, look_at_all }, nothing, FREE, .exact = true },
 	/* three */
 	{ "all", { O, P, C }, { get_put, put_0, unbind }, one_held_one_cached, MAPPED },
