@@ -143,9 +143,8 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 /* Addresses only, which nobody may touch. 0; -ENOMEM. */
 int env_reserve(void **out, size_t len, size_t align);
 /*
- * Memory of a kind at addresses that are reserved, had memory before, or are a file's. It reads as
- * zero if it is new or was discarded. Hugetlb pages, which are there then: a file's only. 0; -ENOMEM:
- * not of this kind.
+ * Memory of a kind, but not hugetlb pages, at addresses that are reserved or had memory before. It
+ * reads as zero if it is new or was discarded. 0; -ENOMEM: not of this kind.
  */
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
 /* The memory goes, of any kind; the addresses are reserved. 0 or -errno: it is still there. */
@@ -186,6 +185,11 @@ int env_discards_end(struct env_discards *d);
  * -EMFILE; -ENFILE; -ENOMEM, also if there are no such pages.
  */
 int env_file_create(int *out, const char *name, size_t huge_page, uint64_t bytes);
+/*
+ * As env_commit, at addresses of a file: whether it has transparent huge pages is a setting of its
+ * own. Hugetlb pages, too, which are there then.
+ */
+int env_file_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
 /* It has so many bytes from now on, if it had fewer. 0; -ENOMEM. */
 int env_file_extend(int fd, uint64_t bytes);
 /* 0; -EBADF: it isn't open. */

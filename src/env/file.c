@@ -94,7 +94,7 @@ int env_file_map(void **out, size_t len, size_t align, int fd, uint64_t offset)
 
 	if (ret)
 		return ret;
-	/* no huge pages are promised: env_commit finds out whether they are there */
+	/* no huge pages are promised: env_file_commit finds out whether they are there */
 	if (mmap(*out, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
 		 (off_t)offset) != MAP_FAILED)
 		return 0;

@@ -264,24 +264,31 @@ static void *map_hugetlb(size_t len, size_t align, int numa_node)
  * What is found out about the kernel once: reading files is slow, and a thread could be cancelled
  * there, which must not be under a lock.
  */
-static bool thp_allowed = true; /* relaxed */
+static bool thp_private, thp_files; /* allowed there; relaxed */
+
+/* Whether a setting lets memory that is advised for it be in transparent huge pages. */
+static bool thp_allowed(const char *setting)
+{
+	int fd = open(setting, O_RDONLY | O_CLOEXEC);
+	char mode[64];
+	ssize_t n = fd < 0 ? -1 : read(fd, mode, sizeof mode - 1);
+
+	if (fd >= 0)
+		close(fd);
+	mode[n > 0 ? n : 0] = 0;
+	return n > 0 && !strstr(mode, "[never]") && !strstr(mode, "[deny]");
+}
 
 void env_memory_init(void)
 {
-	static bool done; /* release: thp_allowed */
-	char mode[64];
-	ssize_t n;
-	int fd;
+	static bool done; /* release: thp_private, thp_files */
 
 	if (env_load_acquire(&done))
 		return;
 	env_cancel_off();
-	fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, mode, sizeof mode - 1);
-	if (fd >= 0)
-		close(fd);
-	mode[n > 0 ? n : 0] = 0;
-	env_store_relaxed(&thp_allowed, n > 0 && !strstr(mode, "[never]"));
+	env_store_relaxed(&thp_private, thp_allowed("/sys/kernel/mm/transparent_hugepage/enabled"));
+	env_store_relaxed(&thp_files,
+			  thp_allowed("/sys/kernel/mm/transparent_hugepage/shmem_enabled"));
 	env_store_release(&done, true);
 	env_cancel_on();
 }
@@ -303,7 +310,7 @@ static int commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
 		prefer_node(addr, len, numa_node);
 		return populate_hugetlb(addr, len);
 	}
-	if (thp && (((uintptr_t)addr | len) % HUGE_BYTES || !env_load_relaxed(&thp_allowed)))
+	if (thp && (((uintptr_t)addr | len) % HUGE_BYTES || !env_load_relaxed(allowed)))
 		return -ENOMEM;
 	if (mprotect(addr, len, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
@@ -328,7 +335,7 @@ int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_
 	ret = reserve(out, len, align);
 	if (ret)
 		return ret;
-	ret = commit(*out, len, kind, numa_node);
+	ret = commit(*out, len, kind, numa_node, &thp_private);
 	if (ret) {
 		munmap(*out, kernel_pages(len));
 		*out = NULL;
@@ -349,7 +356,12 @@ void *env_addresses(size_t len)
 
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
 {
-	return env_fault("mmap") ? -ENOMEM : commit(addr, len, kind, numa_node);
+	return env_fault("mmap") ? -ENOMEM : commit(addr, len, kind, numa_node, &thp_private);
+}
+
+int env_file_commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
+{
+	return env_fault("mmap") ? -ENOMEM : commit(addr, len, kind, numa_node, &thp_files);
 }
 
 /* Before Linux 5.14: a write that changes nothing, nor takes away what another has written. */

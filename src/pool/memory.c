@@ -212,6 +212,14 @@ void memory_give(struct pp_pool *pool, struct span *span)
 	env_unmap(span->addr, len);
 }
 
+static int commit(const struct pp_pool *pool, void *addr, size_t len, enum pp_memory kind)
+{
+	int node = pool->params.numa_node;
+
+	return pool->file.own ? env_file_commit(addr, len, kind, node) :
+				env_commit(addr, len, kind, node);
+}
+
 int memory_commit(struct pp_pool *pool, void *addr, size_t len, enum pp_memory *kind)
 {
 	const struct pp_pool_params *p = &pool->params;
@@ -222,11 +230,11 @@ int memory_commit(struct pp_pool *pool, void *addr, size_t len, enum pp_memory *
 						 p->memory;
 	if (memory_is_callers(pool))
 		return 0;
-	ret = env_commit(addr, len, *kind, p->numa_node);
+	ret = commit(pool, addr, len, *kind);
 	if (!ret || *kind != PP_MEMORY_THP || p->memory_strict)
 		return ret;
 	*kind = PP_MEMORY_BASE;
-	return env_commit(addr, len, *kind, p->numa_node);
+	return commit(pool, addr, len, *kind);
 }
 
 int memory_discard(const struct pp_pool *pool, void *addr, size_t len)

@@ -440,6 +440,18 @@ static void area_without_a_page(void)
 
 /* ---- no other kind of memory --------------------------------------------------------------------- */
 
+/* A file's memory has a setting of its own; without such a kernel there are none. */
+static bool files_have_thp(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "re");
+	char mode[64] = "";
+	bool told = f && fgets(mode, sizeof mode, f);
+
+	if (f)
+		fclose(f);
+	return told && !strstr(mode, "[never]") && !strstr(mode, "[deny]");
+}
+
 static void strict(enum pp_memory kind, bool file)
 {
 	struct pp_pool_params p = pp_pool_defaults();
@@ -461,6 +473,8 @@ static void strict(enum pp_memory kind, bool file)
 	s = pool_stats(pool);
 	check(ret == 0 || ret == -ENOMEM, "kind %d%s: %s", kind, file ? ", in a file" : "",
 	      ret ? "there is none" : "there is a page");
+	if (kind == PP_MEMORY_THP && file && !files_have_thp())
+		check_eq(ret, -ENOMEM, "shmem_enabled forbids them");
 	check_eq(s.chunks_hugetlb, kind == PP_MEMORY_HUGETLB ? s.chunks : 0, "hugetlb chunks");
 	check_eq(s.chunks_thp, kind == PP_MEMORY_THP ? s.chunks : 0, "THP chunks");
 	check_eq(s.chunks, !ret, "no other");
@@ -480,6 +494,24 @@ static void strict(enum pp_memory kind, bool file)
 		pp_page_put(page);
 	pp_pool_destroy(pool);
 	check_nothing_left("at the end");
+}
+
+/* Not strict: as the kernel's settings have it, and the statistics tell. */
+static void falls_back(void)
+{
+	struct pp_pool_params p = pp_pool_defaults();
+	struct pp_pool_stats s;
+	struct pp_pool *pool;
+	struct bunch b;
+
+	p.memory = PP_MEMORY_THP;
+	p.shared = true;
+	pool = new_pool(pp_binding_none(), &p);
+	b = take(pool, 1);
+	s = pool_stats(pool);
+	check_eq(files_have_thp() ? s.chunks_thp : s.chunks_base, s.chunks, "of the right kind");
+	put_all(&b);
+	pp_pool_destroy(pool);
 }
 
 static void no_other_kind(void)
@@ -506,6 +538,7 @@ int main(void)
 	run(areas_of_the_callers);
 	run(area_without_a_page);
 	run(no_other_kind);
+	run(falls_back);
 	pp_debug_set(PP_DEBUG_PAGES);
 	run(pages_of_all_sizes);
 	run(trimming_empties_it);

@@ -68,6 +68,7 @@ struct env_discards {
 #define env_file_check(fd) 0
 #define env_file_close(fd) ((void)(fd))
 #define env_file_map(out, len, align, fd, offset) ((void)(out), -ENOMEM)
+#define env_file_commit(addr, len, kind, node) env_commit(addr, len, kind, node)
 #define env_file_discard(addr, len) env_discard(addr, len)
 #define ENV_NODES 1
 #define env_errno() 0
