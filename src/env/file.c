@@ -4,7 +4,8 @@
  *
  * The files have no name and go with the last process that has one open or mapped. They are sealed:
  * nobody who has such a file can make it smaller, which would let whoever touches the rest die by
- * SIGBUS, or keep the library from making it larger.
+ * SIGBUS, or keep the library from making it larger. Only their user may open one anew, by
+ * /proc/PID/fd: else a descriptor for reading would be as good as one for writing to everybody.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -57,7 +58,7 @@ int env_file_create(int *out, const char *name, size_t huge_page, uint64_t bytes
 	fd = create(text, flags_of(huge_page));
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, (off_t)bytes) ||
+	if (fchmod(fd, S_IRUSR | S_IWUSR) || ftruncate(fd, (off_t)bytes) ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | (bytes ? F_SEAL_GROW : 0) | F_SEAL_SEAL)) {
 		env_file_close(fd);
 		return -ENOMEM;

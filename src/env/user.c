@@ -301,7 +301,7 @@ static int reserve(void **out, size_t len, size_t align)
 	return *out ? 0 : -ENOMEM;
 }
 
-static int commit(void *addr, size_t len, enum pp_memory kind, int numa_node)
+static int commit(void *addr, size_t len, enum pp_memory kind, int numa_node, const bool *allowed)
 {
 	bool thp = kind == PP_MEMORY_THP;
 

@@ -9,7 +9,8 @@
  * isn't in use has no memory behind it.
  *
  * A child of fork would share a file's memory with its parent, and the pool's copy there would take
- * the same pages for its own. So the child doesn't get it, as with memory that a device pins.
+ * the same pages for its own. So the child doesn't get it, as with memory that a device pins; nor
+ * does its descriptor keep the file when the parent has ended.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -123,9 +124,20 @@ void memory_end(struct pp_pool *pool)
 			next = e->next;
 			env_free(e);
 		}
-	if (file->own)
+	if (file->own && file->fd >= 0)
 		env_file_close(file->fd);
 	end_area(pool);
+}
+
+void memory_is_parents(struct pp_pool *pool)
+{
+	struct file *file = &pool->file;
+
+	file->parents = true;
+	if (!file->own || file->fd < 0)
+		return;
+	env_file_close(file->fd);
+	file->fd = -1;
 }
 
 /* At the end of the file: 0; -ENOMEM. */

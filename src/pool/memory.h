@@ -14,6 +14,8 @@ int memory_check(const struct pp_pool_params *p);
 /* A pool is made, or is freed. 0; -EMFILE, -ENFILE, -ENOMEM. */
 int memory_begin(struct pp_pool *pool);
 void memory_end(struct pp_pool *pool);
+/* In a child of fork, of a pinned pool: what it has is the parent's. */
+void memory_is_parents(struct pp_pool *pool);
 
 static inline bool memory_is_callers(const struct pp_pool *pool)
 {

@@ -75,7 +75,7 @@ static void is_parents(struct pp_pool *pool, void *ctx)
 	(void)ctx;
 	if (!pool->pinned)
 		return;
-	pool->file.parents = true;
+	memory_is_parents(pool);
 	if (!pool_is_over(pool))
 		env_store_relaxed(&pool->state, POOL_INHERITED);
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)

@@ -174,7 +174,7 @@ struct extent {
 
 /* The file that a pool's memory lies in: memory.c. */
 struct file {
-	int fd;       /* -1: there is none; constant */
+	int fd;       /* -1: there is none; constant, until a child of fork closes the pool's own */
 	bool own;     /* the pool has made it; constant */
 	bool parents; /* what is in it is the parent's, in a child of fork; constant there */
 	/* under the pool's lock */

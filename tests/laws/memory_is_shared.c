@@ -137,6 +137,16 @@ static void cannot_be_made_smaller(void)
 	check_nothing_left("at the end");
 }
 
+/* By /proc, say: who has it for reading only could else open it for writing. */
+static void others_cannot_open_it(void)
+{
+	struct pp_pool_params p = shared(64 * KIB);
+	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
+
+	check_eq(stat_of(pp_pool_fd(pool)).st_mode & 07777, 0600, "the mode of the file");
+	pp_pool_destroy(pool);
+}
+
 /* Opened anew for reading, it can be neither written nor emptied. */
 static void can_be_read_only(void)
 {
@@ -254,12 +264,13 @@ static void zombies_empty_it(void)
 
 /* ---- a child of fork --------------------------------------------------------------------------- */
 
-/* Puts what it has and ends the pool, as if it were its own. */
-static void child(struct pp_pool *pool, struct bunch *b)
+/* Puts what it has and ends the pool, as if it were its own; whose own file it doesn't have. */
+static void child(struct pp_pool *pool, struct bunch *b, int file)
 {
 	struct pp_page *page;
 	bool refused = pp_page_get(&page, pool) == -ENODEV;
 
+	refused &= !file || (pp_pool_fd(pool) == -ENOENT && fcntl(file, F_GETFD) < 0);
 	pp_pool_trim(pool, 0);
 	put_all(b);
 	pp_pool_destroy(pool);
@@ -280,7 +291,7 @@ static void child_does_no_harm(void)
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		child(pool, &b);
+		child(pool, &b, fd);
 	waitpid(pid, &how, 0);
 	check_eq(how, 0, "a child puts all and ends the pool; it gets none");
 	check_eq(memory_of(fd), (long long)before, "the parent's file is as it was");
@@ -387,7 +398,7 @@ static void area(bool file)
 	fflush(stdout);
 	pid = fork();
 	if (!pid)
-		child(pool, &b);
+		child(pool, &b, 0);
 	waitpid(pid, &how, 0);
 	check_eq(how, 0, "a child ends its copy of the pool,");
 	check(all_filled(&b, 6) && !l.freed, "and the area is as it was");
@@ -529,6 +540,7 @@ int main(void)
 	run(pages_of_all_sizes);
 	run(no_file);
 	run(cannot_be_made_smaller);
+	run(others_cannot_open_it);
 	run(can_be_read_only);
 	run(trimming_empties_it);
 	run(zombies_empty_it);
