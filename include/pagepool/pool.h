@@ -14,22 +14,23 @@
  *   own                    X                               X        (and own)
  *   destroy                X              X                X       X
  *
- * get, frag and reserve belong to the *owner*, a single thread: the one that created the pool, until
- * another calls pp_pool_own. Other threads get by a getter (pp_getter_create), one each; that needs
- * no serialisation with anything, pp_pool_own and pp_pool_destroy included. put and ref may be called from any thread at any time, even after the
- * pool was destroyed or the device has gone.
+ * get, frag and reserve belong to the *owner*, a single thread: the one that created the pool,
+ * until another calls pp_pool_own. Other threads get by a getter (pp_getter_create), one each; that
+ * needs no serialisation with anything, pp_pool_own and pp_pool_destroy included. put and ref may
+ * be called from any thread at any time, even after the pool was destroyed or the device has gone.
  *
  * Signals: a handler must not get, put, ref or take over ownership, because it may have
  * interrupted such a call on its own thread. It may call pp_debug_dump_pages_signal, read a page's
- * address, size and reference count, and find a page by an address or an IOVA. Making it safe would cost each get and put
- * instructions. Debug mode `pages` reports a handler that has interrupted a call with a lock; a get
- * there is -EDEADLK.
+ * address, size and reference count, and find a page by an address or an IOVA. Making it safe would
+ * cost each get and put instructions. Debug mode `pages` reports a handler that has interrupted a
+ * call with a lock; a get there is -EDEADLK.
  *
  * Fork: the child gets a copy of each pool and both continue, unless a back end pins the memory, or
- * it is shared or the caller's: then the pool stays the parent's. In the child such a pool hands out no pages (-ENODEV) and
- * can't be attached; its pages read as zero or can't be read; put and destroy are harmless. As
- * POSIX has it, if another thread was inside a call at the time of the fork, the child of a
- * multithreaded process may only put pages and end threads.
+ * it is shared or the caller's: then the pool stays the parent's. In the child such a pool hands
+ * out no pages (-ENODEV) and can't be attached; its pages read as zero or can't be read; the
+ * descriptor of its own file is closed; put and destroy are harmless. As POSIX has it, if another
+ * thread was inside a call at the time of the fork, the child of a multithreaded process may only
+ * put pages and end threads.
  *
  * Cancellation: no call of the library is a cancellation point, and callbacks run with
  * cancellation disabled. A thread that calls the library must not enable asynchronous cancellation.
@@ -59,9 +60,9 @@
  *   reserve  As get for each four chunks added, and their memory populated.
  *
  * None of these bounds depends on how many pages or chunks this pool or any other has; that of a
- * get whose cache is empty does on the getters of its pool. The exceptions are trim, reserve, attach
- * and the end of a pool, which are proportional to its chunks, and the statistics, which visit every
- * chunk, 256 at a time between which others have the lock.
+ * get whose cache is empty does on the getters of its pool. The exceptions are trim, reserve,
+ * attach and the end of a pool, which are proportional to its chunks, and the statistics, which
+ * visit every chunk, 256 at a time, between which others have the lock.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -92,8 +93,8 @@ struct pp_pool_params {
 	uint32_t page_size; /**< in bytes: a power of two, 2048 to chunk_size. 0: 4096 */
 	/**
 	 * In bytes: a power of two, 4 KiB to 1 GiB. 0: 2 MiB. Rounded up to the kernel's page
-	 * size. Hugetlb pages are tried only for chunks of exactly 2 MiB or 1 GiB, of pages as large
-	 * as the chunk; transparent huge pages for chunks of 2 MiB or more.
+	 * size. Hugetlb pages are tried only for chunks of exactly 2 MiB or 1 GiB, of pages as
+	 * large as the chunk; transparent huge pages for chunks of 2 MiB or more.
 	 */
 	uint32_t chunk_size;
 	uint64_t max_pages;    /**< limit on pages, in flight or free; 0: none, or the area's */
@@ -104,13 +105,14 @@ struct pp_pool_params {
 	 * How many idle chunks (no page in use) a live pool keeps. Above this limit it is
 	 * trimmed to half of it, two chunks for each that becomes idle; one 256th of the pool's
 	 * chunks may exceed it until the next get.
-	 * 0: what the last bursts needed. As many chunks as were in use at the busiest moment of
-	 * this round of gets or the last, but 8 idle ones in any case; a round is twice as many gets
-	 * as the pool has pages, and 512. So at the latest four times as many gets after use has
-	 * fallen, and 1024, two chunks go with each get that finds the cache empty, once in 256
-	 * gets, and with each chunk that becomes idle, until no more are left than are needed now,
-	 * however many there were. A pool whose gets all find pages in the cache, or that
-	 * gets no call, keeps what it has: pp_pool_trim frees it.
+	 *
+	 * 0: the pool sets the limit by recent use. It keeps as many chunks, idle ones included, as
+	 * were in use at the busiest moment of this round of gets or the last one, and always 8
+	 * idle ones. A round is 2 * (pages in the pool) + 512 gets. So a peak is forgotten after
+	 * two rounds at most: 4 * (pages in the pool) + 1024 gets. What is above the limit then
+	 * goes two chunks at a time: with each get that finds the cache empty, which is about one
+	 * in 256, and with each chunk that becomes idle. A pool that gets no call, or whose gets
+	 * all find pages in the cache, keeps what it has; pp_pool_trim frees it.
 	 */
 	uint32_t idle_chunks;
 	/**
@@ -129,54 +131,62 @@ struct pp_pool_params {
 	 */
 	uint32_t user_size;
 	/**
-	 * What its pages can be found by: an OR of PP_FIND_ADDR and PP_FIND_IOVA. Each costs 8 bytes
-	 * (with 32-bit addresses 4) for each page, or for each 4 KiB of larger ones, which count as
-	 * record_bytes, and for each 4 GiB that they lie in 8 MiB of address space. 0: nothing.
+	 * What its pages can be found by: an OR of PP_FIND_ADDR and PP_FIND_IOVA. Each costs 8
+	 * bytes (with 32-bit addresses 4) for each page, or for each 4 KiB of larger ones, which
+	 * count as record_bytes, and for each 4 GiB that they lie in 8 MiB of address space. 0:
+	 * nothing.
 	 */
 	uint32_t find;
 	/**
-	 * In bytes, less than page_size: where the caller's data begins in each page, as pp_page_data
-	 * and pp_page_data_iova tell. What lies before it is part of the page like the rest. 0: it
-	 * begins with the page.
+	 * In bytes, less than page_size: where the caller's data begins in each page, as
+	 * pp_page_data and pp_page_data_iova tell. What lies before it is part of the page like the
+	 * rest. 0: it begins with the page.
 	 */
 	uint32_t headroom;
 	/**
-	 * 32 to 64: the pool's IOVAs have no more bits, so that a device that can address no more can
-	 * be attached later (32 bits: 4 GiB, which all such pools share). 0: as many as the devices
-	 * have that are attached when it grows.
+	 * 32 to 64: the pool's IOVAs have no more bits, so that a device that can address no more
+	 * can be attached later (32 bits: 4 GiB, which all such pools share). 0: as many as the
+	 * devices have that are attached when it grows.
 	 */
 	uint32_t address_bits;
 	/**
-	 * All of the pool's memory lies in a file that other processes can map: pp_pool_fd. The file
-	 * is the pool's own (memfd_create), grows with it, and can be made smaller by nobody. With
-	 * `area` it has that size from the start and can't be made larger, either. A chunk that is
-	 * trimmed, and a zombie's pages, go from the file, whoever has it mapped. Hugetlb pages are
-	 * tried only with memory_strict. Children of fork have none of it. false: private memory.
+	 * All of the pool's memory lies in a file that other processes can map: pp_pool_fd. The
+	 * file is the pool's own (memfd_create), grows with it, and can be made smaller by nobody.
+	 * With `area` it has that size from the start and can't be made larger, either. A chunk
+	 * that is trimmed, and a zombie's pages, go from the file, whoever has it mapped. Hugetlb
+	 * pages are tried only with memory_strict. Children of fork have none of it. false: private
+	 * memory.
 	 */
 	bool shared;
 	/**
 	 * Memory of another kind than `memory` isn't used: a get that would need some fails with
-	 * -ENOMEM. Hugetlb pages are of 1 GiB with chunks of 1 GiB, else of 2 MiB; chunks must be of
-	 * 2 MiB or 1 GiB or, with `shared`, of 2 MiB at least. false: the next kind is tried.
+	 * -ENOMEM. Hugetlb pages are of 1 GiB with chunks of 1 GiB, else of 2 MiB; chunks must be
+	 * of 2 MiB or 1 GiB or, with `shared`, of 2 MiB at least. Of transparent huge pages it is
+	 * only sure that the kernel was asked for them, and that its settings allowed them when the
+	 * process made its first pool (/sys/kernel/mm/transparent_hugepage/enabled; with `shared`,
+	 * shmem_enabled): where the kernel has no free huge page, it may still use base pages.
+	 * false: the next kind is tried.
 	 */
 	bool memory_strict;
 	/**
 	 * The pool's memory is an area of the caller's: `area` bytes from here, a multiple of
-	 * chunk_size, which can be read and written. `memory` and numa_node don't count. It must stay
-	 * until area_free is called, and no child of fork has it until then. NULL: the library's.
+	 * chunk_size, which can be read and written. `memory` and numa_node are ignored. It must
+	 * stay until area_free is called, and no child of fork has it until then. After that
+	 * children have it again (MADV_DOFORK), even if the caller had set MADV_DONTFORK, which
+	 * must then be set anew. NULL: the library's.
 	 */
 	void *area_addr;
 	/**
-	 * The file that area_addr is mapped from, and where, for pp_page_fd. The descriptor stays the
-	 * caller's, who keeps it open. The offset is a multiple of the kernel's page. 0: none.
+	 * The file that area_addr is mapped from, and where, for pp_page_fd. The descriptor stays
+	 * the caller's, who keeps it open. The offset is a multiple of the kernel's page. 0: none.
 	 */
 	int area_fd;
 	uint64_t area_offset;
 	/**
-	 * Called once, when the pool no longer needs the area: with its handle released and its last
-	 * page put, on the thread that does so, with no lock of the library held and cancellation
-	 * disabled; it must not call the library. Not called if a device may still reach the area, as
-	 * its back end failed to unmap it, nor in a child of fork. NULL: none.
+	 * Called once, when the pool no longer needs the area: with its handle released and its
+	 * last page put, on the thread that does so, with no lock of the library held and
+	 * cancellation disabled; it must not call the library. Not called if a device may still
+	 * reach the area, as its back end failed to unmap it, nor in a child of fork. NULL: none.
 	 */
 	void (*area_free)(void *addr, uint64_t len, void *ctx);
 	void *area_ctx; /**< what area_free gets */
@@ -185,15 +195,18 @@ struct pp_pool_params {
 };
 
 /**
- * A limit on the memory of several pools together: a get that would make a pool grow beyond it fails
- * with -ENOBUFS. Their chunks count, in whole bytes, from the growth until their memory has gone back
- * to the system, zombies' too. An idle chunk is its pool's until that is trimmed. Any thread.
+ * A limit on the memory of several pools together: a get that would make a pool grow beyond it
+ * fails with -ENOBUFS. Each chunk of these pools, zombies included, counts with its chunk_size from
+ * the growth until all of its memory has gone back to the system; the library's records don't. An
+ * idle chunk counts until its pool is trimmed; and one that was trimmed, while its invalidation is
+ * deferred, until a later call of its own pool completes that: pp_pool_trim does at once. A get
+ * that failed isn't told when another pool gives memory back: see pp_pool_notice. Any thread.
  * @return 0; -EINVAL: out is NULL; -ENOMEM.
  */
 PP_API int pp_budget_create(struct pp_budget **out, uint64_t bytes);
 /** Release the handle; pools that were made with it keep the limit. NULL is allowed. Any thread. */
 PP_API void pp_budget_destroy(struct pp_budget *budget);
-/** Change the limit, in bytes. What pools have beyond a lower one they keep. Any thread. */
+/** Change the limit, in bytes. Lowering it takes nothing back from the pools. Any thread. */
 PP_API void pp_budget_set(struct pp_budget *budget, uint64_t bytes);
 /** Bytes in use. Any thread. */
 PP_API uint64_t pp_budget_used(const struct pp_budget *budget);
@@ -234,10 +247,10 @@ PP_API int pp_pool_attach(struct pp_pool *pool, pp_binding_t binding);
 PP_API int pp_pool_detach(struct pp_pool *pool, pp_binding_t binding);
 
 /**
- * Make the calling thread the owner. The caller must ensure that no owner's call (get, frag, reserve,
- * destroy, own) is in progress and that the last one happened before this (a join, a lock). The
- * previous owner may put pages at any time. The pages in its cache move to the new owner's; a
- * pool keeps about 4 KiB for each living thread that has owned it, or has a getter.
+ * Make the calling thread the owner. The caller must ensure that no owner's call (get, frag,
+ * reserve, destroy, own) is in progress and that the last one happened before this (a join, a
+ * lock). The previous owner may put pages at any time. The pages in its cache move to the new
+ * owner's; a pool keeps about 4 KiB for each living thread that has owned it, or has a getter.
  * @return 0; -EINVAL: no pool; -ENOMEM: the owner is unchanged.
  */
 PP_API int pp_pool_own(struct pp_pool *pool);
@@ -252,8 +265,9 @@ PP_API int pp_pool_own(struct pp_pool *pool);
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**
  * Get up to n pages, n >= 1. Owner.
- * @return how many, 1 to n; if none, an error as pp_page_get. What lies in out behind the pages that
- *         were got is undefined; so it is with every call that gets more than one page or fragment.
+ * @return how many, 1 to n; if none, an error as pp_page_get. What lies in out behind the pages
+ *         that were got is undefined; so it is with every call that gets more than one page or
+ *         fragment.
  */
 PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *pool);
 /**
@@ -263,12 +277,12 @@ PP_API int pp_page_get_batch(struct pp_page **out, unsigned n, struct pp_pool *p
  */
 PP_API int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool);
 /**
- * A getter: what a thread gets pages by that doesn't own the pool. Any number of threads may have
- * one, each with a cache of its own, while the owner, if it gets at all, goes on as before. Puts go
- * to the thread's own cache as the owner's do. A get that finds no page anywhere else takes from the
- * caches of the others: it fails only if none is free. A pool that has had a getter takes a lock
- * once for each 256 pages that a thread gets beyond what it puts; gets and puts from and to a cache
- * cost what the owner's do.
+ * A getter lets a thread that does not own the pool get pages from it. Any number of threads may
+ * have one, each with a cache of its own, while the owner, if it gets at all, goes on as before.
+ * Puts go to the thread's own cache as the owner's do. A get that finds no page anywhere else takes
+ * from the caches of the others: it fails only if none is free. A pool that has had a getter takes
+ * a lock once for each 256 pages that a thread gets beyond what it puts; gets and puts from and to
+ * a cache cost what the owner's do.
  *
  * A getter belongs to the thread that made it. A thread that ends destroys its getters: what is in
  * their caches comes home. A getter holds a reference to its pool and may outlive the handle. A
@@ -320,7 +334,7 @@ PP_API int pp_page_get_contiguous(struct pp_page **out, unsigned n, struct pp_po
 PP_API void pp_page_put(struct pp_page *page);
 /**
  * Drop a reference to each of n pages, of any mix of pools. Cheaper than one by one; fragments of
- * one page cost the least side by side.
+ * one page cost the least if they are adjacent in the array.
  */
 PP_API void pp_page_put_batch(struct pp_page *const *pages, unsigned n);
 /** Take n more references to a page that the caller holds (get_page). Any thread. */
@@ -367,13 +381,13 @@ PP_API int pp_pool_reserve(struct pp_pool *pool, uint64_t n);
 
 /**
  * Free idle chunks until at most keep are left, or the pages that are reserved. Deferred
- * invalidations are completed, so the memory has been freed on return. Any thread with a handle: the
- * owner's call first brings home what is in its cache and what other threads put, and closes the
- * page that fragments are cut from; another thread's leaves all that to the owner. A getter's thread
- * brings home what is in its cache; and in a pool that has had getters, any thread what others put.
- * On a revoked pool: free the memory of every free page. (Revocation itself frees only the longest
- * free run of each chunk, so that its cost is proportional to the chunks; the rest is freed by
- * this call, or when a neighbouring page is put.)
+ * invalidations are completed, so the memory has been freed on return. Any thread with a handle:
+ * the owner's call first brings home what is in its cache and what other threads put, and closes
+ * the page that fragments are cut from; another thread's leaves all that to the owner. A getter's
+ * thread brings home what is in its cache; and in a pool that has had getters, any thread what
+ * others put. On a revoked pool: free the memory of every free page. (Revocation itself frees only
+ * the longest free run of each chunk, so that its cost is proportional to the chunks; the rest is
+ * freed by this call, or when a neighbouring page is put.)
  * @return the number of chunks freed.
  */
 PP_API uint64_t pp_pool_trim(struct pp_pool *pool, uint64_t keep);
@@ -411,15 +425,18 @@ PP_API void pp_pool_recall(struct pp_pool *pool);
 
 /**
  * Request a callback when pages are back: ready(ctx) is called once after a get (pp_page_get,
- * _batch, _nogrow, a fragment, a getter's) has failed, other than with -ENODEV, or has returned fewer
- * than were asked for. The put that brings a page back calls it, on its thread; or the revocation,
- * pp_pool_destroy or pp_pool_own, on theirs. It is called at most once per failure, and not at all
- * if another get of the owner's succeeds first. In a pool that has had getters a get that succeeds
- * may call it, too, for it may have been another thread's that failed. No lock is held and cancellation is disabled: it may put pages,
- * but not get any. There is no callback when a growth could succeed again, nor when the fragments of
- * the page that the pool cuts from come back: that page is still out. A failure before the
- * registration isn't remembered. Puts cost nothing extra
- * while nobody waits. Any thread with a handle, one call at a time.
+ * _batch, _nogrow, a fragment, a getter's) has failed, other than with -ENODEV, or has returned
+ * fewer than were asked for. The put that brings a page back calls it, on its thread; or the
+ * revocation, pp_pool_destroy or pp_pool_own, on theirs. It is called at most once per failure, and
+ * not at all if another get of the owner's succeeds first. In a pool that has had getters a get
+ * that succeeds may call it, too, for it may have been another thread's that failed. No lock is
+ * held and cancellation is disabled: it may put pages, but not get any.
+ *
+ * Only this pool's own pages cause it. There is no callback when a growth could succeed again: not
+ * when another pool gives memory back to a budget that both share, nor when its limit is raised;
+ * who must know tries again. Nor is there one when the fragments of the page that the pool cuts
+ * from come back: that page is still out. A failure before the registration isn't remembered. Puts
+ * cost nothing extra while nobody waits. Any thread with a handle, one call at a time.
  * @param ready  replaces the previous one; NULL: no callback. On return no call of the previous one
  *               is in progress, except one that this was called from. pp_pool_destroy ends it, too.
  *               A child of fork has none.
@@ -429,7 +446,7 @@ PP_API int pp_pool_notice(struct pp_pool *pool, void (*ready)(void *ctx), void *
 /**
  * The same through an eventfd: 1 is added to it. It belongs to the caller and must stay open.
  * @param fd  created with EFD_NONBLOCK; negative: none.
- * @return 0; -EINVAL: no pool, or fd is blocking, or no eventfd; -EBADF: it isn't open.
+ * @return 0; -EINVAL: no pool, or fd is blocking, or is not an eventfd; -EBADF: it isn't open.
  */
 PP_API int pp_pool_notice_fd(struct pp_pool *pool, int fd);
 
@@ -440,8 +457,8 @@ PP_API pp_iova_t pp_page_iova(const struct pp_page *page);
 /** Its size in bytes. */
 PP_API uint32_t pp_page_size(const struct pp_page *page);
 /**
- * Its area of pp_pool_params.user_size bytes, aligned to 8, which is the caller's as the page is: it
- * stays as it is when the page is put and got again. NULL: the pool was made without.
+ * Its area of pp_pool_params.user_size bytes, aligned to 8, which is the caller's as the page is:
+ * it stays as it is when the page is put and got again. NULL: the pool was made without.
  */
 PP_API void *pp_page_user(const struct pp_page *page);
 /**
@@ -463,7 +480,7 @@ PP_API void *pp_page_data(const struct pp_page *page);
 PP_API pp_iova_t pp_page_data_iova(const struct pp_page *page);
 /**
  * The page that an address lies in, of any pool that was made with PP_FIND_ADDR by this copy of the
- * library. Any value may be asked for, of which bits 48 and above don't count. Takes no lock, and
+ * library. Any value may be asked for; bits 48 and above are ignored. Takes no lock, and
  * reads no memory but the library's tables. Any thread, a signal's handler too.
  * @return right for what lies in a page that the caller holds, also when its pool is revoked or
  *         destroyed. For anything else: NULL, or a page that a pool had during the call.
@@ -471,8 +488,8 @@ PP_API pp_iova_t pp_page_data_iova(const struct pp_page *page);
 PP_API struct pp_page *pp_page_from_addr(const void *addr);
 /**
  * The same for an IOVA and PP_FIND_IOVA. A pool with that keeps its IOVAs out of use until its last
- * page has been put, also when it is revoked: so this is right in zombies, too. What was the IOVA of
- * a revoked pool without it may lead to a page of another pool.
+ * page has been put, also when it is revoked: so this is right in zombies, too. What was the IOVA
+ * of a revoked pool without it may lead to a page of another pool.
  */
 PP_API struct pp_page *pp_page_from_iova(pp_iova_t iova);
 /**
@@ -501,9 +518,12 @@ PP_API void pp_page_tag(struct pp_page *page, const char *tag);
  * The file that the pool's memory lies in, for other processes to map: pass the descriptor on
  * (SCM_RIGHTS), and for each page its offset. It is valid until the pool is destroyed and its last
  * page put; don't close it. Whoever has it can write to all of the pool's memory: to let another
- * process only read, pass on one opened anew for that, open("/proc/self/fd/N", O_RDONLY). Any thread
- * with a handle.
- * @return the descriptor; -EINVAL: no pool; -ENOENT: its memory lies in no file.
+ * process only read, pass on one opened anew for that, open("/proc/self/fd/N", O_RDONLY). That
+ * binds only a process of another user without privileges: the file's mode is 0600, so one of the
+ * same user can open it anew for writing. A child of fork doesn't have the descriptor; one that is
+ * to have it gets a dup(2) of it. Any thread with a handle.
+ * @return the descriptor; -EINVAL: no pool; -ENOENT: its memory lies in no file, or in one of the
+ *         parent's.
  */
 PP_API int pp_pool_fd(const struct pp_pool *pool);
 /**
@@ -517,7 +537,11 @@ PP_API int pp_page_fd(const struct pp_page *page, uint64_t *offset);
 /** True once the pool is revoked and gets fail with -ENODEV. Any thread with a handle. */
 PP_API bool pp_pool_revoked(const struct pp_pool *pool);
 
-/** Fill in the statistics. Any thread with a handle. @param size  sizeof(*stats). */
+/**
+ * Fill in the statistics. Any thread with a handle. in_flight of a pool of more than 256 chunks is
+ * approximate while others get and put, as they have the lock between 256 chunks.
+ * @param size  sizeof(*stats).
+ */
 PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size);
 
 /** A pool's properties; its counters are in struct pp_pool_stats. New members at the end only. */

@@ -22,7 +22,7 @@
 	X(alloc_failed, "gets that failed: no memory, the limit, revoked")                         \
 	X(recycle_cached, "pages put back into the owner's cache or a getter's")                   \
 	X(recycle_cache_full, "pages given to their chunks because it was full")                   \
-	X(recycle_ring, "pages that other threads put, and who gets takes")                        \
+	X(recycle_ring, "pages that other threads put, and the getting thread takes")              \
 	X(recycle_ring_full, "pages that found no room there and went to their chunk")             \
 	X(pages, "pages in the chunks, free or not")                                               \
 	X(in_flight, "pages with a holder")                                                        \
@@ -41,7 +41,7 @@
 	X(in_flight_at_revoke, "pages with a holder at that moment")                               \
 	X(reserved, "pages that trimming leaves in the pool: pp_pool_reserve")                     \
 	X(peak_in_flight,                                                                          \
-	  "the most pages with a holder at a time: never above the truth, below it by 512 at most a cache")
+	  "the most pages with a holder at a time: never above the truth, below it by at most 512 per cache")
 
 /* A device. */
 #define PP_DEVICE_STATS(X)                                                                                                 \

@@ -90,7 +90,7 @@ int pp_pool_notice_fd(struct pp_pool *pool, int fd)
 	if (ret == -EINVAL || ret == -ENOTTY)
 		return debug_invalid("pp_pool_notice_fd: fd %d %s: it must be an eventfd with "
 				     "EFD_NONBLOCK",
-				     fd, ret == -EINVAL ? "may block" : "is none");
+				     fd, ret == -EINVAL ? "may block" : "is not an eventfd");
 	if (ret)
 		return ret;
 	if (!misuse_destroyed(pool, "set a notice of", __builtin_return_address(0)))

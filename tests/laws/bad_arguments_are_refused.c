@@ -366,7 +366,7 @@ static void pools(void)
 	refused("pp_pool_notice_fd", "no pool", pp_pool_notice_fd(NULL, -1));
 	refused("pp_pool_notice_fd", "EFD_NONBLOCK", pp_pool_notice_fd(pool, blocking));
 	require(!pipe2(no_event, O_NONBLOCK), "a pipe");
-	refused("pp_pool_notice_fd", "is none", pp_pool_notice_fd(pool, no_event[1]));
+	refused("pp_pool_notice_fd", "is not an eventfd", pp_pool_notice_fd(pool, no_event[1]));
 	close(blocking);
 	close(no_event[0]);
 	close(no_event[1]);

@@ -25,9 +25,9 @@ extern "C" {
  */
 struct pp_open {
 	struct pp_page *page;
-	char *addr;     /**< its */
-	pp_iova_t iova; /**< its */
-	uint32_t size;  /**< its, in bytes; 0: there is none */
+	char *addr;     /**< of the page */
+	pp_iova_t iova; /**< of the page */
+	uint32_t size;  /**< of the page, bytes; 0: no page is open */
 	uint32_t end;   /**< of the last fragment; bytes */
 	uint32_t unit;  /**< bytes */
 	uint32_t held; /**< references; 0: all of the page is given out. Release, for the revoker */
@@ -41,7 +41,7 @@ PP_API int pp_frag_get_slow(struct pp_frag *out, struct pp_pool *pool, uint32_t 
 			    uint32_t align);
 PP_API int pp_frag_get_raced(struct pp_pool *pool);
 
-/* Cut one from the open page: 0, or what pp_frag_get_raced says; 1: that isn't all there is to do. */
+/* Cut one from the open page: 0, or what pp_frag_get_raced says; 1: the slow path has to do it. */
 PP_INLINE __attribute__((always_inline)) int pp_fast_frag(struct pp_frag *out, struct pp_pool *pool,
 							  uint32_t len, uint32_t align)
 {
