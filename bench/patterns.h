@@ -11,8 +11,8 @@
  *   peer_addr(page)        where its memory is
  *   peer_start(i, fn, arg, plain), peer_join(i)   a thread on the second processor
  *
- * and it may define PEER_ONE_WAY: pages don't come back (a limit, not a pool); and PEER_WORKERS, if a
- * thread that gets, too, has something to make and give up: peer_work_begin(), peer_work_end().
+ * and it may define PEER_ONE_WAY: pages don't come back (a limit, not a pool); and PEER_WORKERS, if
+ * a thread that gets, too, has something to make and give up: peer_work_begin(), peer_work_end().
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -108,7 +108,7 @@ static MEASURED void measured_burst(uint64_t n)
 	}
 }
 
-/* ---- two threads ------------------------------------------------------------------------------ */
+/* ---- two threads ------------------------------------------------------------------------- */
 
 static bool go; /* all threads are there: the time begins */
 
@@ -253,7 +253,7 @@ static double cross(uint64_t n, unsigned batch, unsigned threads, bool touch, bo
 	return (ended - begun) * (double)n / (double)done;
 }
 
-/* ---- several that get and put ------------------------------------------------------------------- */
+/* ---- several that get and put ------------------------------------------------------------ */
 
 #ifndef PEER_WORKERS
 static void peer_work_begin(void)
@@ -330,7 +330,7 @@ static double work(uint64_t n, unsigned threads)
 	return ended - begun;
 }
 
-/* ---- puts alone ------------------------------------------------------------------------------- */
+/* ---- puts alone -------------------------------------------------------------------------- */
 
 #define APART 1024u /* pages: as many as there is room for, wherever they go */
 
@@ -380,7 +380,7 @@ static double puts_apart(uint64_t n)
 	return apart.put * (double)n / (double)((n + APART - 1) / APART * APART);
 }
 
-/* ---- more memory ------------------------------------------------------------------------------ */
+/* ---- more memory ------------------------------------------------------------------------- */
 
 /* Fresh pages, a word written to each. Nothing comes back before the end of the process. */
 static double grow(const struct command *c)
@@ -420,7 +420,7 @@ static void skew(uint64_t pages, uint64_t in_window)
 	window_fill(in_window);
 }
 
-/* ---- what is asked for -------------------------------------------------------------------------- */
+/* ---- what is asked for ------------------------------------------------------------------- */
 
 /* The nanoseconds that n pages took. */
 static double once(const struct command *c, uint64_t n)

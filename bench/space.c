@@ -31,7 +31,9 @@ static double map(uint64_t n)
 	return now_ns() - begun;
 }
 
-/* It can use all but 64 GiB from 2^47 on, where the pool's are: the highest octave is taken first. */
+/*
+ * It can use all but 64 GiB from 2^47 on, where the pool's are: the highest octave is taken first.
+ */
 static double register_one(uint64_t n)
 {
 	struct pp_device_params params = PP_PARAMS(struct pp_device_params);

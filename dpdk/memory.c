@@ -89,7 +89,7 @@ void memory_fini(struct memory *memory)
 	pp_pool_destroy(memory->pool);
 }
 
-/* ---- what the EAL and its devices are told ------------------------------------------------------ */
+/* ---- what the EAL and its devices are told ----------------------------------------------- */
 
 /* Map or unmap a run for every PCI device in use. @return 0, or the first real error. */
 static int devices_map(const struct run *run, bool map)
@@ -156,7 +156,7 @@ static void free_cb(struct rte_mempool_memhdr *hdr, void *opaque)
 	run_free(opaque);
 }
 
-/* ---- chunks and runs ------------------------------------------------------------------------------ */
+/* ---- chunks and runs --------------------------------------------------------------------- */
 
 static rte_iova_t chunk_iova(const struct memory *memory, struct pp_page *page)
 {
@@ -251,7 +251,7 @@ static struct rte_mempool_memhdr *header_new(const struct memory *memory, struct
 	return hdr;
 }
 
-/* ---- populate ----------------------------------------------------------------------------------------- */
+/* ---- populate ---------------------------------------------------------------------------- */
 
 /* Undo runs(): the pages of the runs go home. */
 static void runs_free(struct rte_mempool_memhdr_list *list)

@@ -192,7 +192,7 @@ static void shelves_take(struct stock *stock, const struct stock_shelf *own, uin
 	shelves_open(stock, own);
 }
 
-/* ---- get, put, count -------------------------------------------------------------------------- */
+/* ---- get, put, count --------------------------------------------------------------------- */
 
 /* Own shelf or depot are short: trade with the depot, or with others through it. */
 static __rte_noinline int get_slow(struct stock *stock, void **obj, uint32_t n)
@@ -335,7 +335,7 @@ uint32_t stock_count(struct stock *stock)
 	return n;
 }
 
-/* ---- made and gone ------------------------------------------------------------------------------ */
+/* ---- made and gone ----------------------------------------------------------------------- */
 
 int stock_init(struct stock *stock, uint32_t size, int socket)
 {

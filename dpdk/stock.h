@@ -48,7 +48,10 @@ struct stock {
 	rte_spinlock_t lock __rte_cache_aligned;
 	uint32_t count;
 	void **obj;
-	/* set by stock_retire: nothing can be got any more, and who brings the last of `all` is told */
+	/*
+	 * set by stock_retire: nothing can be got any more, and who brings the last of `all` is
+	 * told
+	 */
 	bool retired;
 	uint32_t all;
 	void (*full)(void *ctx);
@@ -65,9 +68,10 @@ int stock_put(struct stock *stock, void *const *obj, uint32_t n);
 /** Get exactly n objects, on any thread. @return 0; -ENOBUFS: not so many are free. */
 int stock_get(struct stock *stock, void **obj, uint32_t n);
 /**
- * From now on nothing can be got, and all shelves stay closed, so that each put is counted; the put that
- * brings the last of `all` objects calls `full`, with no lock held and as its last act: it may free
- * the stock. Beside puts of any thread. @return true: all are there already, and `full` isn't called.
+ * From now on nothing can be got, and all shelves stay closed, so that each put is counted; the put
+ * that brings the last of `all` objects calls `full`, with no lock held and as its last act: it may
+ * free the stock. Beside puts of any thread. @return true: all are there already, and `full` isn't
+ * called.
  */
 bool stock_retire(struct stock *stock, uint32_t all, void (*full)(void *ctx), void *ctx);
 /** How many are free. Exact if nobody puts or gets meanwhile. Any thread. */

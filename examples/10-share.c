@@ -1,6 +1,6 @@
 /*
- * 10-share.c - pages for another process: it maps the file that they lie in, and says of each by its
- * place there that it is done with it. It is killed in the middle, and what it had is put.
+ * 10-share.c - pages for another process: it maps the file that they lie in, and says of each by
+ * its place there that it is done with it. It is killed in the middle, and what it had is put.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

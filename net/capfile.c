@@ -333,8 +333,8 @@ static int another_link_type(struct capfile *f, const struct capformat_packet *p
 }
 
 /*
- * Some link types begin with a header in the byte order of the machine that captured: who reads a file
- * takes it for the file's order. What we write is in ours.
+ * Some link types begin with a header in the byte order of the machine that captured: who reads a
+ * file takes it for the file's order. What we write is in ours.
  */
 static bool has_native_header(const struct capformat_packet *p)
 {

@@ -51,7 +51,9 @@ struct capformat_packet {
  */
 int pcapfile_begin(struct capformat *f);
 int pcapng_begin(struct capformat *f);
-/* 1: a packet; 0: the end; -EINVAL: damaged; -ENOTSUP: right, but can't be read; others; see `why`. */
+/*
+ * 1: a packet; 0: the end; -EINVAL: damaged; -ENOTSUP: right, but can't be read; others; see `why`.
+ */
 int pcapfile_next(struct capformat *f, struct capformat_packet *out);
 int pcapng_next(struct capformat *f, struct capformat_packet *out);
 

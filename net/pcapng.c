@@ -134,7 +134,7 @@ static int step_over(struct capformat *f, uint32_t len)
 				      len, capformat_u32(f, at));
 }
 
-/* ---- sections and interfaces ------------------------------------------------------------------ */
+/* ---- sections and interfaces ------------------------------------------------------------- */
 
 static int begin_section(struct capformat *f, const struct body *b)
 {
@@ -223,7 +223,7 @@ static int add_interface(struct capformat *f, const struct body *b)
 	return 0;
 }
 
-/* ---- packets ------------------------------------------------------------------------------------ */
+/* ---- packets ----------------------------------------------------------------------------- */
 
 /* Ticks of an interface's clock in nanoseconds since the epoch. */
 static int stamp(struct capformat *f, const struct pcapng_interface *i, uint64_t ticks,

@@ -178,7 +178,7 @@ int whole_crc(const struct pp_net_seg *seg, unsigned n, uint32_t start, uint32_t
 	return 0;
 }
 
-/* ---- what the flags tell ------------------------------------------------------------------------ */
+/* ---- what the flags tell ----------------------------------------------------------------- */
 
 /* Make room for a tag behind the addresses: before the packet if that is its own, else behind. */
 static int insert_tag(struct pp_net_seg *seg)
@@ -223,7 +223,7 @@ int whole_make(struct pp_net_seg *head, const struct pp_net_seg *rest, unsigned 
 	return ret;
 }
 
-/* ---- what nobody tells -------------------------------------------------------------------------- */
+/* ---- what nobody tells ------------------------------------------------------------------- */
 
 /* A TCP or UDP packet in the first segment: where its checksum is, and of what. */
 struct transport {

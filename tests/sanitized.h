@@ -12,8 +12,10 @@
 #define __has_feature(what) 0
 #endif
 
-/* AddressSanitizer's allocator is locked for ever in a child whose parent forked while another of its
- * threads allocated; ThreadSanitizer refuses to start a thread in such a child. */
+/*
+ * AddressSanitizer's allocator is locked for ever in a child whose parent forked while another of
+ * its threads allocated; ThreadSanitizer refuses to start a thread in such a child.
+ */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
 	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 static const bool child_may_start_threads = false;

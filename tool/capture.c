@@ -89,8 +89,8 @@ static void fetch_ahead(struct queue *q)
 }
 
 /*
- * Hand over whole packets as long as `keep` pages stay behind. Of a pool with a limit no more stay than
- * leave the device its ring: it may need all of that for the next packet.
+ * Hand over whole packets as long as `keep` pages stay behind. Of a pool with a limit no more stay
+ * than leave the device its ring: it may need all of that for the next packet.
  */
 static void release(struct capture *c, uint64_t keep)
 {
@@ -495,7 +495,10 @@ static int begin_file(struct capture *c)
 	return writer_begin(c->writer, &p);
 }
 
-/* As the user who is to have them. First where packets go: what else goes to the same file is refused. */
+/*
+ * As the user who is to have them. First where packets go: what else goes to the same file is
+ * refused.
+ */
 static bool open_files(struct capture *c)
 {
 	bool opened;

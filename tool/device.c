@@ -10,7 +10,9 @@
 #include <poll.h>
 #include <unistd.h>
 
-/* For a device that is to send what it has, when the run is to end: until a user may wonder; in all */
+/*
+ * For a device that is to send what it has, when the run is to end: until a user may wonder; in all
+ */
 #define SILENCE_NS 1000000000u
 #define PATIENCE_NS 5000000000u
 

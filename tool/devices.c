@@ -28,8 +28,8 @@ static void add(struct list *l, const char *name, const char *what)
 /* ---- interfaces -------------------------------------------------------------------------- */
 
 /*
- * The kernel is asked, and not /sys, which in a container or after unshare(1) may be that of another
- * network namespace.
+ * The kernel is asked, and not /sys, which in a container or after unshare(1) may be that of
+ * another network namespace.
  */
 static bool ask(int fd, const char *interface, unsigned long what, void *data, struct ifreq *r)
 {
@@ -88,7 +88,7 @@ static void add_interfaces(struct list *l)
 		if_freenameindex(all);
 }
 
-/* ---- PCI devices ------------------------------------------------------------------------------ */
+/* ---- PCI devices ------------------------------------------------------------------------- */
 
 /* Those that libpagepool-net has a driver for. */
 static bool has_driver(const char *vendor, const char *device)

@@ -13,9 +13,9 @@
 struct filter;
 
 /*
- * Compile an expression, which must stay as it is, for packets of a link type (libpcap's DLT_); NULL:
- * there is none, and *out is NULL, which wants all packets. 0, or -1: said what is wrong, or that a
- * signal has ended it: then the process must end, too.
+ * Compile an expression, which must stay as it is, for packets of a link type (libpcap's DLT_);
+ * NULL: there is none, and *out is NULL, which wants all packets. 0, or -1: said what is wrong, or
+ * that a signal has ended it: then the process must end, too.
  */
 int filter_open(struct filter **out, const char *expression, int dlt);
 /* NULL is allowed. */

@@ -64,7 +64,7 @@ static void worst(uint64_t *kept, uint64_t now)
 		*kept = now;
 }
 
-/* ---- a packet's way --------------------------------------------------------------------------- */
+/* ---- a packet's way ---------------------------------------------------------------------- */
 
 static bool takes_packets(const struct side *s)
 {
@@ -226,7 +226,7 @@ static unsigned pump(struct forward *f, struct side *from)
 	return got + before;
 }
 
-/* ---- the devices' lives ------------------------------------------------------------------------- */
+/* ---- the devices' lives ------------------------------------------------------------------ */
 
 /* A pool that both can have, if there is one; that the one which is there can have. */
 static int make_pool(struct forward *f)
@@ -412,7 +412,7 @@ static void look_at(struct forward *f, struct side *s)
 	}
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------- */
 
 static unsigned under_way(struct side *s)
 {
@@ -554,7 +554,7 @@ static void settle(struct forward *f, bool started)
 	f->report.iova_left = totals.iova_bytes;
 }
 
-/* ---- the report ------------------------------------------------------------------------------------------ */
+/* ---- the report -------------------------------------------------------------------------- */
 
 /* Both devices' losses, as one. */
 static int judge(const struct forward *f)

@@ -20,7 +20,10 @@ struct learned {
 	} slot[LEARN_ADDRESSES];
 };
 
-/* Learn from a frame's first bytes that came on a side. True: its receiver is known to be there, too. */
+/*
+ * Learn from a frame's first bytes that came on a side. True: its receiver is known to be there,
+ * too.
+ */
 bool learn(struct learned *l, const uint8_t *frame, uint32_t len, uint8_t side);
 
 #endif

@@ -20,8 +20,8 @@ struct loop_ops {
 	/* Do what can be done without waiting. True: something was. */
 	bool (*work)(void *ctx);
 	/*
-	 * There was nothing to do: end the loop if nothing will come any more. True: something is new,
-	 * don't wait.
+	 * There was nothing to do: end the loop if nothing will come any more. True: something is
+	 * new, don't wait.
 	 */
 	bool (*idle)(void *ctx);
 	/* The devices that are bound now, and how many. */

@@ -4,7 +4,8 @@
  *
  * SIGHUP comes twice when a terminal goes, from the kernel and from the shell, so two in short
  * succession count once; under nohup(1) it stays ignored. SIGPIPE means that a reader of our output
- * has gone, which the write reports, too. SIGXFSZ is ignored: the write beyond the limit reports it.
+ * has gone, which the write reports, too. SIGXFSZ is ignored: the write beyond the limit reports
+ * it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -15,8 +15,8 @@
 struct writer;
 
 /*
- * Open the file, or, if `rotate` wants several, which is then the writer's to call, the first of them;
- * and leave it as it is. 0, or -1: said what is wrong.
+ * Open the file, or, if `rotate` wants several, which is then the writer's to call, the first of
+ * them; and leave it as it is. 0, or -1: said what is wrong.
  */
 int writer_open(struct writer **out, const char *path, struct rotate *rotate);
 struct writer_params {
@@ -34,13 +34,16 @@ void writer_abandon(struct writer *w);
 #define WRITER_SEGS 512u
 void writer_add(struct writer *w, const struct pp_net_seg *seg, unsigned n);
 /*
- * A note in the file, behind the packets so far: what the interface has counted, and why it is noted.
- * Only pcapng has them.
+ * A note in the file, behind the packets so far: what the interface has counted, and why it is
+ * noted. Only pcapng has them.
  */
 void writer_note(struct writer *w, const char *comment, uint64_t received, uint64_t dropped);
 /* The segment will be handed over soon: fetch what of it will be touched. */
 void writer_soon(const struct pp_net_seg *seg);
-/* Send what has been handed over on its way, and put the pages of what is written: true, if any are. */
+/*
+ * Send what has been handed over on its way, and put the pages of what is written: true, if any
+ * are.
+ */
 bool writer_poll(struct writer *w);
 /*
  * The same, but wait for at least one write to complete, if any is under way. When the run is to
@@ -53,9 +56,9 @@ bool writer_busy(const struct writer *w);
 /* When writer_poll has to begin the next file, by loop_now; LOOP_NEVER. */
 uint64_t writer_due(const struct writer *w);
 /*
- * Why the run has to end, in words that are the report's, or NULL. When the next file could not be begun,
- * which has been said, what is handed over still goes to the last one; when a file could not be
- * written, pages are put unwritten.
+ * Why the run has to end, in words that are the report's, or NULL. When the next file could not be
+ * begun, which has been said, what is handed over still goes to the last one; when a file could not
+ * be written, pages are put unwritten.
  */
 const char *writer_end(const struct writer *w);
 uint64_t writer_packets(const struct writer *w); /* written, all before them too */

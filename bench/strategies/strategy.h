@@ -42,7 +42,7 @@ static uint64_t strategy_late_calls(void);
 #define CALLED __attribute__((noinline, noclone)) /* as from another file */
 
 #ifndef STRATEGY_OWN_DMA
-/* ---- the device's address space: one IOMMU mapping a page, IOVAs used again ------------------- */
+/* ---- the device's address space: one IOMMU mapping a page, IOVAs used again -------------- */
 
 static struct {
 	struct pp_iommu *iommu;
@@ -150,7 +150,7 @@ static void *array_of(uint64_t n, size_t size)
 }
 #endif
 
-/* ---- the scenario ----------------------------------------------------------------------------- */
+/* ---- the scenario ------------------------------------------------------------------------ */
 
 static struct page **held;
 

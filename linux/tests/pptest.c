@@ -191,8 +191,8 @@ static int xdp_pass(void)
 
 /*
  * The program that is loaded already, if any: nobody else loads one in the guest. vmxnet3 forgets
- * its program when it is closed, without putting it (vmxnet3_rq_cleanup_all()), so that each one that
- * was loaded would stay for ever, and be missed when memory is compared.
+ * its program when it is closed, without putting it (vmxnet3_rq_cleanup_all()), so that each one
+ * that was loaded would stay for ever, and be missed when memory is compared.
  */
 static int xdp_pass_once(void)
 {

@@ -254,7 +254,7 @@ static unsigned soft_reap(struct port_queue *q)
 	return (unsigned)(s->tx_posted - s->tx_done);
 }
 
-/* ---- the binding ------------------------------------------------------------------------------ */
+/* ---- the binding ------------------------------------------------------------------------- */
 
 static int make_pools(struct soft_net *s, pp_binding_t binding)
 {
@@ -401,7 +401,7 @@ static void soft_remove(struct pp_device *dev, pp_binding_t binding, enum pp_rem
 	forget(s);
 }
 
-/* ---- the rest of port.h ----------------------------------------------------------------------- */
+/* ---- the rest of port.h ------------------------------------------------------------------ */
 
 static int soft_event_fd(struct port_queue *q)
 {

@@ -416,7 +416,7 @@ static bool tx_one(struct soft_model *m)
 	return true;
 }
 
-/* ---- going wild ------------------------------------------------------------------------------- */
+/* ---- going wild -------------------------------------------------------------------------- */
 
 /* True if an address is mapped: a read is refused there at most for want of permission. */
 static bool answers(struct soft_model *m, uint64_t addr)
@@ -452,7 +452,7 @@ static void rampage(struct soft_model *m)
 	}
 }
 
-/* ---- the thread ---------------------------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void)
 {
@@ -578,7 +578,7 @@ static void *device(void *arg)
 	return NULL;
 }
 
-/* ---- making and ending --------------------------------------------------------------------------- */
+/* ---- making and ending ------------------------------------------------------------------- */
 
 static int build(struct soft_model *m, const struct soft_model_params *params, char *error)
 {

@@ -49,7 +49,7 @@
 #define CHUNKS 64u
 #define MAX_BYTES ((uint64_t)CHUNKS * MAX_CHUNK)
 
-/* ---- the binding ------------------------------------------------------------------------------ */
+/* ---- the binding ------------------------------------------------------------------------- */
 
 /* The pool, and its memory: the first page has the area mapped, which registers the UMEM. */
 static int make_pool(struct xdp_qp *qp, pp_binding_t binding)
@@ -160,7 +160,7 @@ static void xdp_remove(struct pp_device *dev, pp_binding_t binding, enum pp_remo
 	forget(qp);
 }
 
-/* ---- what was sent ---------------------------------------------------------------------------- */
+/* ---- what was sent ----------------------------------------------------------------------- */
 
 static uint64_t done(const struct xdp_net *x)
 {
@@ -238,7 +238,7 @@ static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
 		stats->tx_sent_max = sent.max;
 }
 
-/* ---- how it is -------------------------------------------------------------------------------- */
+/* ---- how it is --------------------------------------------------------------------------- */
 
 static uint64_t now_ns(void)
 {
@@ -353,7 +353,7 @@ static void xdp_info(struct pp_net *net, struct pp_net_info *info)
 		info->time_source = PP_NET_TIME_POLL;
 }
 
-/* ---- close ------------------------------------------------------------------------------------ */
+/* ---- close ------------------------------------------------------------------------------- */
 
 static void close_qp(struct xdp_qp *qp)
 {
@@ -398,7 +398,7 @@ static const struct port_ops xdp_ops = {
 	.close = xdp_close,
 };
 
-/* ---- open: what it is to be like ------------------------------------------------------------------ */
+/* ---- open: what it is to be like --------------------------------------------------------- */
 
 /* The largest MTU whose packets lie in one frame. */
 static unsigned whole_mtu(uint32_t frame)
@@ -518,7 +518,7 @@ static int choose(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 	return choose_pool(x, params, u->frame, pool, error);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------ */
+/* ---- open -------------------------------------------------------------------------------- */
 
 static int open_events(struct xdp_qp *qp)
 {

@@ -26,7 +26,7 @@
 #define ALT_NAME 128u       /* ALTIFNAMSIZ: with its end; linux/if.h can't be beside net/if.h */
 #define ANSWER 32768u       /* bytes of an answer of the kernel's, at most */
 
-/* ---- what rtnetlink tells --------------------------------------------------------------------- */
+/* ---- what rtnetlink tells ---------------------------------------------------------------- */
 
 /* Ask: the answer's header, or NULL and *ret why not. The lock is held. */
 static struct nlmsghdr *ask(struct xdp_link *l, void *request, uint32_t len, char *answer, int *ret)
@@ -77,7 +77,9 @@ struct facts {
 	unsigned index, flags, type, mtu;
 };
 
-/* About the one with the link's index; while that is 0, the one of this name, or alternative name. */
+/*
+ * About the one with the link's index; while that is 0, the one of this name, or alternative name.
+ */
 static int ask_facts(struct xdp_link *l, const char *by_name, struct facts *f)
 {
 	struct {
@@ -144,7 +146,7 @@ int xdp_link_counts(struct xdp_link *l, struct xdp_counts *counts)
 	return s ? 0 : ret ? ret : -EPROTO;
 }
 
-/* ---- what ethtool tells ------------------------------------------------------------------------ */
+/* ---- what ethtool tells ------------------------------------------------------------------ */
 
 static int ethtool(const struct xdp_link *l, void *command)
 {
@@ -184,7 +186,7 @@ static void ask_driver(struct xdp_link *l)
 	l->physical = info.bus_info[0] && !is_like_a_stack(info.driver);
 }
 
-/* ---- open: what it is ------------------------------------------------------------------------- */
+/* ---- open: what it is -------------------------------------------------------------------- */
 
 static int open_sockets(struct xdp_link *l, char *error)
 {
@@ -246,7 +248,7 @@ int xdp_link_promiscuous(struct xdp_link *l, char *error)
 			l->name, strerror(errno));
 }
 
-/* ---- what becomes of it -------------------------------------------------------------------------- */
+/* ---- what becomes of it ------------------------------------------------------------------ */
 
 /* An event: is it that the interface is in another namespace now? */
 static void note_event(struct xdp_link *l, const char *message, size_t n)
@@ -371,7 +373,7 @@ bool xdp_link_look(struct xdp_link *l, bool closely, unsigned *changes)
 		    l->name);
 }
 
-/* ---- the program ------------------------------------------------------------------------------ */
+/* ---- the program ------------------------------------------------------------------------- */
 
 static int attach_as(struct xdp_link *l, unsigned flags)
 {
@@ -459,7 +461,7 @@ void xdp_link_leave(struct xdp_link *l, unsigned queue)
 			    &queue); /* that of a closed socket is gone already */
 }
 
-/* ---- open, close --------------------------------------------------------------------------------- */
+/* ---- open, close ------------------------------------------------------------------------- */
 
 int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, unsigned mtu, char *error)
 {

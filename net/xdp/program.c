@@ -191,7 +191,7 @@ static void part_ends(struct code *c)
 	}
 }
 
-/* ---- the program's parts ---------------------------------------------------------------------- */
+/* ---- the program's parts ----------------------------------------------------------------- */
 
 /*
  * R6: the context. R7: the sk_buff, 0 if there is none. R8: flags of the word. R9: the time.
@@ -334,7 +334,7 @@ static void write_word(struct code *c)
 	part_ends(c);
 }
 
-/* ---- loading ------------------------------------------------------------------------------------ */
+/* ---- loading ----------------------------------------------------------------------------- */
 
 int xdp_program_open(struct xdp_program *p, unsigned queues, char *error)
 {

@@ -29,7 +29,7 @@ struct xdp_kept {
 	uint64_t n_frames;
 };
 
-/* ---- is a queue quiet? ------------------------------------------------------------------------ */
+/* ---- is a queue quiet? ------------------------------------------------------------------- */
 
 /* What a socket must have to be bound. */
 static bool set_up(int fd, void *frame, size_t size)
@@ -65,7 +65,7 @@ static bool is_quiet(unsigned ifindex, unsigned queue)
 	return quiet;
 }
 
-/* ---- the frames ------------------------------------------------------------------------------- */
+/* ---- the frames -------------------------------------------------------------------------- */
 
 static void put_posted(struct xdp_frame *frame, uint64_t n)
 {

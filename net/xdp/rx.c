@@ -239,7 +239,7 @@ static unsigned rx_queue(struct xdp_qp *qp, unsigned i, struct pp_net_seg *seg, 
 	return taken;
 }
 
-/* ---- the queue pair's queues ----------------------------------------------------------------------- */
+/* ---- the queue pair's queues ------------------------------------------------------------- */
 
 bool xdp_rx_is_ours(const struct xdp_qp *qp, unsigned queue)
 {

@@ -163,8 +163,8 @@ static void tx_done(struct pp_net_stats *stats, struct xdp_frame *f)
 }
 
 /*
- * The completion ring's addresses are the kernel's word: what was not posted isn't done. So is how many
- * there are: more than it has room for aren't looked at in one call.
+ * The completion ring's addresses are the kernel's word: what was not posted isn't done. So is how
+ * many there are: more than it has room for aren't looked at in one call.
  */
 unsigned xdp_reap(struct port_queue *port)
 {

@@ -56,8 +56,10 @@ struct xdp_umem {
 	char ifname[IF_NAMESIZE]; /* of the interface, when the sockets are opened */
 	struct xdp_queue queue[XDP_QUEUES];
 	unsigned n_queues; /* of these, that have a socket */
-	/* A bit for each queue of a closed zero-copy socket that the kernel may have yet to stop. The
-	 * driver's, while no socket is open. */
+	/*
+	 * A bit for each queue of a closed zero-copy socket that the kernel may have yet to stop.
+	 * The driver's, while no socket is open.
+	 */
 	uint64_t stopping;
 	/* Held while sockets come and go, and by who counts, whatever thread that is: what
 	 * follows. */

@@ -188,8 +188,8 @@ static bool said_before(const char *caller, const char *format)
 }
 
 /*
- * With a lock of the library's, the one at hand: a signal handler may have interrupted malloc(3). NULL:
- * none is needed, or it is in use. The desk's lock is held.
+ * With a lock of the library's, the one at hand: a signal handler may have interrupted malloc(3).
+ * NULL: none is needed, or it is in use. The desk's lock is held.
  */
 static struct report *take_spare(void)
 {

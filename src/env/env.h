@@ -215,9 +215,9 @@ bool env_is_ours(const void *addr, size_t len);
 /* True if it lies on the calling thread's stack. */
 bool env_is_stack(const void *addr);
 /*
- * Addresses with nothing behind them, to count with: nobody else in the process has the same, nor any
- * other copy of the library. So many, a power of two, at a multiple of that. NULL: there are none
- * left. For env_unmap.
+ * Addresses with nothing behind them, to count with: nobody else in the process has the same, nor
+ * any other copy of the library. So many, a power of two, at a multiple of that. NULL: there are
+ * none left. For env_unmap.
  */
 void *env_addresses(size_t len);
 /* The page size that a kind of memory has at best, in bytes. */
@@ -271,7 +271,10 @@ bool env_unloads(void);
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 
-/* May it be added to without waiting? 0; -EINVAL: no; -ENOTTY: it is no eventfd; -EBADF: it isn't open. */
+/*
+ * May it be added to without waiting? 0; -EINVAL: no; -ENOTTY: it is no eventfd; -EBADF: it isn't
+ * open.
+ */
 int env_event_check(int fd);
 void env_event_add(int fd); /* 1; no cancellation point where cancellation is off */
 

@@ -4,9 +4,9 @@
  *
  * Memory that a device works on must not be shared with a child: the first of the two to write
  * would get a copy, and if that is the parent, the device doesn't notice. So the child gets other
- * memory at these addresses, which reads as zero. For hugetlb pages and a file's that is impossible, so
- * their addresses are reserved in the child: otherwise its next mapping could end up there, and the
- * pool's end would unmap it.
+ * memory at these addresses, which reads as zero. For hugetlb pages and a file's that is
+ * impossible, so their addresses are reserved in the child: otherwise its next mapping could end up
+ * there, and the pool's end would unmap it.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,6 +1,6 @@
 /*
- * budget.c - a limit that several pools share: bytes of their chunks, zombies' included. A pool takes
- * from it before it grows, and gives to it when the memory has gone back.
+ * budget.c - a limit that several pools share: bytes of their chunks, zombies' included. A pool
+ * takes from it before it grows, and gives to it when the memory has gone back.
  *
  * A budget lives as long as its handle and its pools. It has no lock: what is used never exceeds a
  * limit that hasn't been lowered meanwhile, however many pools grow at a time.

@@ -1,6 +1,6 @@
 /*
- * budget.h - a limit that several pools share (pp_pool_params.budget). A pool without one has no such
- * limit. Uses pool.h.
+ * budget.h - a limit that several pools share (pp_pool_params.budget). A pool without one has no
+ * such limit. Uses pool.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

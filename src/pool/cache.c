@@ -1,8 +1,8 @@
 /*
  * cache.c - the side of who gets, the owner or a getter's thread, from get down to growth: its
  * cache is popped, refilled from what others gave back (remote.c), from the chunks (chunk.c), from
- * new ones (grow.c), from the caches of others (take.c); and its puts into it. Each use of the cache
- * ends with a look at the flag: revoke.h.
+ * new ones (grow.c), from the caches of others (take.c); and its puts into it. Each use of the
+ * cache ends with a look at the flag: revoke.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -356,7 +356,9 @@ static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
 }
 
-/* How many of n pages, 1 at least, have their words side by side: none has the next block's head. */
+/*
+ * How many of n pages, 1 at least, have their words side by side: none has the next block's head.
+ */
 static unsigned count_neighbours(struct pp_page *const *pages, unsigned n)
 {
 	struct pp_page *const *p = pages + 1, *const *end = pages + n;

@@ -31,8 +31,8 @@ static inline bool frag_revoked(const struct pp_pool *pool)
 }
 
 /*
- * The owner takes the open page out of frag_page. NULL: there is none, it is used up, or the revoker
- * has it.
+ * The owner takes the open page out of frag_page. NULL: there is none, it is used up, or the
+ * revoker has it.
  */
 static struct pp_page *take_out(struct pp_pool *pool)
 {
@@ -137,7 +137,9 @@ static int add_stock(struct pp_pool *pool)
 	return put_back(pool, page);
 }
 
-/* The open page has room for such a fragment and, if that is short, references for more; or -errno. */
+/*
+ * The open page has room for such a fragment and, if that is short, references for more; or -errno.
+ */
 static int make_room(struct pp_pool *pool, uint32_t len, uint32_t align, const void *caller)
 {
 	const struct pp_open *open = &pool->open;

@@ -2,10 +2,10 @@
  * getter.c - getters: threads that get from a pool without owning it, each by an anchor of its own,
  * which is the handle. Cache, refill and puts are those of the owner (cache.c).
  *
- * A pool that had a getter once has `has_getters` set for good. The remote frees have one consumer at a
- * time: in such a pool whoever has the pool's lock. The owner of any other pool takes from them without
- * the lock, and looks first whether there are getters by now (take_remote); a getter leaves them alone
- * while the owner is at that for the last time.
+ * A pool that had a getter once has `has_getters` set for good. The remote frees have one consumer
+ * at a time: in such a pool whoever has the pool's lock. The owner of any other pool takes from
+ * them without the lock, and looks first whether there are getters by now (take_remote); a getter
+ * leaves them alone while the owner is at that for the last time.
  *
  * A getter has a reference to its pool: so its calls find a pool, revoked or destroyed.
  *
@@ -87,7 +87,9 @@ static void end(struct pp_anchor *anchor)
 	pool_unref(pool);
 }
 
-/* Anchors outlive pools and getters: so whose it is can always be asked; of this copy's, that is. */
+/*
+ * Anchors outlive pools and getters: so whose it is can always be asked; of this copy's, that is.
+ */
 bool getter_is_usable(const struct pp_getter *getter, const void *caller)
 {
 	if (getter && (anchor_is_own(&getter->anchor) || anchor_is_foreign(&getter->anchor)))

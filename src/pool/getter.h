@@ -13,7 +13,9 @@
 bool getter_is_usable(const struct pp_getter *getter, const void *caller);
 /* The calling thread ends: its getters go, and what is in their caches comes home. */
 void getters_thread_ends(struct env_thread *thread);
-/* In a child of fork: those of the threads that aren't there go. Others take what is in the caches. */
+/*
+ * In a child of fork: those of the threads that aren't there go. Others take what is in the caches.
+ */
 void getters_of_others_end(struct pp_pool *pool, void *ctx);
 
 #endif

@@ -131,8 +131,8 @@ static int fill_slots(struct pp_pool *pool, struct span *span, unsigned lo, unsi
 }
 
 /*
- * The first span of such with dead slots, unless it is mapped for a device that is ending. An area's
- * slots are mapped already.
+ * The first span of such with dead slots, unless it is mapped for a device that is ending. An
+ * area's slots are mapped already.
  */
 static struct span *find_hole(const struct pp_pool *pool, const struct list *holes,
 			      const struct reach *reach)

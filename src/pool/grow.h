@@ -8,7 +8,9 @@
 
 #include "pool/pool.h"
 
-/* By `most` chunks at most, and no more than POOL_GROW. 0 or what pp_page_get returns; lock held. */
+/*
+ * By `most` chunks at most, and no more than POOL_GROW. 0 or what pp_page_get returns; lock held.
+ */
 int pool_grow(struct pp_pool *pool, uint64_t most);
 
 #endif

@@ -52,8 +52,8 @@ static inline const struct known_ring *known_ring(const struct known *known, uin
 }
 
 /*
- * Put a page in this state, which was acquired, to a pool of the thread's own, if that is known, and
- * the page's last reference.
+ * Put a page in this state, which was acquired, to a pool of the thread's own, if that is known,
+ * and the page's last reference.
  */
 static inline bool known_own_put(const struct known *known, struct pp_page *page, uint64_t state)
 {

@@ -56,8 +56,8 @@ static inline bool anchor_is_foreign(const struct pp_anchor *anchor)
  *
  * Three bits go with these and close nothing (revoke.h, "waiting"). ANCHOR_WAITED, of the owner's
  * anchor: a get has failed, and the next put is to tell. Who takes it away tells, unless it is who
- * set it; and that one does if there is ANCHOR_MORE: another get has failed meanwhile. ANCHOR_ASK, of
- * the other anchors: a put here is to look at the owner's.
+ * set it; and that one does if there is ANCHOR_MORE: another get has failed meanwhile. ANCHOR_ASK,
+ * of the other anchors: a put here is to look at the owner's.
  */
 enum {
 	ANCHOR_OPEN = 0,

@@ -4,14 +4,15 @@
  * What is in flight follows from counts that are kept anyway, all of which only grow: pages taken
  * from the chunks, less what has come home from a full cache, from full rings, or otherwise, less
  * what cache and rings hold. Each page is counted as home before it can be taken again, so the
- * difference is never above the truth.
+ * difference is never above the truth; where a pop counts that has to be taken back (take.h), the
+ * pages are in the hands of a call for that long.
  *
  * It rises by gets only. Who gets looks when it finds its cache empty, and what it gets until it
  * looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the true one for
  * the owner and for each getter. An owner without getters needn't look before it has got as many
  * pages as were missing to the peak the last time. Pages on their way from one cache to another, or
- * from the rings to one, are in neither: who moves them, and who looks, has the pool's lock, but for
- * the owner of a pool without getters.
+ * from the rings to one, are in neither: who moves them, and who looks, has the pool's lock, but
+ * for the owner of a pool without getters.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

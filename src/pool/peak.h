@@ -11,7 +11,9 @@
 /* Who gets has found its cache empty; or has taken pages past it. Lock held, if it has getters. */
 void peak_look(struct pp_pool *pool);
 void peak_look_past(struct pp_pool *pool);
-/* Pages come home, other than through a cache or rings that were full: before they do. Any thread. */
+/*
+ * Pages come home, other than through a cache or rings that were full: before they do. Any thread.
+ */
 void peak_home(struct pp_pool *pool, uint64_t n);
 /* Some of them didn't. */
 void peak_not_home(struct pp_pool *pool, uint64_t n);

@@ -527,8 +527,8 @@ static uint64_t count_some(const struct pp_pool *pool, uint64_t *number)
 }
 
 /*
- * Pages that aren't home, those in cache and rings included until a revocation. Others have the lock
- * in between: what they move then may be counted twice, or not at all. Returns with the lock.
+ * Pages that aren't home, those in cache and rings included until a revocation. Others have the
+ * lock in between: what they move then may be counted twice, or not at all. Returns with the lock.
  */
 static uint64_t count_in_flight(struct pp_pool *pool)
 {

@@ -80,8 +80,8 @@ struct holder {
  *   FRESH ---> AVAIL <-------> NONE       a page goes out, the last one that it had; one has come
  *     |         |  ^            |         home
  *     |         v  |            v
- *     |        IDLE <--- IDLE_RETURNED    all pages are home; while it is on the stack of those that
- *     v         |                         pages have returned to, it can't be listed
+ *     |        IDLE <--- IDLE_RETURNED    all pages are home; while it is on the stack of those
+ *     that v         |                         pages have returned to, it can't be listed
  *   RETIRING <--+                         trimmed: invalidated, freed
  *
  * From any of the first five a zombie's goes to NONE, and is freed.
@@ -97,7 +97,9 @@ enum chunk_on {
 	CHUNK_STATES
 };
 
-/* In one piece of memory: the blocks, which lead it, this, free_bits, discarded, the user's areas. */
+/*
+ * In one piece of memory: the blocks, which lead it, this, free_bits, discarded, the user's areas.
+ */
 struct pp_chunk {
 	/* constant */
 	struct pp_pool *pool;
@@ -325,7 +327,9 @@ struct pp_pool {
 	struct pp_chunk *leaving;    /* taken from spent */
 	struct pp_chunk *collecting; /* taken from returned, and not listed yet */
 	bool trimming;               /* there were more idle chunks than the limit */
-	/* the most chunks in use at a time, in this round of gets and in the last; the round's end */
+	/*
+	 * the most chunks in use at a time, in this round of gets and in the last; the round's end
+	 */
 	uint64_t most_used, most_used_last, round_end;
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;

@@ -292,8 +292,8 @@ void pool_shrink(struct pp_pool *pool, uint64_t keep)
 }
 
 /*
- * The calling thread's caches, and the remote frees if it may take from them. Whose a pool of another
- * copy of the library is can't be told: its threads have other numbers.
+ * The calling thread's caches, and the remote frees if it may take from them. Whose a pool of
+ * another copy of the library is can't be told: its threads have other numbers.
  */
 static void empty_own(struct pp_pool *pool)
 {

@@ -18,7 +18,8 @@ static inline bool page_is_shared(uint64_t state)
 }
 
 /*
- * The count would leave its range: it is as it was, and told of. The caller: a code address, or NULL.
+ * The count would leave its range: it is as it was, and told of. The caller: a code address, or
+ * NULL.
  */
 void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken, const void *caller);
 

@@ -9,7 +9,9 @@
 
 #include "pool/pool.h"
 
-/* Pages of one pool whose last references are gone. Any thread; also another copy of the library. */
+/*
+ * Pages of one pool whose last references are gone. Any thread; also another copy of the library.
+ */
 void put_pages(struct pp_page *const *pages, unsigned n, const void *caller);
 /* pp_page_put_batch for pages that do not go straight into the caller's cache. */
 void remote_put_batch(struct pp_page *const *pages, unsigned n, const void *caller);

@@ -168,9 +168,9 @@ void pool_revoke(struct pp_pool *pool)
 /* ---- another owner --------------------------------------------------------------------- */
 
 /*
- * All that is in a cache that was left goes to a new one. That may have pages: of a getter that isn't
- * in this child of fork, or put by the function that a notice calls. What doesn't fit goes home.
- * After the barrier.
+ * All that is in a cache that was left goes to a new one. That may have pages: of a getter that
+ * isn't in this child of fork, or put by the function that a notice calls. What doesn't fit goes
+ * home. After the barrier.
  */
 static void move_cache(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *new)
 {
@@ -271,8 +271,8 @@ static bool pages_are_back(struct pp_pool *pool)
 
 /*
  * Whoever puts is to tell: who found the owner's anchor sees it there, and who has another or found
- * one that was left since is to look there. NULL: the bit is there already; if another set it, which
- * goes on looking, that one is to tell us (ANCHOR_MORE). Lock held.
+ * one that was left since is to look there. NULL: the bit is there already; if another set it,
+ * which goes on looking, that one is to tell us (ANCHOR_MORE). Lock held.
  */
 static struct pp_anchor *set_waited(struct pp_pool *pool)
 {
@@ -319,8 +319,8 @@ bool wait_begin(struct pp_pool *pool)
 }
 
 /*
- * A first getter may have come since the owner looked, and rely on the bit. It says that it is there
- * before it sets the bit, with a barrier in between.
+ * A first getter may have come since the owner looked, and rely on the bit. It says that it is
+ * there before it sets the bit, with a barrier in between.
  */
 void wait_end(struct pp_pool *pool, struct pp_anchor *anchor)
 {
@@ -331,8 +331,9 @@ void wait_end(struct pp_pool *pool, struct pp_anchor *anchor)
 /* ---- after the flag was seen ------------------------------------------------------------ */
 
 /*
- * The flag of one of the pool's anchors was seen: drain the pool if it is revoked, or else the cache
- * if it is a previous owner's, or open it if others took from it and it is the caller's. Lock held.
+ * The flag of one of the pool's anchors was seen: drain the pool if it is revoked, or else the
+ * cache if it is a previous owner's, or open it if others took from it and it is the caller's. Lock
+ * held.
  */
 static void settle(struct pp_pool *pool, struct pp_anchor *anchor, bool mine)
 {
@@ -347,8 +348,8 @@ static void settle(struct pp_pool *pool, struct pp_anchor *anchor, bool mine)
 }
 
 /*
- * Nothing is handed out any more. Of what was popped, what the drain took is NULL; the rest is ours,
- * and goes home. Model: revoke.pml, cache_pop.
+ * Nothing is handed out any more. Of what was popped, what the drain took is NULL; the rest is
+ * ours, and goes home. Model: revoke.pml, cache_pop.
  */
 static void popped_home(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 {

@@ -25,15 +25,15 @@
  * GETTERS. Each has an anchor as the owner has, and is revoked as the owner is. take.h has what a
  * get does that finds no pages but in others' caches.
  *
- * WAITING. The flag is also how a put comes to know, without an instruction more, that somebody waits
- * for pages (notice.c). A get that has failed sets ANCHOR_WAITED, a heavy barrier, and looks whether
- * there are pages; a put brings its page back, and looks at the flag last: so one of the two sees the
- * other. Whoever takes the bit away tells, so there is one notice for one failure: the first put
- * that sees it, the revoker, or the next owner; or nobody, if it is the owner, who has found pages.
- * A getter that fails sets it too, at the owner's anchor; one that finds pages then tells, for it may
- * be another that waits. The pool's other anchors, the getters' and those that were left, get
- * ANCHOR_ASK: a put that sees it there takes it away and looks at the owner's, which needs a lock, as
- * only the lock says whether that pool is there.
+ * WAITING. The flag is also how a put comes to know, without an instruction more, that somebody
+ * waits for pages (notice.c). A get that has failed sets ANCHOR_WAITED, a heavy barrier, and looks
+ * whether there are pages; a put brings its page back, and looks at the flag last: so one of the
+ * two sees the other. Whoever takes the bit away tells, so there is one notice for one failure: the
+ * first put that sees it, the revoker, or the next owner; or nobody, if it is the owner, who has
+ * found pages. A getter that fails sets it too, at the owner's anchor; one that finds pages then
+ * tells, for it may be another that waits. The pool's other anchors, the getters' and those that
+ * were left, get ANCHOR_ASK: a put that sees it there takes it away and looks at the owner's, which
+ * needs a lock, as only the lock says whether that pool is there.
  *
  * The protocol has a model, checked exhaustively: tests/model/revoke.pml, and own.pml for another
  * owner. The code itself is run through every schedule by tests/explore/.

@@ -14,8 +14,9 @@
 /* Cut the lowest run of ones off bits: n of them from lo up. False: there is none. */
 bool next_run(uint64_t *bits, unsigned *lo, unsigned *n);
 /*
- * A new span, nothing of it in use, in those octaves of IOVA space: with `slots` slots or, unless it
- * is an area, fewer; or with hugetlb memory for up to so many chunks. 0; -ENOSPC: no IOVA; -ENOMEM.
+ * A new span, nothing of it in use, in those octaves of IOVA space: with `slots` slots or, unless
+ * it is an area, fewer; or with hugetlb memory for up to so many chunks. 0; -ENOSPC: no IOVA;
+ * -ENOMEM.
  */
 int span_start(struct pp_pool *pool, struct span **out, uint32_t slots, uint64_t octaves);
 int span_start_hugetlb(struct pp_pool *pool, struct span **out, uint32_t chunks, uint64_t octaves);

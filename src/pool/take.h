@@ -5,8 +5,9 @@
  * A cache is its thread's: so what is taken from it is taken as a revocation does (revoke.h), and
  * the thread goes on with the rest.
  *
- *   thread:       change the cache; light barrier; load anchor->revoked                (revoke_seen)
- *   taker, lock:  set ANCHOR_TAKEN; heavy barrier; take the oldest pages, count them in `taken`
+ *   thread:       change the cache; light barrier; load anchor->revoked
+ *   (revoke_seen) taker, lock:  set ANCHOR_TAKEN; heavy barrier; take the oldest pages, count them
+ *   in `taken`
  *
  * The counts are the thread's, and stay as they are: what is in the cache is their difference
  * less `taken`, and these slots, the lowest, are NULL. The thread's next pop sees the flag, waits

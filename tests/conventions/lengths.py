@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """lengths.py ROOT - a function of the products' sources fits on a screen: 40 lines at most, without
-blank lines, comments and the rows of tables and initialisers. A line of the documentation has at
-most 100 columns; tables, fenced blocks, mdoc's macros and what bench/report writes may be wider. TAP.
+blank lines, comments and the rows of tables and initialisers. A line of a comment has at most 100
+columns; clang-format looks after the code. So has a line of the documentation; tables, fenced
+blocks, mdoc's macros and what bench/report writes may be wider. TAP.
 """
 import glob
 import os
@@ -58,11 +59,20 @@ def long_lines(name):
             yield f"{name}:{at}: {len(line)} columns"
 
 
+def long_comments(name):
+    for at, line in enumerate(lines_of(name), 1):
+        width = len(line.expandtabs(8))
+        if width > COLUMNS and line.lstrip().startswith(("/*", "* ")):
+            yield f"{name}:{at}: {width} columns"
+
+
 sources = [s for d in ("src", "include", "net", "telemetry", "dpdk", "tool", "examples")
            for s in glob.glob(f"{d}/**/*.[ch]", recursive=True)]
+commented = sources + [s for d in ("tests", "bench", "linux") for s in glob.glob(f"{d}/**/*.[ch]", recursive=True)]
 pages = glob.glob("*.md") + glob.glob("*/*.md") + glob.glob("docs/man/*") + glob.glob(".github/**/*.md", recursive=True)
 none(1, "there are sources and pages", [] if len(sources) > 100 and len(pages) > 30 else ["too few"])
 none(2, f"no function has more than {SCREEN} lines", [s for f in sorted(sources) for s in long_functions(f)])
 none(3, f"no line of the documentation has more than {COLUMNS} columns", [s for f in sorted(pages) for s in long_lines(f)])
-print("1..3")
+none(4, f"no line of a comment has more than {COLUMNS} columns", [s for f in sorted(commented) for s in long_comments(f)])
+print("1..4")
 sys.exit(failed)

@@ -99,6 +99,7 @@ edited symbols "libpagepool: its map lists them, one by one" src/libpagepool.map
 broken symbols "libpagepool: it exports them and nothing else
 libpagepool: its map lists them, one by one" include/pagepool/pool.h 'PP_API void pp_pool_new(void);'
 broken lengths "no function has more than 40 lines" src/pool/chunk.c "static void f(void)\n{\n$(printf '\\tf();\\n%.0s' {1..41})}"
+broken lengths "no line of a comment has more than 100 columns" src/pool/chunk.c "/* $(printf 'word %.0s' {1..21}) */"
 broken lengths "no line of the documentation has more than 100 columns" docs/net.md "$(printf 'word %.0s' {1..21})"
 broken models "what the code says of its models is there" src/pool/chunk.c '/* Model: home.pml, no_such_label. */'
 broken models "what the models say of the code is there" tests/model/home.pml '/* chunk.c: no_such_function */'

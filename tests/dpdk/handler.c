@@ -173,7 +173,7 @@ static void own_memory(void)
 	check_nothing_left(NULL);
 }
 
-/* ---- populate, exhaust, free, again -------------------------------------------------------------- */
+/* ---- populate, exhaust, free, again ------------------------------------------------------ */
 
 static void exhaust(struct rte_mempool *mp)
 {
@@ -217,7 +217,7 @@ static void again(void)
 	soft_device_exit(&d);
 }
 
-/* ---- freed by the last put ------------------------------------------------------------------------ */
+/* ---- freed by the last put --------------------------------------------------------------- */
 
 #define OUT 600u
 
@@ -285,7 +285,7 @@ static void freed(void)
 	freed_by_the_last_put(32);
 }
 
-/* ---- a device of pagepool's ------------------------------------------------------------------------ */
+/* ---- a device of pagepool's -------------------------------------------------------------- */
 
 static void device(void)
 {
@@ -353,7 +353,7 @@ static void refusals(void)
 	soft_device_exit(&d);
 }
 
-/* ---- many threads -------------------------------------------------------------------------------------- */
+/* ---- many threads ------------------------------------------------------------------------ */
 
 static int leave_on_shelf(void *arg)
 {

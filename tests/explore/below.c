@@ -414,7 +414,7 @@ bool device_is_calling(const struct pp_device *dev)
 	return false;
 }
 
-/* ---- nothing is found by address, and nobody counts ------------------------------------------- */
+/* ---- nothing is found by address, and nobody counts -------------------------------------- */
 
 int find_begin(const struct pp_pool *pool, const struct span *span, unsigned lo, unsigned n)
 {
@@ -464,7 +464,7 @@ uint64_t peak_read(struct pp_pool *pool)
 	return 0;
 }
 
-/* ---- debug mode: holders.c and recall.c have no part in this ----------------------------------- */
+/* ---- debug mode: holders.c and recall.c have no part in this ----------------------------- */
 
 unsigned below_debug STATE = 0;
 

@@ -29,8 +29,8 @@
  * WHAT IS FOUND. Touching freed memory, also by plain accesses (the compiler reports each
  * of them as it does to ThreadSanitizer); freeing twice; leaks; data races of plain accesses
  * (vector clocks; they are part of the state in the smaller scenarios only, so in the others a race
- * that is only seen on one of two ways to the same state may be missed); deadlock; schedules without an end; and what the
- * scenario checks itself.
+ * that is only seen on one of two ways to the same state may be missed); deadlock; schedules
+ * without an end; and what the scenario checks itself.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -107,8 +107,8 @@ bool concurrent(void);
 /* A place where others may run, and nothing else. */
 void op_yield(void);
 /*
- * A plain access to 8 bytes that may be shared; or what was there goes, which may be done by several
- * at once.
+ * A plain access to 8 bytes that may be shared; or what was there goes, which may be done by
+ * several at once.
  */
 enum touch { TOUCH_READ, TOUCH_WRITE, TOUCH_DISCARD };
 void op_touch(const void *p, enum touch how);

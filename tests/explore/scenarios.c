@@ -2,10 +2,11 @@
  * scenarios.c - what is explored: two or three threads over one small pool, and what must be
  * true whatever the schedule.
  *
- * explore [late=N] [exact=1] [without=N] [taught=1] [quick | NAME ...]: the scenarios of two threads,
- * or these, or all. TAP. late: so many late loads in a schedule, at most. exact: in all of them no
- * race is missed. without: one of the acquires is left out, by its number of `explore acquires`.
- * taught: name those that make a difference in a scenario, the only ones to leave out there.
+ * explore [late=N] [exact=1] [without=N] [taught=1] [quick | NAME ...]: the scenarios of two
+ * threads, or these, or all. TAP. late: so many late loads in a schedule, at most. exact: in all of
+ * them no race is missed. without: one of the acquires is left out, by its number of `explore
+ * acquires`. taught: name those that make a difference in a scenario, the only ones to leave out
+ * there.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

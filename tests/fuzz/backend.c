@@ -249,7 +249,7 @@ static void own_destroy(struct pp_iommu *iommu)
 static const struct pp_iommu_ops with_stats = { FUNCTIONS, .stats = own_stats };
 static const struct pp_iommu_ops without_stats = { FUNCTIONS };
 
-/* ---- making one -------------------------------------------------------------------------------- */
+/* ---- making one -------------------------------------------------------------------------- */
 
 #define LAYOUTS 8
 #define TOP UINT64_MAX /* what the device can reach at most */

@@ -15,7 +15,8 @@
 
 /*
  * How often unmap may say another size than it unmapped. What the library loses by it, it loses for
- * good, so a process has so many lies and then no more: else one input would fail for what others did.
+ * good, so a process has so many lies and then no more: else one input would fail for what others
+ * did.
  */
 #define BACKEND_LIES 256u
 

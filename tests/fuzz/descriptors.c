@@ -156,7 +156,7 @@ static void soft_change(void)
 	device.reg[SOFT_ADDRESS_BITS] = number(); /* when it is asked next */
 }
 
-/* ---- virtio's ------------------------------------------------------------------------------------ */
+/* ---- virtio's ---------------------------------------------------------------------------- */
 
 /* A buffer of a pair is used, in earnest or not. */
 static void virtio_write_rx(void)
@@ -225,7 +225,7 @@ static void virtio_change(void)
 	v->gone = how == 0xff;
 }
 
-/* ---- either ----------------------------------------------------------------------------------- */
+/* ---- either ------------------------------------------------------------------------------ */
 
 struct kind {
 	void (*write_rx)(void), (*write_anywhere)(void), (*write_head)(uint64_t last);

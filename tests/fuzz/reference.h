@@ -87,7 +87,10 @@ struct ref_page {
 	int pool;
 	uint32_t held; /* references that are out; the pool's own on an open page don't count */
 	bool open;
-	/* Of an open page: fragments until it is used up, if none is shorter than `unit`; 0: for ever */
+	/*
+	 * Of an open page: fragments until it is used up, if none is shorter than `unit`; 0: for
+	 * ever
+	 */
 	uint32_t stock, unit;
 	uint64_t stamp;         /* its first and last 8 bytes */
 	uint8_t *copy;          /* all of it, once more was written; else NULL */

@@ -1,10 +1,11 @@
 /*
  * rings.c - fuzzes AF_XDP's receive and send (net/xdp/rx.c, tx.c) with a kernel that is not to be
- * trusted: the four rings are this file's memory, and the input says what is written into them, into
- * their indices and into the packets, and what the program receives, sends and puts in between.
+ * trusted: the four rings are this file's memory, and the input says what is written into them,
+ * into their indices and into the packets, and what the program receives, sends and puts in
+ * between.
  *
- * Whatever is written: no segment reaches out of its page, no page is handed out that is out already,
- * no more is under way than the ring has entries, and at the end every page comes home.
+ * Whatever is written: no segment reaches out of its page, no page is handed out that is out
+ * already, no more is under way than the ring has entries, and at the end every page comes home.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -50,7 +51,7 @@ static void must(bool ok, const char *what)
 	abort();
 }
 
-/* ---- what rx.c and tx.c use of the others ------------------------------------------------------- */
+/* ---- what rx.c and tx.c use of the others ------------------------------------------------ */
 
 int xdp_umem_open(struct xdp_umem *u, unsigned queue)
 {
@@ -73,7 +74,7 @@ uint64_t xdp_program_epoch(const struct xdp_program *p)
 	return 1;
 }
 
-/* ---- the kernel --------------------------------------------------------------------------------- */
+/* ---- the kernel -------------------------------------------------------------------------- */
 
 /* An address: in some frame, or anywhere. */
 static uint64_t address(void)
@@ -129,7 +130,7 @@ static void write_bytes(void)
 		umem.addr[at + 256 - sizeof(struct xdp_word) + i] = (char)input_byte(&in);
 }
 
-/* ---- the program ---------------------------------------------------------------------------------- */
+/* ---- the program ------------------------------------------------------------------------- */
 
 static unsigned frame_of(const struct pp_net_seg *seg)
 {
@@ -200,7 +201,7 @@ static void step(void)
 	must(qp->tx_posted <= RING, "more is under way than there is room for");
 }
 
-/* ---- from open to close ------------------------------------------------------------------------------ */
+/* ---- from open to close ------------------------------------------------------------------ */
 
 static int probe(struct pp_device *dev, pp_binding_t binding, void *ctx)
 {

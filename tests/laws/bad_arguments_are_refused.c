@@ -6,13 +6,13 @@
  * bad_arguments_are_refused ROOT: every public call is in here.
  *
  * Not checked by the library, to save instructions: pp_page_get, pp_page_get_batch,
- * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's pool
- * and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_user, pp_page_index,
+ * pp_page_get_nogrow, pp_page_put, pp_page_put_batch, pp_page_ref, pp_page_unref, pp_frag_get's
+ * pool and place, pp_page_addr, pp_page_iova, pp_page_size, pp_page_user, pp_page_index,
  * pp_page_headroom, pp_page_data, pp_page_data_iova, pp_page_refs; what fast.h and frag.h call for
  * them: pp_page_get_slow, pp_page_get_raced, pp_page_put_slow, pp_page_put_raced, pp_frag_get_slow,
- * pp_frag_get_raced. Nothing can be wrong with the parameters of pp_pool_defaults, pp_debug_set, pp_debug_get, pp_debug_set_report,
- * pp_debug_reports, pp_debug_dump_pages, pp_debug_dump_pages_signal, pp_binding_alive,
- * pp_vfio_locked_limit and pp_version.
+ * pp_frag_get_raced. Nothing can be wrong with the parameters of pp_pool_defaults, pp_debug_set,
+ * pp_debug_get, pp_debug_set_report, pp_debug_reports, pp_debug_dump_pages,
+ * pp_debug_dump_pages_signal, pp_binding_alive, pp_vfio_locked_limit and pp_version.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -159,7 +159,7 @@ static void devices_say_nothing(void)
 	pp_device_each(NULL, NULL);
 }
 
-/* ---- mappings --------------------------------------------------------------------------------- */
+/* ---- mappings ---------------------------------------------------------------------------- */
 
 static char memory[2 * PP_BASE_PAGE];
 
@@ -211,7 +211,7 @@ static void coherent_memory(void)
 	soft_device_exit(&d);
 }
 
-/* ---- pools --------------------------------------------------------------------------------------- */
+/* ---- pools ------------------------------------------------------------------------------- */
 
 static int create_of(const struct pp_pool_params *p)
 {
@@ -428,7 +428,7 @@ static void pools_say_nothing(void)
 	pp_page_tag(NULL, "tag");
 }
 
-/* ---- back ends, debug mode ------------------------------------------------------------------------ */
+/* ---- back ends, debug mode --------------------------------------------------------------- */
 
 static void software_iommu(void)
 {
@@ -529,7 +529,7 @@ static void each_sentence_is_printed(void)
 	pp_debug_set(0);
 }
 
-/* ---- all calls are here ------------------------------------------------------------------------------ */
+/* ---- all calls are here ------------------------------------------------------------------ */
 
 static char *contents(const char *path)
 {

@@ -1,7 +1,7 @@
 /*
- * budget_is_kept.c - a limit that several pools share (pp_budget): together they never have more, on
- * any number of threads; zombies count until their memory has gone; and what one gives back another
- * can have.
+ * budget_is_kept.c - a limit that several pools share (pp_budget): together they never have more,
+ * on any number of threads; zombies count until their memory has gone; and what one gives back
+ * another can have.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -94,7 +94,9 @@ static void zombies_count(void)
 	check_nothing_left("at the end");
 }
 
-/* Chunks that a pool has trimmed, and whose invalidation is deferred, don't keep it from growing. */
+/*
+ * Chunks that a pool has trimmed, and whose invalidation is deferred, don't keep it from growing.
+ */
 static void trimmed_chunks_are_room(void)
 {
 	struct pp_soft_params soft = PP_PARAMS(struct pp_soft_params);

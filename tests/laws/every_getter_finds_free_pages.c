@@ -258,7 +258,7 @@ static void revoked_at_work(void)
 	soft_device_exit(&d);
 }
 
-/* ---- what lies in others' caches -------------------------------------------------------------- */
+/* ---- what lies in others' caches --------------------------------------------------------- */
 
 /* A thread that does what it is told. */
 struct helper {
@@ -420,7 +420,7 @@ static void trimmed(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- notices ------------------------------------------------------------------------------------ */
+/* ---- notices ----------------------------------------------------------------------------- */
 
 static int calls; /* atomic */
 
@@ -480,7 +480,7 @@ static void noticed(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- the peak ----------------------------------------------------------------------------------- */
+/* ---- the peak ---------------------------------------------------------------------------- */
 
 static void peak(void)
 {
@@ -510,7 +510,7 @@ static void peak(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- whose a getter is ---------------------------------------------------------------------------- */
+/* ---- whose a getter is ------------------------------------------------------------------- */
 
 static void gets_by_it(struct helper *h)
 {
@@ -613,7 +613,7 @@ static void owners_change(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- a child of fork --------------------------------------------------------------------------- */
+/* ---- a child of fork --------------------------------------------------------------------- */
 
 static int in_child(struct pp_pool *pool, struct pp_getter *getter)
 {

@@ -228,7 +228,7 @@ static bool same_world(const struct all_there_is *a, const struct all_there_is *
 	return same_memory(a, b) && same;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------ */
+/* ---- the machine ------------------------------------------------------------------------- */
 
 struct operation {
 	const char *name;
@@ -241,7 +241,10 @@ struct operation {
 	unsigned at_least;                 /* fault points that it is known to have */
 };
 
-/* A back end that pins keeps a thread's last failure in words, in memory that is made with the first. */
+/*
+ * A back end that pins keeps a thread's last failure in words, in memory that is made with the
+ * first.
+ */
 static void fail_to_map(struct world *w)
 {
 	pp_iova_t iova;
@@ -327,7 +330,7 @@ static void every_point(const struct operation *op, bool persistent)
 	end_world(&w, op);
 }
 
-/* ---- operations ---------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------- */
 
 static int call_register(struct world *w)
 {
@@ -565,8 +568,8 @@ static void from_one_on(void)
 }
 
 /*
- * An area is mapped whole. What a growth that failed was to use stays what the device has mapped: had
- * that pinned it, it would go on with memory that isn't there any more.
+ * An area is mapped whole. What a growth that failed was to use stays what the device has mapped:
+ * had that pinned it, it would go on with memory that isn't there any more.
  */
 static void an_area_that_cannot_grow(void)
 {

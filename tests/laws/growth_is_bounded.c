@@ -305,7 +305,7 @@ static void a_get_with_a_full_iommu(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- where a growth goes ---------------------------------------------------------------------- */
+/* ---- where a growth goes ----------------------------------------------------------------- */
 
 /* A slow holder's page doesn't keep the IOVA of its chunk's neighbours from the pool. */
 static void slots_are_filled_again(bool deferred)
@@ -419,7 +419,7 @@ static void fresh_chunks_are_idle(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- what a put costs --------------------------------------------------------------------------- */
+/* ---- what a put costs -------------------------------------------------------------------- */
 
 /*
  * Of each put, however many chunks there are. A watched pool: each put goes to its chunk. Else,
@@ -469,7 +469,9 @@ static void a_put_is_bounded(void)
 	}
 }
 
-/* Two pools of a device with deferred invalidations: a put to one doesn't free the other's chunks. */
+/*
+ * Two pools of a device with deferred invalidations: a put to one doesn't free the other's chunks.
+ */
 static void a_put_does_no_other_pools_work(void)
 {
 	struct pp_pool_params p = small_chunks(64 * KIB);
@@ -507,7 +509,7 @@ static void a_put_does_no_other_pools_work(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 /* Locked memory that is trimmed goes back too, or is said to be there. */
 static void locked_memory(bool old, bool stuck)
@@ -667,7 +669,7 @@ static void huge_pages_go_back(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- beside another device's end ------------------------------------------------------------------ */
+/* ---- beside another device's end --------------------------------------------------------- */
 
 struct other {
 	const struct soft_device *stays; /* or NULL */

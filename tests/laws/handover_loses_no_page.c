@@ -159,7 +159,7 @@ static void owned_by_many_that_end(void)
 	pp_pool_destroy(pool);
 }
 
-/* ---- where it isn't as usual ------------------------------------------------------------------ */
+/* ---- where it isn't as usual ------------------------------------------------------------- */
 
 static void *tries_without_memory(void *arg)
 {

@@ -37,7 +37,7 @@ static struct pp_pool_params shared(void)
 	return p;
 }
 
-/* ---- what goes over the socket ---------------------------------------------------------------- */
+/* ---- what goes over the socket ----------------------------------------------------------- */
 
 static void must(bool ok, const char *what)
 {
@@ -158,7 +158,7 @@ static uint64_t size_of(int fd, uint64_t *memory)
 	return (uint64_t)s.st_size;
 }
 
-/* ---- the driver is killed ----------------------------------------------------------------------- */
+/* ---- the driver is killed ---------------------------------------------------------------- */
 
 /* Pages come, are written and go, chunks too, until it is killed; and the other end hears of it. */
 static void go_on(struct pp_pool *pool, int socket)
@@ -260,7 +260,7 @@ static void driver_is_killed(void)
 	check_eq(found.left, 0, "and is gone after that");
 }
 
-/* ---- the consumer is killed ---------------------------------------------------------------------- */
+/* ---- the consumer is killed -------------------------------------------------------------- */
 
 #define LENT 3000u
 #define BACK 1000u

@@ -104,7 +104,7 @@ static void no_file(void)
 	pp_pool_destroy(pool);
 }
 
-/* ---- seals ------------------------------------------------------------------------------------ */
+/* ---- seals ------------------------------------------------------------------------------- */
 
 static void cannot_be_made_smaller(void)
 {
@@ -171,7 +171,7 @@ static void can_be_read_only(void)
 	pp_pool_destroy(pool);
 }
 
-/* ---- memory goes back -------------------------------------------------------------------------- */
+/* ---- memory goes back -------------------------------------------------------------------- */
 
 static void *puts_all(void *arg)
 {
@@ -262,7 +262,7 @@ static void zombies_empty_it(void)
 	zombie(0, true);
 }
 
-/* ---- a child of fork --------------------------------------------------------------------------- */
+/* ---- a child of fork --------------------------------------------------------------------- */
 
 /* Puts what it has and ends the pool, as if it were its own; whose own file it doesn't have. */
 static void child(struct pp_pool *pool, struct bunch *b, int file)
@@ -302,7 +302,7 @@ static void child_does_no_harm(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- reserved, tracked ------------------------------------------------------------------------- */
+/* ---- reserved, tracked ------------------------------------------------------------------- */
 
 static void reserve_populates_it(void)
 {
@@ -315,7 +315,7 @@ static void reserve_populates_it(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- an area of the caller's -------------------------------------------------------------------- */
+/* ---- an area of the caller's ------------------------------------------------------------- */
 
 #define AREA (24ull * 64 * KIB)
 
@@ -449,7 +449,7 @@ static void area_without_a_page(void)
 	take_back(&l);
 }
 
-/* ---- no other kind of memory --------------------------------------------------------------------- */
+/* ---- no other kind of memory ------------------------------------------------------------- */
 
 /* A file's memory has a setting of its own; without such a kernel there are none. */
 static bool files_have_thp(void)

@@ -319,7 +319,7 @@ static void twice_in_one_batch(void)
 	debug_over(&d);
 }
 
-/* ---- fatal, parsing ------------------------------------------------------------------------------ */
+/* ---- fatal, parsing ---------------------------------------------------------------------- */
 
 static void fatal_ends_the_process(void)
 {

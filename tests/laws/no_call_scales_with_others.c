@@ -229,7 +229,7 @@ static void child(unsigned others)
 	_exit(0);
 }
 
-/* ---- counting --------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------------- */
 
 /* From the stop by one signal to that by the other. */
 static unsigned steps(pid_t pid)

@@ -166,7 +166,7 @@ static void another_owner(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- eventfd ----------------------------------------------------------------------------------- */
+/* ---- eventfd ----------------------------------------------------------------------------- */
 
 static void an_eventfd(void)
 {
@@ -192,7 +192,7 @@ static void an_eventfd(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- no wake-up is lost ------------------------------------------------------------------------ */
+/* ---- no wake-up is lost ------------------------------------------------------------------ */
 
 enum { RACES = 1000, PAGES = 2, PUTTERS = 2 };
 
@@ -267,7 +267,7 @@ static void no_wake_up_is_lost(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- what a callback may do ---------------------------------------------------------------------- */
+/* ---- what a callback may do -------------------------------------------------------------- */
 
 static struct pp_pool *asked;
 static struct pp_page *kept;

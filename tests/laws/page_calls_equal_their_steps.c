@@ -117,7 +117,7 @@ static void not_of_a_revoked_pool(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- references -------------------------------------------------------------------------------- */
+/* ---- references -------------------------------------------------------------------------- */
 
 static void *drops_three(void *page)
 {
@@ -150,7 +150,7 @@ static void many_references_at_once(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- sync --------------------------------------------------------------------------------------- */
+/* ---- sync -------------------------------------------------------------------------------- */
 
 static void synced_by_page_and_offset(void)
 {

@@ -311,7 +311,7 @@ static void statistics_add_up(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- reading them keeps nobody from the lock for long ------------------------------------------- */
+/* ---- reading them keeps nobody from the lock for long ------------------------------------ */
 
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
@@ -601,7 +601,7 @@ static void trim_deferred(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- owners -------------------------------------------------------------------------------------- */
+/* ---- owners ------------------------------------------------------------------------------ */
 
 struct shift {
 	struct pp_pool *pool;
@@ -642,7 +642,7 @@ static void owners_change(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- trimming by another thread ------------------------------------------------------------------ */
+/* ---- trimming by another thread ---------------------------------------------------------- */
 
 static void *trims(void *pool)
 {

@@ -88,7 +88,10 @@ static void nothing_is_lost(void)
 		b = everything(pool, round % 2 ? "after threads of mixed pages" : "after threads");
 	}
 	ring_full = pool_stats(pool).recycle_ring_full;
-	/* an SPSC ring of 1024 pages for each putter that runs at the same time; the next has it, full */
+	/*
+	 * an SPSC ring of 1024 pages for each putter that runs at the same time; the next has it,
+	 * full
+	 */
 	check(ring_full >= 20 * (PAGES - PUTTERS * 1024), "there was no room for most (%llu)",
 	      (unsigned long long)ring_full);
 	put_all(&b); /* the owner: cache, and past it */
@@ -398,7 +401,7 @@ static void a_page_with_a_holder_stays_out(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- destroy in the middle -------------------------------------------------------------------- */
+/* ---- destroy in the middle --------------------------------------------------------------- */
 
 static void destroy_against_putters(void)
 {

@@ -180,7 +180,7 @@ static void beside_an_unbind(void)
 	check_nothing_left("at the end");
 }
 
-/* ---- a get that never grows ------------------------------------------------------------------- */
+/* ---- a get that never grows -------------------------------------------------------------- */
 
 static void never_grows(void)
 {

@@ -197,8 +197,10 @@ static void nothing_is_left(const char *path, unsigned debug)
 
 	for (unsigned i = 0; i < TIMES / 2; i++) /* then what the C library keeps is there; */
 		comes_and_goes(path, debug);
-	/* but for threads that end late it keeps more stacks, with their tables (often under qemu-user),
-	 * and once only: what the library left it would leave in each round */
+	/*
+	 * but for threads that end late it keeps more stacks, with their tables (often under
+	 * qemu-user), and once only: what the library left it would leave in each round
+	 */
 	do
 		left = left_of_many(path, debug, &was);
 	while (left >= TIMES * LEAST && ++rounds < 3);

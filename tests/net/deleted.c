@@ -1,6 +1,6 @@
 /*
- * deleted.c - stands in front of a call of libbpf, by LD_PRELOAD: the interface $PP_DELETED is deleted
- * when for the $PP_AT-th time somebody asks what became of a link, just before the answer.
+ * deleted.c - stands in front of a call of libbpf, by LD_PRELOAD: the interface $PP_DELETED is
+ * deleted when for the $PP_AT-th time somebody asks what became of a link, just before the answer.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -5,9 +5,10 @@
  *   probe send IFNAME COUNT BYTES [WORD ...]
  *
  * WORDs: generic, promiscuous, show (a line for each packet: queue, bytes, time, source, flags, the
- * bytes), queues=N, first=N, count=N, frame=N, pps=N, piece=N (bytes of a segment that is sent), few (room for one
- * segment in a call of receive), hold (nothing is polled until SIGUSR1 comes),
- * keep=N (so many of queue 0's packets are held until after the close). Else SIGUSR1 has it bind again.
+ * bytes), queues=N, first=N, count=N, frame=N, pps=N, piece=N (bytes of a segment that is sent),
+ * few (room for one segment in a call of receive), hold (nothing is polled until SIGUSR1 comes),
+ * keep=N (so many of queue 0's packets are held until after the close). Else SIGUSR1 has it bind
+ * again.
  *
  * It says "ready" when it is bound, then what it is told, on standard error; the counters at the
  * end on standard output, one a line.

@@ -1,7 +1,8 @@
 /*
  * tamper.c - what others do to an interface, for the tests:
  *
- *   tamper tag IFNAME TPID TCI   from now on put a VLAN tag beside each packet that it sends (0x8100
+ *   tamper tag IFNAME TPID TCI   from now on put a VLAN tag beside each packet that it sends
+ *   (0x8100
  *                                or 0x88a8), as a VLAN interface on top of it does
  *   tamper detach IFNAME PID     take the XDP program off that the process has put on it by a link
  *   tamper tags IFNAME           have its own VLAN offloads switched off by the library, say
@@ -79,8 +80,8 @@ static bool holds_link(const char *process, uint32_t id)
 }
 
 /*
- * The kernel lists the links of all network namespaces, and an interface's number may be another's in
- * another one: so the link must be the process's own.
+ * The kernel lists the links of all network namespaces, and an interface's number may be another's
+ * in another one: so the link must be the process's own.
  */
 static int detach(unsigned ifindex, const char *process)
 {

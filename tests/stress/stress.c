@@ -209,7 +209,7 @@ static void await_sweep(void)
 		sched_yield();
 }
 
-/* ---- holders ---------------------------------------------------------------------------------- */
+/* ---- holders ----------------------------------------------------------------------------- */
 
 static struct spsc_ring to_holder[HOLDERS], across[HOLDERS];
 
@@ -334,7 +334,7 @@ static void finish_holder(struct holder *h)
 	}
 }
 
-/* ---- the owner ----------------------------------------------------------------------------------- */
+/* ---- the owner --------------------------------------------------------------------------- */
 
 enum order { ORDER_NONE, ORDER_MAKE, ORDER_DESTROY, ORDER_STOP };
 
@@ -524,7 +524,7 @@ static void let_owner_work(uint32_t operations)
 		sched_yield();
 }
 
-/* ---- the controller -------------------------------------------------------------------------------- */
+/* ---- the controller ---------------------------------------------------------------------- */
 
 static char drivers_own[4][5000];
 

@@ -1,6 +1,6 @@
 /*
- * account.c - what the counters of a device make of a run's status: one table for capture, forward and
- * replay, as all of them ask account.c.
+ * account.c - what the counters of a device make of a run's status: one table for capture, forward
+ * and replay, as all of them ask account.c.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

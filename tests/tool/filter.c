@@ -1,6 +1,6 @@
 /*
- * filter.c - a filter sees a packet as it was on the wire, whatever pieces it lies in and wherever its
- * VLAN tag does: the judge is libpcap on the same bytes in one piece.
+ * filter.c - a filter sees a packet as it was on the wire, whatever pieces it lies in and wherever
+ * its VLAN tag does: the judge is libpcap on the same bytes in one piece.
  *
  * Seeded: its argument, or 1.
  *

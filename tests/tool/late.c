@@ -1,9 +1,9 @@
 /*
  * late.c - stands in front of calls of the command, by LD_PRELOAD: a write is over exactly when the
  * command has looked at the clock so many times since it began (PP_LATE), which it does once each
- * time that it looks for work; or when it sleeps. Until then, and a little longer so that the device
- * has used up all that it was given, there is no room for more. So it is tried what a completion
- * does at each place of the loop.
+ * time that it looks for work; or when it sleeps. Until then, and a little longer so that the
+ * device has used up all that it was given, there is no room for more. So it is tried what a
+ * completion does at each place of the loop.
  *
  * io_uring is refused, for then a thread of the command's own calls pwritev.
  *

@@ -618,8 +618,8 @@ static void a_mask_can_t_leave_a_mapping_out(void)
 }
 
 /*
- * Memory that is only named, never touched: on a 32-bit machine there isn't as much. An IOMMU that pins
- * what it maps takes none but what is there.
+ * Memory that is only named, never touched: on a 32-bit machine there isn't as much. An IOMMU that
+ * pins what it maps takes none but what is there.
  */
 static char *named(const struct soft_device *sd, size_t len)
 {

@@ -55,7 +55,7 @@ static void warm(struct pp_getter *getter, unsigned n)
 	pp_page_put_batch(page, n);
 }
 
-/* ---- a thread that makes a getter, and what else it is told ------------------------------------ */
+/* ---- a thread that makes a getter, and what else it is told ------------------------------ */
 
 struct other {
 	pthread_t thread;
@@ -96,7 +96,7 @@ static void end(struct other *o)
 	pthread_join(o->thread, NULL);
 }
 
-/* ---- the tests ---------------------------------------------------------------------------------- */
+/* ---- the tests --------------------------------------------------------------------------- */
 
 static void anchors_are_used_again(void)
 {

@@ -381,7 +381,9 @@ static void a_lone_page_in_turn_costs_no_more_than_one_beside_another(void)
 	check(whole_below(48), "and whole, with the last user");
 }
 
-/* Several blocks of several orders in turn: a burst of a driver. Cut and joined a little, not all. */
+/*
+ * Several blocks of several orders in turn: a burst of a driver. Cut and joined a little, not all.
+ */
 static void a_burst_in_turn_is_not_cut_anew(void)
 {
 	struct iova_counts before;

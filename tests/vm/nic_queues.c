@@ -1,6 +1,6 @@
 /*
- * nic_queues.c - a NIC with two queues, each with a thread of its own: what comes in by one goes out
- * by it again, from the pages that it lies in.
+ * nic_queues.c - a NIC with two queues, each with a thread of its own: what comes in by one goes
+ * out by it again, from the pages that it lies in.
  *
  *	vm-nic_queues ADDRESS PACKETS
  *

@@ -107,7 +107,8 @@ static __u32 kind_of(struct file *file)
 
 /*
  * The process's number in our own pid namespace, which is pid_level below the first. The place is
- * reckoned with numbers: the verifier of Linux 6.1 lets nothing but a constant be added to a pointer.
+ * reckoned with numbers: the verifier of Linux 6.1 lets nothing but a constant be added to a
+ * pointer.
  */
 static __u32 number_of(struct task_struct *task)
 {

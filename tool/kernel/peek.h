@@ -42,7 +42,10 @@ void peek_parts(struct peek *p, struct peek_part *parts, size_t n);
 bool peek_read(struct peek *p, kaddr_t address, void *to, size_t len);
 /* A string, always terminated; "" if it can't be read. */
 void peek_string(struct peek *p, kaddr_t address, char *to, size_t size);
-/* The address of a symbol of the kernel itself, one of those in peek.c; 0: it isn't listed, or not for us. */
+/*
+ * The address of a symbol of the kernel itself, one of those in peek.c; 0: it isn't listed, or not
+ * for us.
+ */
 kaddr_t peek_symbol(struct peek *p, const char *name);
 /* This thread's struct task_struct. */
 kaddr_t peek_current(struct peek *p);

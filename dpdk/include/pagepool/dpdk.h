@@ -39,11 +39,11 @@ struct pp_dpdk_config {
 PP_API struct pp_pool *pp_dpdk_pool(const struct rte_mempool *mp);
 
 /**
- * In place of rte_mempool_free(): free a mempool as soon as all its objects are back, by the put that
- * brings the last one, on whatever thread that is. Until then objects that are out stay as they
- * are, nothing can be got from it, and it must not be used otherwise. Any thread. Others may put to
- * it meanwhile, unless it has DPDK's cache: then no call on the mempool may be under way, and puts
- * may go on when this has returned.
+ * In place of rte_mempool_free(): free a mempool as soon as all its objects are back, by the put
+ * that brings the last one, on whatever thread that is. Until then objects that are out stay as
+ * they are, nothing can be got from it, and it must not be used otherwise. Any thread. Others may
+ * put to it meanwhile, unless it has DPDK's cache: then no call on the mempool may be under way,
+ * and puts may go on when this has returned.
  * @return 0: it is freed; 1: it will be; -EINVAL: it has another handler, or was never populated.
  */
 PP_API int pp_dpdk_free(struct rte_mempool *mp);

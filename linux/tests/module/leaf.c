@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * leaf.c - linux/series/iommufd-unmap-by-leaf beside iommu_iova_to_phys(). What that step changes of
- * generic_pt is compiled here once more, in the format of Intel's second stage, and reads the table
- * of a domain that the kernel has made. Loading it checks that both say the same of each page of
- * 2 MiB + 64 KiB, and says what reading back all of it takes, page by page and by runs. The clock
- * counts instructions (-icount).
+ * leaf.c - linux/series/iommufd-unmap-by-leaf beside iommu_iova_to_phys(). What that step changes
+ * of generic_pt is compiled here once more, in the format of Intel's second stage, and reads the
+ * table of a domain that the kernel has made. Loading it checks that both say the same of each page
+ * of 2 MiB + 64 KiB, and says what reading back all of it takes, page by page and by runs. The
+ * clock counts instructions (-icount).
  */
 #include <linux/iommu.h>
 #include <linux/module.h>

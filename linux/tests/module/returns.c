@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * returns.c - one consumer, and pages that come back on all processors at once: to the ring, home, or
- * while somebody else has them; in softirq context or not; while the pool is there, while it is
- * destroyed, and when it is gone. Loading the module runs it, with a pool for each round, on a device
- * that no driver is bound to.
+ * returns.c - one consumer, and pages that come back on all processors at once: to the ring, home,
+ * or while somebody else has them; in softirq context or not; while the pool is there, while it is
+ * destroyed, and when it is gone. Loading the module runs it, with a pool for each round, on a
+ * device that no driver is bound to.
  *
  * "owned" has a page as long as somebody else than the pool may touch it: the consumer must not be
  * given such a page.

@@ -163,9 +163,9 @@ struct pp_net_params {
 	const struct pp_net_vfio_params *vfio;
 	const struct pp_net_soft_params *soft;
 	/**
-	 * Queues to serve, each with a pool; 0: one, for all traffic. An interface can have several,
-	 * and virtio's network device as many as it has pairs; other devices have one, whatever is
-	 * asked for (pp_net_info.queues).
+	 * Queues to serve, each with a pool; 0: one, for all traffic. An interface can have
+	 * several, and virtio's network device as many as it has pairs; other devices have one,
+	 * whatever is asked for (pp_net_info.queues).
 	 */
 	unsigned queues;
 	uint64_t max_pages; /**< limit on each queue's receive pool; 0: none */
@@ -174,7 +174,9 @@ struct pp_net_params {
 	bool promiscuous;   /**< promiscuous mode, until close */
 	/** Link type of packets to send: PP_NET_LINK_TYPE of a DLT_ of libpcap; 0: Ethernet. */
 	int link_type;
-	/** Files that the program itself uses, or NULL: a device that would write them is refused. */
+	/**
+	 * Files that the program itself uses, or NULL: a device that would write them is refused.
+	 */
 	const char *reads, *writes;
 };
 

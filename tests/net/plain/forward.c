@@ -1,6 +1,6 @@
 /*
- * forward.c A B [QUEUES] - examples/7-forward.c, plainly: each packet is copied from one interface's
- * memory to the other's.
+ * forward.c A B [QUEUES] - examples/7-forward.c, plainly: each packet is copied from one
+ * interface's memory to the other's.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

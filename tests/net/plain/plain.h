@@ -1,6 +1,7 @@
 /*
- * plain.h - AF_XDP as plainly as libxdp's tutorial does it: a UMEM for each socket, whose free frames
- * lie on a stack. What the three plain programs share, to be compared with those of examples/.
+ * plain.h - AF_XDP as plainly as libxdp's tutorial does it: a UMEM for each socket, whose free
+ * frames lie on a stack. What the three plain programs share, to be compared with those of
+ * examples/.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

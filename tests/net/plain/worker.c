@@ -1,6 +1,6 @@
 /*
- * worker.c IFNAME N - examples/6-packets.c, plainly: packets go to a worker by a pipe, and their frames
- * come back by another, for the stack of free ones is the receiver's.
+ * worker.c IFNAME N - examples/6-packets.c, plainly: packets go to a worker by a pipe, and their
+ * frames come back by another, for the stack of free ones is the receiver's.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

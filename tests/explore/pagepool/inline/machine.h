@@ -1,6 +1,6 @@
 /*
- * machine.h - the explorer's, found before include/pagepool/inline/machine.h by the include path: get
- * and put use its atomics, a cache that is soon full, and blocks of few pages.
+ * machine.h - the explorer's, found before include/pagepool/inline/machine.h by the include path:
+ * get and put use its atomics, a cache that is soon full, and blocks of few pages.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * test_nic.c - a NIC for the tests of pagepool kernel, on QEMU's edu device, whose DMA nobody asks for:
- * two interfaces. What goes out of one comes in at the other, and the second one takes each packet into
- * a page of its page pool, one page a packet, mapped for the device. Built for Linux 6.1 to 7.x.
+ * test_nic.c - a NIC for the tests of pagepool kernel, on QEMU's edu device, whose DMA nobody asks
+ * for: two interfaces. What goes out of one comes in at the other, and the second one takes each
+ * packet into a page of its page pool, one page a packet, mapped for the device. Built for Linux
+ * 6.1 to 7.x.
  *
  * The parameter "err" makes it do what a driver must not; each is written once:
  *   freed     let go of a page as if it were no pool's
