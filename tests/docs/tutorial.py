@@ -29,7 +29,8 @@ def steps(text):
 
 
 text = read(f"{root}/docs/tutorial.md")
-sources = sorted(f for f in os.listdir(f"{root}/examples") if f.endswith(".c"))
+sources = sorted((f for f in os.listdir(f"{root}/examples") if f.endswith(".c")),
+                 key=lambda f: int(f.split("-")[0]))
 linked = re.findall(r"^\[examples/(\S+\.c)\]\(", text, re.M)
 ok(linked == sources and len(sources) >= 6, "every example has its section, in order", f"{linked}\n{sources}")
 for source in sources:
