@@ -328,18 +328,19 @@ static void statistics_let_go_of_the_lock(void)
 	struct pp_pool_params p = small_chunks(4096);
 	struct pp_pool *pool = new_pool(pp_binding_none(), &p);
 	struct bunch b = take(pool, 4000);
+	uint64_t chunks = pool_stats(pool).chunks; /* fewer where the kernel's pages are larger */
 	unsigned live, zombie;
 
-	check(pool_stats(pool).chunks >= 4000, "4,000 chunks");
+	check(chunks >= 4000 / 16, "%llu chunks", (unsigned long long)chunks);
 	unlocks = 0;
 	check_eq(pool_stats(pool).in_flight, 4000, "are counted");
 	live = unlocks;
-	check(live >= 4000 / 256, "and the lock is let go of %u times", live);
+	check(live >= chunks / 256, "and the lock is let go of %u times", live);
 	pp_pool_destroy(pool);
 	unlocks = 0;
 	check_eq(totals().zombie_pages, 4000, "so are a zombie's");
 	zombie = unlocks;
-	check(zombie >= 4000 / 256, "%u times", zombie);
+	check(zombie >= chunks / 256, "%u times", zombie);
 	put_all(&b);
 	check_nothing_left("at the end");
 }
