@@ -85,12 +85,27 @@ static void *map_aligned(size_t len, int prot, int flags)
 	return p + before;
 }
 
+/* The same of a file: over addresses that are there for that. */
+static void *map_file(size_t len, int prot, int flags, int fd, off_t offset)
+{
+	void *at = map_aligned(len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE), *p;
+
+	if (at == MAP_FAILED)
+		return MAP_FAILED;
+	p = (void *)syscall(SYS_mmap, at, len, prot, flags | MAP_FIXED, fd, offset);
+	if (p == MAP_FAILED)
+		syscall(SYS_munmap, at, round_up(len));
+	return p;
+}
+
 void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && within_page(addr))
 		return MAP_FAILED;
-	if (!(flags & MAP_ANONYMOUS) || flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_HUGETLB))
+	if (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_HUGETLB))
 		return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+	if (!(flags & MAP_ANONYMOUS))
+		return map_file(len, prot, flags, fd, offset);
 	return map_aligned(len, prot, flags);
 }
 
