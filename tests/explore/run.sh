@@ -70,7 +70,7 @@ breaks waited_without_barrier wait 'are told of' wait_begin 's/env_barrier_heavy
 breaks waited_not_looked_at wait 'are told of' wait_begin 's/back = pages_are_back(pool);/back = false;/'
 breaks waited_at_home wait-home 'are told of' put_beyond 's/wait_look(anchor);//'
 breaks next_owner_not_told wait-own 'are told of' wait_over 's/tell(pool_anchor(pool));//'
-breaks told_twice wait-two 'are told of' tell 's/if (take_bit(anchor, ANCHOR_WAITED))/take_bit(anchor, ANCHOR_WAITED);/'
+breaks told_twice wait-two 'are told of' tell 's/if (take_bits(anchor, .*/take_bits(anchor, ANCHOR_WAITED);/'
 breaks refilling_ignored refill-unbind 'comes home twice' drain 's/env_load_acquire(&pool->refilling)/0/'
 breaks look_before_spsc batch-unbind '2 pages in flight, not 0' \
 	spsc_pushed '/env_store_release/i uint32_t seen = env_load_relaxed(\&anchor->revoked);
