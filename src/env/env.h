@@ -181,9 +181,9 @@ void env_discards_add(struct env_discards *d, void *addr, size_t len);
 int env_discards_end(struct env_discards *d);
 /*
  * A file for memory, without a name, that nobody can make smaller, and that no other user can open.
- * huge_page: of pages of 2 MiB or
- * 1 GiB; 0: of the kernel's. bytes: its size for good; 0: it has none yet, and may be extended. 0;
- * -EMFILE; -ENFILE; -ENOMEM, also if there are no such pages.
+ * huge_page: 2 MiB or 1 GiB, of which its pages are; 0: they are the kernel's. bytes: its size for
+ * good; 0: it has none yet, and may be extended. 0; -EMFILE; -ENFILE; -ENOMEM, also if there are no
+ * such pages.
  */
 int env_file_create(int *out, const char *name, size_t huge_page, uint64_t bytes);
 /*

@@ -1,8 +1,8 @@
 /*
- * cache.c - the side of who gets, the owner or a getter's thread, from get down to growth: its
- * cache is popped, refilled from what others gave back (remote.c), from the chunks (chunk.c), from
- * new ones (grow.c), from the caches of others (take.c); and its puts into it. Each use of the
- * cache ends with a look at the flag: revoke.h.
+ * cache.c - the getting thread's side, which is the owner's or a getter's, from get down to growth.
+ * Its cache is popped, and refilled from what others gave back (remote.c), from the chunks
+ * (chunk.c), from new ones (grow.c), or from the caches of others (take.c); its puts go there. Each
+ * use of the cache ends with a look at the flag: revoke.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -36,11 +36,6 @@ static inline bool cache_pop(struct pp_anchor *anchor, uint32_t count, struct pp
 
 /* ---- get: refill the empty cache ------------------------------------------------------- */
 
-static inline bool has_getters(const struct pp_pool *pool)
-{
-	return env_unlikely(env_load_relaxed(&pool->has_getters));
-}
-
 /* The flag, for an owner, who may be waited for without being in anybody's way. */
 static inline bool take_is_over(const struct pp_anchor *anchor)
 {
@@ -65,20 +60,10 @@ static uint32_t take_remote(struct pp_pool *pool)
 		owner_add(&anchor->pushed, n);
 	}
 	env_store_release(&pool->refilling, 0);
-	if (take_is_over(anchor))
-		take_raced(pool, anchor); /* the cache may have fewer now */
-	else if (!n)
-		return 0;
+	if (!take_is_over(anchor))
+		return n;
+	take_raced(pool, anchor); /* the cache may have fewer now */
 	return pool_is_over(pool) ? 0 : cache_count(anchor);
-}
-
-/*
- * Do the remote frees belong to who has the lock? See getter.c. Acquire: pairs with the release in
- * take_remote; the rings' heads are as it left them.
- */
-static bool remote_is_ours(const struct pp_pool *pool)
-{
-	return has_getters(pool) && !env_load_acquire(&pool->refilling);
 }
 
 static unsigned take_remote_locked(struct pp_pool *pool, struct pp_page **out)
@@ -155,7 +140,7 @@ static uint32_t settled_count(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	if (pool_is_over(pool))
 		return 0;
-	if (env_load_relaxed(&anchor->revoked) & ANCHOR_TAKEN)
+	if (is_taken_from(anchor))
 		cache_settle(pool, anchor);
 	return cache_count(anchor);
 }
@@ -377,10 +362,10 @@ int pp_page_get_nogrow(struct pp_page **out, unsigned n, struct pp_pool *pool)
 
 /* ---- put: into one's own cache --------------------------------------------------------- */
 
-/* If others took from it, and nobody has the lock: a put doesn't wait for who gets. */
+/* If others took from it, and nobody has the lock: a put doesn't wait for gets. */
 static void cache_reopen(struct pp_pool *pool, struct pp_anchor *anchor)
 {
-	if (!(env_load_relaxed(&anchor->revoked) & ANCHOR_TAKEN) || !env_trylock(&pool->lock))
+	if (!is_taken_from(anchor) || !env_trylock(&pool->lock))
 		return;
 	settled_count(pool, anchor);
 	pool_unlock(pool);

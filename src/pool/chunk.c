@@ -288,12 +288,6 @@ void collect_returned(struct pp_pool *pool, uint32_t most)
 	pool->collecting = c;
 }
 
-/* Of a word of 64: n bits, 1 at least, from lo on. */
-static uint64_t bits_of(unsigned lo, unsigned n)
-{
-	return (~0ull >> (64 - n)) << lo;
-}
-
 /* ---- coming home ----------------------------------------------------------------------- */
 
 bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold)

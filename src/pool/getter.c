@@ -22,15 +22,15 @@
 /* ---- create, destroy --------------------------------------------------------------------- */
 
 /* Lock held. */
-static void share(struct pp_pool *pool)
+static void has_one_now(struct pp_pool *pool)
 {
-	if (pool->has_getters)
+	if (has_getters(pool))
 		return;
 	env_store_relaxed(&pool->has_getters, 1);
 	env_barrier_heavy(); /* pairs with the light one in take_remote */
 }
 
-/* Who has a getter waits for no notice that another asked for before it came. Lock held. */
+/* Puts of the new getter's thread are to tell, too, if a get is waiting already. Lock held. */
 static int create_locked(struct pp_anchor **out, struct pp_pool *pool)
 {
 	struct pp_anchor *anchor;
@@ -45,7 +45,7 @@ static int create_locked(struct pp_anchor **out, struct pp_pool *pool)
 	env_store_relaxed(&anchor->getter, 1);
 	if (env_load_relaxed(&pool->anchor->revoked) & ANCHOR_WAITED)
 		env_or_relaxed(&anchor->revoked, ANCHOR_ASK);
-	share(pool);
+	has_one_now(pool);
 	*out = anchor;
 	return 0;
 }

@@ -9,6 +9,15 @@
 
 #include "pool/owner.h"
 
+/*
+ * Do the remote frees belong to whoever has the lock? Acquire: pairs with the release in
+ * take_remote; the rings' heads are as it left them.
+ */
+static inline bool remote_is_ours(const struct pp_pool *pool)
+{
+	return has_getters(pool) && !env_load_acquire(&pool->refilling);
+}
+
 /* It is the calling thread's. False, and told: it isn't; or NULL. */
 bool getter_is_usable(const struct pp_getter *getter, const void *caller);
 /* The calling thread ends: its getters go, and what is in their caches comes home. */

@@ -219,7 +219,7 @@ void misuse_owner(struct pp_pool *pool, const char *what, const void *caller)
 {
 	char text[80];
 
-	if (env_is_self(env_load_relaxed(&pool_anchor(pool)->owner)))
+	if (anchor_is_own(pool_anchor(pool)))
 		return;
 	snprintf(text, sizeof text, "%s by a thread that isn't the pool's owner", what);
 	bad_use(pool, text, caller);

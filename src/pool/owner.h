@@ -97,6 +97,12 @@ static inline struct pp_anchor *first_anchor(const struct pp_pool *pool)
 	return env_load_acquire(&pool->anchors);
 }
 
+/* Is there a getter, or was there one? */
+static inline bool has_getters(const struct pp_pool *pool)
+{
+	return env_unlikely(env_load_relaxed(&pool->has_getters));
+}
+
 /* A getter has it: the others are the owner's, and those that were left. */
 static inline bool anchor_is_getters(const struct pp_anchor *anchor)
 {
@@ -108,7 +114,7 @@ static inline struct pp_anchor *own_anchor(struct pp_pool *pool)
 {
 	struct pp_anchor *anchor = pool_anchor(pool);
 
-	if (env_likely(!env_load_relaxed(&pool->has_getters)))
+	if (!has_getters(pool))
 		return anchor_is_own(anchor) ? anchor : NULL;
 	anchor = first_anchor(pool);
 	while (anchor && !anchor_is_own(anchor))

@@ -7,12 +7,12 @@
  * difference is never above the truth; where a pop counts that has to be taken back (take.h), the
  * pages are in the hands of a call for that long.
  *
- * It rises by gets only. Who gets looks when it finds its cache empty, and what it gets until it
- * looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the true one for
- * the owner and for each getter. An owner without getters needn't look before it has got as many
- * pages as were missing to the peak the last time. Pages on their way from one cache to another, or
- * from the rings to one, are in neither: who moves them, and who looks, has the pool's lock, but
- * for the owner of a pool without getters.
+ * It rises by gets only. A getting thread looks when it finds its cache empty, and what it gets
+ * until it looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the
+ * true one for the owner and for each getter. An owner without getters needn't look before it has
+ * got as many pages as were missing to the peak the last time. Pages on their way from one cache to
+ * another, or from the rings to one, are in neither: whoever moves them, or looks, has the pool's
+ * lock, but for the owner of a pool without getters.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -67,10 +67,10 @@ static uint64_t in_flight_at_least(struct pp_pool *pool)
 
 static void look(struct pp_pool *pool)
 {
-	uint32_t getters = env_load_relaxed(&pool->has_getters);
+	bool getters = has_getters(pool);
 	uint64_t now = in_flight_at_least(pool);
 
-	if (getters != env_load_relaxed(&pool->has_getters))
+	if (getters != has_getters(pool))
 		return; /* a getter may have been moving pages, with a lock that we don't have */
 	raise(pool, now);
 	if (!getters)
@@ -80,7 +80,7 @@ static void look(struct pp_pool *pool)
 
 void peak_look(struct pp_pool *pool)
 {
-	if (env_load_relaxed(&pool->has_getters) || pool->tracked ||
+	if (has_getters(pool) || pool->tracked ||
 	    env_load_relaxed(&pool->anchor->popped) >= pool->peak_due)
 		look(pool);
 }

@@ -49,6 +49,12 @@
 #define POOL_COLLECT 256u /* and chunks listed that pages have come home to, at most */
 #endif
 
+/* Bits of a word of 64: n, 1 at least, from lo on. */
+static inline uint64_t bits_of(unsigned lo, unsigned n)
+{
+	return (~0ull >> (64 - n)) << lo;
+}
+
 /* ---- pages and chunks ------------------------------------------------------------------ */
 
 /* Who got a page last, and who put it (debug mode `pages`). */

@@ -10,6 +10,7 @@
 #include "pool/chunk.h"
 #include "pool/discard.h"
 #include "pool/frag.h"
+#include "pool/getter.h"
 #include "pool/holders.h"
 #include "pool/known.h"
 #include "pool/notice.h"
@@ -252,21 +253,21 @@ void wait_over(struct pp_anchor *anchor)
 	pool_unref(pool);
 }
 
-/* A getter leaves them alone as long as the owner takes them without the lock: which then tells. */
-static bool remote_can_be_taken(struct pp_pool *pool)
-{
-	return remote_has_some(pool) && !(pool->has_getters && env_load_relaxed(&pool->refilling));
-}
-
-/* Has who has just found none any now? Lock held. */
+/*
+ * Are there pages now for a get that has just found none? What the owner is taking from the remote
+ * frees, without the lock, isn't for a getter: the owner tells when it is done. Lock held.
+ */
 static bool pages_are_back(struct pp_pool *pool)
 {
 	bool listed = false;
 
 	for (unsigned on = 0; on < CHUNK_LISTS; on++)
 		listed |= !list_empty(&pool->list[on]);
-	return listed || pool->collecting || env_load_relaxed(&pool->returned) ||
-	       remote_can_be_taken(pool) || (pool->has_getters && others_have_some(pool, NULL));
+	listed |= pool->collecting || env_load_relaxed(&pool->returned);
+	if (!has_getters(pool))
+		return listed || remote_has_some(pool);
+	return listed || (remote_is_ours(pool) && remote_has_some(pool)) ||
+	       others_have_some(pool, NULL);
 }
 
 /*
@@ -276,11 +277,11 @@ static bool pages_are_back(struct pp_pool *pool)
  */
 static struct pp_anchor *set_waited(struct pp_pool *pool)
 {
-	uint32_t bits = ANCHOR_WAITED | (pool->has_getters ? ANCHOR_MORE : 0u);
+	uint32_t bits = ANCHOR_WAITED | (has_getters(pool) ? ANCHOR_MORE : 0u);
 
 	if (env_or_relaxed(&pool->anchor->revoked, bits) & ANCHOR_WAITED)
 		return NULL;
-	if (pool->has_getters)
+	if (has_getters(pool))
 		env_and_acq_rel(&pool->anchor->revoked, ~(uint32_t)ANCHOR_MORE);
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
 		if (a != pool->anchor)
@@ -288,7 +289,7 @@ static struct pp_anchor *set_waited(struct pp_pool *pool)
 	return pool->anchor;
 }
 
-/* Who set the bit has pages, or may have. False: another has taken the bit away, and has told. */
+/* The one that set the bit has pages, or may have. False: another took it away, and has told. */
 static bool stop_waiting(struct pp_anchor *anchor, bool tell_all)
 {
 	uint32_t bits = take_bits(anchor, ANCHOR_WAITED | ANCHOR_MORE);
@@ -325,7 +326,7 @@ bool wait_begin(struct pp_pool *pool)
 void wait_end(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	if (env_load_acquire(&anchor->revoked) & ANCHOR_WAITED)
-		stop_waiting(anchor, env_load_relaxed(&pool->has_getters));
+		stop_waiting(anchor, has_getters(pool));
 }
 
 /* ---- after the flag was seen ------------------------------------------------------------ */

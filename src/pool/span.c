@@ -22,8 +22,6 @@
 #include "pool/budget.h"
 #include "pool/memory.h"
 
-#define BITS(lo, n) ((n) == 64 ? ~0ull : ((1ull << (n)) - 1) << (lo))
-
 static uint64_t bytes_total; /* of chunks not given back; relaxed */
 
 uint64_t chunk_bytes_total(void)
@@ -57,7 +55,7 @@ enum pp_memory span_memory(const struct span *span, unsigned slot)
 /* Of a span that is mapped for a device, the slots that are. */
 static uint64_t mapped_slots(const struct pp_pool *pool, const struct span *span)
 {
-	return pool->params.area ? BITS(0, span->n) : span->live;
+	return pool->params.area ? bits_of(0, span->n) : span->live;
 }
 
 /* Spans with a lost slot, which outlive their pool. Pushed by any thread, never taken out. */
@@ -94,7 +92,7 @@ void span_unmap_slots(struct pp_pool *pool, struct span *span, struct binding *b
 
 	while (next_run(&slots, &lo, &n))
 		if (spans_unmap(b, span->iova->addr + lo * chunk_size(pool), n * chunk_size(pool)))
-			lose(pool, span, BITS(lo, n));
+			lose(pool, span, bits_of(lo, n));
 }
 
 /*
@@ -127,7 +125,7 @@ static int map_slots(struct pp_pool *pool, struct span *span, struct binding *b,
 				    n * chunk_size(pool), span->leaf, pool->params.dir, &lost);
 
 		if (lost)
-			lose(pool, span, BITS(lo, n));
+			lose(pool, span, bits_of(lo, n));
 		if (ret) {
 			span_unmap_slots(pool, span, b, done);
 			spans_flush(b);
@@ -146,7 +144,7 @@ static int span_map(struct pp_pool *pool, struct span *span, unsigned at, struct
 	int ret = 0;
 
 	if (pool->params.area)
-		slots = known ? 0 : BITS(0, span->n);
+		slots = known ? 0 : bits_of(0, span->n);
 	if (!known)
 		ret = mappings_add_span(b, &span->map[at], span->iova, span->addr,
 					span->n * chunk_size(pool), pool->params.dir);
@@ -267,7 +265,7 @@ static int take_hugetlb(struct pp_pool *pool, struct span *span, uint32_t n)
 	if (ret)
 		return ret;
 	span->hugetlb = true;
-	span->memory[PP_MEMORY_HUGETLB] = BITS(0, span->n);
+	span->memory[PP_MEMORY_HUGETLB] = bits_of(0, span->n);
 	span->leaf = env_page_size(PP_MEMORY_HUGETLB);
 	if (pool->pinned)
 		env_keep_from_fork(span->addr, span->n * chunk_size(pool), true);
@@ -293,7 +291,7 @@ static int span_new(struct pp_pool *pool, struct span **out, uint32_t n, uint64_
 		return ret;
 	}
 	span->iova = iova;
-	span->dead = BITS(0, span->n);
+	span->dead = bits_of(0, span->n);
 	list_init(&span->link);
 	list_init(&span->hole);
 	pool->record_bytes += sizeof *span;
@@ -388,7 +386,7 @@ int span_commit(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n
 	ret = memory_commit(pool, addr, len, &kind);
 	if (ret)
 		return ret;
-	span->memory[kind] |= BITS(lo, n);
+	span->memory[kind] |= bits_of(lo, n);
 	if (env_page_size(kind) < span->leaf)
 		span->leaf = env_page_size(kind);
 	if (pool->pinned && !memory_is_shared(pool)) /* which is kept whole */
@@ -407,7 +405,7 @@ static bool all_end(const struct pp_pool *pool, unsigned ending)
 
 int span_map_new(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n, unsigned *ending)
 {
-	uint64_t slots = BITS(lo, n);
+	uint64_t slots = bits_of(lo, n);
 	unsigned mapped = 0;
 	int ret = 0;
 
@@ -443,7 +441,7 @@ static void keep_dead(struct pp_pool *pool, struct span *span)
 
 void span_fill(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 {
-	uint64_t slots = BITS(lo, n);
+	uint64_t slots = bits_of(lo, n);
 	unsigned kept = (unsigned)__builtin_popcountll(span->kept & slots);
 
 	span->refs += n;
@@ -473,7 +471,7 @@ int pool_populate(struct pp_pool *pool)
 		ret = env_populate(span->addr + lo * chunk_size(pool), n * chunk_size(pool));
 		if (ret)
 			return ret;
-		span->populated |= BITS(lo, n);
+		span->populated |= bits_of(lo, n);
 		return 1;
 	}
 	return 0;
@@ -501,16 +499,16 @@ static void give_back_slots(struct pp_pool *pool, struct span *span, uint64_t sl
 							     memory_discard(pool, addr, n * size);
 
 			if (ret)
-				span->kept |= BITS(lo, n);
+				span->kept |= bits_of(lo, n);
 			else if (hugetlb)
-				span->memory[PP_MEMORY_HUGETLB] &= ~BITS(lo, n);
+				span->memory[PP_MEMORY_HUGETLB] &= ~bits_of(lo, n);
 		}
 	}
 }
 
 void span_undo(struct pp_pool *pool, struct span *span, unsigned lo, unsigned n)
 {
-	uint64_t slots = BITS(lo, n);
+	uint64_t slots = bits_of(lo, n);
 
 	/* An area is mapped still. Hugetlb memory that came with its span goes with it. */
 	if (!span->live || pool->params.area || span->lost & slots ||

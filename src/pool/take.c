@@ -13,11 +13,6 @@ bool others_have_some(const struct pp_pool *pool, const struct pp_anchor *own)
 	return false;
 }
 
-static bool is_taken_from(const struct pp_anchor *anchor)
-{
-	return env_load_relaxed(&anchor->revoked) & ANCHOR_TAKEN;
-}
-
 /* Raise the flag of those that have pages. Model: take.pml, close_others. */
 static bool close_others(struct pp_pool *pool, const struct pp_anchor *own)
 {

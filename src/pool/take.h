@@ -31,7 +31,13 @@ static inline int64_t cache_left(const struct pp_anchor *anchor)
 			 env_load_relaxed(&anchor->taken));
 }
 
-/* Has any cache but this one pages? */
+/* Have others taken pages, and its thread hasn't opened it again? */
+static inline bool is_taken_from(const struct pp_anchor *anchor)
+{
+	return env_load_relaxed(&anchor->revoked) & ANCHOR_TAKEN;
+}
+
+/* Has any cache but this one pages that can be taken? */
 bool others_have_some(const struct pp_pool *pool, const struct pp_anchor *own);
 /*
  * Take up to n pages from all caches but this one: the older half of each, so that their threads

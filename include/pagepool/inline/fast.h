@@ -89,7 +89,7 @@ struct pp_anchor {
 	struct pp_page *slot[PP_CACHE_PAGES] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
-/** What a thread gets by that doesn't own the pool. */
+/** The handle by which a thread that doesn't own the pool gets pages from it. */
 struct pp_getter {
 	struct pp_anchor anchor;
 };
