@@ -182,6 +182,12 @@ uint64_t pool_idle(const struct pp_pool *pool)
 	return pool->n_on[CHUNK_IDLE] + pool->n_on[CHUNK_IDLE_RETURNED] + pool->n_on[CHUNK_FRESH];
 }
 
+/* What is reserved stays. */
+static bool can_spare_a_chunk(const struct pp_pool *pool)
+{
+	return pool->n_pages >= pool->reserved + pool->params.chunk_size / pool->page_size;
+}
+
 /* Those that were used last are kept, and what is reserved. Returns how many went. */
 static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 {
@@ -192,7 +198,7 @@ static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, where);
 
 		before = pos->prev;
-		if (pool->n_pages < pool->reserved + c->n_pages)
+		if (!can_spare_a_chunk(pool))
 			break;
 		/* on the stack of complete chunks: whoever takes it off decides */
 		if (env_load_acquire(&c->n_free) & CHUNK_COMPLETE)
@@ -227,7 +233,7 @@ static void keep_to_limit(struct pp_pool *pool)
 		pool->trimming = true;
 	if (pool->trimming && try_lock_devices(pool)) {
 		trim_above(pool, keep, POOL_TRIM);
-		pool->trimming = pool_idle(pool) > keep;
+		pool->trimming = pool_idle(pool) > keep && can_spare_a_chunk(pool);
 		unlock_devices(pool, POOL_DEVICES);
 	}
 	pool_free_spent(pool, POOL_TRIM);
@@ -307,7 +313,7 @@ static void empty_own(struct pp_pool *pool)
 	for (struct pp_anchor *a = first_anchor(pool); a; a = a->next)
 		if (a != owners && anchor_is_own(a))
 			cache_empty(pool, a);
-	if (own || env_load_relaxed(&pool->has_getters))
+	if (own || has_getters(pool))
 		cache_empty_remote(pool);
 }
 
