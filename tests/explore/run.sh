@@ -1,15 +1,34 @@
 #!/bin/bash
-# run.sh SOURCE-ROOT [quick] - explore the library's own code, then broken copies of it, each of
-# which must be detected with the right message. TAP.
+# run.sh SOURCE-ROOT [quick] - explore the library's own code, and broken copies of it, each of
+# which must be detected with the right message. TAP. ONLY: a pattern, for the names of copies.
 set -u
 # shellcheck source=tests/explore/lib.sh
 . "$(dirname "$0")/lib.sh"
 quick=${2:-}
 
-# shellcheck disable=SC2086 # empty or a word
-"$dir/whole/explore" $quick >"$dir/out" 2>&1
-ok $? "every schedule of every scenario${quick:+ of the short run} holds"
-grep -v '^ok\|^1\.\.' "$dir/out" | sed 's/^\([^#]\)/# \1/'
+processors=$(nproc)
+# job COMMAND ...: in the background, as one of as many as there are processors; results prints what
+# they said, in order
+job() {
+	n=$((n + 1))
+	while [ "$(jobs -rp | wc -l)" -ge "$processors" ]; do wait -n; done
+	(n=$((n - 1)) && "$@") >"$dir/said.$n" &
+}
+
+results() {
+	wait
+	for i in $(seq 2 $n); do cat "$dir/said.$i"; done
+	! grep -q '^not ok' "$dir"/said.* || failed=1
+	echo "1..$n"
+	exit $failed
+}
+
+whole() {
+	# shellcheck disable=SC2086 # empty or a word
+	"$dir/whole/explore" $quick >"$dir/out"
+	ok $? "every schedule of every scenario${quick:+ of the short run} holds"
+	grep -v '^ok\|^1\.\.' "$dir/out" | sed 's/^\([^#]\)/# \1/'
+}
 
 # where FUNCTION: the file under src/ or include/ that defines it, and the line where it begins
 where() {
@@ -21,42 +40,58 @@ where() {
 		done | head -n1)
 }
 
-# breaks NAME SCENARIO MESSAGE [FUNCTION SED ...]: SED is for the lines of the function, wherever
+# edit COPY FUNCTION SED: in COPY. False, and said: there is nothing that it fits
+edit() {
+	local copy=$1 file=$2 sed=$3 line
+	case $file in
+	*/*) ;;
+	*)
+		read -r file line <<<"$(where "$2")"
+		sed="${line:-1},/^}/{$3
+			}"
+		;;
+	esac
+	if [ -f "$copy/$file" ]; then
+		cp "$copy/$file" "$copy/before"
+		sed -i "$sed" "$copy/$file"
+		cmp -s "$copy/$file" "$copy/before" || return 0
+	fi
+	ok 1 "the way to break it no longer fits $2 (${file:-nowhere})"
+	return 1
+}
+
+# break_it NAME SCENARIO MESSAGE [FUNCTION SED ...]: SED is for the lines of the function, wherever
 # that is. In place of FUNCTION: a file, for one that is in no function. Or: -DFLAG
-breaks() {
-	local name=$1 scenario=$2 message=$3 flag="" copy=$dir/broken file line
+break_it() {
+	local name=$1 scenario=$2 message=$3 flag="" copy=$dir/$1
 	shift 3
-	rm -rf "$copy"
 	mkdir "$copy"
 	cp -r "$root/src" "$root/include" "$copy"
 	while [ $# -gt 0 ]; do
 		case $1 in
 		-D*) flag=$1; shift; continue ;;
-		*/*) sed -i "$2" "$copy/$1"; file=$1 ;;
-		*)
-			read -r file line <<<"$(where "$1")"
-			[ -z "$file" ] || sed -i "$line,/^}/{$2
-				}" "$copy/$file"
-			;;
 		esac
-		if [ -z "$file" ] || cmp -s "$copy/$file" "$root/$file"; then
-			ok 1 "the way to break it, $name, no longer fits $1 (${file:-nowhere})"
-			return
-		fi
+		edit "$copy" "$1" "$2" || { echo "# $name"; return; }
 		shift 2
 	done
-	if ! "$here/build.sh" "$copy" "$dir/$name" ${flag:+"$flag"} >"$dir/log" 2>&1; then
+	if ! "$here/build.sh" "$copy" "$copy" ${flag:+"$flag"} >"$copy/log" 2>&1; then
 		ok 1 "the broken variant $name compiles"
-		sed 's/^/# /' "$dir/log"
+		sed 's/^/# /' "$copy/log"
 		return
 	fi
-	"$dir/$name/explore" "$scenario" >"$dir/out" 2>&1
-	grep -qE "^#  .*($message)" "$dir/out"
+	"$copy/explore" "$scenario" >"$copy/out" 2>&1
+	grep -qE "^#  .*($message)" "$copy/out"
 	ok $? "found out in $scenario: $name"
-	[ -z "${VERBOSE:-}" ] || grep '^#' "$dir/out"
-	grep '^#' "$dir/out" | sed -n '1p;$p'
-	rm -rf "${dir:?}/$name"
+	[ -z "${VERBOSE:-}" ] || grep '^#' "$copy/out"
+	grep '^#' "$copy/out" | sed -n '1p;$p'
+	rm -rf "$copy"
 }
+
+breaks() {
+	[[ $1 =~ ${ONLY:-.} ]] && job break_it "$@"
+}
+
+[ -n "${ONLY:-}" ] || job whole
 
 # ---- what each of the subtle steps is for ------------------------------------------------
 breaks no_heavy_barrier get-unbind '1 pages in flight, not 0' -DBROKEN_HEAVY
@@ -66,7 +101,7 @@ breaks look_before_push put-destroy 'leak' \
 breaks drain_leaves_it get-unbind 'touches freed memory' \
 	cache_drain 's/env_xchg_acq_rel(\(&anchor->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
 breaks waited_without_barrier wait 'are told of' wait_begin 's/env_barrier_heavy();/;/'
-[ -z "$quick" ] || { echo "1..$n"; exit $failed; }
+[ -z "$quick" ] || results
 breaks waited_not_looked_at wait 'are told of' wait_begin 's/back = pages_are_back(pool);/back = false;/'
 breaks waited_at_home wait-home 'are told of' put_beyond 's/wait_look(anchor);//'
 breaks next_owner_not_told wait-own 'are told of' wait_over 's/tell(pool_anchor(pool));//'
@@ -86,8 +121,8 @@ breaks told_after_publishing remote-destroy 'data race: free|touches freed memor
 breaks slot_not_emptied ring-full 'twice' mpsc_take 's/env_store_relaxed(&mpsc->slot.*;//'
 breaks count_overtakes_page get-unbind 'data race: (free|a page)' \
 	pp_fast_push 's/pp_store_release(&anchor->pushed/pp_store_relaxed(\&anchor->pushed/'
-breaks published_early come-look 'signal 11|plain access' \
-	pp_pool_create '/^\tpool_publish(pool);$/d; /ret = anchor_get/i pool_publish(pool);'
+breaks published_early come-look 'data race: plain load' \
+	pp_pool_create '/^\tpool_publish(pool);$/d' pool_new '/^\tret = memory_begin/i pool_publish(pool);'
 breaks next_pool_not_held come-look 'touches freed memory|data race' \
 	pools_each '/^\t\tpool_unref(pool);$/d; /fn(pool, ctx);/a pool_unref(pool);'
 breaks anchor_freed remote-destroy 'data race: (free|a page)' anchors_put 's/^\t\tanchors.free = anchor;/\t\tenv_free(anchor);/'
@@ -140,5 +175,4 @@ breaks fragment_looked_before cut-unbind 'a page comes home twice' \
 breaks used_up_not_taken_out cut-unbind 'a page is there that someone holds' take_out 's/env_store_relaxed(&pool->frag_page, NULL);//'
 breaks stock_added_in_place cut-short-unbind 'a page comes home twice' add_stock 's/take_out(pool)/env_load_relaxed(\&pool->frag_page)/'
 breaks pool_freed_twice put-destroy 'destroyed while it is held|data race' pool_ref_unless_gone 's/while (refs)/for (;;)/'
-echo "1..$n"
-exit $failed
+results

@@ -381,10 +381,10 @@ static void one_returned(void)
 	put_remotely(g.page[1]);
 }
 
-/* Two, and one is in the chunk still. */
+/* Two, and there are no others. */
 static void two_returned(void)
 {
-	create_mapped(3, 4);
+	create_mapped(2, 2);
 	hold(2);
 	put_remotely(g.page[0]);
 	put_remotely(g.page[1]);
