@@ -377,6 +377,7 @@ static void empty_rings(struct soft_net *s)
 {
 	while (s->rx_next < s->rx_posted)
 		pp_page_put(s->rx_page[s->rx_next++ % RING]);
+	port_set(&s->queue.stats.rx_posted, 0);
 	while (s->tx_done < s->tx_posted) {
 		port_count(&s->queue.stats.tx_unsent, s->tx_ctrl[s->tx_done % RING] & SOFT_TX_END);
 		pp_page_put(s->tx_page[s->tx_done++ % RING]);

@@ -64,6 +64,7 @@ int main(int argc, char **argv)
 	pp_net_stats(nic, 0, &stats, sizeof stats);
 	check(seg[n - 1].flags & PP_NET_LAST && packets == stats.rx_packets, "%u whole packets",
 	      packets);
+	check_eq(stats.rx_posted, 0, "none is posted without a binding");
 	pp_net_close(nic);
 	return tap_end();
 }
