@@ -13,6 +13,7 @@
 #define ACCOUNT_COUNTS(X)                                                                          \
 	X(packets_refused)        /* received, but nonsense */                                     \
 	X(packets_missed)         /* no room in the rings that they are received from */           \
+	X(packets_oversized)      /* longer than what there is to receive one into */              \
 	X(packets_dropped_before) /* by the interface, before those */                             \
 	X(packets_too_long)                                                                        \
 	X(packets_too_short)                                                                       \

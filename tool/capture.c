@@ -209,7 +209,8 @@ static void note_end(struct capture *c, bool gone)
 	snprintf(comment, sizeof comment, "%s, with %llu pages in flight",
 		 gone ? "the device was removed" : "the driver was unbound",
 		 (unsigned long long)dev.in_flight_at_unbind);
-	writer_note(c->writer, comment, s.rx_packets, s.rx_missed + s.rx_dropped + s.rx_refused);
+	writer_note(c->writer, comment, s.rx_packets,
+		    s.rx_missed + s.rx_too_long + s.rx_dropped + s.rx_refused);
 }
 
 /*

@@ -230,8 +230,11 @@ static void xdp_stats(struct port_queue *q, struct pp_net_stats *stats)
 	uint64_t all = done(x);
 	struct xdp_sent sent = xdp_tally_sent(&x->tally, all);
 	uint64_t dropped = all - sent.min;
+	struct xdp_lost lost;
 
-	stats->rx_missed = xdp_umem_missed(xdp_qp(q)->umem);
+	xdp_umem_lost(xdp_qp(q)->umem, &lost);
+	stats->rx_missed = lost.missed;
+	stats->rx_too_long = lost.too_long;
 	stats->tx_sent_min =
 		stats->tx_packets - (dropped < stats->tx_packets ? dropped : stats->tx_packets);
 	if (sent.max < stats->tx_sent_max)

@@ -64,34 +64,34 @@ int xdp_fail(char *error, int ret, const char *format, ...)
 
 /* ---- the sockets ------------------------------------------------------------------------ */
 
-static void count(struct xdp_queue *q, uint64_t *missed, uint64_t *refused)
+/*
+ * The kernel counts a packet as dropped that it has no frame for, and one that is longer than a
+ * frame (xsk_rcv_check, net/xdp/xsk.c); the first also as one that the fill ring was empty for. A
+ * driver that fills its own ring from that one, with zero copy, may find it empty without a packet:
+ * then some too long count as missed. Where packets may lie in several frames, none is too long.
+ */
+static void count(const struct xdp_umem *u, struct xdp_queue *q, struct xdp_lost *lost)
 {
 	struct xdp_statistics s = { 0 };
 	socklen_t len = sizeof s;
+	uint64_t too_long = 0;
 
 	if (!q->socket || getsockopt(q->fd, SOL_XDP, XDP_STATISTICS, &s, &len))
 		return;
-	/* rx_fill_ring_empty_descs counts packets that rx_dropped has counted already */
-	*missed += s.rx_dropped + s.rx_ring_full;
-	*refused += s.rx_invalid_descs + s.tx_invalid_descs;
+	if (!u->params.pieces && s.rx_dropped > s.rx_fill_ring_empty_descs)
+		too_long = s.rx_dropped - s.rx_fill_ring_empty_descs;
+	lost->missed += s.rx_dropped - too_long + s.rx_ring_full;
+	lost->too_long += too_long;
+	lost->refused += s.rx_invalid_descs + s.tx_invalid_descs;
 }
 
-static void count_all(struct xdp_umem *u, uint64_t *missed, uint64_t *refused)
+void xdp_umem_lost(struct xdp_umem *u, struct xdp_lost *lost)
 {
 	pthread_mutex_lock(&u->lock);
-	*missed = u->missed;
-	*refused = u->refused;
+	*lost = u->lost;
 	for (unsigned i = 0; i < u->n_queues; i++)
-		count(&u->queue[i], missed, refused);
+		count(u, &u->queue[i], lost);
 	pthread_mutex_unlock(&u->lock);
-}
-
-uint64_t xdp_umem_missed(struct xdp_umem *u)
-{
-	uint64_t missed, refused;
-
-	count_all(u, &missed, &refused);
-	return missed;
 }
 
 static bool is_zero_copy(const struct xdp_queue *q)
@@ -126,7 +126,7 @@ void xdp_umem_close(struct xdp_umem *u)
 	while (u->n_queues) {
 		struct xdp_queue *q = &u->queue[--u->n_queues];
 
-		count(q, &u->missed, &u->refused);
+		count(u, q, &u->lost);
 		if (is_zero_copy(q))
 			u->stopping |= 1ull << q->id;
 		xsk_socket__delete(q->socket);
@@ -312,9 +312,10 @@ static void umem_block(struct pp_iommu *iommu, bool on)
 
 static void umem_stats(struct pp_iommu *iommu, struct pp_domain_stats *stats)
 {
-	uint64_t missed;
+	struct xdp_lost lost;
 
-	count_all(umem_of(iommu), &missed, &stats->faults);
+	xdp_umem_lost(umem_of(iommu), &lost);
+	stats->faults = lost.refused;
 }
 
 static void umem_destroy(struct pp_iommu *iommu)

@@ -45,6 +45,12 @@ struct xdp_umem_params {
 	bool pieces;         /* a packet may lie in several frames */
 };
 
+struct xdp_lost {
+	uint64_t missed;   /* packets, for want of room or of frames */
+	uint64_t too_long; /* packets, for a frame */
+	uint64_t refused;  /* descriptors, by the kernel */
+};
+
 struct xdp_umem {
 	struct pp_iommu iommu; /* the base: first */
 	struct xdp_umem_params params;
@@ -64,8 +70,7 @@ struct xdp_umem {
 	/* Held while sockets come and go, and by who counts, whatever thread that is: what
 	 * follows. */
 	pthread_mutex_t lock;
-	uint64_t missed;       /* packets that the closed sockets had no room for */
-	uint64_t refused;      /* descriptors that the kernel refused, of the same */
+	struct xdp_lost lost;  /* by the closed sockets */
 	char error[XDP_ERROR]; /* why the last map or open failed */
 };
 
@@ -83,8 +88,8 @@ static inline bool xdp_umem_is_open(const struct xdp_umem *u)
 {
 	return u->n_queues;
 }
-/* Packets lost for want of room or of frames, since the beginning. */
-uint64_t xdp_umem_missed(struct xdp_umem *u);
+/* What the sockets have lost since the beginning. */
+void xdp_umem_lost(struct xdp_umem *u, struct xdp_lost *lost);
 /* True if the kernel moves no byte of a packet, by queue 0: the driver's zero-copy mode. */
 bool xdp_umem_zero_copy(const struct xdp_umem *u);
 

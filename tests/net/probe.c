@@ -251,6 +251,7 @@ static void print_counts(void)
 #define PRINT(name) printf(#name " %" PRIu64 "\n", s.name)
 	PRINT(rx_packets);
 	PRINT(rx_missed);
+	PRINT(rx_too_long);
 	PRINT(rx_dropped);
 	PRINT(rx_refused);
 	PRINT(tx_taken);

@@ -344,7 +344,7 @@ PP_API const char *pp_net_notice(struct pp_net *net);
  * Counters since open. Each packet is counted under one name:
  *
  *   received   packets that pp_net_receive has returned: rx_packets
- *   lost       rx_missed, rx_dropped, rx_refused
+ *   lost       rx_missed, rx_dropped, rx_refused, rx_too_long
  *   sent       of the tx_packets that the device has completed, its own counters say that
  *              tx_sent_min to tx_sent_max left it
  *   not sent   tx_too_long, tx_too_short, tx_no_carrier, tx_malformed: refused by pp_net_send;
@@ -373,7 +373,8 @@ struct pp_net_stats {
 	/** Too many segments, an empty one among several, a first one shorter than the Ethernet
 	 * header, or one outside the device's memory. */
 	uint64_t tx_malformed;
-	uint64_t tx_unsent; /**< taken, never completed */
+	uint64_t tx_unsent;   /**< taken, never completed */
+	uint64_t rx_too_long; /**< packets dropped as longer than the device was given room for */
 };
 #define PP_NET_ALL_QUEUES (~0u)
 /**
