@@ -49,6 +49,8 @@ for file in "$in"/pcap*; do
 	*) not_ok "$name" "nobody knows what it should become"; continue ;;
 	esac
 	check "$name: the bytes of a native pcap with nanoseconds" captures "$file" "$want" ""
+	# the same bytes again are the same packets
+	[ -z "$sanitized" ] || continue
 	# tcpdump's libpcap takes a pcap's seconds for signed ones, cuts packets at a wrong snap length,
 	# and reads no file with several link types, snap lengths or byte orders
 	case $name in
