@@ -56,7 +56,7 @@ static int find_reach(struct pp_pool *pool, struct reach *reach)
 /* Chunks that the limit leaves room for. */
 static uint64_t room(const struct pp_pool *pool)
 {
-	uint64_t per_chunk = pool->params.chunk_size / pool->page_size, pages;
+	uint64_t per_chunk = pages_a_chunk(pool), pages;
 
 	if (!pool->params.max_pages)
 		return UINT64_MAX;
@@ -91,7 +91,7 @@ static uint32_t chunks_now(const struct pp_pool *pool, uint64_t most)
 /* The last one may have fewer pages than the others: for the limit. */
 static int new_chunks(struct pp_pool *pool, struct pp_chunk **chunk, unsigned n)
 {
-	uint64_t per_chunk = pool->params.chunk_size / pool->page_size;
+	uint64_t per_chunk = pages_a_chunk(pool);
 	uint64_t left = UINT64_MAX;
 
 	if (pool->params.max_pages)

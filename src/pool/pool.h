@@ -356,6 +356,12 @@ struct pp_pool {
 	struct list registry; /* among all pools: under anchors.lock */
 };
 
+/* Of a chunk that is whole: the last one may have fewer. */
+static inline uint64_t pages_a_chunk(const struct pp_pool *pool)
+{
+	return pool->params.chunk_size / pool->page_size;
+}
+
 _Static_assert(offsetof(struct pp_pool, open) == PP_OPEN_OFFSET, "the inline get finds it");
 
 static inline struct pp_pool *page_pool(const struct pp_page *page)

@@ -183,9 +183,9 @@ uint64_t pool_idle(const struct pp_pool *pool)
 }
 
 /* What is reserved stays. */
-static bool can_spare_a_chunk(const struct pp_pool *pool)
+static bool can_spare(const struct pp_pool *pool, uint64_t pages)
 {
-	return pool->n_pages >= pool->reserved + pool->params.chunk_size / pool->page_size;
+	return pool->n_pages >= pool->reserved + pages;
 }
 
 /* Those that were used last are kept, and what is reserved. Returns how many went. */
@@ -198,7 +198,7 @@ static uint64_t trim_list(struct pp_pool *pool, enum chunk_on on, uint64_t most)
 		struct pp_chunk *c = list_entry(pos, struct pp_chunk, where);
 
 		before = pos->prev;
-		if (!can_spare_a_chunk(pool))
+		if (!can_spare(pool, c->n_pages))
 			break;
 		/* on the stack of complete chunks: whoever takes it off decides */
 		if (env_load_acquire(&c->n_free) & CHUNK_COMPLETE)
@@ -233,7 +233,8 @@ static void keep_to_limit(struct pp_pool *pool)
 		pool->trimming = true;
 	if (pool->trimming && try_lock_devices(pool)) {
 		trim_above(pool, keep, POOL_TRIM);
-		pool->trimming = pool_idle(pool) > keep && can_spare_a_chunk(pool);
+		pool->trimming = pool_idle(pool) > keep &&
+				 (!pool->reserved || can_spare(pool, pages_a_chunk(pool)));
 		unlock_devices(pool, POOL_DEVICES);
 	}
 	pool_free_spent(pool, POOL_TRIM);

@@ -92,6 +92,22 @@ static void trimming_leaves_it(void)
 }
 
 /* The last chunk is shorter, for the limit: it counts as what it has. */
+/* The limit allows less than a chunk. */
+static void no_others_stay(void)
+{
+	struct pp_pool *pool = pool_of(pp_binding_none(), 2, 0);
+	struct pp_page *page[2];
+
+	check_eq(pp_page_get_batch(page, 2, pool), 2, "all there are");
+	pp_page_put_batch(page, 2);
+	check_eq(pp_pool_reserve(pool, 1), 0, "one is reserved");
+	check_eq(pp_pool_trim(pool, 0), 0, "trimming leaves the chunk");
+	check_eq(pp_pool_reserve(pool, 0), 0, "none is");
+	check_eq(pp_pool_trim(pool, 0), 1, "trimming takes it");
+	pp_pool_destroy(pool);
+	check_nothing_left("at the end");
+}
+
 static void as_many_as_the_limit(void)
 {
 	struct pp_pool *pool = pool_of(pp_binding_none(), 40, 1);
@@ -240,6 +256,7 @@ int main(void)
 {
 	run(mapped_and_populated);
 	run(trimming_leaves_it);
+	run(no_others_stay);
 	run(as_many_as_the_limit);
 	run(not_more_than_there_is);
 	run(until_it_is_revoked);
