@@ -97,6 +97,10 @@ static int store(const struct option_def *d, const char *value)
 		say(value ? "--%s takes no value" : "--%s needs a value", d->name);
 		return -1;
 	}
+	if ((d->kind == OPTION_STRING || d->kind == OPTION_TEXT) && !*value) {
+		say("--%s needs a value, and \"\" is none", d->name);
+		return -1;
+	}
 	if (d->kind == OPTION_LIST)
 		return store_in_list(d, value);
 	if (d->kind == OPTION_FLAG) {

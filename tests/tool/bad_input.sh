@@ -61,6 +61,9 @@ done
 for option in -w -d -c --count --hold --unbind-after --remove-after --max-pages; do
 	check "$option needs a value" usage capture -d "soft:pcap=$good" -w "$out" $option
 done
+for option in -w -d --report -Z; do
+	check "$option needs one that isn't empty" eval 'usage capture -d "soft:pcap=$good" -w "$out" $option "" && speaks_of "needs a value"'
+done
 for option in --json=1 --rebind=yes --json= --rebind=; do
 	check "$option takes none" usage capture -d "soft:pcap=$good" -w "$out" "$option"
 done
