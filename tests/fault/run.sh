@@ -50,7 +50,8 @@ every() { # NAME MODE ARGUMENTS: runs until none is left
 			head -20 "$dir/stderr" | sed 's/^/#   /'
 			[ $bad -lt 5 ] || break
 		fi
-		count=$(cat "$dir/count" 2>/dev/null || echo 0)
+		count=0
+		[ ! -s "$dir/count" ] || read -r count <"$dir/count"
 		[ "$count" -ge "$i" ] || [ $i -gt 5000 ] || break
 	done
 	[ $bad = 0 ]
