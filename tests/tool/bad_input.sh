@@ -16,7 +16,7 @@ refuses() {
 	local want=$1
 
 	shift
-	rm -f "$out"
+	[ ! -e "$out" ] || rm -f "$out"
 	run "$@"
 	exited "$want" || return 1
 	[ ! -s "$dir/out" ] || { echo "standard output:"; cat "$dir/out"; return 1; }
