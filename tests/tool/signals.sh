@@ -27,7 +27,11 @@ stop_with() {
 	interrupted "$out"
 }
 
-for signal in INT TERM QUIT HUP PIPE; do
+signals="INT TERM QUIT HUP PIPE"
+# ThreadSanitizer takes it for one that the thread itself caused, and runs the handler wherever that
+# is: in its own runtime, too, whose locks the handler's calls then wait for.
+[ "$sanitized" != thread ] || signals=${signals% PIPE}
+for signal in $signals; do
 	check "SIG$signal: the file is whole, status 0" stop_with $signal 1000000 -d "$endless,rate=20000"
 	check "SIG$signal at full speed" stop_with $signal 5000000 -d "$endless"
 	check "SIG$signal with pages held: they are written too" \
