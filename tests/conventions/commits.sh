@@ -11,23 +11,23 @@ git rev-parse --git-dir >/dev/null 2>&1 && [ "$(git rev-parse --is-shallow-repos
 first=$(git log --format=%H --diff-filter=A -- tests/conventions/commits.sh | tail -1)
 [ -n "$first" ] || { echo "1..0 # SKIP this test isn't committed"; exit 0; }
 
-wrong() { # COMMIT: what is wrong with its message, a line for each
-	local subject body
-	subject=$(git log -1 --format=%s "$1")
-	body=$(git log -1 --format=%b "$1")
-	[ ${#subject} -le 72 ] || echo "the subject has ${#subject} columns, at most 72"
-	[[ $subject != *. ]] || echo "the subject ends with a full stop"
-	[[ ! $subject =~ ^(fixup|squash|amend)! ]] || echo "it belongs into another commit"
-	[ "$(git log -1 --format=%B "$1" | sed -n 2p)" = "" ] || echo "the subject is more than one line"
-	[ -n "${body//[[:space:]]/}" ] || echo "there is no body, which says why"
+wrong() { # MESSAGE: what is wrong with it, a line for each
+	local subject second body
+	{ IFS= read -r subject; IFS= read -r second; IFS= read -r -d '' body; } <<<"$1"
+	[ ${#subject} -le 72 ] || echo "#   the subject has ${#subject} columns, at most 72"
+	[[ $subject != *. ]] || echo "#   the subject ends with a full stop"
+	[[ ! $subject =~ ^(fixup|squash|amend)! ]] || echo "#   it belongs into another commit"
+	[ -z "$second" ] || echo "#   the subject is more than one line"
+	[ -n "${body//[[:space:]]/}" ] || echo "#   there is no body, which says why"
 }
 bad=
 count=0
-for commit in $(git rev-list --no-merges "$first^..HEAD"); do
+while IFS= read -r -d '' commit; do
 	count=$((count + 1))
-	said=$(wrong "$commit")
-	[ -z "$said" ] || bad+=$(git log -1 --format='# %h %s:' "$commit"; sed 's/^/#   /' <<<"$said")$'\n'
-done
+	message=${commit#*$'\n'}
+	said=$(wrong "$message")
+	[ -z "$said" ] || bad+="# ${commit%%$'\n'*} ${message%%$'\n'*}:"$'\n'$said$'\n'
+done < <(git log -z --no-merges --format='%h%n%B' "$first^..HEAD")
 [ $count -gt 0 ]
 ok $? "there are commits to look at: $count"
 [ -z "$bad" ]
