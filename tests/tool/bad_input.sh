@@ -67,7 +67,7 @@ done
 for option in --json=1 --rebind=yes --json= --rebind=; do
 	check "$option takes none" usage capture -d "soft:pcap=$good" -w "$out" "$option"
 done
-for number in '' ' ' x 1x 1.5 -1 +1 ' 1' '1 ' 0x10 1e3 1,000 18446744073709551616 \
+[ -n "$sanitized" ] || for number in '' ' ' x 1x 1.5 -1 +1 ' 1' '1 ' 0x10 1e3 1,000 18446744073709551616 \
 	99999999999999999999999999; do
 	for option in -c --hold --unbind-after --remove-after --max-pages; do
 		check "$option takes no \"$number\"" usage capture -d "soft:pcap=$good" -w "$out" $option "$number"
