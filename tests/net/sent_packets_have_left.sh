@@ -29,21 +29,22 @@ no_carrier() {
 }
 check "no carrier: refused, each counted" no_carrier
 
-carrier_lost() { # and found again, in mid-stream
+carrier_lost() { # and found again, in mid-stream, as long as that is
 	begin
-	start m "$probe" send mid-a 3000 200 pps=3000
-	for _ in 1 2 3; do
-		sleep 0.15
+	start m "$probe" send mid-a 6000 200 pps=3000
+	until_true eval '[ "$(arrived)" -gt 0 ]'
+	while kill -0 "$child" 2>/dev/null; do
 		ip -n "$ns"a link set left down
 		sleep 0.1
 		ip -n "$ns"a link set left up
+		sleep 0.15
 	done
 	finish
 	exited 0 && is left 0 tx_unsent 0 || return 1
 	[ "$(counter tx_no_carrier)" -gt 0 ] || { echo "none was refused"; return 1; }
 	[ "$(counter tx_sent_min)" = "$(arrived)" ] && [ "$(counter tx_sent_max)" = "$(arrived)" ] ||
 		{ cat "$dir/out"; echo "$(arrived) arrived"; return 1; }
-	[ $(($(counter tx_packets) + $(counter tx_no_carrier))) = 3000 ]
+	[ $(($(counter tx_packets) + $(counter tx_no_carrier))) = 6000 ]
 }
 check "the carrier comes and goes: what arrived is what was sent" carrier_lost
 
