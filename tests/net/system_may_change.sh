@@ -94,16 +94,21 @@ all_in() { # by the interface's own count
 	[ "$(redirected)" -ge 400 ]
 }
 check "two threads, two queues each: all comes, by both" two_lanes
+all_redirected() {
+	local before
+
+	before=$(redirected)
+	flows 400
+	sleep 0.3
+	[ $(($(redirected) - before)) = 400 ]
+}
 two_lanes_grow() {
 	queues 2
 	receive queues=2
 	queues 4
-	sleep 1
-	before=$(redirected)
-	flows 400
-	sleep 0.3
+	until_true all_redirected
 	finish INT
-	exited 0 && quiet && is rx_missed 0 left 0 && [ $(($(redirected) - before)) = 400 ]
+	exited 0 && quiet && is rx_missed 0 left 0 && [ "$(counter rx_packets)" -ge 400 ]
 }
 check "... queues are added: both serve one more" two_lanes_grow
 too_many_lanes() {
