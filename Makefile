@@ -20,7 +20,7 @@ build:
 run: deps-run build ## the main demonstration: real packets through a device that vanishes, with proof
 	@scripts/run $(BUILD)/tool/pagepool
 
-check: ## all tests: gcc, clang, AddressSanitizer and UBSan, ThreadSanitizer
+check: ## all tests: gcc; clang, AddressSanitizer and UBSan, ThreadSanitizer: what differs there
 	@scripts/deps check
 	@scripts/check gcc clang asan tsan $(MODEL)
 
