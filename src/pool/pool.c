@@ -626,16 +626,22 @@ void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx)
 		pools_each(fn, ctx);
 }
 
+struct sum {
+	struct pp_totals totals;
+	uint64_t now_ns; /* for all of them: or the youngest may look the oldest, if it is late */
+};
+
 static void add_to_totals(struct pp_pool *pool, void *ctx)
 {
-	struct pp_totals *t = ctx;
+	struct sum *sum = ctx;
+	struct pp_totals *t = &sum->totals;
 	uint64_t n, age;
 
 	t->pools++;
 	if (!pool_is_revoked(pool))
 		return;
 	n = count_in_flight(pool);
-	age = env_now_ns() - pool->revoked_ns;
+	age = sum->now_ns > pool->revoked_ns ? sum->now_ns - pool->revoked_ns : 1;
 	pool_unlock(pool);
 	t->zombies++;
 	t->zombie_pages += n;
@@ -647,9 +653,11 @@ static void add_to_totals(struct pp_pool *pool, void *ctx)
 
 void pp_totals(struct pp_totals *totals, size_t size)
 {
-	struct pp_totals t = { 0 };
+	struct sum sum = { .now_ns = env_now_ns() };
+	struct pp_totals t;
 
-	pools_each(add_to_totals, &t);
+	pools_each(add_to_totals, &sum);
+	t = sum.totals;
 	t.chunk_bytes = chunk_bytes_total();
 	t.iova_bytes = iova_in_use();
 	env_stats_out(totals, size, &t, sizeof t);
