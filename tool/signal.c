@@ -22,8 +22,7 @@
 #define SAME_HANGUP_NS 2000000000
 
 static int event_fd = -1;
-static volatile sig_atomic_t asked;
-static volatile int64_t asked_ns; /* the handler's */
+static int64_t asked_ns; /* 0: it wasn't. Relaxed: a handler may run on any thread */
 
 static int64_t now(void)
 {
@@ -46,12 +45,12 @@ static void on_signal(int number)
 {
 	uint64_t one = 1;
 	int saved = errno;
+	int64_t first = 0;
 
-	if (!asked) {
-		asked_ns = now();
-		asked = 1;
+	if (__atomic_compare_exchange_n(&asked_ns, &first, now(), false, __ATOMIC_RELAXED,
+					__ATOMIC_RELAXED)) {
 		let_the_next_kill();
-	} else if (number == SIGHUP && now() - asked_ns > SAME_HANGUP_NS) {
+	} else if (number == SIGHUP && now() - first > SAME_HANGUP_NS) {
 		signal(SIGHUP, SIG_DFL);
 		raise(SIGHUP); /* delivered when this returns */
 	}
@@ -86,5 +85,5 @@ int stop_fd(void)
 
 bool stop_asked(void)
 {
-	return asked;
+	return __atomic_load_n(&asked_ns, __ATOMIC_RELAXED);
 }
