@@ -1,10 +1,12 @@
 #!/bin/bash
 # build.sh SOURCES OUT [FLAG ...] - compile the library's sources against the explorer's environment
 # and link them with it. SOURCES holds src/ and include/, intact or broken. OUT/explore NAME runs a
-# scenario; `addr2line -fe OUT/explore` resolves the code addresses that it prints.
+# scenario; `addr2line -fe OUT/explore` resolves the code addresses that it prints. LIKE="SOURCES OUT":
+# of another one that was built, with the same headers and flags; only what differs is compiled.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$1 out=$2
+read -r like_root like_out <<<"${LIKE:-}"
 shift 2
 mkdir -p "$out"
 
@@ -23,11 +25,21 @@ for file in "$root"/src/pool/*.c "$root"/src/device/binding.c "$root"/src/iommu/
 	case $file in
 	*/find.c | */holders.c | */notice.c | */peak.c | */recall.c) continue ;; # stood in for by below.c
 	esac
-	object=$out/$(basename "$file" .c).o
+	object=$(basename "$file" .c).o
+	if [ -n "$like_out" ] && cmp -s "$file" "$like_root${file#"$root"}"; then
+		lib="$lib $like_out/$object"
+		continue
+	fi
+	object=$out/$object
 	# shellcheck disable=SC2086 # lists of flags
 	$cc $flags -fsanitize=thread -c "$file" -o "$object"
 	objcopy --rename-section .data=explore_data --rename-section .bss=explore_bss "$object"
 	lib="$lib $object"
 done
+for name in machine late weaken search below scenarios; do
+	# shellcheck disable=SC2086
+	[ -n "$like_out" ] || $cc $flags -O2 -c "$here/$name.c" -o "$out/$name.o"
+	lib="$lib ${like_out:-$out}/$name.o"
+done
 # shellcheck disable=SC2086
-$cc $flags -O2 -no-pie "$here"/{machine,late,weaken,search,below,scenarios}.c $lib -o "$out/explore"
+$cc -no-pie $lib -o "$out/explore"

@@ -63,18 +63,20 @@ edit() {
 # break_it NAME SCENARIO MESSAGE [FUNCTION SED ...]: SED is for the lines of the function, wherever
 # that is. In place of FUNCTION: a file, for one that is in no function. Or: -DFLAG
 break_it() {
-	local name=$1 scenario=$2 message=$3 flag="" copy=$dir/$1
+	local name=$1 scenario=$2 message=$3 flag="" copy=$dir/$1 like="$root $dir/whole"
 	shift 3
 	mkdir "$copy"
 	cp -r "$root/src" "$root/include" "$copy"
 	while [ $# -gt 0 ]; do
 		case $1 in
-		-D*) flag=$1; shift; continue ;;
+		-D*) flag=$1; like=; shift; continue ;;
 		esac
 		edit "$copy" "$1" "$2" || { echo "# $name"; return; }
 		shift 2
 	done
-	if ! "$here/build.sh" "$copy" "$copy" ${flag:+"$flag"} >"$copy/log" 2>&1; then
+	# all of it, if a header was changed
+	diff -rq --exclude='*.c' "$root/src" "$copy/src" >/dev/null && diff -rq "$root/include" "$copy/include" >/dev/null || like=
+	if ! LIKE=$like "$here/build.sh" "$copy" "$copy" ${flag:+"$flag"} >"$copy/log" 2>&1; then
 		ok 1 "the broken variant $name compiles"
 		sed 's/^/# /' "$copy/log"
 		return
