@@ -66,7 +66,8 @@ static uint32_t take_remote(struct pp_pool *pool)
 	return pool_is_over(pool) ? 0 : cache_count(anchor);
 }
 
-static unsigned take_remote_locked(struct pp_pool *pool, struct pp_page **out)
+/* Of a pool with getters. Lock held. */
+static unsigned refill_remote(struct pp_pool *pool, struct pp_page **out)
 {
 	unsigned n = remote_take(pool, out, POOL_REFILL);
 
@@ -96,11 +97,11 @@ static int find_some(struct pp_page **out, struct pp_anchor *anchor, bool grow)
 	if (pool_is_over(pool))
 		return -ENODEV;
 	if (remote && !remote_is_low(pool))
-		n = take_remote_locked(pool, out);
+		n = refill_remote(pool, out);
 	if (!n)
 		n = take_free(pool, out);
 	if (!n && remote)
-		n = take_remote_locked(pool, out);
+		n = refill_remote(pool, out);
 	if (!n && grow) {
 		ret = pool_grow(pool, POOL_GROW);
 		n = ret ? 0 : take_free(pool, out);
@@ -471,8 +472,9 @@ static void empty_remote_locked(struct pp_pool *pool)
 
 	do {
 		pool_lock(pool);
-		n = pool_is_over(pool) || !remote_is_ours(pool) ? 0 :
-								  take_remote_locked(pool, pages);
+		n = 0;
+		if (!pool_is_over(pool) && remote_is_ours(pool))
+			n = remote_take(pool, pages, POOL_REFILL);
 		peak_home(pool, n);
 		pool_free_pages(pages, n);
 		pool_unlock(pool);
