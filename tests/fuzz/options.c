@@ -219,6 +219,8 @@ static bool expected(int argc, char **argv, struct values *v, bool *help)
 		if (!value)
 			return false;
 		if (d->kind == OPTION_STRING || d->kind == OPTION_TEXT) {
+			if (!*value)
+				return false;
 			*(const char **)((char *)v + ((char *)d->out - (char *)&got)) = value;
 			continue;
 		}

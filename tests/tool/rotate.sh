@@ -112,7 +112,7 @@ check "... by another name" refused "standard output is a single file" -b packet
 check "a device" refused "/dev/null exists and is not a regular file" -b packets:1 -w /dev/null
 check "a folder" refused "exists and is not a regular file" -b packets:1 -w "$into"
 check "... with a slash" refused "is none" -b packets:1 -w "$into/"
-check "no name" refused 'for -w: "" is none' -b packets:1 -w ""
+check "no name" refused 'needs a value, and "" is none' -b packets:1 -w ""
 fresh
 run capture -d "soft:pcap=$real" -w "$dir/nowhere/out.pcap" -b packets:5
 check "no such folder" exited 1
