@@ -654,11 +654,9 @@ static void add_to_totals(struct pp_pool *pool, void *ctx)
 void pp_totals(struct pp_totals *totals, size_t size)
 {
 	struct sum sum = { .now_ns = env_now_ns() };
-	struct pp_totals t;
 
 	pools_each(add_to_totals, &sum);
-	t = sum.totals;
-	t.chunk_bytes = chunk_bytes_total();
-	t.iova_bytes = iova_in_use();
-	env_stats_out(totals, size, &t, sizeof t);
+	sum.totals.chunk_bytes = chunk_bytes_total();
+	sum.totals.iova_bytes = iova_in_use();
+	env_stats_out(totals, size, &sum.totals, sizeof sum.totals);
 }

@@ -25,7 +25,7 @@ results() {
 
 whole() {
 	# shellcheck disable=SC2086 # empty or a word
-	"$dir/whole/explore" $quick >"$dir/out"
+	"$dir/whole/explore" $quick >"$dir/out" 2>&1
 	ok $? "every schedule of every scenario${quick:+ of the short run} holds"
 	grep -v '^ok\|^1\.\.' "$dir/out" | sed 's/^\([^#]\)/# \1/'
 }

@@ -6,7 +6,8 @@
 # byte), tshark (stamps and both lengths, by a reader that isn't libpcap), capinfos (how
 # many packets there are, and whether the file is whole). See same_packets.
 #
-# PP_SANITIZED=address|thread: the command was built with that sanitizer; what is only big is left out.
+# PP_SANITIZED=address|thread: the command was built with that sanitizer; what is only big is left
+# out.
 #
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 
