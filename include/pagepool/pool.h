@@ -544,6 +544,22 @@ PP_API bool pp_pool_revoked(const struct pp_pool *pool);
  */
 PP_API void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size);
 
+/** How long a page has been in flight: one of the few that a pool times. */
+struct pp_page_age {
+	uint64_t index; /**< the page's: pp_page_index */
+	uint64_t ns;    /**< time since it was got */
+};
+/**
+ * The ages of pages in flight, by sampling, always on: the pool times the first page that it hands
+ * out and then one of some thousands, 16 at a time, and begins with no other while those are out.
+ * So an age is right, and some page has been out for so long; others may have been for longer. That
+ * of a fragment's page counts from when the page was got. Not in debug mode `pages`, which knows
+ * every page: pp_debug_dump_pages. Takes no lock. Any thread with a handle.
+ * @param out  room for n, filled in from the oldest on; may be NULL if n is 0.
+ * @return how many, 0 to n; -EINVAL: no pool, or no room.
+ */
+PP_API int pp_pool_ages(const struct pp_pool *pool, struct pp_page_age *out, unsigned n);
+
 /** A pool's properties; its counters are in struct pp_pool_stats. New members at the end only. */
 struct pp_pool_info {
 	char name[32];

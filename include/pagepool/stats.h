@@ -40,8 +40,8 @@
 	X(revoked, "1 once every mapping has been taken away")                                     \
 	X(in_flight_at_revoke, "pages with a holder at that moment")                               \
 	X(reserved, "pages that trimming leaves in the pool: pp_pool_reserve")                     \
-	X(peak_in_flight,                                                                          \
-	  "the most pages with a holder at a time: never above the truth, below it by at most 512 per cache")
+	X(peak_in_flight, "the most pages with a holder at a time, or up to 512 less per cache")   \
+	X(oldest_ns, "ns that the oldest page which is timed has been out; 0: none is")
 
 /* A device. */
 #define PP_DEVICE_STATS(X)                                                                                                 \

@@ -239,8 +239,8 @@ static inline void env_set_errno(int before)
 uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
- * Zeroed memory with a number, not 0, that it alone has in the process, whichever copy of the
- * library asks: for both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0;
+ * Zeroed memory with a number, from 1 to 2^31 - 1, that it alone has in the process, whichever copy
+ * of the library asks: for both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0;
  * -ENOMEM.
  */
 #define ENV_NUMBERED 5120u

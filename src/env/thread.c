@@ -100,11 +100,11 @@ void env_unlock(struct env_lock *lock)
 /*
  * There may be several copies of the library in a process: one in the program and one in a
  * plug-in, or in a namespace of dlmopen. None knows of the others. What they share is the address
- * space, and so a number is where something is: a stretch of 64 KiB belongs to who has it mapped,
- * and there are fewer than 2^32 of them below 2^48, which is as high as Linux maps unasked.
+ * space, and so a number is where something is: a stretch of 128 KiB belongs to who has it mapped,
+ * and there are 2^31 of them below 2^48, which is as high as Linux maps unasked.
  * With 32-bit addresses a stretch is 8 KiB; a kernel with larger pages gives several at once.
  */
-#define STRETCH_BITS (sizeof(void *) == 8 ? 16 : 13)
+#define STRETCH_BITS (sizeof(void *) == 8 ? 17 : 13)
 #define STRETCH ((size_t)1 << STRETCH_BITS)
 
 /* What is mapped for one place: whole stretches, whole pages of the kernel's. Powers of two. */
@@ -141,7 +141,7 @@ int env_alloc_numbered(void **out, size_t bytes)
 		munmap(p, head);
 	munmap(p + head + own, own - head);
 	p += head;
-	if (number_of((uintptr_t)p) > UINT32_MAX) {
+	if (number_of((uintptr_t)p) > INT32_MAX) {
 		munmap(p, own);
 		return -ENOMEM;
 	}
@@ -167,7 +167,7 @@ __thread uint64_t env_tls_self; /* 0 until the thread has asked for its number *
 /* In the upper half is the copy's number: that of a stretch of its own data, never touched. */
 uint64_t env_self(void)
 {
-	static char room[(sizeof(void *) == 8 ? 2u << 16 : 2u << 13) - 1];
+	static char room[(sizeof(void *) == 8 ? 2u << 17 : 2u << 13) - 1];
 	static uint64_t last; /* relaxed */
 
 	if (!env_tls_self)

@@ -15,6 +15,7 @@
 #include "pool/peak.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
+#include "pool/sample.h"
 #include "pool/take.h"
 
 __thread struct pp_self pp_self __attribute__((tls_model("initial-exec")));
@@ -279,6 +280,7 @@ int anchor_get_slow(struct pp_page **out, struct pp_pool *pool, struct pp_anchor
 		env_add_relaxed(&pool->alloc_failed, 1);
 	} else {
 		PP_PROBE2(get, pool, 1);
+		sample_some(pool, *out);
 	}
 	return ret;
 }

@@ -101,7 +101,7 @@ static void stock(struct pp_pool *pool, struct pp_page *page, uint32_t len, uint
 	bool fill = (uint64_t)most * align_up(len, align) == pool->page_size && !pool->tracked;
 	uint32_t held = fill ? most : FRAG_STOCK;
 
-	env_store_relaxed(&page->state, PAGE_REFS(held) | pool->anchor->number);
+	env_store_relaxed(&page->state, PAGE_REFS(held) | (uint32_t)env_load_relaxed(&page->state));
 	open->page = page;
 	open->addr = pp_page_addr(page);
 	open->iova = pp_page_iova(page);

@@ -21,6 +21,7 @@
 #include "pool/recall.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
+#include "pool/sample.h"
 #include "pool/span.h"
 
 /* ---- references ------------------------------------------------------------------------ */
@@ -575,6 +576,7 @@ static void stats_locked(struct pp_pool *pool, struct pp_pool_stats *s, uint64_t
 	s->in_flight_at_revoke = pool->in_flight_at_revoke;
 	s->reserved = pool->reserved;
 	s->peak_in_flight = peak_read(pool);
+	s->oldest_ns = sample_oldest(pool);
 }
 
 void pp_pool_stats(struct pp_pool *pool, struct pp_pool_stats *stats, size_t size)

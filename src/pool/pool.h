@@ -232,6 +232,14 @@ struct mpsc_ring {
 	struct pp_page *slot[POOL_MPSC_SLOTS] __attribute__((aligned(ENV_LINE)));
 };
 
+/* A page in flight that is timed: sample.c. Also an index, so that nobody need look at the page. */
+#define POOL_SAMPLES 16u
+struct sample {
+	uint64_t since_ns;    /* 0: free; set by exchange; release */
+	struct pp_page *page; /* release; NULL while the slot is free, or is being filled */
+	uint64_t index;       /* release */
+};
+
 /*
  * What a pool is. It only ever goes on to a later one, under the lock (in a child of fork: before
  * there is anybody else).
@@ -298,6 +306,7 @@ struct pp_pool {
 	/* Pages that came home in other ways than it and recycle_cache_full say; and the most that
 	 * were in flight at a time, as far as is known. Relaxed. */
 	uint64_t home_otherwise, peak;
+	struct sample sample[POOL_SAMPLES]; /* filled by slow gets, emptied by puts */
 
 	/*
 	 * The handle, each chunk not freed yet, and whoever needs the pool for a moment.

@@ -1,5 +1,5 @@
 /*
- * refs.h - a page's references: the upper half of its state. Uses pool.h.
+ * refs.h - a page's state: its references, and whether it is sampled. Uses pool.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,6 +10,17 @@
 
 /* References are the upper half of pp_page.state. */
 #define PAGE_REFS(n) ((uint64_t)(n) << 32)
+
+/*
+ * The lower half is the pool's number, which is below 2^31, and this bit while the page is sampled:
+ * then the state equals none that a quick put looks for. sample.c.
+ */
+#define PAGE_SAMPLED (UINT64_C(1) << 31)
+
+static inline bool page_is_sampled(uint64_t state)
+{
+	return state & PAGE_SAMPLED;
+}
 
 /* Does a page in this state have several references? */
 static inline bool page_is_shared(uint64_t state)

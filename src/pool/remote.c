@@ -22,6 +22,7 @@
 #include "pool/cache.h"
 #include "pool/chunk.h"
 #include "pool/known.h"
+#include "pool/sample.h"
 
 /* ---- a thread's own SPSC ring ---------------------------------------------------------- */
 
@@ -250,12 +251,16 @@ static __attribute__((noinline)) void remote_put(struct pp_pool *pool, struct pp
 	put_beyond(pool, anchor, pages + k, n - k, caller);
 }
 
-/* Last references to pages of one pool, for which no ring is known. */
+/*
+ * Last references to pages of one pool, for which no ring is known. None but the first is sampled:
+ * the others were found by their state.
+ */
 static void put_last(struct pp_page *const *pages, unsigned n, const void *caller)
 {
 	struct pp_pool *pool = page_pool(pages[0]);
 	struct pp_anchor *own = own_anchor(pool);
 
+	sample_look(pool, pages[0]);
 	if (!own)
 		remote_put(pool, pool_anchor(pool), pages, n, caller);
 	else if (!cache_put(own, pages, n))
@@ -297,6 +302,7 @@ static __attribute__((noinline)) void put_one(struct pp_page *page, const void *
 		return;
 	pool = page_pool(page);
 	own = own_anchor(pool);
+	sample_look(pool, page);
 	if (!own)
 		remote_put(pool, pool_anchor(pool), &page, 1, caller);
 	else if (!cache_put_one(own, page))

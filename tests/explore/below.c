@@ -464,6 +464,23 @@ uint64_t peak_read(struct pp_pool *pool)
 	return 0;
 }
 
+void sample_begin(struct pp_pool *pool, struct pp_page *page)
+{
+	(void)pool, (void)page;
+}
+
+void sample_end(struct pp_pool *pool, struct pp_page *page)
+{
+	(void)pool, (void)page;
+	fail("a page is sampled");
+}
+
+uint64_t sample_oldest(const struct pp_pool *pool)
+{
+	(void)pool;
+	return 0;
+}
+
 /* ---- debug mode: holders.c and recall.c have no part in this ----------------------------- */
 
 unsigned below_debug STATE = 0;

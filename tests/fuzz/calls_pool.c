@@ -1139,6 +1139,25 @@ uint64_t pool_bytes(int i)
 	return pool_now[i].chunks * p->params.chunk_size;
 }
 
+/* A page that has an age is out, an open one too. */
+static void compare_ages(int i)
+{
+	struct pp_page_age age[32];
+	int n = pp_pool_ages(real.pool[i], age, 32);
+
+	must(n >= 0 && n <= 16, "%d ages", n);
+	for (int k = 0; k < n; k++) {
+		int at = 0;
+
+		while (at < ref.n_pages &&
+		       (ref.page[at].pool != i || pp_page_index(ref.page[at].real) != age[k].index))
+			at++;
+		must(at < ref.n_pages, "page %llu has an age, and nobody has it",
+		     (unsigned long long)age[k].index);
+		must(!k || age[k].ns <= age[k - 1].ns, "the oldest isn't the first");
+	}
+}
+
 static void compare_pool(int i)
 {
 	const struct ref_pool *p = &ref.pool[i];
@@ -1179,6 +1198,7 @@ static void compare_pool(int i)
 		must_be(s->idle_limit, p->params.idle_chunks, "the limit of idle chunks");
 	if (p->revoked && p->in_flight < 100)
 		must_be(s->chunks, ref_chunks(i), "a zombie's chunks");
+	compare_ages(i);
 	compare_flow(p, s);
 }
 

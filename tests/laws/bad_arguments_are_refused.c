@@ -352,6 +352,8 @@ static void pools(void)
 	refused("pp_pool_reserve", "no pool", pp_pool_reserve(NULL, 1));
 	refused("pp_pool_own", "no pool", pp_pool_own(NULL));
 	refused("pp_pool_fd", "no pool", pp_pool_fd(NULL));
+	refused("pp_pool_ages", "no pool", pp_pool_ages(NULL, NULL, 0));
+	refused("pp_pool_ages", "no room", pp_pool_ages(pool, NULL, 1));
 	refused("pp_page_fd", "no page", pp_page_fd(NULL, NULL));
 	refused("pp_page_get_contiguous", "1 to the pages", pp_page_get_contiguous(many, 0, pool));
 	refused("pp_page_get_contiguous", "512", pp_page_get_contiguous(many, 513, pool));

@@ -182,9 +182,11 @@ static void pages_are_put_by_the_other_copy(struct copy *there)
 			else
 				put_all_by(&p);
 		}
-		for (unsigned i = 0; i < 2; i++)
+		for (unsigned i = 0; i < 2; i++) {
 			check_eq(stats_of(both[i]).in_flight, 0, "%s pages have come home",
 				 both[i]->name);
+			check_eq(stats_of(both[i]).oldest_ns, 0, "and none has an age");
+		}
 	}
 }
 

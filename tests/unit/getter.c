@@ -137,7 +137,11 @@ static void puts_go_inline(void)
 	      "a thread's puts are inline from the first one on");
 	if (pp_getter_get(&page, getter))
 		abort();
-	check(pp_fast_put(page), "one is");
+	check(!pp_fast_put(page), "but for that of a page that is sampled, the first");
+	pp_page_put(page);
+	if (pp_getter_get(&page, getter))
+		abort();
+	check(pp_fast_put(page), "the next one is");
 	check_eq(cache_left(&getter->anchor), 256, "and goes into the getter's cache");
 	pp_getter_destroy(getter);
 	check(!pp_self.anchor, "none is when the getter has gone");
