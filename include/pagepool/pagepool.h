@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-/** The library's version, as in "0.1.0". */
+/** The library's version, as in "0.2.0". */
 PP_API const char *pp_version(void);
 
 #ifdef __cplusplus
