@@ -24,9 +24,10 @@ while True:
 }
 once() { # QUEUES COMMAND...: the end of one round
 	ip -n "$ns"m link show mid-a >/dev/null 2>&1 || QUEUES=4 make_left
-	receive queues="$1" keep=500
+	receive queues="$1" keep=500 pages=4096
 	traffic
-	until_true more_packets "$(redirected)"
+	count_redirected
+	until_true more_packets "$count"
 	"${@:2}"
 	finish ${signal:+"$signal"}
 	kill $sender 2>/dev/null
@@ -34,7 +35,7 @@ once() { # QUEUES COMMAND...: the end of one round
 	exited 0 && is left 0 rx_refused 0
 }
 more_packets() {
-	[ "$(redirected)" -gt "$1" ]
+	count_redirected && [ "$count" -gt "$1" ]
 }
 fewer_and_more() {
 	for n in 2 4; do

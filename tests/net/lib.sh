@@ -10,7 +10,7 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # receive WORD...: the probe on mid-a, in the background; it has its sockets
 receive() {
 	start m "$probe" receive mid-a "$@"
-	until_true grep -q ready "$dir/err"
+	until_true has "$dir/err" ready
 }
 # sends COUNT BYTES [WORD...]: the probe sends from mid-a, to its end
 sends() {
@@ -20,16 +20,23 @@ sends() {
 }
 # is NAME VALUE ...: these counters of the last run are so
 is() {
-	local v
-
 	while [ $# -gt 0 ]; do
-		v=$(counter "$1")
-		[ "$v" = "$2" ] || { echo "$1 is $v, not $2; all:"; grep -v ' 0$' "$dir/out" | cut -c1-80; cat "$dir/err"; return 1; }
+		look_up "$1"
+		[ "$count" = "$2" ] || { echo "$1 is $count, not $2; all:"; grep -v ' 0$' "$dir/out" | cut -c1-80; cat "$dir/err"; return 1; }
 		shift 2
 	done
 }
+look_up() { # NAME: sets $count, to nothing where there is no such counter
+	local name
+
+	while read -r name count; do
+		[ "$name" != "$1" ] || return 0
+	done <"$dir/out"
+	count=
+}
 counter() {
-	awk -v name="$1" '$1 == name { print $2 }' "$dir/out"
+	look_up "$1"
+	echo "$count"
 }
 # told SENTENCE: it has said so
 told() {

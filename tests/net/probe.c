@@ -7,8 +7,8 @@
  * WORDs: generic, promiscuous, show (a line for each packet: queue, bytes, time, source, flags, the
  * bytes), queues=N, first=N, count=N, frame=N, pps=N, piece=N (bytes of a segment that is sent),
  * few (room for one segment in a call of receive), hold (nothing is polled until SIGUSR1 comes),
- * keep=N (so many of queue 0's packets are held until after the close). Else SIGUSR1 has it bind
- * again.
+ * keep=N (so many of queue 0's packets are held until after the close), pages=N (a queue's pool at
+ * most). Else SIGUSR1 has it bind again.
  *
  * It says "ready" when it is bound, then what it is told, on standard error; the counters at the
  * end on standard output, one a line.
@@ -77,6 +77,8 @@ static void words(char **argv, struct pp_net_params *p, struct pp_net_xdp_params
 			pps = n;
 		else if (sscanf(*argv, "keep=%u", &n) == 1 && n <= KEPT)
 			p->keep = keep = n;
+		else if (sscanf(*argv, "pages=%u", &n) == 1)
+			p->max_pages = n;
 		else if (sscanf(*argv, "piece=%u", &n) == 1)
 			piece = n;
 		else

@@ -142,16 +142,34 @@ finish() {
 	status=$?
 	child=
 }
-# until_true COMMAND...: wait for it while $child lives.
+# until_true COMMAND...: wait for it while $child lives. A fork is what takes long on some machines:
+# so the wait, and what is asked for again and again, are the shell's own.
+exec {nothing}<> <(:)
 until_true() {
 	until "$@"; do
 		kill -0 "$child" 2>/dev/null || return 1
-		sleep 0.02
+		read -rt 0.02 -u "$nothing"
 	done
 }
+# has FILE WORD
+has() {
+	local text
+
+	IFS= read -rd '' text <"$1"
+	[[ $text == *"$2"* ]]
+}
 # steered: the child's sockets are there: packets for mid-a go to them (native XDP's count).
+count_redirected() { # [INTERFACE-IN-M]: sets $count
+	local name n
+
+	count=0
+	while read -r name n; do
+		[[ $name != *xdp_redirect: ]] || count=$((count + n))
+	done < <(in_m ethtool -S "${1:-mid-a}")
+}
 redirected() {
-	in_m ethtool -S "${1:-mid-a}" | awk '/xdp_redirect:/ { n += $2 } END { print n + 0 }'
+	count_redirected "$@"
+	echo "$count"
 }
 more_redirected() { # THAN INTERFACE-IN-M
 	if [ "${2:-mid-a}" = mid-a ]; then
