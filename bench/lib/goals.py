@@ -62,6 +62,15 @@ def turns(r):
             for row, how in (("turns-own", "one thread"), ("turns-put", "put elsewhere"))]
 
 
+def getters(r):
+    parts = [ratio(r, "on two cores, of rte_mempool", "getters-2", "pagepool-getters", "mempool", 1)]
+    for row, how in (("getters-1", "one thread"), ("getters-2", "on two cores"),
+                     ("getters-4", "two on each")):
+        parts.append(ratio(r, f"{how}, of one pool a thread", row, "pagepool-getters",
+                           "pagepool-owners", 1.15))
+    return parts
+
+
 def window(r):
     parts = [ratio(r, "of rte_pktmbuf", "window-1e6", "pagepool", "pktmbuf", 1)]
     for power in range(2, 7):  # beyond a cache of 512 and a ring of 2,048
@@ -174,6 +183,7 @@ GOALS = [
     ("batches of 32, one thread", batch),
     ("across cores, single and batched, payload untouched", across),
     ("several pools in turn", turns),
+    ("several threads get from one pool", getters),
     ("window of 1,000,000 pages in flight", window),
     ("get n, then put n, again and again", bursts),
     ("fragments, a window of 1,024", fragments),
