@@ -260,11 +260,18 @@ int memory_discard(const struct pp_pool *pool, void *addr, size_t len)
 
 /* ---- for other processes ------------------------------------------------------------------ */
 
+static int fd_of(const struct pp_pool *pool)
+{
+	return pool->file.fd < 0 ? -ENOENT : pool->file.fd;
+}
+
 int pp_pool_fd(const struct pp_pool *pool)
 {
 	if (!pool)
 		return debug_invalid("pp_pool_fd: there is no pool");
-	return pool->file.fd < 0 ? -ENOENT : pool->file.fd;
+	if (misuse_destroyed(pool, "file descriptor", __builtin_return_address(0)))
+		return -EINVAL;
+	return fd_of(pool);
 }
 
 int pp_page_fd(const struct pp_page *page, uint64_t *offset)
@@ -275,5 +282,5 @@ int pp_page_fd(const struct pp_page *page, uint64_t *offset)
 		return debug_invalid("pp_page_fd: there is no page");
 	if (offset)
 		*offset = span->offset + (uint64_t)((char *)pp_page_addr(page) - span->addr);
-	return pp_pool_fd(page_pool(page));
+	return fd_of(page_pool(page));
 }

@@ -71,7 +71,7 @@ int pp_pool_notice(struct pp_pool *pool, void (*ready)(void *ctx), void *ctx)
 {
 	if (!pool)
 		return debug_invalid("pp_pool_notice: there is no pool");
-	if (!misuse_destroyed(pool, "set a notice of", __builtin_return_address(0)))
+	if (!misuse_destroyed(pool, "notice", __builtin_return_address(0)))
 		set(pool, ready, ctx);
 	return 0;
 }
@@ -93,7 +93,7 @@ int pp_pool_notice_fd(struct pp_pool *pool, int fd)
 				     fd, ret == -EINVAL ? "may block" : "is not an eventfd");
 	if (ret)
 		return ret;
-	if (!misuse_destroyed(pool, "set a notice of", __builtin_return_address(0)))
+	if (!misuse_destroyed(pool, "notice", __builtin_return_address(0)))
 		set(pool, fd < 0 ? NULL : add_to_fd, (void *)(intptr_t)fd);
 	return 0;
 }

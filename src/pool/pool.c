@@ -614,7 +614,7 @@ void pp_pool_info(struct pp_pool *pool, struct pp_pool_info *info, size_t size)
 {
 	struct pp_pool_info i = { 0 };
 
-	if (pool) {
+	if (pool && !misuse_gone(pool, "information", CALLER)) {
 		pool_lock(pool);
 		info_locked(pool, &i);
 		pool_unlock(pool);

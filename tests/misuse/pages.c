@@ -486,6 +486,83 @@ static void stats_destroyed(void)
 	pp_pool_stats(pool, &s, sizeof s); /* @stats_destroyed.call */
 }
 
+static void recall_nothing(struct pp_recall *self, const char *name)
+{
+	(void)self, (void)name;
+}
+
+static void info_destroyed(void)
+{
+	struct pp_pool_info i;
+
+	start();
+	pp_pool_destroy(pool);
+	pp_pool_info(pool, &i, sizeof i); /* @info_destroyed.call */
+}
+
+static void ages_destroyed(void)
+{
+	struct pp_page_age age;
+
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_pool_ages(pool, &age, 1); /* @ages_destroyed.call */
+}
+
+static void fd_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_pool_fd(pool); /* @fd_destroyed.call */
+}
+
+static void notice_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_pool_notice(pool, NULL, NULL); /* @notice_destroyed.call */
+}
+
+static void notice_fd_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_pool_notice_fd(pool, -1); /* @notice_fd_destroyed.call */
+}
+
+static void reserve_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_pool_reserve(pool, 1); /* @reserve_destroyed.call */
+}
+
+static void getter_of_destroyed(void)
+{
+	struct pp_getter *getter;
+
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_getter_create(&getter, pool); /* @getter_of_destroyed.call */
+}
+
+static void get_contiguous_destroyed(void)
+{
+	start();
+	pp_pool_destroy(pool);
+	ret = pp_page_get_contiguous(&page, 1, pool); /* @get_contiguous_destroyed.call */
+}
+
+static void recall_register_destroyed(void)
+{
+	static struct pp_recall recall;
+
+	start();
+	recall.recall = recall_nothing;
+	pp_pool_destroy(pool);
+	ret = pp_recall_register(pool, &recall); /* @recall_register_destroyed.call */
+}
+
 static void recall_destroyed(void)
 {
 	start();
@@ -613,6 +690,15 @@ static const struct misuse cases[] = {
 	MISUSE(own_destroyed),
 	MISUSE(trim_destroyed),
 	MISUSE(stats_destroyed),
+	MISUSE(info_destroyed),
+	MISUSE(ages_destroyed),
+	MISUSE(fd_destroyed),
+	MISUSE(notice_destroyed),
+	MISUSE(notice_fd_destroyed),
+	MISUSE(reserve_destroyed),
+	MISUSE(getter_of_destroyed),
+	MISUSE(get_contiguous_destroyed),
+	MISUSE(recall_register_destroyed),
 	MISUSE(recall_destroyed),
 	MISUSE(write_after_put_trim),
 	MISUSE(write_after_put_destroy),

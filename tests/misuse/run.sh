@@ -136,6 +136,15 @@ pages destroy_destroyed ${pool}destroy after the pool was destroyed, at {call} $
 pages own_destroyed ${pool}own after the pool was destroyed, at {call} $by
 pages trim_destroyed ${pool}trim after the pool was destroyed, at {call} $by
 pages stats_destroyed ${pool}statistics after the pool was destroyed, at {call} $by
+pages info_destroyed ${pool}information after the pool was destroyed, at {call} $by
+pages ages_destroyed ${pool}ages after the pool was destroyed, at {call} $by
+pages fd_destroyed ${pool}file descriptor after the pool was destroyed, at {call} $by
+pages notice_destroyed ${pool}notice after the pool was destroyed, at {call} $by
+pages notice_fd_destroyed ${pool}notice after the pool was destroyed, at {call} $by
+pages reserve_destroyed ${pool}reserve after the pool was destroyed, at {call} $by
+pages getter_of_destroyed ${pool}a getter was asked for after the pool was destroyed, at {call} $by
+pages get_contiguous_destroyed ${pool}a page was asked for after the pool was destroyed, at {call} $by
+pages recall_register_destroyed ${pool}register for recall after the pool was destroyed, at {call} $by
 pages recall_destroyed ${pool}recall after the pool was destroyed, at {call} $by
 TABLE
 }
