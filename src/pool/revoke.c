@@ -17,6 +17,7 @@
 #include "pool/peak.h"
 #include "pool/reclaim.h"
 #include "pool/remote.h"
+#include "pool/sample.h"
 #include "pool/span.h"
 #include "pool/take.h"
 
@@ -80,8 +81,10 @@ static void frag_drain(struct pp_pool *pool)
 	if (!page)
 		return;
 	pool->frag_closed = held;
-	if (held && page_drop(page, held, NULL))
+	if (held && page_drop(page, held, NULL)) {
+		sample_look(pool, page);
 		pool_free_pages(&page, 1);
+	}
 }
 
 static void remote_drain(struct pp_pool *pool)

@@ -34,6 +34,9 @@ struct real {
 	struct pp_getter *getter[GETTERS];
 	uint64_t device_id[DEVICES], pool_id[POOLS];
 	uint8_t *buffer[BUFFERS], *buffer_copy[BUFFERS];
+	struct pp_budget *budget; /* of the pools that have one */
+	uint64_t limit;
+	unsigned n_areas; /* of the fuzzer's own memory that pools have */
 };
 extern struct real real;
 

@@ -7,6 +7,7 @@
  */
 #include "calls.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct pp_pool_stats pool_now[POOLS];
@@ -180,6 +181,33 @@ static struct ref_page *page_got(int pool, struct pp_page *real_page)
 
 /* ---- pools ----------------------------------------------------------------------------------- */
 
+/* The pool whose memory it is has gone. */
+static void area_back(void *addr, uint64_t len, void *ctx)
+{
+	must(ctx == (char *)addr + len, "an area is given back as another");
+	munmap(addr, len);
+	real.n_areas--;
+}
+
+/* Memory of the fuzzer's own for the pool's area. */
+static void own_area(struct pp_pool_params *p)
+{
+	uint64_t chunk = p->chunk_size ? p->chunk_size : 2u << 20;
+	char *at = mmap(NULL, p->area + chunk, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *area = (char *)(((uintptr_t)at + chunk - 1) & ~(chunk - 1));
+
+	must(at != MAP_FAILED, "no memory for an area");
+	if (area > at)
+		munmap(at, (size_t)(area - at));
+	if (area < at + chunk)
+		munmap(area + p->area, (size_t)(at + chunk - area));
+	p->area_addr = area;
+	p->area_free = area_back;
+	p->area_ctx = area + p->area;
+	real.n_areas++;
+}
+
 static void choose_params(struct pp_pool_params *p)
 {
 	static const uint32_t page_sizes[] = { 0, 2048, 4096, 8192, 65536, 1024, 3000, 4096 };
@@ -206,6 +234,10 @@ static void choose_params(struct pp_pool_params *p)
 	p->shared = ((b >> 1 ^ c) & 3) == 1;
 	/* whether there are hugetlb pages isn't known here */
 	p->memory_strict = ((b ^ c >> 1) & 7) == 5 && (p->memory || p->chunk_size);
+	p->budget = ((b ^ c >> 2) & 7) == 3 ? real.budget : NULL;
+	if (p->area && !p->shared && !p->memory_strict && (b >> 4 & 1) && !(c & 0x20) &&
+	    p->chunk_size != 2048 && p->chunk_size != 12288 && c != 0x1F)
+		own_area(p);
 }
 
 static bool create(void)
@@ -227,10 +259,13 @@ static bool create(void)
 	choose_params(&p);
 	p.name = names[ref.serial++ % 4];
 	note("pp_pool_create(%d, binding %d, pages %u, chunks %u, direction %d, limit %llu, idle "
-	     "%u, area %llu%s, user's %u, found by %u, headroom %u)",
+	     "%u, area %llu%s%s, user's %u, found by %u, headroom %u)",
 	     i, b, p.page_size, p.chunk_size, p.dir, (unsigned long long)p.max_pages, p.idle_chunks,
-	     (unsigned long long)p.area, p.shared ? ", shared" : "", p.user_size, p.find,
-	     p.headroom);
+	     (unsigned long long)p.area,
+	     p.shared    ? ", shared" :
+	     p.area_addr ? " of one's own" :
+			   "",
+	     p.budget ? ", a budget" : "", p.user_size, p.find, p.headroom);
 	faults_begin();
 	ret = pp_pool_create(&pool, name, &p);
 	fault = faults_end();
@@ -244,6 +279,8 @@ static bool create(void)
 	must(ret == want || (fault && fault_errno(ret)), "pp_pool_create() is %d, not %d", ret,
 	     want);
 	must_be(pool != NULL, !ret, "whether there is a pool");
+	if (ret && p.area_addr) /* it is ours still */
+		area_back(p.area_addr, p.area, p.area_ctx);
 	if (ret)
 		return true;
 	if (p.area && (!p.max_pages || p.max_pages > p.area / p.page_size))
@@ -375,14 +412,24 @@ static int expect_got(int i, unsigned n)
 	return most ? (int)most : -ENOBUFS;
 }
 
-/* For want of IOVA, or because of a device whose back end is broken. */
+/* Its budget has not so many bytes left. */
+static bool budget_lacks(int i, uint64_t bytes)
+{
+	uint64_t used = pp_budget_used(ref.pool[i].params.budget);
+
+	return ref.pool[i].params.budget && (used > real.limit || real.limit - used < bytes);
+}
+
+/* For want of IOVA, or of budget, or because of a device whose back end is broken. */
 static bool can_t_grow(int i, int got, int have, int want)
 {
 	bool scarce = ref_pool_room(&ref.pool[i]) < ROOMY, broken = pool_broken(i);
+	bool poor = budget_lacks(i, ref.pool[i].params.chunk_size);
 
 	if (got > 0)
-		return (scarce || broken) && got >= have && got < want;
-	return !have && ((scarce && got == -ENOSPC) || (broken && got == -EIO));
+		return (scarce || broken || poor) && got >= have && got < want;
+	return !have &&
+	       ((scarce && got == -ENOSPC) || (broken && got == -EIO) || (poor && got == -ENOBUFS));
 }
 
 /* By the owner, or by a getter. */
@@ -518,6 +565,15 @@ static bool use_getter(void)
 	}
 }
 
+/* Of the chunks that it takes to have n pages. */
+static uint64_t bytes_for(int i, uint64_t n)
+{
+	const struct pp_pool_params *p = &ref.pool[i].params;
+	uint64_t each = p->chunk_size / p->page_size, has = pool_now[i].pages;
+
+	return n > has ? (n - has + each - 1) / each * p->chunk_size : 0;
+}
+
 static bool reserve(void)
 {
 	static const uint64_t numbers[] = { 0, 1, 5, 40, 300 };
@@ -541,7 +597,8 @@ static bool reserve(void)
 		want = -ENODEV;
 	else if (ending != NONE && n > pool_now[i].pages)
 		want = ref_enter(ending, true);
-	must(ret == want || (fault && fault_errno(ret)) || can_t_grow(i, ret, 0, 1),
+	must(ret == want || (fault && fault_errno(ret)) || can_t_grow(i, ret, 0, 1) ||
+		     (ret == -ENOBUFS && budget_lacks(i, bytes_for(i, n))),
 	     "pp_pool_reserve() is %d, not %d", ret, want);
 	pp_pool_stats(real.pool[i], &s, sizeof s);
 	if (!ret)
@@ -582,7 +639,7 @@ static bool get_contiguous(void)
 	else
 		must(p->revoked ? ret == -ENODEV :
 		     ret == -ENOBUFS ?
-				  max && max - pool_now[i].pages < n :
+				  (max && max - pool_now[i].pages < n) || can_t_grow(i, ret, 0, 1) :
 				  !ret || (fault && fault_errno(ret)) || can_t_grow(i, ret, 0, 1),
 		     "pp_page_get_contiguous() is %d", ret);
 	for (unsigned k = 0; k < n && !ret; k++) {
@@ -689,7 +746,8 @@ static bool get_frag(void)
 			     ret == -ENOSPC || ret == -EIO ?
 						    can_t_grow(i, ret, (int)have, 1) :
 						    ret == (p->revoked ? -ENODEV : -ENOBUFS) &&
-							    (p->revoked || !left),
+							    (p->revoked || !left ||
+							     can_t_grow(i, ret, (int)have, 1)),
 			     "pp_frag_get() is %d", ret);
 		return true;
 	}
@@ -716,9 +774,9 @@ static bool get_frags(void)
 	for (int k = 0; k < ret; k++)
 		frag_got(i, &f[k], len, align);
 	if (ret <= 0)
-		must(p->revoked      ? ret == -ENODEV :
-		     ret == -ENOBUFS ? !ref_available(p) :
-				       can_t_grow(i, ret, 0, 1),
+		must(p->revoked ?
+			     ret == -ENODEV :
+			     (ret == -ENOBUFS && !ref_available(p)) || can_t_grow(i, ret, 0, 1),
 		     "pp_frag_get_batch() is %d", ret);
 	return true;
 }
@@ -1042,9 +1100,15 @@ static void pages_are_back(void *ctx)
 
 static bool change_notice(void)
 {
-	bool on = input_byte(&in) & 3;
+	unsigned how = input_byte(&in);
+	bool on = how & 3;
 	int i = pick_pool();
 
+	if ((how & 12) == 12) {
+		real.limit = (uint64_t)(how >> 4) << 20;
+		note("pp_budget_set(%u MiB)", how >> 4);
+		pp_budget_set(real.budget, real.limit);
+	}
 	if (i == NONE)
 		return false;
 	note("pp_pool_notice(%d, %s)", i, on ? "a function" : "nobody");
@@ -1082,6 +1146,8 @@ void pools_begin(void)
 		memset(real.buffer[i], 0x10 + i, BUFFER_BYTES);
 		memset(real.buffer_copy[i], 0x10 + i, BUFFER_BYTES);
 	}
+	real.limit = 5u << 20;
+	must_be(pp_budget_create(&real.budget, real.limit), 0, "pp_budget_create()");
 }
 
 void pools_end(void)
@@ -1108,6 +1174,12 @@ void pools_end(void)
 		ref_put(&ref.page[0], thread);
 		pp_page_put(real_page);
 	}
+	if (!ref.lost) {
+		must_be(pp_budget_used(real.budget), 0, "of a budget that nobody uses");
+		must_be(real.n_areas, 0, "areas that pools have not given back");
+	}
+	real.n_areas = 0;
+	pp_budget_destroy(real.budget);
 }
 
 /* While a pool lives, what went in and out of it is known. */
@@ -1202,10 +1274,16 @@ static void compare_pool(int i)
 	compare_flow(p, s);
 }
 
+struct seen {
+	uint64_t last_id, pools;
+	uint64_t of_budget; /* bytes of their chunks */
+};
+
 static void compare_info(struct pp_pool *pool, void *ctx)
 {
-	uint64_t *before = ctx;
+	struct seen *before = ctx;
 	struct pp_pool_info info;
+	struct pp_pool_stats s;
 	const struct ref_pool *p;
 	unsigned n = 0;
 	int i = 0;
@@ -1215,9 +1293,11 @@ static void compare_info(struct pp_pool *pool, void *ctx)
 		i++;
 	must(i < POOLS, "a pool that is gone: %llu, %s", (unsigned long long)info.id, info.label);
 	p = &ref.pool[i];
-	must(info.id > before[0], "not in the order of their making");
-	before[0] = info.id;
-	before[1]++;
+	must(info.id > before->last_id, "not in the order of their making");
+	before->last_id = info.id;
+	before->pools++;
+	pp_pool_stats(pool, &s, sizeof s);
+	before->of_budget += p->params.budget ? s.chunks * p->params.chunk_size : 0;
 	must(!strcmp(info.name, p->name) && !strncmp(info.label, p->name, strlen(p->name)),
 	     "the pool is called %s, %s", info.name, info.label);
 	must(info.page_size == p->params.page_size && info.chunk_size == p->params.chunk_size &&
@@ -1235,12 +1315,17 @@ static void compare_info(struct pp_pool *pool, void *ctx)
 
 void pools_each_compare(void)
 {
-	uint64_t seen[2] = { 0, 0 }, there = 0;
+	struct seen seen = { 0 };
+	uint64_t there = 0, used;
 
 	for (int i = 0; i < POOLS; i++)
 		there += ref.pool[i].there;
-	pp_pool_each(compare_info, seen);
-	must_be(seen[1], there, "pools that pp_pool_each() showed");
+	pp_pool_each(compare_info, &seen);
+	must_be(seen.pools, there, "pools that pp_pool_each() showed");
+	used = pp_budget_used(real.budget);
+	must(used == seen.of_budget || (ref.lost && used > seen.of_budget),
+	     "pools have %llu bytes of a budget of which %llu are used",
+	     (unsigned long long)seen.of_budget, (unsigned long long)used);
 }
 
 /*

@@ -320,6 +320,23 @@ static void raced(void)
 	check_eq(totals().pools, 0, "all pages came home");
 }
 
+/* The pool holds the page by itself, and lets go of it when it is revoked. */
+static void open_page(void)
+{
+	struct pp_pool *pool = a_pool();
+	struct pp_page_age age;
+	struct pp_frag frag;
+
+	require(!pp_frag_get(&frag, pool, 1000, 8), "a fragment");
+	pp_page_put(frag.page);
+	check_eq(pp_pool_ages(pool, &age, 1), 1, "an open page is timed");
+	pp_device_unbind(device.dev);
+	check_eq(pp_pool_ages(pool, &age, 1), 0, "and not once it is revoked and at home");
+	pp_pool_destroy(pool);
+	soft_device_bind(&device);
+	check_eq(totals().pools, 0, "all pages came home");
+}
+
 int main(void)
 {
 	struct pp_page_age age;
@@ -330,6 +347,7 @@ int main(void)
 	for (unsigned i = 0; i < sizeof way / sizeof *way; i++)
 		comes_home(i);
 	fragments();
+	open_page();
 	at_random();
 	raced();
 	soft_device_exit(&device);
