@@ -163,6 +163,7 @@ breaks pop_not_taken_back take 'nobody has allocated|lost' pop_raced '/env_store
 breaks getter_not_revoked take-unbind 'pages in flight, not 0' \
 	pool_revoke 's/a = pool->anchors; a; a = a->next/a = pool->anchor; a; a = NULL/'
 breaks getter_not_asked take-wait 'are told of' set_waited 's/env_or_relaxed(&a->revoked, ANCHOR_ASK);/;/'
+breaks both_wait_one_told take-wait-both 'are told of' set_waited 's/ANCHOR_WAITED | (has_getters(pool) ? ANCHOR_MORE : 0u)/ANCHOR_WAITED/'
 breaks shared_not_looked_at share 'data race|twice' take_remote 's/ && !has_getters(pool)//'
 breaks shared_without_barrier share 'data race|twice' has_one_now 's/env_barrier_heavy();/;/'
 breaks filled_though_not_empty share-left 'twice' refill_locked 's/if (!settled_count(pool, anchor))//' \

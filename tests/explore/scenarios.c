@@ -31,6 +31,7 @@ static struct {
 	uint64_t revoked, destroyed;       /* a revocation has returned; the handle is gone */
 	uint64_t gets, puts;               /* that succeeded; of last references */
 	uint64_t empty;                    /* gets that failed, and not for a revocation */
+	uint64_t told_before;              /* what others were told before the last that failed */
 	uint64_t frags;                    /* fragments are cut: gets and puts aren't all known */
 	struct pp_page *passed;            /* from one thread to another; atomic */
 	struct pp_page *kept;              /* held to the end */
@@ -57,17 +58,21 @@ static struct pp_page *get(void)
 {
 	struct pp_getter *getter;
 	struct pp_page *page;
+	uint64_t told;
 	bool late;
 	int ret;
 
 	op_yield();
 	late = g.revoked;
+	told = below_told();
 	getter = g.getter[thread_self() - 1];
 	ret = getter ? pp_getter_get(&page, getter) : pp_page_get(&page, g.pool);
 	check_get(ret, late);
 	if (ret == -ENOBUFS && g.enough)
 		fail("a get fails though pages are free");
 	g.empty += ret == -ENOBUFS;
+	if (ret == -ENOBUFS && told > g.told_before)
+		g.told_before = told;
 	if (ret)
 		return NULL;
 	g.gets++;
@@ -607,6 +612,15 @@ static void two_getters_waited(void)
 	g.pool->noticed = true;
 }
 
+/* One page, which a third thread has, and two wait for. */
+static void two_getters_wait(void)
+{
+	create(pp_binding_none(), 1, 1);
+	hold(1);
+	getters(2);
+	g.pool->noticed = true;
+}
+
 static void half_fragment(void)
 {
 	create_mapped(2, 1);
@@ -712,6 +726,19 @@ static void finish_told(void)
 {
 	if (below_told() != g.empty)
 		fail("%u are told of %llu failures", below_told(), (unsigned long long)g.empty);
+	finish();
+}
+
+/*
+ * The same where several may fail before they are told, all at once; and where a get that succeeds
+ * may tell, as it may have been another's that failed.
+ */
+static void finish_both_told(void)
+{
+	getters_go();
+	if (below_told() > g.empty + g.gets || (g.empty && below_told() <= g.told_before))
+		fail("%u are told of %llu failures, %llu of them earlier", below_told(),
+		     (unsigned long long)g.empty, (unsigned long long)g.told_before);
 	finish();
 }
 
@@ -1252,6 +1279,13 @@ static const struct scenario scenarios[] = {
 	{ "refill-all", { O, P, C }, { get_put, put_0, unbind }, one_returned, MAPPED },
 	{ "two-putters", { P, Q, C }, { put_0, put_1, destroy }, two_held, FREE, AWAY },
 	{ "two-ends", { P, C, D }, { put_0, unbind, destroy }, one_held, MAPPED, AWAY },
+	{ "take-wait-both",
+	  { "getter", "getter2", P },
+	  { get_put, get_put, put_0 },
+	  two_getters_wait,
+	  .finish = finish_both_told,
+	  .left = 3,
+	  AWAY },
 	{ "references-three",
 	  { O, P, Q },
 	  { get_put, put_0, put_0 },
