@@ -392,9 +392,17 @@ static void own(int i)
 
 /* ---- get ------------------------------------------------------------------------------------- */
 
+/* Its budget has not so many bytes left. */
+static bool budget_lacks(int i, uint64_t bytes)
+{
+	uint64_t used = pp_budget_used(ref.pool[i].params.budget);
+
+	return ref.pool[i].params.budget && (used > real.limit || real.limit - used < bytes);
+}
+
 /*
  * What a get of n pages must give: so many, or an errno. A pool can't grow while all of
- * its bindings are ending; that it tried is a late call.
+ * its bindings are ending; that it tried is a late call, unless its budget didn't let it.
  */
 static int expect_got(int i, unsigned n)
 {
@@ -406,18 +414,13 @@ static int expect_got(int i, unsigned n)
 	if (p->revoked)
 		return -ENODEV;
 	if (ending != NONE && n > have && left > have) {
-		ref_enter(ending, true);
-		return have ? (int)have : -ENODEV;
+		bool poor = budget_lacks(i, p->params.chunk_size);
+
+		if (!poor)
+			ref_enter(ending, true);
+		return have ? (int)have : poor ? -ENOBUFS : -ENODEV;
 	}
 	return most ? (int)most : -ENOBUFS;
-}
-
-/* Its budget has not so many bytes left. */
-static bool budget_lacks(int i, uint64_t bytes)
-{
-	uint64_t used = pp_budget_used(ref.pool[i].params.budget);
-
-	return ref.pool[i].params.budget && (used > real.limit || real.limit - used < bytes);
 }
 
 /* For want of IOVA, or of budget, or because of a device whose back end is broken. */
@@ -596,7 +599,9 @@ static bool reserve(void)
 	else if (ref.pool[i].revoked)
 		want = -ENODEV;
 	else if (ending != NONE && n > pool_now[i].pages)
-		want = ref_enter(ending, true);
+		want = ret == -ENOBUFS && budget_lacks(i, bytes_for(i, n)) ?
+			       ret :
+			       ref_enter(ending, true);
 	must(ret == want || (fault && fault_errno(ret)) || can_t_grow(i, ret, 0, 1) ||
 		     (ret == -ENOBUFS && budget_lacks(i, bytes_for(i, n))),
 	     "pp_pool_reserve() is %d, not %d", ret, want);
