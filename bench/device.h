@@ -28,15 +28,19 @@ static void removed(struct pp_device *d, pp_binding_t binding, enum pp_remove_wh
 
 static struct pp_driver driver = { .name = "bench", .probe = probe, .remove = removed };
 
-/* Registered and bound. */
-static struct pp_device *device_open(void)
+/* Registered and bound. prepare: what is to be done with its domain first, or NULL. */
+static struct pp_device *device_open(void (*prepare)(struct pp_iommu *iommu))
 {
 	struct pp_device_params params = PP_PARAMS(struct pp_device_params);
 	struct pp_device *dev;
 
 	params.name = "soft0";
-	if (pp_soft_create(&params.iommu, NULL) || pp_device_register(&dev, &params) ||
-	    pp_driver_register(&driver) || pp_device_bind(dev, &driver))
+	if (pp_soft_create(&params.iommu, NULL))
+		fail("the domain");
+	if (prepare)
+		prepare(params.iommu);
+	if (pp_device_register(&dev, &params) || pp_driver_register(&driver) ||
+	    pp_device_bind(dev, &driver))
 		fail("the device");
 	return dev;
 }

@@ -70,7 +70,7 @@ static void take_all(bool keep)
 	params.memory = PP_MEMORY_BASE; /* the same on every machine, and not touched */
 	if (keep)
 		params.idle_chunks = UINT32_MAX;
-	if (pp_pool_create(&pool, pp_device_binding(device_open()), &params))
+	if (pp_pool_create(&pool, pp_device_binding(device_open(NULL)), &params))
 		fail("pp_pool_create");
 	for (uint64_t i = 0; i < n; i++)
 		get(&page[i]);

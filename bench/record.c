@@ -65,7 +65,7 @@ static struct pp_pool_stats pool_of(pp_binding_t binding, unsigned n, uintptr_t 
 
 int main(void)
 {
-	struct pp_device *dev = device_open();
+	struct pp_device *dev = device_open(NULL);
 	struct pp_pool_stats mapped, unmapped, small;
 	uintptr_t bytes;
 	double taken, none;

@@ -208,7 +208,7 @@ int main(void)
 	struct command c;
 
 	pin_to(0);
-	dev = device_open();
+	dev = device_open(NULL);
 	while (command_read(&c)) {
 		if (command_is(&c, "open"))
 			open_it(&c);

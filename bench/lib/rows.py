@@ -149,7 +149,7 @@ class Strategies(Row):
 
     unit = "what happens at unbind"
     columns = [("get+put", "get_put_ns", "ns"), ("growth", "growth_ns", "ns/page"),
-               ("unbind", "unbind_ns", "us"), ("mappings", "mappings", ""),
+               ("unmapped", "unmap_ns", "us"), ("unbind", "unbind_ns", "us"), ("mappings", "mappings", ""),
                ("IOVA", "iova_bytes", "KiB"), ("tables", "page_table_bytes", "KiB"),
                ("record", "record_bytes", "KiB"), ("left: maps", "mappings_left", ""),
                ("IOVA", "iova_bytes_left", "KiB"), ("tables", "page_table_bytes_left", "KiB"),

@@ -20,7 +20,7 @@ static void peer_init(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	dev = device_open();
+	dev = device_open(NULL);
 }
 
 static void peer_open(const struct command *c)
