@@ -549,13 +549,16 @@ struct pp_page_age {
 	uint64_t index; /**< the page's: pp_page_index */
 	uint64_t ns;    /**< time since it was got */
 };
+#define PP_POOL_AGES 16u /**< a pool times at most so many pages at once */
 /**
- * The ages of pages in flight, by sampling, always on: the pool times the first page that it hands
- * out and then one of some thousands, 16 at a time, and begins with no other while those are out.
- * So an age is right, and some page has been out for so long; others may have been for longer. That
- * of a fragment's page counts from when the page was got. Not in debug mode `pages`, which knows
- * every page: pp_debug_dump_pages. Takes no lock. Any thread with a handle.
- * @param out  room for n, filled in from the oldest on; may be NULL if n is 0.
+ * The ages of pages in flight, by sampling, always on. Of the gets that find the getting thread's
+ * cache empty, the pool times the page of the first and then of one in 8: up to PP_POOL_AGES pages
+ * at once, and while so many are out no other. Each age is exact; other pages may have been out for
+ * longer. A fragment's page is timed from when it was got. Pages that pp_page_get_contiguous gives
+ * are not timed, nor are those of a pool created in debug mode `pages`, which knows every page:
+ * pp_debug_dump_pages. A page may be home by the time the caller looks at its age. Takes no lock.
+ * Any thread with a handle, or in pp_pool_each.
+ * @param out  room for n, the oldest first; may be NULL if n is 0.
  * @return how many, 0 to n; -EINVAL: no pool, or no room.
  */
 PP_API int pp_pool_ages(const struct pp_pool *pool, struct pp_page_age *out, unsigned n);
@@ -579,8 +582,8 @@ PP_API void pp_pool_info(struct pp_pool *pool, struct pp_pool_info *info, size_t
 /**
  * Call fn for every pool of the process, zombies included, in order of creation. No lock of the
  * library is held; pools that are created or freed meanwhile may or may not be seen. The pool
- * exists for the duration of the call: fn may call pp_pool_info, pp_pool_stats and pp_pool_recall
- * on it and nothing else. Any thread.
+ * exists for the duration of the call: fn may call pp_pool_info, pp_pool_stats, pp_pool_ages and
+ * pp_pool_recall on it and nothing else. Any thread.
  */
 PP_API void pp_pool_each(void (*fn)(struct pp_pool *pool, void *ctx), void *ctx);
 

@@ -17,6 +17,7 @@
 
 #include "pool/cache.h"
 #include "pool/holders.h"
+#include "pool/sample.h"
 
 void frag_close_page(struct pp_page *page, uint32_t held)
 {
@@ -77,8 +78,10 @@ static int next_page(struct pp_page **out, struct pp_pool *pool, const void *cal
 
 	*out = old;
 	/* acquire: what the fragments' holders did came before */
-	if (old && env_load_acquire(&old->state) >> 32 == held)
+	if (old && env_load_acquire(&old->state) >> 32 == held) {
+		sample_look(pool, old); /* nobody has kept it */
 		return 0;
+	}
 	ret = page_get(out, pool, caller);
 	if (old && ret)
 		put_back(pool, old);

@@ -233,7 +233,6 @@ struct mpsc_ring {
 };
 
 /* A page in flight that is timed: sample.c. Also an index, so that nobody need look at the page. */
-#define POOL_SAMPLES 16u
 struct sample {
 	uint64_t since_ns;    /* 0: free; set by exchange; release */
 	struct pp_page *page; /* release; NULL while the slot is free, or is being filled */
@@ -281,6 +280,7 @@ struct pp_pool {
 	uint32_t refilling;        /* taking from the remote frees; release */
 	/* Relaxed, and added to by whoever gets. */
 	uint64_t alloc_slow, alloc_empty, alloc_refill, alloc_failed, recycle_cache_full;
+	uint64_t n_slow; /* slow gets that gave a page: sample.h */
 	/* Of what the anchors count: what a refill pushed, and what was popped by anything but a
 	 * fast get. */
 	uint64_t filled, popped_otherwise;
@@ -306,7 +306,7 @@ struct pp_pool {
 	/* Pages that came home in other ways than it and recycle_cache_full say; and the most that
 	 * were in flight at a time, as far as is known. Relaxed. */
 	uint64_t home_otherwise, peak;
-	struct sample sample[POOL_SAMPLES]; /* filled by slow gets, emptied by puts */
+	struct sample sample[PP_POOL_AGES]; /* filled by slow gets, emptied by puts */
 
 	/*
 	 * The handle, each chunk not freed yet, and whoever needs the pool for a moment.

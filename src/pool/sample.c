@@ -23,7 +23,7 @@ void sample_begin(struct pp_pool *pool, struct pp_page *page)
 {
 	uint64_t now = env_now_ns() ?: 1; /* 0 is a free slot */
 
-	for (struct sample *s = pool->sample; s < pool->sample + POOL_SAMPLES; s++) {
+	for (struct sample *s = pool->sample; s < pool->sample + PP_POOL_AGES; s++) {
 		uint64_t free = 0;
 
 		if (env_load_relaxed(&s->since_ns) || !env_cas_acq_rel(&s->since_ns, &free, now))
@@ -42,9 +42,11 @@ void sample_end(struct pp_pool *pool, struct pp_page *page)
 
 	if (anchor_is_foreign(pool_anchor(pool)))
 		return;
-	while (env_load_relaxed(&s->page) != page)
-		s++;
 	env_store_relaxed(&page->state, env_load_relaxed(&page->state) & ~PAGE_SAMPLED);
+	while (s < pool->sample + PP_POOL_AGES && env_load_relaxed(&s->page) != page)
+		s++;
+	if (s == pool->sample + PP_POOL_AGES)
+		return; /* put twice at once, which may be told of later */
 	env_store_relaxed(&s->page, NULL);
 	env_store_release(&s->since_ns, 0); /* pairs with the exchange */
 }
@@ -72,7 +74,7 @@ static unsigned read_samples(const struct pp_pool *pool, struct pp_page_age *age
 	struct pp_page_age age;
 	unsigned n = 0, at;
 
-	for (unsigned i = 0; i < POOL_SAMPLES; i++) {
+	for (unsigned i = 0; i < PP_POOL_AGES; i++) {
 		if (!read_sample(&pool->sample[i], &age, now))
 			continue;
 		for (at = n++; at && ages[at - 1].ns < age.ns; at--)
@@ -84,14 +86,14 @@ static unsigned read_samples(const struct pp_pool *pool, struct pp_page_age *age
 
 uint64_t sample_oldest(const struct pp_pool *pool)
 {
-	struct pp_page_age ages[POOL_SAMPLES];
+	struct pp_page_age ages[PP_POOL_AGES];
 
 	return read_samples(pool, ages) ? ages[0].ns : 0;
 }
 
 int pp_pool_ages(const struct pp_pool *pool, struct pp_page_age *out, unsigned n)
 {
-	struct pp_page_age ages[POOL_SAMPLES];
+	struct pp_page_age ages[PP_POOL_AGES];
 	unsigned there;
 
 	if (!pool || (n && !out))

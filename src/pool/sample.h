@@ -8,8 +8,8 @@
 
 #include "pool/refs.h"
 
-/* Of the gets that find the cache empty, the first and then one in so many. */
-#define SAMPLE_EVERY 64u
+/* Of the gets that find the cache empty, and a page, the first and then one in so many. */
+#define SAMPLE_EVERY 8u
 
 void sample_begin(struct pp_pool *pool, struct pp_page *page);
 void sample_end(struct pp_pool *pool, struct pp_page *page);
@@ -17,7 +17,7 @@ void sample_end(struct pp_pool *pool, struct pp_page *page);
 /* A slow get's page, which is nobody's but the caller's yet. */
 static inline void sample_some(struct pp_pool *pool, struct pp_page *page)
 {
-	if (env_unlikely(env_load_relaxed(&pool->alloc_empty) % SAMPLE_EVERY == 1))
+	if (!pool->tracked && env_add_relaxed(&pool->n_slow, 1) % SAMPLE_EVERY == 0)
 		sample_begin(pool, page);
 }
 

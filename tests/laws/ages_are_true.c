@@ -8,7 +8,7 @@
 
 #include "laws.h"
 
-#define SLOTS 16u
+#define SLOTS PP_POOL_AGES
 #define SECOND 1000000000ull
 
 /* The library's clock, ns, which goes only when it is told to. Relaxed. */
@@ -320,6 +320,55 @@ static void raced(void)
 	check_eq(totals().pools, 0, "all pages came home");
 }
 
+/* A page that nobody has but the pool, which cuts it again and again. */
+static void cut_again(void)
+{
+	struct pp_pool *pool = a_pool();
+	struct pp_frag frag;
+
+	for (unsigned i = 0; i < 100; i++) {
+		require(!pp_frag_get(&frag, pool, 2000, 8), "a fragment");
+		pp_page_put(frag.page);
+		pass(SECOND);
+	}
+	check(pool_stats(pool).oldest_ns <= 10 * SECOND, "what is free is not old");
+	pp_pool_destroy(pool);
+	check_eq(totals().pools, 0, "all pages came home");
+}
+
+static void *put_it(void *page)
+{
+	pp_page_put(page);
+	return NULL;
+}
+
+/* In a pool that is used up, gets that fail don't count. */
+static void gets_that_fail(void)
+{
+	struct pp_pool_params p = small_chunks(64 * KIB);
+	struct pp_page_age age[SLOTS];
+	struct pp_pool *pool;
+	struct pp_page *page;
+	struct bunch b;
+	unsigned timed = 0;
+
+	p.max_pages = 64;
+	pool = new_pool(pp_device_binding(device.dev), &p);
+	b = take(pool, 64);
+	for (unsigned i = 0; i < 400; i++) {
+		if (pp_page_get(&page, pool) != -ENOBUFS)
+			require(false, "there is none");
+		join(start(put_it, b.page[i % 64]));
+		if (pp_page_get(&b.page[i % 64], pool))
+			require(false, "there is one");
+		timed += pp_pool_ages(pool, age, SLOTS) > 1;
+	}
+	check(timed > 300, "pages are timed (%u times)", timed);
+	put_all(&b);
+	pp_pool_destroy(pool);
+	check_eq(totals().pools, 0, "all pages came home");
+}
+
 /* The pool holds the page by itself, and lets go of it when it is revoked. */
 static void open_page(void)
 {
@@ -348,6 +397,8 @@ int main(void)
 		comes_home(i);
 	fragments();
 	open_page();
+	cut_again();
+	gets_that_fail();
 	at_random();
 	raced();
 	soft_device_exit(&device);

@@ -29,8 +29,8 @@ struct pp_copy; /* a copy of the library in the process */
  * of a page that has been out for long has little to load.
  */
 struct pp_page {
-	uint64_t state; /**< references << 32 | number of the pool; it stays 1 reference while
-			     the page is free, so that get need not write it */
+	uint64_t state; /**< references << 32 | sampled << 31 | number of the pool; it stays 1
+			     reference while the page is free, so that get need not write it */
 };
 
 /**
