@@ -148,7 +148,7 @@ exec {nothing}<> <(:)
 until_true() {
 	until "$@"; do
 		kill -0 "$child" 2>/dev/null || return 1
-		read -rt 0.02 -u "$nothing"
+		read -rt 0.02 -u "$nothing" || : # it fails when the time is up
 	done
 }
 # has FILE WORD
