@@ -106,7 +106,7 @@ def wrong_meson(words):
             return f"meson has no option {option[1]}"
     names = [w for w in words[1:] if not w.startswith(("-", "build", "out"))]
     if words[:1] == ["test"]:
-        tests = "".join(read(f) for f in glob.glob("**/meson.build", recursive=True))
+        tests = "".join(read(f) for f in glob.glob("*/meson.build") + glob.glob("tests/**/meson.build", recursive=True))
         for name in names:
             if f"'{name}'" not in tests:
                 return f"there is no test {name}"

@@ -354,7 +354,7 @@ static void *looks(void *arg)
 {
 	uint64_t x = (uintptr_t)arg * 0x9E3779B97F4A7C15u;
 
-	while (!flag_up(&race.stop)) {
+	do {
 		const char *addr = pp_page_addr(race.held.page[0]);
 		pp_iova_t iova = pp_page_iova(race.held.page[0]);
 
@@ -367,7 +367,7 @@ static void *looks(void *arg)
 		if (not_found(race.pool, &race.held))
 			count_up(&race.wrong);
 		count_up(&race.rounds);
-	}
+	} while (!flag_up(&race.stop));
 	return NULL;
 }
 
