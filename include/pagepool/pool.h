@@ -259,8 +259,9 @@ PP_API int pp_pool_own(struct pp_pool *pool);
  * Get a page with one reference (page_pool_alloc_pages). Its contents are undefined. Owner.
  * @return 0; -ENODEV, permanent: the pool is revoked, or the bindings of all its devices are ending
  *         (while one remains, the pool grows for that one); temporary: -ENOBUFS: max_pages are
- *         out, or the budget is used up; -ENOMEM; -ENOSPC: no IOVA, or a limit of the IOMMU; or
- *         another error of the back end's map. *out is NULL then.
+ *         out, or the budget is used up; -ENOMEM (after 16 such in a row one call in 16 asks the
+ *         system again, and pp_pool_reserve in any case); -ENOSPC: no IOVA, or a limit of the
+ *         IOMMU; or another error of the back end's map. *out is NULL then.
  */
 PP_API int pp_page_get(struct pp_page **out, struct pp_pool *pool);
 /**

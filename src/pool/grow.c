@@ -4,7 +4,8 @@
  * A get may have to wait for a growth, so the work is bounded: POOL_GROW chunks at most. Resources
  * are taken cheapest first, so that a failure is cheap: the limit, IOVA, memory, records, and last
  * the mapping. After a failure the pool grows by one chunk at a time, and doesn't try for IOVA
- * again until some has been freed.
+ * again until some has been freed. What memory the system has can't be known without asking, but it
+ * is asked seldom by a driver that tries for each packet.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -18,6 +19,8 @@
 #include "pool/span.h"
 
 #define HUGETLB_AGAIN 64u /* while growths fail, one in so many asks for hugetlb memory */
+#define MEMORY_TRIES 16u /* after so many failures in a row, the last of them for want of memory, */
+#define MEMORY_AGAIN 16u /* one growth in so many asks for memory */
 
 /* For whom a pool grows. */
 struct reach {
@@ -212,6 +215,12 @@ static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
 	return *out ? 0 : new_span(pool, out, reach);
 }
 
+static bool ask_for_memory(const struct pp_pool *pool)
+{
+	return !pool->no_memory || pool->n_failed < MEMORY_TRIES ||
+	       pool->n_failed % MEMORY_AGAIN == 0;
+}
+
 /* POOL_AGAIN: it is worth another try. */
 static int try_to_grow(struct pp_pool *pool, uint32_t n)
 {
@@ -222,6 +231,8 @@ static int try_to_grow(struct pp_pool *pool, uint32_t n)
 
 	if (ret)
 		return ret;
+	if (!ask_for_memory(pool))
+		return -ENOMEM;
 	ret = find_slots(pool, &span, n, &reach);
 	if (ret == -ENOSPC && pool->n_on[CHUNK_RETIRING]) {
 		complete_trimming(pool); /* then there are dead slots */
@@ -269,6 +280,7 @@ int pool_grow(struct pp_pool *pool, uint64_t most)
 	}
 	env_set_errno(before);
 	pool->n_failed = ret ? pool->n_failed + 1 : 0;
+	pool->no_memory = ret == -ENOMEM;
 	if (ret)
 		pool->most = 1;
 	else if (pool->most < POOL_SPAN)

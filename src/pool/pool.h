@@ -349,7 +349,7 @@ struct pp_pool {
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
 	uint32_t n_failed; /* growths, since the last that succeeded */
-	bool no_iova;
+	bool no_iova, no_memory;
 	uint64_t iova_octaves, iova_freed;
 	struct list spans;             /* with all chunks */
 	struct list holes;             /* those with dead slots, */

@@ -23,6 +23,7 @@ static struct {
 	unsigned records; /* allocations */
 	unsigned calls;   /* of the system for memory */
 	unsigned discards;
+	bool used_up; /* no memory is given */
 	bool locked;  /* memory is locked: MADV_DONTNEED is refused, */
 	bool old;     /* by a kernel that doesn't know MADV_DONTNEED_LOCKED and POPULATE_WRITE */
 	bool stuck;   /* nothing helps */
@@ -63,24 +64,40 @@ static void *map_huge(map_fn *real, size_t len, int prot)
 	return p + (-(uintptr_t)p & (2 * MIB - 1)); /* the ends stay: a test's memory */
 }
 
+static void *no_memory(void)
+{
+	errno = ENOMEM;
+	return MAP_FAILED;
+}
+
 /* By either name: the size of off_t decides which one is called. */
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	sys.calls++;
-	return flags & MAP_HUGETLB ? map_huge(__real_mmap, len, prot) :
+	return sys.used_up         ? no_memory() :
+	       flags & MAP_HUGETLB ? map_huge(__real_mmap, len, prot) :
 				     __real_mmap(addr, len, prot, flags, fd, offset);
 }
 
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	sys.calls++;
-	return flags & MAP_HUGETLB ? map_huge(__real_mmap64, len, prot) :
+	return sys.used_up         ? no_memory() :
+	       flags & MAP_HUGETLB ? map_huge(__real_mmap64, len, prot) :
 				     __real_mmap64(addr, len, prot, flags, fd, offset);
+}
+
+static int refused(int error)
+{
+	errno = error;
+	return -1;
 }
 
 int __wrap_mprotect(void *addr, size_t len, int prot)
 {
 	sys.calls++;
+	if (sys.used_up && prot != PROT_NONE)
+		return refused(ENOMEM);
 	return __real_mprotect(addr, len, prot);
 }
 
@@ -88,12 +105,6 @@ int __wrap_munmap(void *addr, size_t len)
 {
 	sys.calls++;
 	return __real_munmap(addr, len);
-}
-
-static int refused(int error)
-{
-	errno = error;
-	return -1;
 }
 
 int __wrap_madvise(void *addr, size_t len, int advice)
@@ -255,6 +266,51 @@ static void a_get_without_iova(void)
 	put_all(&b);
 	pp_pool_destroy(pool);
 	give_half(binding, half);
+	soft_device_exit(&d);
+	check_nothing_left("at the end");
+}
+
+/* The system has no memory: it is asked by the first gets that fail, and then seldom. */
+static void a_get_without_memory(void)
+{
+	struct pp_pool_params p = small_chunks(2 * MIB);
+	struct pp_page *page = NULL;
+	struct soft_device d;
+	struct pp_pool *pool;
+	unsigned calls, n;
+
+	p.idle_chunks = 0;
+	soft_device_init(&d, NULL);
+	pool = new_pool(soft_device_bind(&d), &p);
+	for (unsigned round = 0; round < 2; round++) {
+		sys.used_up = true;
+		for (unsigned i = 0; i < 16; i++) {
+			calls = sys.calls;
+			if (pp_page_get(&page, pool) != -ENOMEM || sys.calls == calls)
+				require(false, "get %u fails, and has asked", i);
+		}
+		calls = sys.calls;
+		for (unsigned i = 0; i < 160; i++)
+			if (pp_page_get(&page, pool) != -ENOMEM)
+				require(false, "a get that fails goes on to fail");
+		check(sys.calls > calls && sys.calls - calls <= 50,
+		      "of 160 more, ten ask: %u calls for memory", sys.calls - calls);
+		sys.used_up = false;
+		for (n = 0; n < 16 && pp_page_get(&page, pool); n++)
+			;
+		require(page != NULL, "there is memory again: after %u more there is a page", n);
+		pp_page_put(page);
+		pp_pool_trim(pool, 0);
+	}
+	sys.used_up = true;
+	for (unsigned i = 0; i < 40; i++)
+		pp_page_get(&page, pool);
+	check_eq(pp_pool_reserve(pool, 1), -ENOMEM, "pages can't be reserved");
+	for (unsigned i = 0; i < 40; i++)
+		pp_page_get(&page, pool);
+	sys.used_up = false;
+	check_eq(pp_pool_reserve(pool, 1), 0, "now they can, at once");
+	pp_pool_destroy(pool);
 	soft_device_exit(&d);
 	check_nothing_left("at the end");
 }
@@ -763,6 +819,7 @@ int main(void)
 {
 	run(a_get_is_no_cancellation_point);
 	run(a_get_without_iova);
+	run(a_get_without_memory);
 	run(a_get_with_a_full_iommu);
 	run(a_get_with_a_back_end_that_says_again);
 	run(slots_are_filled_again_either_way);
