@@ -5,11 +5,13 @@
  *	open [beside=N] [gib=N]   N other mappings; N GiB of a pool of another device
  *	map        map and unmap 4 KiB
  *	register   a device that can't use a part of the IOVA space where the others are
- *	get        one that grows by a chunk; with lack=iova, lack=memory one that fails
+ *	get        one that grows by a chunk; with lack=iova, lack=memory one that fails; only=memory:
+ *	           no pool, but as much memory as a chunk's, mapped and populated
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -100,6 +102,30 @@ static double get_that_fails(uint64_t n)
 	return now_ns() - begun;
 }
 
+/* As a pool has it by default: aligned for huge pages, and advised. */
+static double memory_alone(uint64_t n)
+{
+	const size_t len = 2ul << 20;
+	double took = 0, begun;
+
+	for (uint64_t i = 0; i < n; i++) {
+		char *p, *at;
+
+		begun = now_ns();
+		p = mmap(NULL, 2 * len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (p == MAP_FAILED)
+			fail("mmap");
+		at = (char *)(((uintptr_t)p + len - 1) & ~(len - 1));
+		if (madvise(at, len, MADV_HUGEPAGE))
+			fail("madvise");
+		for (size_t k = 0; k < len; k += 4096)
+			at[k] = 1;
+		took += now_ns() - begun;
+		munmap(p, 2 * len);
+	}
+	return took;
+}
+
 static void use_up(int want)
 {
 	struct pp_page *page;
@@ -178,6 +204,8 @@ static double once(const struct command *c, uint64_t n)
 		return map(n);
 	if (command_is(c, "register"))
 		return register_one(n);
+	if (command_is(c, "get") && strstr(c->line, " only=memory"))
+		return memory_alone(n);
 	if (command_is(c, "get"))
 		return strstr(c->line, " lack=") ? get_that_fails(n) : get_that_grows(n);
 	fail(c->line);

@@ -14,6 +14,8 @@ from contend import summary
 PLAIN = " plain=1"
 OURS = ["pagepool", "pagepool-shared"]
 DPDK = ["mempool", "pktmbuf"]
+AGAIN = " again"  # the same peer a second time: what differs then is noise
+CONTROL = ["mempool" + AGAIN]
 MALLOCS = ["mimalloc", "jemalloc", "glibc"]
 
 
@@ -31,6 +33,7 @@ class Row:
         self.each = each or {}  # of a label: what its lines have at their end
 
     def extra(self, label):
+        label = label.removesuffix(AGAIN)
         extra = self.each.get(label, "")
         if label.endswith(" plain"):
             extra += PLAIN
@@ -139,6 +142,28 @@ class Grow(Row):
         return {"title": self.title, "unit": self.unit,
                 "command": f"bench/run --only {self.name}",
                 "figures": figures}
+
+
+class Given(Row):
+    """What an unbind gives back, and the system's price of it: bench/given.c, a sample a run."""
+
+    unit = "ns"
+
+    def __init__(self, name, title, pages, held):
+        super().__init__(name, title, ["unbind", "the same calls alone"], "", pages)
+        self.held = held
+
+    def measure(self, session):
+        def sample(_):
+            *took, disturbed = subprocess.run(
+                [os.path.join(session.bench, "given"), str(self.pages), str(self.held)],
+                check=True, capture_output=True, text=True).stdout.split()
+            return [float(t) for t in took], int(disturbed)
+
+        pairs = session.by_turns(["pair"], lambda _: session.undisturbed(lambda: sample(_)),
+                                 3 if session.quick else 7, summarise=False)["pair"]
+        return {"title": self.title, "unit": self.unit, "command": f"bench/run --only {self.name}",
+                "figures": {label: summary(took) for label, took in zip(self.who, zip(*pairs))}}
 
 
 STRATEGIES = ["each", "late", "radix", "radix-best", "items", "wait", "ours"]
@@ -254,16 +279,17 @@ class Capture(Row):
 
 def crossing(name, title, what):
     dpdk = [d + how for d in DPDK for how in ("", " plain")] + ["mempool sp"]
-    return Row(name, title, OURS + ["bare", "bare there and back"] + dpdk + MALLOCS, what)
+    return Row(name, title, OURS + ["bare", "bare there and back"] + dpdk + CONTROL + MALLOCS, what)
 
 
 def table(quick):
     rows = [
         Row("single", "Get and put a page, one thread",
-            ["pagepool", "pagepool unmapped", "pagepool-shared", "array", "array-memory", "checked"]
-            + DPDK + MALLOCS, "single"),
+            ["pagepool", "pagepool unmapped", "pagepool-shared", "array", "array-memory", "checked",
+             "checked" + AGAIN] + DPDK + MALLOCS, "single"),
         Row("batch", "Get and put 32, one thread",
-            ["pagepool", "pagepool unmapped", "pagepool-shared", "array"] + DPDK + MALLOCS, "batch"),
+            ["pagepool", "pagepool unmapped", "pagepool-shared", "array"] + DPDK + CONTROL
+            + MALLOCS, "batch"),
         crossing("cross", "Get on one core, put on the other, one by one", "cross"),
         crossing("cross-batch", "Get on one core, put on the other, by 32", "cross batch=32"),
         crossing("cross-touch", "The same one by one, 1,536 bytes written and read",
@@ -279,7 +305,7 @@ def table(quick):
     for k in (2, 4):
         rows.append(Row(f"returners-{k}", f"{k} threads on the other core return, by 32",
                         ["pagepool", "bare", "mempool", "mempool plain", "pktmbuf", "pktmbuf plain"]
-                        + MALLOCS, f"cross batch=32 threads={k}"))
+                        + CONTROL + MALLOCS, f"cross batch=32 threads={k}"))
     for k, threads in (1, "one thread"), (2, "a thread on each of two cores"), (4, "two on each"):
         rows.append(Row(f"getters-{k}", f"Get 32 one by one and put them, {threads}",
                         ["pagepool-getters", "pagepool-owners"] + DPDK + MALLOCS,
@@ -291,7 +317,9 @@ def table(quick):
         for by in (1, 32):
             if by == 32 and (power not in (3, 6) or quick):
                 continue
-            who = ["pagepool"] + DPDK + (MALLOCS if power < 6 else MALLOCS[:not quick])
+            who = ["pagepool"] + DPDK + CONTROL + (MALLOCS if power < 6 else MALLOCS[:not quick])
+            if by == 32:
+                who.append("mempool-word")
             name = f"window-1e{power}" + ("-batch" if by > 1 else "")
             rows.append(Row(name, f"A window of {w:,} pages in flight, "
                             + ("one by one" if by == 1 else "by 32"), who,
@@ -302,7 +330,7 @@ def table(quick):
             continue
         n = 10 ** power
         rows.append(Row(f"burst-1e{power}", f"Get {n:,}, then put {n:,}",
-                        ["pagepool", "pagepool keeping"] + DPDK
+                        ["pagepool", "pagepool keeping"] + DPDK + CONTROL
                         + (MALLOCS if power < 6 else MALLOCS[:1]), "burst",
                         pages=n, before=[f"fill window={n}"], least=2 * n))
     for size in (256, 512, 1024, 2048):
@@ -312,7 +340,7 @@ def table(quick):
             rows.append(Row(f"fragments-{size}" + ("-batch" if by > 1 else ""),
                             f"Pieces of {size} bytes, a window of 1,024"
                             + (", by 32" if by > 1 else ""),
-                            ["pagepool-fragments"] + DPDK + MALLOCS,
+                            ["pagepool-fragments"] + DPDK + CONTROL + MALLOCS,
                             "window" + (" batch=32" if by > 1 else ""),
                             before=["fill window=1024"], opening=f" bytes={size}"))
     rows.append(Row("skew", "A window of 1,000; the first page of each 512 of 32,768 stays out",
@@ -334,14 +362,20 @@ def table(quick):
     rows.append(Strategies("flat", "1,000,000 pages grown to; of these in flight",
                            {f"ours 1e{p}": f"ours 1000000 {10 ** p}" for p in range(3, 7)},
                            3 if quick else 7))
+    for power in (3, 4):
+        if not quick or power == 4:
+            rows.append(Given(f"given-1e{power}", f"Memory given back in an unbind of 1,000,000 pages, "
+                              f"{10 ** power:,} in flight", 10 ** 6, 10 ** power))
     rows.append(Beside("map-beside", "Map and unmap 4 KiB beside other mappings", "map",
                        {"alone": "", "beside 1": " beside=1"}
                        | {f"beside 1e{p}": f" beside={10 ** p}" for p in range(2, 7)
                           if not quick or p in (2, 4, 6)}))
     rows.append(Beside("register-beside", "Register a device that leaves out IOVA space", "register",
                        {"beside nothing": "", "beside 12 GiB in use": " gib=12"}))
-    rows.append(Beside("get-fails", "A get that grows by a chunk, and two that fail", "get",
-                       {"grows": "", "no IOVA": " lack=iova", "no memory": " lack=memory"}))
+    rows.append(Beside("get-fails", "A get that grows by a chunk, two that fail; mapping and "
+                       "populating a chunk's memory", "get",
+                       {"grows": "", "no IOVA": " lack=iova", "no memory": " lack=memory",
+                        "mmap populated": " only=memory"}))
     powers = (4, 5 if quick else 6)
     rows.append(Longest("longest-put", "The longest put of all of a pool's pages",
                         ["put-in-order", "put-scattered", "put-elsewhere"], powers))

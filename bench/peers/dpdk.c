@@ -2,7 +2,8 @@
  * dpdk.c - DPDK: with PKTMBUF, packet buffers, which have a reference count as our pages
  * have; without, the bare mempool below them, which has none. A cache of 256 for each lcore.
  * plain=1: the second thread is none of DPDK's own, and has no cache. sp=1: the pool's ring
- * is told that there is one getter and one putter only (the usual one takes any number).
+ * is told that there is one getter and one putter only (the usual one takes any number). With WORD,
+ * a word of each object is read as it is put, as must be where objects have references.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -125,6 +126,10 @@ static inline void peer_get_batch(void **out, unsigned n)
 
 static inline void peer_put_batch(void **in, unsigned n)
 {
+#ifdef WORD
+	for (unsigned i = 0; i < n; i++)
+		(void)*(const volatile uint64_t *)in[i];
+#endif
 	rte_mempool_put_bulk(pool, in, n);
 }
 
