@@ -223,7 +223,7 @@ static void compare_totals(void)
 		if (p->handle)
 			bytes += pool_bytes(i);
 		else if (p->in_flight < 100)
-			bytes += ref_chunks(i) * (uint64_t)p->params.chunk_size;
+			bytes += ref_bytes(i, ref_chunks(i));
 		pending += !p->handle && p->in_flight >= 100; /* too many to count each time */
 	}
 	for (int i = 0; i < DEVICES; i++)

@@ -1209,11 +1209,7 @@ static void compare_flow(const struct ref_pool *p, const struct pp_pool_stats *s
 /* Of a pool whose statistics were just read. */
 uint64_t pool_bytes(int i)
 {
-	const struct ref_pool *p = &ref.pool[i];
-
-	if (p->params.area && !p->revoked)
-		return pool_now[i].chunks ? p->params.area : 0;
-	return pool_now[i].chunks * p->params.chunk_size;
+	return ref_bytes(i, pool_now[i].chunks);
 }
 
 /* A page that has an age is out, an open one too. */

@@ -500,6 +500,16 @@ uint64_t ref_chunks(int pool)
 	return n;
 }
 
+/* Of an area what no chunk has goes back when the pool is revoked; the caller's only as a whole. */
+uint64_t ref_bytes(int pool, uint64_t chunks)
+{
+	const struct ref_pool *p = &ref.pool[pool];
+
+	if (chunks && p->params.area && (!p->revoked || p->params.area_addr))
+		return p->params.area;
+	return chunks * p->params.chunk_size;
+}
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 bool ref_may(enum pp_dma_dir dir, bool write)

@@ -176,6 +176,8 @@ void ref_frag_cut(struct ref_page *page, bool first, uint32_t len, uint32_t alig
 void ref_frag_close(int pool, int thread);
 /* Chunks that hold pages in flight: that many a zombie pool has. */
 uint64_t ref_chunks(int pool);
+/* Bytes of memory that a pool with so many chunks has. */
+uint64_t ref_bytes(int pool, uint64_t chunks);
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
