@@ -607,7 +607,7 @@ int capture_run(const struct capture_options *o)
 	pp_telemetry_stop(c.telemetry);
 	filter_close(c.filter);
 	rotate_close(&c.rotate);
-	pp_net_close(c.nic);
+	device_close(c.nic);
 	free(c.queue.seg);
 	return status;
 }

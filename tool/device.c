@@ -58,6 +58,13 @@ void device_notices(struct pp_net *nic)
 		say("%s", notice);
 }
 
+void device_close(struct pp_net *nic)
+{
+	if (nic)
+		device_notices(nic);
+	pp_net_close(nic);
+}
+
 int device_bind(struct pp_net *nic)
 {
 	int ret = pp_net_bind(nic);

@@ -282,7 +282,7 @@ static void close_side(struct forward *f, struct side *s)
 	s->excused = false;
 	pp_device_stats(pp_net_device(s->nic, 0), &stats, sizeof stats);
 	f->report.late_calls_refused += stats.late_calls_refused;
-	pp_net_close(s->nic);
+	device_close(s->nic);
 	s->nic = NULL;
 }
 
@@ -340,7 +340,7 @@ static int open_both(struct forward *f, bool *usage)
 	if (link_type(a) == link_type(b))
 		return 0;
 	if (!strncmp(a->spec, "soft", 4) && !strstr(a->spec, "pcap=")) {
-		pp_net_close(a->nic);
+		device_close(a->nic);
 		a->nic = NULL;
 		if (open_side(f, a, link_type(b), false, usage))
 			return -1;
@@ -365,7 +365,7 @@ static void look_for(struct forward *f, struct side *s)
 		make_pool(f); /* without one, packets are copied */
 	}
 	if (bind_side(f, s)) {
-		pp_net_close(s->nic);
+		device_close(s->nic);
 		s->nic = NULL;
 		return;
 	}

@@ -114,4 +114,5 @@ void loop_run(struct loop *l)
 		l->until = now + l->duration * 1000000000u;
 	while (!l->done)
 		turn(l);
+	look(l); /* for the notices of the last turn */
 }

@@ -376,7 +376,7 @@ int replay_run(const struct replay_options *o)
 		return usage ? EXIT_USAGE : EXIT_ERROR;
 	}
 	status = run(&r);
-	pp_net_close(r.nic);
+	device_close(r.nic);
 	capfile_close(r.file);
 	return status;
 }

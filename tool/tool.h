@@ -107,6 +107,8 @@ struct device_options {
 int device_bind(struct pp_net *nic);
 /* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
 int device_open(struct pp_net **out, const char *spec, const struct device_options *o, bool *usage);
+/* Close it; what it had to say last is said. NULL: nothing. */
+void device_close(struct pp_net *nic);
 /*
  * Wait until at most `left` segments are under way; when the run is to end, for some seconds only.
  * False: there are more, and it makes no sense to wait for the device.
