@@ -44,7 +44,7 @@ check-arm64: ## unit tests, laws and stress on a kernel with 16 KiB pages, Debia
 	@scripts/deps arm64
 	@scripts/check-arm64 $(PROGRAMS)
 
-check-debian: ## the core with the libc and compilers of other Debian releases, as root: SUITES="bullseye trixie sid"
+check-debian: ## the core and DPDK's handler with other Debian releases, as root: SUITES="bullseye trixie sid"
 	@scripts/deps machines mmdebstrap debian-archive-keyring
 	@scripts/check-debian $(or $(SUITES),bullseye trixie sid)
 
@@ -138,6 +138,10 @@ budget: ## store the instruction counts of get and put that `make check` enforce
 	@scripts/deps check
 	@scripts/budget
 
+bench-debian: ## benchmarks beside the DPDK of another Debian release, as root: SUITE=sid, ONLY=ROW,...
+	@scripts/deps machines mmdebstrap debian-archive-keyring
+	@scripts/check-debian bench $(or $(SUITE),sid) $(ONLY)
+
 bench-build:
 	@scripts/deps run libdpdk-dev libjemalloc-dev libmimalloc-dev libjudy-dev gnuplot-nox python3 \
 		valgrind strace
@@ -182,7 +186,7 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
+.PHONY: bench-debian all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-telemetry bench-vm check-kernel check-kernel-quick \
 	bench-dpdk check-machines check-arm64 check-debian check-ktools explore-acquires check-files \
