@@ -473,7 +473,7 @@ static unsigned choose_ring(const struct xdp_net *x, const struct pp_net_params 
 	return ring;
 }
 
-/* The pool, in an area as big as it will ever be. */
+/* The pool, in an area as big as it will ever be. *p: the defaults. */
 static int choose_pool(struct xdp_net *x, const struct pp_net_params *params, uint32_t frame,
 		       struct pp_pool_params *p, char *error)
 {
@@ -492,7 +492,6 @@ static int choose_pool(struct xdp_net *x, const struct pp_net_params *params, ui
 	}
 	while (pages * frame > (uint64_t)CHUNKS * chunk)
 		chunk *= 2;
-	*p = pp_pool_defaults();
 	p->name = "xdp";
 	p->page_size = frame;
 	p->chunk_size = chunk;
@@ -622,7 +621,7 @@ static int open_lanes(struct xdp_net *x, const struct pp_net_xdp_params *xdp,
 		      const struct pp_net_params *params, char *error)
 {
 	struct xdp_umem_params u = { 0 };
-	struct pp_pool_params pool;
+	struct pp_pool_params pool = pp_pool_defaults();
 	int ret = choose(x, xdp, params, &u, &pool, error);
 
 	if (!ret && params->promiscuous && !x->send_only)

@@ -215,7 +215,7 @@ static void trimming_empties_it(void)
 static void zombie(uint64_t area, bool locked)
 {
 	struct pp_pool_params p = shared(64 * KIB);
-	unsigned wrong = 0, step = 0;
+	unsigned wrong = 0;
 	struct soft_device d;
 	struct pp_pool *pool;
 	struct bunch b;
@@ -238,7 +238,7 @@ static void zombie(uint64_t area, bool locked)
 	check_eq(memory_of(fd), 100 * 4096,
 		 "revoked: it has the memory of the pages that are held");
 	pp_pool_destroy(pool);
-	for (; b.n > 0; step++) {
+	while (b.n > 0) {
 		wrong += !filled(b.page[b.n - 1], 5) ||
 			 !reads_as(b.page[b.n - 1], pp_page_addr(b.page[b.n - 1]));
 		pp_page_put(b.page[--b.n]);
