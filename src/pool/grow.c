@@ -19,8 +19,8 @@
 #include "pool/span.h"
 
 #define HUGETLB_AGAIN 64u /* while growths fail, one in so many asks for hugetlb memory */
-#define MEMORY_TRIES 16u /* after so many failures in a row, the last of them for want of memory, */
-#define MEMORY_AGAIN 16u /* one growth in so many asks for memory */
+/* After so many growths in a row that failed for want of memory, one in so many asks for it. */
+#define MEMORY_TRIES 16u
 
 /* For whom a pool grows. */
 struct reach {
@@ -217,8 +217,7 @@ static int find_slots(struct pp_pool *pool, struct span **out, uint32_t n,
 
 static bool ask_for_memory(const struct pp_pool *pool)
 {
-	return !pool->no_memory || pool->n_failed < MEMORY_TRIES ||
-	       pool->n_failed % MEMORY_AGAIN == 0;
+	return pool->n_no_memory < MEMORY_TRIES || pool->n_no_memory % MEMORY_TRIES == 0;
 }
 
 /* POOL_AGAIN: it is worth another try. */
@@ -280,7 +279,7 @@ int pool_grow(struct pp_pool *pool, uint64_t most)
 	}
 	env_set_errno(before);
 	pool->n_failed = ret ? pool->n_failed + 1 : 0;
-	pool->no_memory = ret == -ENOMEM;
+	pool->n_no_memory = ret == -ENOMEM ? pool->n_no_memory + 1 : 0;
 	if (ret)
 		pool->most = 1;
 	else if (pool->most < POOL_SPAN)

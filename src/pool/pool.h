@@ -348,8 +348,9 @@ struct pp_pool {
 	uint64_t most_used, most_used_last, round_end;
 	/* growth: slots of the next span at most; what came of asking for IOVA the last time */
 	uint32_t most;
-	uint32_t n_failed; /* growths, since the last that succeeded */
-	bool no_iova, no_memory;
+	uint32_t n_failed;    /* growths, since the last that succeeded */
+	uint32_t n_no_memory; /* of these, the last ones in a row for want of memory */
+	bool no_iova;
 	uint64_t iova_octaves, iova_freed;
 	struct list spans;             /* with all chunks */
 	struct list holes;             /* those with dead slots, */

@@ -20,7 +20,7 @@ static uint64_t set_reserved(struct pp_pool *pool, uint64_t n)
 	pool_lock(pool);
 	before = pool->reserved;
 	pool->reserved = n;
-	pool->n_failed = 0; /* whatever came of it before, the system is asked */
+	pool->n_no_memory = 0; /* whatever came of it before, the system is asked */
 	pool_unlock(pool);
 	return before;
 }

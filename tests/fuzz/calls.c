@@ -106,6 +106,7 @@ bool faults_end(void)
 	fault_said = backend_failed(&broken);
 	if (broken && (ref.debug & PP_DEBUG_DMA) && report_expected == REPORT_NONE)
 		report_expected = REPORT_SOME;
+	ref.faults += done || fault_said;
 	return done || fault_said;
 }
 

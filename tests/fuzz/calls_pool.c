@@ -423,16 +423,26 @@ static int expect_got(int i, unsigned n)
 	return most ? (int)most : -ENOBUFS;
 }
 
-/* For want of IOVA, or of budget, or because of a device whose back end is broken. */
+/* Sixteen growths have failed for want of memory: of the next fifteen the system needn't hear. */
+static bool not_asked(struct ref_pool *p)
+{
+	return ref.faults >= 16 && ++p->refused < 16;
+}
+
+/*
+ * For want of IOVA, of budget or of memory not long ago, or because of a device whose back end is
+ * broken.
+ */
 static bool can_t_grow(int i, int got, int have, int want)
 {
 	bool scarce = ref_pool_room(&ref.pool[i]) < ROOMY, broken = pool_broken(i);
 	bool poor = budget_lacks(i, ref.pool[i].params.chunk_size);
 
 	if (got > 0)
-		return (scarce || broken || poor) && got >= have && got < want;
-	return !have &&
-	       ((scarce && got == -ENOSPC) || (broken && got == -EIO) || (poor && got == -ENOBUFS));
+		return got >= have && got < want &&
+		       (scarce || broken || poor || not_asked(&ref.pool[i]));
+	return !have && ((scarce && got == -ENOSPC) || (broken && got == -EIO) ||
+			 (poor && got == -ENOBUFS) || (got == -ENOMEM && not_asked(&ref.pool[i])));
 }
 
 /* By the owner, or by a getter. */
@@ -1235,11 +1245,15 @@ static void compare_pool(int i)
 {
 	const struct ref_pool *p = &ref.pool[i];
 	struct pp_pool_stats *s = &pool_now[i];
+	uint64_t before;
 	unsigned n = 0;
 
 	for (int k = 0; k < ATTACHMENTS; k++)
 		n += p->at[k] != NONE;
+	before = s->alloc_slow_high_order;
 	pp_pool_stats(real.pool[i], s, sizeof *s);
+	if (s->alloc_slow_high_order != before)
+		ref.pool[i].refused = 0; /* it has grown */
 	must_be(pp_pool_revoked(real.pool[i]), p->revoked, "pp_pool_revoked()");
 	must_be(s->revoked, p->revoked, "revoked");
 	must_be(s->in_flight, p->in_flight, "pages in flight");

@@ -71,7 +71,8 @@ struct ref_pool {
 	uint64_t reserved;
 	uint64_t in_flight, in_flight_at_revoke, peak;
 	uint64_t gets, puts_owner, puts_other;
-	bool shared; /* it has or had a getter */
+	bool shared;      /* it has or had a getter */
+	unsigned refused; /* growths in a row for which the system may not have been asked */
 };
 
 /* Of a thread, in a pool whose handle is there. */
@@ -124,7 +125,8 @@ struct reference {
 	int recall_pool[RECALLS];      /* or NONE: not registered; -2: for a pool that is gone */
 	unsigned recall_due[RECALLS];  /* how often it must be asked before this call ends */
 	unsigned debug;
-	bool lost; /* a back end lost count: what it had may never go back, and is told */
+	unsigned faults; /* calls in which something was made to fail */
+	bool lost;       /* a back end lost count: what it had may never go back, and is told */
 	bool unsynced; /* an incoherent device has written: when it is told that nobody synced is open */
 };
 extern struct reference ref;
