@@ -15,7 +15,7 @@ class Contender:
 
     def __init__(self, path):
         args = [path]
-        if os.path.basename(path) in ("mempool", "mempool-word", "pktmbuf"):
+        if os.path.basename(path) in ("mempool", "mempool-word", "mempool-ref", "pktmbuf"):
             args.append(DPDK_MEMORY)
         self.path = path
         self.process = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

@@ -16,6 +16,7 @@ OURS = ["pagepool", "pagepool-shared"]
 DPDK = ["mempool", "pktmbuf"]
 AGAIN = " again"  # the same peer a second time: what differs then is noise
 CONTROL = ["mempool" + AGAIN]
+WORD = ["mempool-word"]  # what it costs to look at each object, as references ask for
 MALLOCS = ["mimalloc", "jemalloc", "glibc"]
 
 
@@ -279,7 +280,7 @@ class Capture(Row):
 
 def crossing(name, title, what):
     dpdk = [d + how for d in DPDK for how in ("", " plain")] + ["mempool sp"]
-    return Row(name, title, OURS + ["bare", "bare there and back"] + dpdk + CONTROL + MALLOCS, what)
+    return Row(name, title, OURS + ["bare", "bare there and back"] + dpdk + CONTROL + WORD + MALLOCS, what)
 
 
 def table(quick):
@@ -305,7 +306,7 @@ def table(quick):
     for k in (2, 4):
         rows.append(Row(f"returners-{k}", f"{k} threads on the other core return, by 32",
                         ["pagepool", "bare", "mempool", "mempool plain", "pktmbuf", "pktmbuf plain"]
-                        + CONTROL + MALLOCS, f"cross batch=32 threads={k}"))
+                        + CONTROL + WORD + MALLOCS, f"cross batch=32 threads={k}"))
     for k, threads in (1, "one thread"), (2, "a thread on each of two cores"), (4, "two on each"):
         rows.append(Row(f"getters-{k}", f"Get 32 one by one and put them, {threads}",
                         ["pagepool-getters", "pagepool-owners"] + DPDK + MALLOCS,
@@ -319,7 +320,7 @@ def table(quick):
                 continue
             who = ["pagepool"] + DPDK + CONTROL + (MALLOCS if power < 6 else MALLOCS[:not quick])
             if by == 32:
-                who.append("mempool-word")
+                who += WORD
             name = f"window-1e{power}" + ("-batch" if by > 1 else "")
             rows.append(Row(name, f"A window of {w:,} pages in flight, "
                             + ("one by one" if by == 1 else "by 32"), who,
@@ -330,7 +331,7 @@ def table(quick):
             continue
         n = 10 ** power
         rows.append(Row(f"burst-1e{power}", f"Get {n:,}, then put {n:,}",
-                        ["pagepool", "pagepool keeping"] + DPDK + CONTROL
+                        ["pagepool", "pagepool keeping"] + DPDK + CONTROL + WORD
                         + (MALLOCS if power < 6 else MALLOCS[:1]), "burst",
                         pages=n, before=[f"fill window={n}"], least=2 * n))
     for size in (256, 512, 1024, 2048):
@@ -340,7 +341,7 @@ def table(quick):
             rows.append(Row(f"fragments-{size}" + ("-batch" if by > 1 else ""),
                             f"Pieces of {size} bytes, a window of 1,024"
                             + (", by 32" if by > 1 else ""),
-                            ["pagepool-fragments"] + DPDK + CONTROL + MALLOCS,
+                            ["pagepool-fragments"] + DPDK + CONTROL + ["mempool-ref"] + MALLOCS,
                             "window" + (" batch=32" if by > 1 else ""),
                             before=["fill window=1024"], opening=f" bytes={size}"))
     rows.append(Row("skew", "A window of 1,000; the first page of each 512 of 32,768 stays out",

@@ -3,7 +3,8 @@
  * have; without, the bare mempool below them, which has none. A cache of 256 for each lcore.
  * plain=1: the second thread is none of DPDK's own, and has no cache. sp=1: the pool's ring
  * is told that there is one getter and one putter only (the usual one takes any number). With WORD,
- * a word of each object is read as it is put, as must be where objects have references.
+ * a word of each object is read as it is put, as must be where objects have references; with REF, a
+ * reference is dropped there, with an atomic subtraction, as by who can't know that it has the last.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -113,8 +114,21 @@ static inline void *peer_get(void)
 	return page;
 }
 
+/* What references would ask for, of an object that is put. */
+static inline void count(void *object)
+{
+#ifdef REF
+	__atomic_fetch_sub((uint64_t *)object, 1, __ATOMIC_ACQ_REL);
+#elif defined WORD
+	(void)*(const volatile uint64_t *)object;
+#else
+	(void)object;
+#endif
+}
+
 static inline void peer_put(void *page)
 {
+	count(page);
 	rte_mempool_put(pool, page);
 }
 
@@ -126,10 +140,8 @@ static inline void peer_get_batch(void **out, unsigned n)
 
 static inline void peer_put_batch(void **in, unsigned n)
 {
-#ifdef WORD
 	for (unsigned i = 0; i < n; i++)
-		(void)*(const volatile uint64_t *)in[i];
-#endif
+		count(in[i]);
 	rte_mempool_put_bulk(pool, in, n);
 }
 

@@ -34,26 +34,31 @@ static inline bool page_is_shared(uint64_t state)
  */
 void page_bad_refs(struct pp_page *page, uint32_t dropped, uint32_t taken, const void *caller);
 
+/* n references were subtracted from the state; true if they were the last, as of page_drop. */
+static inline bool page_dropped(struct pp_page *page, uint64_t state, uint32_t n,
+				const void *caller)
+{
+	if (env_unlikely(state >> 32 < n))
+		page_bad_refs(page, n, 0, caller);
+	if (state >> 32 != n)
+		return false;
+	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
+	return true;
+}
+
 /* Drop n references, the caller's; true if they were the last, and the page is to go home. */
 static inline bool page_drop(struct pp_page *page, uint32_t n, const void *caller)
 {
 	/*
 	 * With no other references than these nobody can take another: no read-modify-write
-	 * needed. Acquire, here and below: what the other holders did came before.
+	 * needed. Acquire, here and where one is: what the other holders did came before.
 	 */
 	uint64_t state = env_load_acquire(&page->state);
 
-	if (state >> 32 == n) {
-		if (n == 1)
-			return true;
-	} else {
-		state = env_sub_acq_rel(&page->state, PAGE_REFS(n));
-		if (env_unlikely(state >> 32 < n))
-			page_bad_refs(page, n, 0, caller);
-		if (state >> 32 != n)
-			return false;
-	}
-	env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
+	if (state >> 32 != n)
+		return page_dropped(page, env_sub_acq_rel(&page->state, PAGE_REFS(n)), n, caller);
+	if (n > 1)
+		env_store_relaxed(&page->state, PAGE_REFS(1) | (uint32_t)state);
 	return true;
 }
 

@@ -332,11 +332,21 @@ static inline void spsc_put_one(const struct known_ring *to, struct pp_page *pag
 	spsc_pushed(spsc, to->anchor, tail, 1);
 }
 
-/* A page that had others' references, too, a moment ago. */
-static __attribute__((noinline)) void put_shared(struct pp_page *page, const void *caller)
+/* A page that had others' references a moment ago, and has none now, or had none at all. */
+static __attribute__((noinline)) void put_shared_last(struct pp_page *page, uint64_t state,
+						      const void *caller)
 {
-	if (page_drop(page, 1, caller))
+	if (page_dropped(page, state, 1, caller))
 		put_pages(&page, 1, caller);
+}
+
+/* One that has others' references. */
+static inline void put_shared(struct pp_page *page, const void *caller)
+{
+	uint64_t state = env_sub_acq_rel(&page->state, PAGE_REFS(1));
+
+	if (env_unlikely(!page_is_shared(state)))
+		put_shared_last(page, state, caller);
 }
 
 /*
