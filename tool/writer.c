@@ -30,8 +30,8 @@
 #define BATCHES 32u
 #define BATCH_BYTES (1u << 20) /* a batch goes off when it has so many */
 /* Of who waits for us: more would leave the processor's cache before it is written. */
-#define PATIENT_BATCHES 6u
-#define PATIENT_BYTES (128u << 10)
+#define PATIENT_BATCHES 4u
+#define PATIENT_BYTES (256u << 10)
 #define SNAPLEN 262144u  /* what readers expect; the header says more when a packet is longer */
 #define PATIENCE_MS 1000 /* when the run is to end: after that we say that a reader doesn't read */
 

@@ -235,7 +235,8 @@ class Capture(Row):
     source = 4096  # as many packets as write.c copies from
 
     def __init__(self, name, title, packets):
-        super().__init__(name, title, ["pagepool capture", "memcpy + io_uring"], "")
+        super().__init__(name, title, ["pagepool capture", "memcpy + io_uring",
+                                       "memcpy on another core + io_uring"], "")
         self.packets = packets - packets % self.source
 
     def make_input(self, path):
@@ -258,14 +259,15 @@ class Capture(Row):
                 raise RuntimeError("the capture is not complete")
             return done["elapsed_ns"]
 
-        def written():
+        def written(apart):
             return float(subprocess.run(
-                [os.path.join(session.bench, "write"), output, str(n), str(self.bytes)],
+                [os.path.join(session.bench, "write"), output, str(n), str(self.bytes), *apart],
                 check=True, capture_output=True, text=True).stdout)
 
         def sample(label):
             begun = processor_ns()
-            elapsed[label].append((captured if label == self.who[0] else written)() / n)
+            elapsed[label].append((captured() if label == self.who[0] else
+                                   written(["apart"] if "another" in label else [])) / n)
             os.unlink(output)
             return (processor_ns() - begun) / n
 
