@@ -1,10 +1,10 @@
 /*
  * dpdk.c - DPDK: with PKTMBUF, packet buffers, which have a reference count as our pages
  * have; without, the bare mempool below them, which has none. A cache of 256 for each lcore.
- * plain=1: the second thread is none of DPDK's own, and has no cache. sp=1: the pool's ring
- * is told that there is one getter and one putter only (the usual one takes any number). With WORD,
- * a word of each object is read as it is put, as must be where objects have references; with REF, a
- * reference is dropped there, with an atomic subtraction, as by who can't know that it has the last.
+ * plain=1: the second thread is none of DPDK's own, and has no cache. sp=1: the pool's ring is told
+ * that there is one getter and one putter only (the usual one takes any number). With WORD, a word
+ * of each object is read as it is put, as must be where objects have references; with REF, one is
+ * dropped there by an atomic subtraction, as by who can't know that it has the last.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
