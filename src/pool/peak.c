@@ -72,6 +72,8 @@ static void look(struct pp_pool *pool)
 
 	if (getters != has_getters(pool))
 		return; /* a getter may have been moving pages, with a lock that we don't have */
+	if (pool_is_over(pool)) /* what came home was not counted */
+		return;
 	raise(pool, now);
 	if (!getters)
 		pool->peak_due = env_load_relaxed(&pool->anchor->popped) +
