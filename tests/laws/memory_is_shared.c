@@ -537,14 +537,18 @@ static void no_other_kind(void)
 
 int main(void)
 {
+	bool empties = kernel_empties_files();
+
 	run(pages_of_all_sizes);
 	run(no_file);
 	run(cannot_be_made_smaller);
 	run(others_cannot_open_it);
 	run(can_be_read_only);
-	run(trimming_empties_it);
-	run(zombies_empty_it);
-	run(reserve_populates_it);
+	if (empties) {
+		run(trimming_empties_it);
+		run(zombies_empty_it);
+		run(reserve_populates_it);
+	}
 	if (kernel_keeps_from_fork())
 		run(child_does_no_harm);
 	run(areas_of_the_callers);
@@ -553,8 +557,10 @@ int main(void)
 	run(falls_back);
 	pp_debug_set(PP_DEBUG_PAGES);
 	run(pages_of_all_sizes);
-	run(trimming_empties_it);
-	run(zombies_empty_it);
+	if (empties) {
+		run(trimming_empties_it);
+		run(zombies_empty_it);
+	}
 	run(areas_of_the_callers);
 	return tap_end();
 }

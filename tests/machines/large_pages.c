@@ -129,6 +129,9 @@ int madvise(void *addr, size_t len, int advice)
 	return within_page(addr) ? -1 : (int)syscall(SYS_madvise, addr, round_up(len), advice);
 }
 
+/* glibc has it from 2.36 on */
+ssize_t process_madvise(int pidfd, const struct iovec *range, size_t n, int advice, unsigned flags);
+
 ssize_t process_madvise(int pidfd, const struct iovec *range, size_t n, int advice, unsigned flags)
 {
 	ssize_t done = 0;
