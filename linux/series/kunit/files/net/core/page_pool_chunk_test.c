@@ -125,12 +125,14 @@ static void take(struct kunit *test, unsigned int n)
 {
 	struct pool_test *t = test->priv;
 	struct page *page;
+	long used;
 
 	while (n--) {
 		page = page_pool_alloc_pages(t->pool, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, page);
 		t->page[t->n++] = page;
-		t->peak = max(t->peak, pages_out(t) + t->n_busy);
+		used = pages_out(t) + t->n_busy;
+		t->peak = max(t->peak, used);
 		t->over = max(t->over, t->mapped - t->peak);
 	}
 }
