@@ -109,10 +109,12 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	return map_aligned(len, prot, flags);
 }
 
+#ifndef mmap64 /* as musl defines it: there is one function */
 void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
 {
 	return mmap(addr, len, prot, flags, fd, (off_t)offset);
 }
+#endif
 
 int munmap(void *addr, size_t len)
 {
