@@ -4,7 +4,8 @@
  *
  *   sent      what the device completed, less what its own counters say it dropped
  *   not sent  under a name each: too long, too short, no carrier, malformed, dropped, unsent
- *   lost      received by nobody: missed (no room in our rings), oversized, dropped before them
+ *   lost      received by nobody: missed (no room in our rings, or for so long a packet), dropped
+ *             before them
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -18,7 +19,7 @@ void account_add(struct account *a, const struct pp_net_stats *s)
 	uint64_t least = s->tx_sent_min < most ? s->tx_sent_min : most;
 
 	a->packets_refused += s->rx_refused;
-	a->packets_missed += s->rx_missed;
+	a->packets_missed += s->rx_missed + s->rx_too_long;
 	a->packets_oversized += s->rx_too_long;
 	a->packets_dropped_before += s->rx_dropped;
 	a->sent += least;
@@ -69,8 +70,7 @@ static uint64_t lost(const struct account *a)
 	uint64_t doubtful = a->sent_at_most - a->sent; /* perhaps those of others */
 	uint64_t sure = account_not_sent(a) - a->packets_gone - doubtful;
 
-	return a->packets_missed + a->packets_oversized +
-	       (sure > a->excused ? sure - a->excused : 0);
+	return a->packets_missed + (sure > a->excused ? sure - a->excused : 0);
 }
 
 static void part(char *text, size_t size, uint64_t n, const char *what)
@@ -86,7 +86,8 @@ static void say_lost(const struct account *a)
 {
 	char parts[600] = "", n[GROUPED];
 
-	part(parts, sizeof parts, a->packets_missed, "for lack of room in the receive rings");
+	part(parts, sizeof parts, a->packets_missed - a->packets_oversized,
+	     "for lack of room in the receive rings");
 	part(parts, sizeof parts, a->packets_oversized, "longer than can be received");
 	part(parts, sizeof parts, a->packets_too_long, "longer than the device can send");
 	part(parts, sizeof parts, a->packets_too_short, "shorter than the device can send");
@@ -144,7 +145,8 @@ static void line(FILE *out, const char *name, uint64_t n, const char *what)
 void account_print(const struct account *a, FILE *out)
 {
 	line(out, "refused", a->packets_refused, "received with lengths that can't be");
-	line(out, "missed", a->packets_missed, "not received: no room in the receive rings");
+	line(out, "missed", a->packets_missed - a->packets_oversized,
+	     "not received: no room in the receive rings");
 	line(out, "oversized", a->packets_oversized,
 	     "not received: longer than the device was given room for");
 	line(out, "dropped", a->packets_dropped_before,

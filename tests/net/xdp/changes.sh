@@ -81,8 +81,7 @@ bad = False
 for i, way in enumerate(("a_to_b", "b_to_a")):
     r = report[way]
     sent, received = n[4 + 2 * i] - n[2 * i], n[5 + 2 * i] - n[1 + 2 * i]
-    lost = (r["packets_missed"] + r["packets_oversized"] + r["packets_dropped_before"]
-            + r["packets_refused"])
+    lost = r["packets_missed"] + r["packets_dropped_before"] + r["packets_refused"]
     came = r["packets"] + r["dropped"]
     here = passed if way == "a_to_b" else 0
     right = came + lost + here == sent and r["packets"] <= received <= r["packets_at_most"]
