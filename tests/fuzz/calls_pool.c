@@ -758,7 +758,7 @@ static bool get_frag(void)
 			ref_enter(ending, true);
 		else
 			must(fault && !p->revoked ? fault_errno(ret) || !left :
-			     ret == -ENOSPC || ret == -EIO ?
+			     ret == -ENOSPC || ret == -EIO || ret == -ENOMEM ?
 						    can_t_grow(i, ret, (int)have, 1) :
 						    ret == (p->revoked ? -ENODEV : -ENOBUFS) &&
 							    (p->revoked || !left ||
