@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "unmapping.h"
 
 #define HUGE ((uintptr_t)2 << 20)
 #define RANGES (1u << 20)
@@ -76,41 +77,12 @@ ssize_t __wrap_process_madvise(int pid, const struct iovec *v, size_t n, int adv
 
 /* ---- the pool -------------------------------------------------------------------------------- */
 
-static const struct pp_iommu_ops *domain;
-static bool unmapped;
-static double out_of_reach; /* when the last invalidation of what was unmapped had ended */
-
-static size_t unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
-{
-	unmapped = true;
-	return domain->unmap(iommu, iova, len);
-}
-
-static void invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
-{
-	domain->invalidate(iommu, iova, len);
-	if (unmapped)
-		out_of_reach = now_ns();
-	unmapped = false;
-}
-
-static void time_invalidations(struct pp_iommu *iommu)
-{
-	static struct pp_iommu_ops ops;
-
-	domain = iommu->ops;
-	ops = *domain;
-	ops.unmap = unmap;
-	ops.invalidate = invalidate;
-	iommu->ops = &ops;
-}
-
 /* Grown to n pages, of which `stay` are out and far apart. */
 static struct pp_device *grown(uint64_t n, uint64_t stay)
 {
 	struct pp_page **page = malloc(n * sizeof *page);
 	struct pp_pool_params params = pp_pool_defaults();
-	struct pp_device *dev = device_open(&time_invalidations);
+	struct pp_device *dev = device_open(&time_unmapping);
 	uint64_t every = n / stay, out = 0;
 	struct pp_pool *pool;
 

@@ -7,38 +7,10 @@
 #define STRATEGY_OWN_DMA
 #include "../device.h"
 #include "strategy.h"
+#include "../unmapping.h"
 
 static struct pp_device *dev;
 static struct pp_pool *pool;
-
-/* The domain, but for a look at the clock behind each invalidation of what was unmapped. */
-static const struct pp_iommu_ops *domain;
-static bool unmapped;
-
-static size_t unmap(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
-{
-	unmapped = true;
-	return domain->unmap(iommu, iova, len);
-}
-
-static void invalidate(struct pp_iommu *iommu, pp_iova_t iova, size_t len)
-{
-	domain->invalidate(iommu, iova, len);
-	if (unmapped)
-		out_of_reach = now_ns();
-	unmapped = false;
-}
-
-static void time_unmapping(struct pp_iommu *iommu)
-{
-	static struct pp_iommu_ops ops;
-
-	domain = iommu->ops;
-	ops = *domain;
-	ops.unmap = unmap;
-	ops.invalidate = invalidate;
-	iommu->ops = &ops;
-}
 
 static void strategy_open(uint64_t n)
 {
