@@ -186,8 +186,8 @@ deps-run:
 help: ## this menu
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: bench-debian all build run check check-quick model soak coverage bench bench-counts asm budget \
+.PHONY: all build run check check-quick model soak coverage bench bench-counts asm budget \
 	bench-build sample install format clean deps-run help check-vm fuzz check-dpdk abi deb \
 	deb-test site check-net check-xdp bench-xdp check-telemetry bench-vm check-kernel check-kernel-quick \
-	bench-dpdk check-machines check-arm64 check-debian check-ktools explore-acquires check-files \
+	bench-dpdk bench-debian check-machines check-arm64 check-debian check-ktools explore-acquires check-files \
 	check-ktools-vm

@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "device.h"
+
+static double out_of_reach; /* ns */
 #include "unmapping.h"
 
 #define HUGE ((uintptr_t)2 << 20)

@@ -1,6 +1,7 @@
 /*
  * unmapping.h - when nothing was mapped any more, nor cached: the software domain with a look at
- * the clock behind each invalidation of what was unmapped.
+ * the clock behind each invalidation of what was unmapped. Sets out_of_reach, which who includes it
+ * has.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,8 +11,6 @@
 #include <pagepool/pagepool.h>
 
 #include "bench.h"
-
-static double out_of_reach; /* ns; 0: nothing was unmapped */
 
 static const struct pp_iommu_ops *timed_domain;
 static bool timed_unmapped;

@@ -160,20 +160,20 @@ def capture(r):
 
 
 def longest(r):
-    """A constant, whatever the pool's size: of a chunk's 512 pages 300 instructions each, a system
-    call, and the memory of two chunks, where neighbours go by one call."""
     parts = []
     for row, ways in (("longest-put", ("put-in-order", "put-scattered", "put-elsewhere")),
                       ("longest-get", ("get-reserved",))):
         labels = r.rows.get(row, {"figures": {}})["figures"]
         for way in ways:
-            sizes = [label for label in labels if label.split()[0] == way]
-            for key, what, goal in (("median", "instructions", 512 * 300),
+            few, many = ([label for label in labels if label.split()[0] == way] + [None] * 2)[:2]
+            # not all that can come together does among few pages: a tenth more is let pass
+            for key, what, goal in (("median", "instructions", 1.1),
                                     ("system calls", "system calls", 1),
-                                    ("bytes", "bytes that they are for", 2 << 21)):
-                if sizes:
-                    parts.append(part(f"{what}, {way}, of 1e4 pages or of 1e6",
-                                      max(r.at(row, size, key) for size in sizes), goal))
+                                    ("bytes", "bytes that they are for", 1)):
+                most, least = r.at(row, many, key), r.at(row, few, key)
+                # nothing at few pages: then it is one, so that something at many shows
+                parts.append(part(f"{what}, {way}, {many.split()[1]} by 1e4",
+                                  max(most, 1) / max(least, 1), goal))
     return parts
 
 
