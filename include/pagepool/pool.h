@@ -47,7 +47,7 @@
  *          trim or revoke the pool's chunks, or to make one map or unmap call.
  *   put    Waits only for a revocation of its own pool, which takes time proportional to the
  *          pool's chunks. A page that finds no room elsewhere returns to its chunk; a full owner
- *          cache gives up 256 pages, 32 at a time, and no more than it must once that has trimmed
+ *          cache gives up 256 pages, chunk by chunk, and no more than it must once that has trimmed
  *          chunks. For each chunk that this makes idle, at most two chunks are trimmed: unmapped
  *          and invalidated on each device, and freed; and up to 256 chunks that pages returned to
  *          are listed for the next get. Chunks made idle by puts of other threads at the same

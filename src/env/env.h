@@ -33,6 +33,12 @@
 #define env_unlikely(x) __builtin_expect(!!(x), 0)
 #define env_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define env_prefetch(p) __builtin_prefetch(p)
+/* Before a loop over eight: unrolled. clang does so anyway; before 12 it has no such pragma. */
+#ifdef __clang__
+#define ENV_UNROLL
+#else
+#define ENV_UNROLL _Pragma("GCC unroll 8")
+#endif
 #define ENV_LINE 64 /* bytes of a cache line: what two threads write lies further apart */
 
 /* ---- atomics: on plain integers and pointers, the order in the name --------- */
@@ -75,6 +81,22 @@ static inline void env_copy_relaxed(void *out, const void *in, unsigned n)
 #endif
 	for (; n; n--)
 		env_store_relaxed(to++, env_load_relaxed(from++));
+}
+/* The same, the last of them first */
+static inline void env_copy_backwards(void *out, const void *in, unsigned n)
+{
+	void **to = out;
+	void *const *from = (void *const *)in + n;
+
+#if defined(__SSE2__) && !defined(ENV_TSAN)
+	for (; n >= 2; n -= 2, to += 2) {
+		__m128d pair = _mm_loadu_pd((const double *)(from -= 2));
+
+		_mm_storeu_pd((double *)to, _mm_shuffle_pd(pair, pair, 1));
+	}
+#endif
+	for (; n; n--)
+		env_store_relaxed(to++, env_load_relaxed(--from));
 }
 /* A counter with one writer: no read-modify-write. */
 #define env_count(p, v) env_store_relaxed((p), env_load_relaxed(p) + (v))

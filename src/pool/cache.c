@@ -119,10 +119,7 @@ static int find_some(struct pp_page **out, struct pp_anchor *anchor, bool grow)
 static void fill(struct pp_page **out, struct pp_anchor *anchor, struct pp_page *const *pages,
 		 unsigned n)
 {
-	struct pp_page *const *from = pages + n;
-
-	for (unsigned i = 0; i < n; i++) /* lowest address first out */
-		env_store_relaxed(&anchor->slot[i], *--from);
+	env_copy_backwards(anchor->slot, pages, n); /* the first to be the first out */
 	env_add_relaxed(&anchor->pool->filled, n);
 	owner_add(&anchor->pushed, n);
 	*out = pages[0];
@@ -374,35 +371,49 @@ static void cache_reopen(struct pp_pool *pool, struct pp_anchor *anchor)
 	pool_unlock(pool);
 }
 
-/* A pop of POOL_SPILL pages, counted as gone home, was raced: in a live pool it was taken back. */
+/* A pop of POOL_REFILL pages, counted as gone home, was raced: in a live pool it was taken back. */
 static void spill_undone(struct pp_pool *pool)
 {
 	if (pool_is_over(pool)) /* what came home then was counted by itself */
-		peak_not_home(pool, POOL_SPILL);
+		peak_not_home(pool, POOL_REFILL);
 	else
-		env_add_relaxed(&pool->recycle_cache_full, -(uint64_t)POOL_SPILL);
+		env_add_relaxed(&pool->recycle_cache_full, -(uint64_t)POOL_REFILL);
+}
+
+/* Pages that were popped, and counted as home, needn't go: into the cache again, if it's open. */
+static void spill_back(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_page *const *pages,
+		       uint32_t n)
+{
+	if (!anchor_is_open(anchor)) {
+		pool_free_pages(pages, n);
+		return;
+	}
+	env_add_relaxed(&pool->filled, n);
+	cache_push(anchor, pages, n);
+	env_add_relaxed(&pool->recycle_cache_full, -(uint64_t)n); /* behind it: peak.c */
 }
 
 /*
- * The cache is full: its newer half goes home, a few at a time, and no more of it than is needed to
+ * The cache is full: its newer half goes home, chunk by chunk, and no more of it than is needed to
  * make room once chunks have been trimmed. The caller's pages aren't home, so the pool exists.
  */
 static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t room)
 {
 	uint64_t trimmed = env_load_relaxed(&pool->n_released);
-	struct pp_page *pages[POOL_SPILL];
+	struct pp_page *pages[POOL_REFILL];
 	uint32_t n = 0;
 
-	do {
-		env_add_relaxed(&pool->recycle_cache_full, POOL_SPILL);
-		if (!cache_pop(anchor, cache_count(anchor), pages, POOL_SPILL)) {
-			spill_undone(pool);
-			return;
-		}
-		env_add_relaxed(&pool->popped_otherwise, POOL_SPILL);
-		pool_free_pages(pages, POOL_SPILL);
-		n += POOL_SPILL;
-	} while (n < POOL_REFILL && (n < room || env_load_relaxed(&pool->n_released) == trimmed));
+	env_add_relaxed(&pool->recycle_cache_full, POOL_REFILL);
+	if (!cache_pop(anchor, cache_count(anchor), pages, POOL_REFILL)) {
+		spill_undone(pool);
+		return;
+	}
+	env_add_relaxed(&pool->popped_otherwise, POOL_REFILL);
+	do
+		n += pool_free_some(pages + n, POOL_REFILL - n);
+	while (n < POOL_REFILL && (n < room || env_load_relaxed(&pool->n_released) == trimmed));
+	if (n < POOL_REFILL)
+		spill_back(pool, anchor, pages + n, POOL_REFILL - n);
 }
 
 /* Model: revoke.pml and own.pml, cache_put. */

@@ -103,9 +103,7 @@ static inline unsigned put_run(struct pp_page **to, struct pp_page *const *pages
 	struct pp_page *const *p = pages, *const *end = pages + n;
 
 	for (; end - p >= 8; p += 8, to += 8) {
-#ifndef __clang__ /* which unrolls it anyway, and doesn't know the pragma before version 12 */
-#pragma GCC unroll 8
-#endif
+		ENV_UNROLL
 		for (unsigned i = 0; i < 8; i++) {
 			struct pp_page *page = p[i];
 

@@ -288,6 +288,60 @@ void collect_returned(struct pp_pool *pool, uint32_t most)
 	pool->collecting = c;
 }
 
+/* ---- handles side by side -------------------------------------------------------------- */
+
+/* As many as fit into a register. Loops are over eight, and unrolled. */
+typedef uintptr_t handles __attribute__((vector_size(16), aligned(sizeof(uintptr_t)), may_alias));
+#define HANDLES (sizeof(handles) / sizeof(uintptr_t))
+
+/* `first`, and what is `by` bytes behind it, and so on. */
+static inline handles handles_from(uintptr_t first, uintptr_t by)
+{
+	handles h = { 0 };
+
+	for (unsigned i = 0; i < HANDLES; i++)
+		h[i] = first + i * by;
+	return h;
+}
+
+/* How many of n pages, 1 at least, have their words each `by` bytes behind the one before. */
+static unsigned count_neighbours(struct pp_page *const *pages, unsigned n, uintptr_t by)
+{
+	const uintptr_t *at = (const uintptr_t *)pages;
+	const handles step = handles_from(HANDLES * by, 0);
+	handles expected = handles_from(at[0], by), off;
+	unsigned k = 0;
+
+	for (; n - k >= 8; k += 8) {
+		off = handles_from(0, 0);
+		ENV_UNROLL
+		for (unsigned i = 0; i < 8; i += HANDLES, expected += step)
+			off |= *(const handles *)(at + k + i) ^ expected;
+		for (unsigned i = 1; i < HANDLES; i++)
+			off[0] |= off[i];
+		if (off[0])
+			break;
+	}
+	while (k < n && at[k] == at[0] + k * by)
+		k++;
+	return k;
+}
+
+/* The handles of n pages of which the words are side by side. */
+static void fill_neighbours(struct pp_page **out, struct pp_page *first, uint32_t n)
+{
+	handles h = handles_from((uintptr_t)first, sizeof *first);
+	const handles step = handles_from(HANDLES * sizeof *first, 0);
+
+	for (; n >= 8; n -= 8, out += 8, first += 8) {
+		ENV_UNROLL
+		for (unsigned i = 0; i < 8; i += HANDLES, h += step)
+			*(handles *)(out + i) = h;
+	}
+	while (n--)
+		*out++ = first++;
+}
+
 /* ---- coming home ----------------------------------------------------------------------- */
 
 bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold)
@@ -325,8 +379,8 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 	pool_unref(pool);
 }
 
-/* Model: home.pml, chunk_free_bits. */
-static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
+/* How many have come home, which are to be counted. Model: home.pml, chunk_free_bits. */
+static uint32_t chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits, uint32_t n)
 {
 	struct pp_pool *pool = c->pool;
 	enum pool_state state;
@@ -337,6 +391,7 @@ static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 		misuse_double_put(chunk_page(c, word * 64 + (unsigned)__builtin_ctzll(twice)),
 				  NULL);
 		bits &= ~twice;
+		n -= (uint32_t)__builtin_popcountll(twice);
 	}
 	state = env_load_relaxed(&pool->state);
 	/* while it is being drained pool_drop_holds will do that, for many at once */
@@ -346,44 +401,66 @@ static void chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits)
 	if (state < POOL_REVOKING && !env_load_seq_cst(&c->queued) &&
 	    !env_xchg_seq_cst(&c->queued, 1))
 		stack_push(&pool->returned, c, &c->returned);
-	if (bits)
-		chunk_account(c, (uint32_t)__builtin_popcountll(bits));
+	return n;
 }
 
-/*
- * How many of n pages, 1 at least, have their words side by side: none has the next block's head.
- */
-static unsigned count_neighbours(struct pp_page *const *pages, unsigned n)
+/* Neighbours, upwards or downwards, that have their bits in one word: how many, the lowest. */
+static unsigned count_together(struct pp_page *const *pages, unsigned n, uint32_t at,
+			       uint32_t *lowest)
 {
-	struct pp_page *const *p = pages + 1, *const *end = pages + n;
-	const struct pp_page *next = pages[0] + 1;
+	bool down = n > 1 && pages[1] < pages[0];
+	uint32_t room = down ? at % 64 + 1 : 64 - at % 64;
+	unsigned k = count_neighbours(pages, n < room ? n : room,
+				      down ? -sizeof *pages[0] : sizeof *pages[0]);
 
-	for (; p < end && *p == next; p++)
-		next++;
-	return (unsigned)(p - pages);
+	*lowest = down ? at - (k - 1) : at;
+	return k;
 }
 
-/* Model: revoke.pml, free_page. */
+/* What comes together and has its bits in one word of c comes home together. Returns how many. */
+static unsigned free_word(struct pp_chunk *c, struct pp_page *const *pages, unsigned n,
+			  uint32_t *home)
+{
+	unsigned word = page_in_chunk(pages[0], c) / 64, i = 0;
+	uint64_t bits = 0;
+
+	while (i < n && page_chunk(pages[i]) == c) {
+		uint32_t at = page_in_chunk(pages[i], c), lowest;
+		uint64_t more;
+		unsigned k;
+
+		if (at / 64 != word)
+			break;
+		k = count_together(pages + i, n - i, at, &lowest);
+		more = bits_of(lowest % 64, k);
+		if (bits & more)
+			break; /* put twice: found out by the next round */
+		bits |= more;
+		i += k;
+	}
+	*home += chunk_free_bits(c, word, bits, i);
+	return i;
+}
+
+/* They are counted together. Model: revoke.pml, free_page. */
+unsigned pool_free_some(struct pp_page *const *pages, unsigned n)
+{
+	struct pp_chunk *c = page_chunk(pages[0]);
+	uint32_t home = 0;
+	unsigned i = 0;
+
+	do
+		i += free_word(c, pages + i, n - i, &home);
+	while (i < n && page_chunk(pages[i]) == c);
+	if (home)
+		chunk_account(c, home);
+	return i;
+}
+
 void pool_free_pages(struct pp_page *const *pages, unsigned n)
 {
-	/* what comes together and has its bits in one word is counted together */
-	for (unsigned i = 0; i < n;) {
-		struct pp_chunk *c = page_chunk(pages[i]);
-		unsigned word = page_in_chunk(pages[i], c) / 64;
-		uint64_t bits = 0;
-
-		while (i < n && page_chunk(pages[i]) == c) {
-			uint32_t at = page_in_chunk(pages[i], c), room = 64 - at % 64;
-			unsigned k = count_neighbours(pages + i, n - i < room ? n - i : room);
-			uint64_t more = bits_of(at % 64, k);
-
-			if (at / 64 != word || bits & more)
-				break; /* the latter are put twice: found out by the next round */
-			bits |= more;
-			i += k;
-		}
-		chunk_free_bits(c, word, bits);
-	}
+	for (unsigned i = 0; i < n;)
+		i += pool_free_some(pages + i, n - i);
 }
 
 void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
@@ -433,8 +510,7 @@ static void neighbours(const struct pp_chunk *c, uint32_t i, struct pp_page **ou
 		struct pp_page *page = chunk_page(c, i);
 		uint32_t left = BLOCK_PAGES - i % BLOCK_PAGES, m = k < left ? k : left;
 
-		for (uint32_t j = 0; j < m; j++)
-			out[j] = page + j;
+		fill_neighbours(out, page, m);
 		out += m;
 		i += m;
 		k -= m;

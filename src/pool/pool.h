@@ -34,7 +34,6 @@
 	((uint32_t)((PP_BLOCK_BYTES - offsetof(struct pp_block, page)) / sizeof(struct pp_page)))
 #ifndef POOL_REFILL      /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
 #define POOL_REFILL 256u /* taken from the chunks, or put, at a time, at most */
-#define POOL_SPILL 32u   /* of these, that a full cache gives up at a time: divides it */
 #define POOL_FEW 64u  /* pages in the remote frees that aren't worth taking if there are others */
 #define POOL_HINT 32u /* an SPSC ring's owner is told of so many at a time */
 #define POOL_SPSC_RINGS                                                                            \

@@ -11,7 +11,7 @@ shift 2
 mkdir -p "$out"
 
 # smaller than life: every path is there, with fewer turns
-small="-DPOOL_REFILL=2u -DPOOL_SPILL=2u -DPOOL_FEW=1u -DPOOL_HINT=1u -DPOOL_SPSC_RINGS=1u -DPOOL_SPSC_SLOTS=2u
+small="-DPOOL_REFILL=2u -DPOOL_FEW=1u -DPOOL_HINT=1u -DPOOL_SPSC_RINGS=1u -DPOOL_SPSC_SLOTS=2u
 	-DPOOL_MPSC_SLOTS=2u -DPOOL_DEVICES=1u -DPOOL_SPAN=2u -DPOOL_GROW=1u -DPOOL_TRIM=2u -DPOOL_COLLECT=1u -DPOOL_RUN=1u -DKNOWN_RINGS=1u -DKNOWN_OWN=1u -DSLOT_BITS=2"
 flags="-std=gnu17 -O1 -g -D_GNU_SOURCE -fno-pie -fno-strict-aliasing -fno-tree-vectorize
 	-fno-stack-protector -U_FORTIFY_SOURCE -Wall -Wextra -Wno-unused-value $small -I$here -I$root/include -I$root/src

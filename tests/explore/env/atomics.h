@@ -53,6 +53,11 @@
 		for (unsigned i_ = 0; i_ < (n); i_++)                                              \
 			env_store_relaxed((to) + i_, env_load_relaxed((from) + i_));               \
 	while (0)
+#define env_copy_backwards(to, from, n)                                                            \
+	do                                                                                         \
+		for (unsigned i_ = 0; i_ < (n); i_++)                                              \
+			env_store_relaxed((to) + i_, env_load_relaxed((from) + (n)-1 - i_));       \
+	while (0)
 
 #define env_barrier_light() __asm__ volatile("" : : : "memory")
 #ifdef BROKEN_HEAVY /* left out: an order for the compiler only */

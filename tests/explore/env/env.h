@@ -74,6 +74,7 @@ struct env_discards {
 #define env_errno() 0
 #define env_set_errno(before) ((void)(before))
 #define env_prefetch(p) ((void)(p))
+#define ENV_UNROLL
 #define env_addresses(len) ((void *)(uintptr_t)(len))
 size_t env_page_size(enum pp_memory kind);
 
