@@ -26,6 +26,13 @@ uint32_t chunk_in_flight(const struct pp_chunk *c)
 
 /* ---- walking --------------------------------------------------------------------------- */
 
+/* What is written where pages come home or go out. */
+static void prefetch_chunk(const struct pp_chunk *c)
+{
+	env_prefetch(&c->n_free);
+	env_prefetch(c + 1); /* free_bits */
+}
+
 /* If there is a span at this position in the list: fetch the records of its chunks. */
 static void prefetch_records(const struct list *at, const struct list *end)
 {
@@ -449,6 +456,7 @@ unsigned pool_free_some(struct pp_page *const *pages, unsigned n)
 	uint32_t home = 0;
 	unsigned i = 0;
 
+	prefetch_chunk(c); /* both at once: who writes to one atomically waits for it */
 	do
 		i += free_word(c, pages + i, n - i, &home);
 	while (i < n && page_chunk(pages[i]) == c);
@@ -571,6 +579,18 @@ static void chunk_use(struct pp_chunk *c)
 	pool_use_rose(c->pool);
 }
 
+/* The chunk behind this one in the list, if there is one: a later get's. */
+static void prefetch_next(const struct pp_chunk *c, const struct list *list)
+{
+	const struct pp_chunk *next = list_entry(c->where.next, const struct pp_chunk, where);
+
+	if (&next->where == list)
+		return;
+	env_prefetch(next);
+	env_prefetch(&next->where);
+	prefetch_chunk(next);
+}
+
 /* Model: home.pml, pool_take_free. */
 unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 {
@@ -586,6 +606,7 @@ unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n)
 		if (from == CHUNK_LISTS)
 			break;
 		c = list_entry(pool->list[from].next, struct pp_chunk, where);
+		prefetch_next(c, &pool->list[from]);
 		if (from != CHUNK_AVAIL) /* some of its pages go out: not whole any more */
 			chunk_use(c);
 		got += scan_chunk(c, out + got, n - got);
