@@ -33,7 +33,7 @@ static void prefetch_chunk(const struct pp_chunk *c)
 	env_prefetch(c + 1); /* free_bits */
 }
 
-/* If there is a span at this position in the list: fetch the records of its chunks. */
+/* If there is a span at this position in the list: fetch what counts the pages of its chunks. */
 static void prefetch_records(const struct list *at, const struct list *end)
 {
 	const struct span *span = list_entry(at, const struct span, link);
@@ -41,12 +41,11 @@ static void prefetch_records(const struct list *at, const struct list *end)
 	for (uint64_t left = at != end ? span->live : 0; left; left &= left - 1) {
 		const struct pp_chunk *c = span->chunk[__builtin_ctzll(left)];
 
-		env_prefetch(c);
 		env_prefetch(&c->n_free);
 	}
 }
 
-/* And of those that have pages home, the bits. */
+/* And of those that have pages home, the rest, and the bits. */
 static void prefetch_bits(const struct span *span)
 {
 	for (uint64_t left = span->live; left; left &= left - 1) {
@@ -54,8 +53,9 @@ static void prefetch_bits(const struct span *span)
 
 		if (CHUNK_COUNT(env_load_relaxed(&c->n_free)) <= 0)
 			continue;
-		env_prefetch(c->free_bits);
-		env_prefetch(c->discarded);
+		env_prefetch(c);
+		env_prefetch(c + 1); /* free_bits */
+		env_prefetch((const char *)(c + 1) + ENV_LINE);
 	}
 }
 

@@ -107,14 +107,12 @@ enum chunk_on {
  */
 struct pp_chunk {
 	/* constant */
-	struct pp_pool *pool;
 	struct span *span;
 	char *addr;
 	struct pp_block *block; /* of its first BLOCK_PAGES pages; the others follow */
 	uint64_t first;         /* the index in the pool of its first page: index.c */
-	uint32_t n_pages;
-	uint32_t slot;       /* in the span */
-	uint64_t *free_bits; /* a bit for each page that is home; the words are any thread's */
+	uint32_t slot;          /* in the span */
+	uint64_t *free_bits;    /* a bit for each page that is home; the words are any thread's */
 	uint64_t *
 		discarded; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
 	struct holder *holder; /* an entry for each page, or NULL: pool->tracked */
@@ -129,6 +127,8 @@ struct pp_chunk {
 	 * to be put there by the one who set it, and only who takes it out may free it.
 	 */
 	uint32_t n_free __attribute__((aligned(ENV_LINE)));
+	uint32_t n_pages;               /* constant, and here because a revocation looks at both */
+	struct pp_pool *pool;           /* constant */
 	uint32_t queued;                /* in pool->returned, or found in one of the lists */
 	struct pp_chunk *returned;      /* link of pool->returned */
 	struct pp_chunk *next_complete; /* link of pool->complete, spent, leaving */
