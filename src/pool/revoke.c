@@ -23,8 +23,32 @@
 
 /* ---- draining: everything goes home. After the heavy barrier only; lock held ----------- */
 
-/* Bring home what is in a cache whose flag is up. Returns how many pages it was. */
-static uint64_t cache_drain(struct pp_pool *pool, struct pp_anchor *anchor)
+/* Pages of one pool that were taken out of caches and rings: home they go together. */
+struct drained {
+	struct pp_pool *pool;
+	unsigned n;
+	struct pp_page *page[POOL_REFILL];
+};
+
+static void drained_home(struct drained *d)
+{
+	peak_home(d->pool, d->n);
+	pool_free_pages(d->page, d->n);
+	d->n = 0;
+}
+
+/* NULL: there was none. */
+static void drained_add(struct drained *d, struct pp_page *page)
+{
+	if (!page)
+		return;
+	d->page[d->n++] = page;
+	if (d->n == POOL_REFILL)
+		drained_home(d);
+}
+
+/* Take what is in a cache whose flag is up. Returns how many pages it was. */
+static uint64_t cache_drain(struct drained *d, struct pp_anchor *anchor)
 {
 	/*
 	 * Acquire: what was pushed is in its slot. The owner changes one of the two counts at most
@@ -36,37 +60,25 @@ static uint64_t cache_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
 
-		if (page) {
-			peak_home(pool, 1);
-			pool_free_pages(&page, 1);
-			n++;
-		}
+		n += page != NULL;
+		drained_add(d, page);
 	}
 	return n;
 }
 
-static void spsc_drain(struct spsc_ring *spsc)
+static void spsc_drain(struct drained *d, struct spsc_ring *spsc)
 {
 	uint64_t tail = env_load_acquire(&spsc->tail);
 
-	for (uint64_t i = env_load_acquire(&spsc->head); i != tail; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&spsc->slot[i % POOL_SPSC_SLOTS], NULL);
-
-		if (page)
-			pool_free_pages(&page, 1);
-	}
+	for (uint64_t i = env_load_acquire(&spsc->head); i != tail; i++)
+		drained_add(d, env_xchg_acq_rel(&spsc->slot[i % POOL_SPSC_SLOTS], NULL));
 }
 
-static void mpsc_drain(struct mpsc_ring *mpsc)
+static void mpsc_drain(struct drained *d, struct mpsc_ring *mpsc)
 {
-	for (unsigned i = 0; i < POOL_MPSC_SLOTS; i++) {
-		struct pp_page *page = env_load_relaxed(&mpsc->slot[i]);
-
-		if (page)
-			page = env_xchg_acq_rel(&mpsc->slot[i], NULL);
-		if (page)
-			pool_free_pages(&page, 1);
-	}
+	for (unsigned i = 0; i < POOL_MPSC_SLOTS; i++)
+		if (env_load_relaxed(&mpsc->slot[i]))
+			drained_add(d, env_xchg_acq_rel(&mpsc->slot[i], NULL));
 }
 
 /*
@@ -87,21 +99,28 @@ static void frag_drain(struct pp_pool *pool)
 	}
 }
 
-static void remote_drain(struct pp_pool *pool)
+static void remote_drain(struct drained *d)
 {
+	struct pp_pool *pool = d->pool;
+
 	for (uint64_t left = env_load_acquire(&pool->spsc_made); left; left &= left - 1)
-		spsc_drain(pool->spsc[__builtin_ctzll(left)]);
-	mpsc_drain(&pool->mpsc);
+		spsc_drain(d, pool->spsc[__builtin_ctzll(left)]);
+	mpsc_drain(d, &pool->mpsc);
 }
 
 /* Take everything out of caches and remote frees and bring it home. Model: revoke.pml, drain. */
 static void drain(struct pp_pool *pool)
 {
+	struct drained drained;
+
+	drained.pool = pool;
+	drained.n = 0;
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
-		cache_drain(pool, a);
+		cache_drain(&drained, a);
 	/* else the owner is emptying the remote frees, and will see the flag when it is done */
 	if (!env_load_acquire(&pool->refilling))
-		remote_drain(pool);
+		remote_drain(&drained);
+	drained_home(&drained);
 	frag_drain(pool);
 }
 
@@ -219,7 +238,12 @@ bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *
 /* What a late put of the previous owner has pushed. Model: own.pml, left_drain. */
 static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
-	env_store_relaxed(&anchor->taken, anchor->taken + cache_drain(pool, anchor));
+	struct drained drained;
+
+	drained.pool = pool;
+	drained.n = 0;
+	env_store_relaxed(&anchor->taken, anchor->taken + cache_drain(&drained, anchor));
+	drained_home(&drained);
 }
 
 /* ---- waiting for pages ------------------------------------------------------------------ */
