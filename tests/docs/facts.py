@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """facts.py ROOT [TOOL] - facts that are stated twice agree: a function's errors in its header and on its
 manual page; the table of calls to serialise; counters, totals and limits; the commands that the
-tool, its manual, README.md and architecture.md list; the functions of architecture.md exist.
+tool, its manual, README.md and architecture.md list; the functions of architecture.md exist; what
+pages count, there are as many of.
 """
 import glob
 import os
@@ -188,6 +189,31 @@ def wrong_walks():
             yield f"{name} has none of {', '.join(functions)}"
 
 
+NUMBERS = ("no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen").split()
+
+
+def wrong_counts():
+    """How many of something pages say there are, and how many there are."""
+    table = read("tests/explore/scenarios.c").partition("scenarios[] = {")[2].partition("\n};")[0]
+    threads = [len(row.split(",")) for row in re.findall(r'\{ "[a-z0-9-]+",\s*\{ ([^}]*) \}', table)]
+    copies = len(re.findall(r"^breaks ", read("tests/explore/run.sh"), re.M))
+    mutants = len(re.findall(r"^[a-z-]+\|", read("linux/tests/mutants"), re.M))
+    only = len(re.findall(r"^[a-z-]+ 7", read("linux/series/steps"), re.M))
+    examples = NUMBERS[len(glob.glob("examples/*.c"))]
+    for page, text in (("docs/architecture.md", f"{len(threads)} scenarios, {threads.count(2)} with two threads and "
+                        f"{threads.count(3)} with three"),
+                       ("docs/architecture.md", f"breaks copies of the source in {copies} ways"),
+                       ("linux/README.md", f"breaks the series in {mutants} ways"),
+                       ("linux/README.md", f"{NUMBERS[only]} steps are for 7.2 only"),
+                       ("docs/linux-tests.md", f"break our version in {mutants} ways"),
+                       ("README.md", f"{examples} short programs"),
+                       ("docs/tutorial.md", f"{examples.capitalize()} programs"),
+                       ("examples/README.md", f"{examples.capitalize()} programs"),
+                       ("CHANGELOG.md", f"{examples} examples in order")):
+        if text not in " ".join(read(page).split()):
+            yield f"{page} doesn't say: {text}"
+
+
 code = documented()
 none("errors were found", [] if sum(map(len, code.values())) > 150 else [str(code)])
 none("a function's errors are the same in its header and on its page", list(differing_errors()))
@@ -199,6 +225,7 @@ none("the source makes the reports of pp_debug_set(3)", list(unknown_diagnostics
 none("the glossary has each word once, and those of pagepool(7)", list(wrong_words()))
 none("limits are those of the headers", list(wrong_limits()))
 none("the functions that architecture.md names are there, and where its walks say", list(wrong_walks()))
+none("there are as many as the pages say", list(wrong_counts()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
 end()
