@@ -11,10 +11,10 @@
 
 /* What became of packets that weren't received or sent. Also keys of --json. */
 #define ACCOUNT_COUNTS(X)                                                                          \
-	X(packets_refused)        /* received, but nonsense */                                     \
-	X(packets_missed)         /* no room in the rings that they are received from, and */      \
-	X(packets_oversized)      /* of those: longer than what there is to receive one into */    \
-	X(packets_dropped_before) /* by the interface, before those */                             \
+	X(packets_refused)         /* received, but nonsense */                                    \
+	X(packets_missed)          /* no room in the rings that they are received from, and */     \
+	X(packets_missed_too_long) /* of those: longer than what there is to receive one into */   \
+	X(packets_dropped_before)  /* by the interface, before those */                            \
 	X(packets_too_long)                                                                        \
 	X(packets_too_short)                                                                       \
 	X(packets_no_carrier)                                                                      \
