@@ -2,7 +2,7 @@
 """facts.py ROOT [TOOL] - facts that are stated twice agree: a function's errors in its header and on its
 manual page; the table of calls to serialise; counters, totals and limits; the commands that the
 tool, its manual, README.md and architecture.md list; the functions of architecture.md exist; what
-pages count, there are as many of.
+pages count, there are as many of; MAINTAINERS names folders and targets that exist, and all folders.
 """
 import glob
 import os
@@ -214,6 +214,22 @@ def wrong_counts():
             yield f"{page} doesn't say: {text}"
 
 
+def wrong_maintainers():
+    """Folders that nobody looks after, files and targets in MAINTAINERS that aren't there."""
+    text, makefile = read("MAINTAINERS"), read("Makefile")
+    files = " ".join(re.findall(r"^F:\t(.*)", text, re.M)).split()
+    tracked = subprocess.run(["git", "ls-files"], text=True, capture_output=True, check=False).stdout.split()
+    for name in files:
+        if not os.path.exists(name):
+            yield f"{name} is not in the tree"
+    for folder in sorted({re.match(r"(tests/)?[^/]+/", f)[0] for f in tracked if re.match(r"(tests/)?[^/]+/", f)}):
+        if not any(f.startswith(folder) or folder.startswith(f) for f in files):
+            yield f"nobody looks after {folder}"
+    for target in re.findall(r"\bmake ([a-z-]+)", " ".join(re.findall(r"^T:\t(.*)", text, re.M))):
+        if not re.search(rf"^{target}:", makefile, re.M):
+            yield f"there is no make {target}"
+
+
 code = documented()
 none("errors were found", [] if sum(map(len, code.values())) > 150 else [str(code)])
 none("a function's errors are the same in its header and on its page", list(differing_errors()))
@@ -226,6 +242,7 @@ none("the glossary has each word once, and those of pagepool(7)", list(wrong_wor
 none("limits are those of the headers", list(wrong_limits()))
 none("the functions that architecture.md names are there, and where its walks say", list(wrong_walks()))
 none("there are as many as the pages say", list(wrong_counts()))
+none("MAINTAINERS has every folder, and nothing else", list(wrong_maintainers()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
 end()
