@@ -165,8 +165,8 @@ static void note_pool(struct watch_run *w, const struct pool *is, const struct w
 }
 
 /*
- * All pools that the scan can find; those that it found before, as some were found by a page that
- * somebody held then; and those that were seen to take pages, be they listed anywhere or not.
+ * All pools that the scan finds; those that it found earlier, since some are found only by a page
+ * that somebody held at that time; and those that were seen to take pages, listed anywhere or not.
  */
 static void look_at_pools(struct watch_run *w)
 {
