@@ -328,8 +328,9 @@ static bool is_attached(const struct xdp_link *l)
 }
 
 /*
- * There are queues that weren't there when the program was attached: veth doesn't run it on them.
- * A program that takes its place it does, and it must be another one for that.
+ * There are queues that didn't exist when the program was attached, and veth doesn't run it on
+ * them. It does run a program that replaces the first one, which has to be a different one for
+ * that.
  */
 static void attach_again(struct xdp_link *l)
 {

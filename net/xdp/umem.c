@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 /*
- * Looks, 10 ms apart, at a queue that is still taken: the kernel frees it some time after
- * its last owner has closed its socket. On a busy machine that can be seconds, which we wait
- * if the owner may have been ourselves.
+ * Attempts, 10 ms apart, at a queue that is still taken: the kernel frees it some time after its
+ * last owner closed the socket. On a busy machine that can be seconds, which we wait if that owner
+ * may have been us.
  */
 #define BUSY_LOOKS 100
 #define BUSY_LOOKS_OURS 2000
