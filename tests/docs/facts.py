@@ -212,6 +212,9 @@ def wrong_counts():
                        ("CHANGELOG.md", f"{examples} examples in order")):
         if text not in " ".join(read(page).split()):
             yield f"{page} doesn't say: {text}"
+    for name, lines in re.findall(r"\(\.\./(examples/\S+)\) \| (\d+) \|", read("docs/net.md")):
+        if read(name).count("\n") != int(lines):
+            yield f"docs/net.md: {name} hasn't {lines} lines"
 
 
 def wrong_maintainers():
