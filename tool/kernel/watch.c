@@ -315,7 +315,7 @@ int kernel_watch_main(int argc, char **argv)
 	uint64_t seconds = 0;
 	bool json = false;
 	const struct option_def defs[] = {
-		{ "duration", 'd', "SECONDS", "how long; without, until Ctrl-C", OPTION_COUNT,
+		{ "duration", 'd', "SECONDS", "how long; default: until Ctrl-C", OPTION_COUNT,
 		  &seconds },
 		{ "sample", 's', "N", "follow one page in N (64)", OPTION_COUNT, &w.every },
 		{ "json", 0, NULL, "print all that is known, as JSON, at the end", OPTION_FLAG,
@@ -325,7 +325,7 @@ int kernel_watch_main(int argc, char **argv)
 	int status;
 
 	if (options_parse(argc, argv, "kernel watch",
-			  "Tell where pages leave their pools from now on, and what goes wrong.",
+			  "Show where pages leave their pools from now on, and what goes wrong.",
 			  defs))
 		return EXIT_USAGE;
 	if (seconds > 31536000) {
