@@ -298,7 +298,7 @@ int capfile_rewind(struct capfile *f, char *error)
 	ret = capsource_rewind(f->format.source, f->format.why);
 	if (ret == -ESPIPE)
 		capformat_fail(&f->format, ESPIPE,
-			       "it can't begin again, as it is no file and more than %u MiB",
+			       "it can't start over: it is no file, and more than %u MiB",
 			       CAPFILE_KEEP >> 20);
 	return ret ? cant_read(f, ret, error) : begin(f, error);
 }
