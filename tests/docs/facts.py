@@ -2,7 +2,8 @@
 """facts.py ROOT [TOOL] - facts that are stated twice agree: a function's errors in its header and on its
 manual page; the table of calls to serialise; counters, totals and limits; the commands that the
 tool, its manual, README.md and architecture.md list; the functions of architecture.md exist; what
-pages count, there are as many of; MAINTAINERS names folders and targets that exist, and all folders.
+pages count, there are as many of; there is one version; MAINTAINERS names folders and targets that
+exist, and all folders.
 """
 import glob
 import os
@@ -217,6 +218,21 @@ def wrong_counts():
             yield f"docs/net.md: {name} hasn't {lines} lines"
 
 
+def wrong_versions():
+    """The version and the libraries' number, where they are repeated."""
+    build = read("meson.build")
+    version, so = re.search(r"\n  version : '(.*?)'", build)[1], re.search(r"^soversion = '(\d+)'", build, re.M)[1]
+    for page, text in (("CHANGELOG.md", f"\n## {version}"), ("debian/changelog", f"pagepool ({version})"),
+                       ("docs/telemetry.md", f'"version":"{version}"'), ("include/pagepool/pagepool.h", f'"{version}"'),
+                       ("docs/releasing.md", f"v{version}"), ("debian/control", f"libpagepool{so} "),
+                       ("CHANGELOG.md", f"have the number {so}:")):
+        if text not in read(page):
+            yield f"{page} doesn't say: {text.strip()}"
+    for name in ("", "-net", "-telemetry"):
+        if not os.path.exists(f"debian/libpagepool{name}{so}.symbols"):
+            yield f"there is no debian/libpagepool{name}{so}.symbols"
+
+
 def wrong_maintainers():
     """Folders that nobody looks after, files and targets in MAINTAINERS that aren't there."""
     text, makefile = read("MAINTAINERS"), read("Makefile")
@@ -245,6 +261,7 @@ none("the glossary has each word once, and those of pagepool(7)", list(wrong_wor
 none("limits are those of the headers", list(wrong_limits()))
 none("the functions that architecture.md names are there, and where its walks say", list(wrong_walks()))
 none("there are as many as the pages say", list(wrong_counts()))
+none("the version is the same wherever it is", list(wrong_versions()))
 none("MAINTAINERS has every folder, and nothing else", list(wrong_maintainers()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))

@@ -45,6 +45,8 @@ walks="the functions that architecture.md names are there, and where its walks s
 broken facts "$walks" docs/architecture.md 'See `no_such_function()`.'
 edited facts "$walks" docs/architecture.md 's/^| `recall.c` | /| `notice.c` | /'
 edited facts "there are as many as the pages say" docs/tutorial.md 's/^Ten programs/Nine programs/'
+edited facts "the version is the same wherever it is" debian/changelog 's/0\.2\.0/0.1.9/'
+edited facts "the version is the same wherever it is" meson.build "s/^soversion = '1'/soversion = '2'/"
 folders="MAINTAINERS has every folder, and nothing else"
 edited facts "$folders" MAINTAINERS 's, tests/gdb/,,'
 edited facts "$folders" MAINTAINERS 's,tests/gdb/,& tests/none/,'
