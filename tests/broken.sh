@@ -22,7 +22,7 @@ copy_of() {
 # fails TEST RULE - the test said "not ok" of this rule, and of no other
 fails() {
 	local status=0
-	[ "$(grep '^not ok' "$dir/said" | sed 's/^not ok [0-9]* - //' | sort -u)" = "$2" ] || status=1
+	[ "$(grep '^not ok' "$dir/said" | sed 's/^not ok [0-9]* - //' | LC_ALL=C sort -u)" = "$2" ] || status=1
 	ok $status "$1: ${2//$'\n'/, }"
 	[ $status = 0 ] || sed 's/^/# /' "$dir/said"
 }

@@ -169,6 +169,30 @@ edited report "so is, once each, what hangs, dies or fails
 what passed and what was skipped is counted" scripts/report 's/^        skipped += len(skip)/        skipped += 0/'
 edited report "what failed is named, with what it printed" scripts/report 's/^    print(line)/    pass/'
 if command -v spatch >/dev/null; then
+	kept=${PAGEPOOL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pagepool}
+	there() { compgen -G "$kept/prebuilt-$1-[0-9]*/source/net/Kconfig" >/dev/null; }
+	if there 6.12 && there 7.2; then # many at once: a run takes half a minute
+		sed -i '1s,^,/* STEP_X */\n,' linux/series/chunk/page_pool_chunk.c
+		sed -i 's/|| \[ \$named -gt 0 \]; then/; then/; s/SUBJECT HERE/SUBJECT THERE/g' linux/series/make
+		sed -i 's/finds nothing to change/changes nothing/' linux/series/apply
+		sed -i 's/ || exec / || /; $a echo "/* again */" >>"$1/net/core/page_pool_chunk.c"' linux/apply
+		run series
+		fails series "... and twice changes nothing
+a step that does not fit is refused
+a step that is named is a patch without a cover letter
+no mark of a step is left
+the tree is the one that apply makes
+there is a cover letter"
+		git checkout -q -- linux
+		broken series "... and the branch ends before it
+... and twice changes nothing
+a step that does not fit is refused
+a step that is named is a patch without a cover letter
+apply fits 6.12
+apply fits 7.2
+each step is a commit
+the patches apply, and make the same tree" linux/series/shrinker/edit 'line net/core/page_pool.c no_such_line it'
+	fi
 	export PAGEPOOL_CACHE=$dir/empty
 	edited series "no tree is refused" linux/series/make 's/say which kernel tree/which tree/'
 	edited series "what is no kernel tree is refused" linux/series/make 's/is no kernel tree: unpack/: unpack/'
