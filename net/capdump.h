@@ -11,18 +11,20 @@
 struct capdump;
 
 /*
- * Open the file, "-" is standard output, and leave what is in it. 0, or -errno with a sentence in
+ * Open the file without truncating it; "-" is standard output. 0, or -errno with a sentence in
  * error (CAPFILE_ERROR bytes).
  */
 int capdump_open(struct capdump **out, const char *path, char *error);
-/* Close it; if it never began and wasn't there before, it goes. NULL is allowed. */
+/* Close it; delete it if it was created but never begun. NULL is allowed. */
 void capdump_close(struct capdump *d);
 /*
- * All of these: 0, or -errno with a sentence, the same for all calls after the first that fails.
- * Begin: empty the file, write its header. `link_type` as capfile_link_type() gives it.
+ * All of these return 0, or -errno with a sentence, and after the first failure the same again.
+ * Begin: truncate the file and write its header. `link_type` is as from capfile_link_type().
  */
 int capdump_begin(struct capdump *d, uint32_t link_type, char *error);
-/* The packet is in the file when this returns 0; else the file has those before it, whole. */
+/*
+ * When this returns 0 the packet is in the file; otherwise the file has those before it, complete.
+ */
 int capdump_add(struct capdump *d, const struct capfile_packet *packet, char *error);
 
 #endif

@@ -68,8 +68,8 @@ uint32_t capformat_u32(const struct capformat *f, const uint8_t *at)
 /* ---- link types -------------------------------------------------------------------------- */
 
 /*
- * libpcap keeps its translation to itself, but writes the one number into every header, and reads
- * the other out of it.
+ * libpcap doesn't export its translation; but it writes one number into each header, and reads the
+ * other from there.
  */
 uint32_t capfile_link_type(int dlt)
 {
@@ -298,7 +298,7 @@ int capfile_rewind(struct capfile *f, char *error)
 	ret = capsource_rewind(f->format.source, f->format.why);
 	if (ret == -ESPIPE)
 		capformat_fail(&f->format, ESPIPE,
-			       "it can't begin again, as it is no file and more than %u MiB",
+			       "it can't start over: it is no file, and more than %u MiB",
 			       CAPFILE_KEEP >> 20);
 	return ret ? cant_read(f, ret, error) : begin(f, error);
 }
@@ -333,8 +333,8 @@ static int another_link_type(struct capfile *f, const struct capformat_packet *p
 }
 
 /*
- * Some link types begin with a header in the byte order of the machine that captured: who reads a
- * file takes it for the file's order. What we write is in ours.
+ * Packets of some link types begin with a header in the byte order of the capturing machine, and
+ * readers assume that this is the file's order. We write files in our own order.
  */
 static bool has_native_header(const struct capformat_packet *p)
 {

@@ -22,7 +22,7 @@ struct capfile_packet {
 #define CAPFILE_ERROR 400
 
 /*
- * Open it and read up to the first packet: what it is shows there. "-" is standard input. 0; or
+ * Open it and read up to the first packet, which tells its format. "-" is standard input. 0; or
  * -EINVAL, or -ECANCELED (see capio.h), with a sentence in error (CAPFILE_ERROR bytes).
  */
 int capfile_open(struct capfile **out, const char *path, char *error);
@@ -32,24 +32,24 @@ void capfile_close(struct capfile *file);
  * -ECANCELED: told to end.
  */
 int capfile_next(struct capfile *file, struct capfile_packet *packet, char *error);
-/* Any thread: a wait for more of the file ends now, and so do all that follow. */
+/* End a wait for more of the file, and all later ones. Any thread. */
 void capfile_cancel(struct capfile *file);
 /*
- * Before the first packet: keep what is read in memory for when it begins again, if it is little
- * enough (64 MiB) and there is memory.
+ * Before the first packet: keep what is read in memory, so that reading can start over, if it is at
+ * most 64 MiB and there is memory.
  */
 void capfile_keep(struct capfile *file);
-/* Begin again; what isn't a file can do it only if it was kept. 0 or -EINVAL as capfile_open. */
+/* Start over; for a pipe only possible if it was kept in memory. 0, or -EINVAL as capfile_open. */
 int capfile_rewind(struct capfile *file, char *error);
 /*
- * libpcap's DLT_ number of the packets; in the upper bits, if their frame check sequence is a part
- * of them, what a pcap file's header says about it.
+ * libpcap's DLT_ number of the packets; if they include their frame check sequence, the upper bits
+ * say so as a pcap file's header does.
  */
 int capfile_dlt(const struct capfile *file);
 #define CAPFILE_DLT(dlt) ((int)((uint32_t)(dlt)&0x03ffffff)) /* without them */
 /* Bytes of a frame check sequence at the end of each packet. */
 unsigned capfile_fcs_len(int dlt);
-/* What a file's header says for it: a LINKTYPE_ number, the same on every system. */
+/* The number that a file's header has for it: a LINKTYPE_, the same on every system. */
 uint32_t capfile_link_type(int dlt);
 /* The longest packet that there can be of a link type, in bytes. */
 uint32_t capfile_longest(uint32_t link_type);

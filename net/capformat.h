@@ -46,13 +46,13 @@ struct capformat_packet {
 };
 
 /*
- * The reader is at the file's first byte. 0: it has read the header; -EINVAL and others: it can't,
- * see `why`.
+ * At the file's first byte. 0: the header has been read; -EINVAL and others: it can't be, see
+ * `why`.
  */
 int pcapfile_begin(struct capformat *f);
 int pcapng_begin(struct capformat *f);
 /*
- * 1: a packet; 0: the end; -EINVAL: damaged; -ENOTSUP: right, but can't be read; others; see `why`.
+ * 1: a packet; 0: the end; -EINVAL: damaged; -ENOTSUP: valid, but not supported; others; see `why`.
  */
 int pcapfile_next(struct capformat *f, struct capformat_packet *out);
 int pcapng_next(struct capformat *f, struct capformat_packet *out);

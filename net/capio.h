@@ -1,6 +1,6 @@
 /*
- * capio.h - opens the descriptors of capture files and waits for them in such a way that a program
- * that is told to end can do so, whatever is at the other end.
+ * capio.h - opens the descriptors of capture files and waits for them so that a program that is
+ * told to end can do so, whatever is at the other end.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -10,8 +10,8 @@
 #include <stdbool.h>
 
 /*
- * From now on, for the whole process: what waits for a reader or a writer of a pipe gives up when
- * this descriptor is readable. -1: nothing does. Before the first file is opened.
+ * From now on, in the whole process, whatever waits for the reader or writer of a pipe gives up
+ * once this descriptor is readable; -1: never. Call before the first file is opened.
  */
 void capio_stop_on(int fd);
 /*
@@ -19,9 +19,9 @@ void capio_stop_on(int fd);
  */
 int capio_open_read(const char *path);
 /*
- * Open for writing: "-" is standard output. What is in the file stays. A FIFO is waited for until
- * it has a reader. *created: the file wasn't there before. The descriptor, or -errno; -ECANCELED:
- * told to end while waiting.
+ * Open for writing, without truncating; "-" is standard output. Waits until a FIFO has a reader.
+ * *created: the file didn't exist before. The descriptor, or -errno; -ECANCELED: told to end while
+ * waiting.
  */
 int capio_open_write(const char *path, bool *created);
 /*

@@ -14,16 +14,16 @@
 struct capsource;
 
 /*
- * All functions that return an int give 0, or -errno with a reason in words, without the file's
- * name, in error (of CAPSOURCE_ERROR bytes): -ECANCELED when the program is to end.
+ * All functions that return an int return 0, or -errno with the reason as text, without the file's
+ * name, in error (CAPSOURCE_ERROR bytes). -ECANCELED: the program is to end.
  */
 #define CAPSOURCE_ERROR 200
 
 int capsource_open(struct capsource **out, const char *path, char *error);
 void capsource_close(struct capsource *s);
-/* At *bytes, until the next call, lie *n bytes: n at least, fewer only at the end of the file. */
+/* Until the next call there are *n bytes at *bytes: at least n, or fewer at the end of the file. */
 int capsource_peek(struct capsource *s, const uint8_t **bytes, size_t *n, char *error);
-/* Move on by n bytes, which needn't have been looked at. Less at the end of the file. */
+/* Skip n bytes, whether looked at or not; fewer at the end of the file. */
 int capsource_skip(struct capsource *s, uint64_t n, char *error);
 /* Begin again. -ESPIPE: it can't, as it is no file. */
 int capsource_rewind(struct capsource *s, char *error);

@@ -36,8 +36,8 @@ struct card_piece {
 };
 
 /*
- * Pieces counting on for ever: next to be polled <= end of the last whole packet <= end. The device
- * can't reach them, and whole packets stay when it is unbound.
+ * Free-running counts of pieces: next to be polled <= end of the last whole packet <= end. The
+ * device can't reach the pieces, and whole packets stay when it is unbound.
  */
 struct card_inbox {
 	struct card_piece piece[CARD_PIECES];
@@ -71,15 +71,15 @@ int card_fail(struct card *c, int ret, const char *format, ...)
 const char *card_error(struct pp_net *net);
 
 /*
- * Wait until the bits of mask read as value: 0; -ENODEV: `read` gives CARD_GONE; -ETIMEDOUT, and
- * the sentence is that the device does not `what`. 0.2 s at least, unless the device answers.
+ * Wait for at least 0.2 s until the bits of mask read as value. 0; -ENODEV: `read` returns
+ * CARD_GONE; -ETIMEDOUT, with the sentence that the device does not `what`.
  */
 int card_wait(struct card *c, const volatile void *reg, uint32_t (*read)(const volatile void *reg),
 	      uint32_t mask, uint32_t value, const char *what);
 
 /* ---- open and close: control ---------------------------------------------------------------- */
 
-/* What is known of each card: its name, its parameters; queues come by card_add. */
+/* Set what every card has: its name and its parameters. card_add adds the queues. */
 void card_describe(struct card *c, struct pp_vfio *vfio, const struct pp_net_vfio_params *set,
 		   const struct pp_net_params *params, const struct port_ops *ops);
 /*
@@ -95,7 +95,7 @@ void card_unregister(struct card *c);
 
 /* ---- the binding ---------------------------------------------------------------------------- */
 
-/* Pools of its own, or the one that was given. 0, or an errno, perhaps with a sentence. */
+/* Create its pools, or use the one that was passed in. 0, or an errno, perhaps with a sentence. */
 int card_pools(struct card *c, struct card_queue *q);
 /* Let pools go, and half a packet. */
 void card_forget(struct card_queue *q);

@@ -146,7 +146,7 @@ static int begin_section(struct capformat *f, const struct body *b)
 	minor = capformat_u16(f, b->bytes + 6);
 	if (major != 1 || (minor != 0 && minor != 2))
 		return capformat_fail(f, ENOTSUP,
-				      "a section is of version %u.%u, which nobody here knows",
+				      "a section is of version %u.%u, which is not supported",
 				      major, minor);
 	f->n_interfaces = 0;
 	return 0;
@@ -234,7 +234,8 @@ static int stamp(struct capformat *f, const struct pcapng_interface *i, uint64_t
 		       (unsigned __int128)(ticks % i->per_second) * 1000000000u / i->per_second;
 
 	if (all < 0 || all > UINT64_MAX)
-		return capformat_fail(f, ENOTSUP, "a packet's time is %s, which can't be told here",
+		return capformat_fail(f, ENOTSUP,
+				      "a packet's time is %s, which can't be represented here",
 				      all < 0 ? "before 1970" : "after 2554");
 	*ns = (uint64_t)all;
 	return 0;
@@ -256,7 +257,7 @@ static int find_interface(struct capformat *f, unsigned number, struct capformat
 {
 	if (number >= f->n_interfaces)
 		return capformat_fail(f, EINVAL,
-				      "a packet is of interface %u, and the file has none such",
+				      "a packet names interface %u, which the file doesn't have",
 				      number);
 	out->interface = number;
 	out->link_type = f->interface[number].link_type;

@@ -21,7 +21,7 @@ struct port_queue {
 	unsigned index;
 	struct pp_device *dev;
 	struct pp_pool *rx_pool, *tx_pool; /* while bound, else NULL; may be the same */
-	/* The caller's, to receive into and send from instead of pools of its own; or NULL. */
+	/* The caller's pool, to receive into and send from instead of pools of its own; or NULL. */
 	struct pp_pool *supplied;
 	struct pp_pool_params required; /* of a pool; those that the queue creates meet it */
 	/* Written by the queue's thread (port_count), read by any: relaxed. */
@@ -79,8 +79,8 @@ static inline void port_set(uint64_t *counter, uint64_t n)
 }
 
 /*
- * Of `have` segments, those that a call of receive with room for n hands out: whole packets, or as
- * much as there is room for of one that is longer.
+ * How many of `have` segments a receive with room for n returns: whole packets, or as much as fits
+ * of one that is longer.
  */
 static inline unsigned port_whole(const struct pp_net_seg *seg, unsigned have, unsigned n)
 {
@@ -123,10 +123,10 @@ static inline void port_refuse(const struct pp_net_seg *seg, unsigned n, uint64_
 	port_count(reason, 1);
 }
 
-/* Something that a user should be told. More than PORT_NOTICES that nobody fetches are lost. */
+/* Add a notice for the user. If nobody fetches them, those beyond PORT_NOTICES are lost. */
 void port_notice(struct pp_net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Make `to`, of `size` bytes, of parameters of the caller's: 0, -EINVAL or -E2BIG. */
+/* Copy a caller's parameters into `to`, which has `size` bytes. 0, -EINVAL or -E2BIG. */
 int port_params(void *to, size_t size, const void *from);
 
 /* words.c: what a device is called, taken apart. */

@@ -133,7 +133,7 @@ static uint8_t *place(const struct packet *k, uint64_t at, uint32_t size)
 	return NULL;
 }
 
-/* The sum of what is there, the sum of the pseudo-header in its place too, is what was missing. */
+/* Summing all that is there, with the pseudo-header's sum in the field, gives the checksum. */
 static int finish(const struct packet *k, uint32_t start, uint32_t len, uint32_t offset)
 {
 	uint8_t *to = place(k, (uint64_t)start + offset, 2);
@@ -180,7 +180,10 @@ int whole_crc(const struct pp_net_seg *seg, unsigned n, uint32_t start, uint32_t
 
 /* ---- what the flags tell ----------------------------------------------------------------- */
 
-/* Make room for a tag behind the addresses: before the packet if that is its own, else behind. */
+/*
+ * Make room for a tag behind the addresses: move these forward if the room before the packet is its
+ * own, else move the rest back.
+ */
 static int insert_tag(struct pp_net_seg *seg)
 {
 	uint8_t *p = bytes(seg);

@@ -12,20 +12,22 @@
 #define WHOLE_TAG 4u /* bytes of a VLAN tag */
 
 /*
- * Put the tag (PP_NET_VLAN) and the sum (PP_NET_CSUM_PARTIAL) that the head's flags tell of where
- * they belong, and take the flags away: the packet has n segments, its head and the rest. The
- * pages must be the caller's to write. 0; -EINVAL: the flags can't be true, or there is no room
- * for a tag. A tag that was put in stays in then.
+ * Insert what the head's flags announce, the tag (PP_NET_VLAN) and the checksum
+ * (PP_NET_CSUM_PARTIAL), and clear the flags. The packet has n segments: its head and the rest. The
+ * caller must be allowed to write to the pages. 0; -EINVAL: the flags can't be right, or there is
+ * no room for a tag. A tag that was inserted by then stays.
  */
 int whole_make(struct pp_net_seg *head, const struct pp_net_seg *rest, unsigned n);
 
-/* Finish the packet's CRC32c, from `start` to its end. 0; -EINVAL: it isn't in the packet. */
+/*
+ * Compute the packet's CRC32c, from `start` to its end. 0; -EINVAL: its place isn't in the packet.
+ */
 int whole_crc(const struct pp_net_seg *seg, unsigned n, uint32_t start, uint32_t offset);
 
 /*
- * Finish the transport checksum of a packet that nothing is known of, if what stands there is the
- * sum of the pseudo-header, which is where a stack begins that leaves the rest to a device, and is
- * wrong. A packet that is right is never changed. True: it has been finished.
+ * Complete the transport checksum of a packet that came without flags, if the field holds the sum
+ * of the pseudo-header, as a stack leaves it that relies on the device for the rest, and that is
+ * wrong. A correct packet is never changed. True: it was completed.
  */
 bool whole_guess(const struct pp_net_seg *seg, unsigned n);
 

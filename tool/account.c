@@ -20,7 +20,7 @@ void account_add(struct account *a, const struct pp_net_stats *s)
 
 	a->packets_refused += s->rx_refused;
 	a->packets_missed += s->rx_missed + s->rx_too_long;
-	a->packets_oversized += s->rx_too_long;
+	a->packets_missed_too_long += s->rx_too_long;
 	a->packets_dropped_before += s->rx_dropped;
 	a->sent += least;
 	a->sent_at_most += most;
@@ -86,9 +86,9 @@ static void say_lost(const struct account *a)
 {
 	char parts[600] = "", n[GROUPED];
 
-	part(parts, sizeof parts, a->packets_missed - a->packets_oversized,
+	part(parts, sizeof parts, a->packets_missed - a->packets_missed_too_long,
 	     "for lack of room in the receive rings");
-	part(parts, sizeof parts, a->packets_oversized, "longer than can be received");
+	part(parts, sizeof parts, a->packets_missed_too_long, "longer than can be received");
 	part(parts, sizeof parts, a->packets_too_long, "longer than the device can send");
 	part(parts, sizeof parts, a->packets_too_short, "shorter than the device can send");
 	part(parts, sizeof parts, a->packets_no_carrier, "while the device had no carrier");
@@ -145,9 +145,9 @@ static void line(FILE *out, const char *name, uint64_t n, const char *what)
 void account_print(const struct account *a, FILE *out)
 {
 	line(out, "refused", a->packets_refused, "received with lengths that can't be");
-	line(out, "missed", a->packets_missed - a->packets_oversized,
+	line(out, "missed", a->packets_missed - a->packets_missed_too_long,
 	     "not received: no room in the receive rings");
-	line(out, "oversized", a->packets_oversized,
+	line(out, "too long", a->packets_missed_too_long,
 	     "not received: longer than the device was given room for");
 	line(out, "dropped", a->packets_dropped_before,
 	     "not received: the interface dropped them before they reached the receive rings");

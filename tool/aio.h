@@ -22,11 +22,11 @@ struct aio_done {
 	int result; /* bytes written, or -errno */
 };
 
-/* Up to `depth` writes at a time. 0, or -errno; `threads`: don't try io_uring. */
+/* Up to `depth` writes in flight. `threads`: don't try io_uring. Returns 0 or -errno. */
 int aio_open(struct aio **out, unsigned depth, bool threads);
 /* No write may be under way. NULL is allowed. */
 void aio_close(struct aio *a);
-/* Prepare a write. The vectors must stay as they are until it is over. */
+/* Queue a write. The vectors must not change until it has completed. */
 void aio_write(struct aio *a, int fd, const struct iovec *iov, unsigned n, uint64_t offset,
 	       void *tag);
 /* Send what is prepared on its way. */

@@ -1,6 +1,6 @@
 /*
- * batch.h - frames of a capture file that are written by one vectored write: what each has in front
- * of its bytes and behind them, and the vectors. See writer.c.
+ * batch.h - frames of a capture file that go into one vectored write: their headers, trailers and
+ * vectors. See writer.c.
  *
  * Small packets are copied: two vectors cost the kernel more than a few cache lines cost us. Others
  * stay in their pages, which the batch has until they are put; where the page has room for it, the
@@ -25,7 +25,7 @@
 #define BATCH_TAGGED 16u /* two addresses and a VLAN tag */
 #define BATCH_HEAD (FORMAT_HEAD + BATCH_TAGGED)
 
-/* What stands in front of a packet's bytes in its pages, and behind them. */
+/* What precedes a packet's bytes in the file, and what follows them. */
 struct frame {
 	uint8_t head[BATCH_HEAD], tail[FORMAT_TAIL];
 	unsigned head_len, tail_len;
@@ -64,19 +64,21 @@ static inline char *batch_bytes(const struct pp_net_seg *seg)
 void batch_open(struct batch *b, uint64_t offset);
 /* Whether it takes a packet of n segments. */
 bool batch_has_room(const struct batch *b, unsigned n);
-/* Where to make the frame of a packet that is the next to be added, if it may not be copied. */
+/* Where to build the frame of the next packet, if it isn't to be copied. */
 static inline struct frame *batch_frame(struct batch *b)
 {
 	return &b->frame[b->n_frames];
 }
 /*
- * A tag that the interface took out goes where it was, behind the addresses: all that is in the
- * frame's head then, at `at`. Returns how many bytes of the packet are.
+ * If the interface removed a VLAN tag: write the packet's addresses to `at`, and the tag behind
+ * them; the packet then begins after its addresses. Returns how many bytes were written, or 0.
  */
 uint32_t batch_restore_tag(struct packet *p, uint8_t *at);
-/* Add a packet whose frame is made. True: it was copied, and its page isn't the batch's. */
+/*
+ * Add a packet whose frame has been built. True: it was copied, and the page is still the caller's.
+ */
 bool batch_add(struct batch *b, const struct packet *p);
-/* Add what is no packet, of at most FORMAT_NOTE bytes. */
+/* Add a block that isn't a packet, of at most FORMAT_NOTE bytes. */
 void batch_add_note(struct batch *b, const void *bytes, unsigned size);
 /* Move past n bytes that have been written. */
 void batch_advance(struct batch *b, size_t n);

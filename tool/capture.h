@@ -19,7 +19,10 @@ struct capture_options {
 	struct rights rights;
 };
 
-/* The whole run, and its report; signals are watched already. The exit status. */
+/*
+ * Do the whole run and print its report. Signals are already being watched. Returns the exit
+ * status.
+ */
 int capture_run(const struct capture_options *o);
 
 #endif

@@ -577,7 +577,7 @@ static struct forward_way way(const struct side *from, const struct side *to)
 
 	w.account.packets_refused = from->account.packets_refused;
 	w.account.packets_missed = from->account.packets_missed;
-	w.account.packets_oversized = from->account.packets_oversized;
+	w.account.packets_missed_too_long = from->account.packets_missed_too_long;
 	w.account.packets_dropped_before = from->account.packets_dropped_before;
 	return w;
 }

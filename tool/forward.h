@@ -9,7 +9,7 @@
 #include "rights.h"
 #include "tool.h"
 
-/* When a device's binding is to end: after so many packets, handed over on both sides; 0: never. */
+/* End a device's binding after this many packets, counted over both directions; 0: never. */
 struct forward_end {
 	uint64_t unbind_after, remove_after;
 };
@@ -22,7 +22,10 @@ struct forward_options {
 	struct rights rights;
 };
 
-/* The whole run, and its report; signals are watched already. The exit status. */
+/*
+ * Do the whole run and print its report. Signals are already being watched. Returns the exit
+ * status.
+ */
 int forward_run(const struct forward_options *o);
 
 /* The keys of --json that are numbers, beside those of each direction. */

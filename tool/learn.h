@@ -21,7 +21,7 @@ struct learned {
 };
 
 /*
- * Learn from a frame's first bytes that came on a side. True: its receiver is known to be there,
+ * Learn from the first bytes of a frame that arrived on a side. True: its receiver is on that side,
  * too.
  */
 bool learn(struct learned *l, const uint8_t *frame, uint32_t len, uint8_t side);

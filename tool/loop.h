@@ -17,18 +17,18 @@
 #define LOOP_NEVER UINT64_MAX
 
 struct loop_ops {
-	/* Do what can be done without waiting. True: something was. */
+	/* Do whatever is possible without waiting. True: something was done. */
 	bool (*work)(void *ctx);
 	/*
-	 * There was nothing to do: end the loop if nothing will come any more. True: something is
-	 * new, don't wait.
+	 * There was nothing to do: end the loop if nothing more will come. True: something has
+	 * changed, don't wait.
 	 */
 	bool (*idle)(void *ctx);
 	/* The devices that are bound now, and how many. */
 	unsigned (*devices)(void *ctx, struct pp_net *nic[LOOP_DEVICES]);
-	/* NULL; or another descriptor that is readable when there is work, or -1. */
+	/* NULL, or returns another descriptor that becomes readable when there is work, or -1. */
 	int (*also)(void *ctx);
-	/* NULL; or when, by loop_now, there is work in any case: LOOP_NEVER, a time. */
+	/* NULL, or returns when (by loop_now) to run in any case; LOOP_NEVER: no such time. */
 	uint64_t (*due)(void *ctx);
 };
 
@@ -45,7 +45,7 @@ struct loop {
 
 /* CLOCK_MONOTONIC, in ns. */
 uint64_t loop_now(void);
-/* Until it is ended: by loop_end, a signal, or its duration. */
+/* Run until loop_end, a signal, or the end of its duration. */
 void loop_run(struct loop *l);
 /* The first reason counts. */
 void loop_end(struct loop *l, const char *why, int status);

@@ -20,11 +20,11 @@ struct pace {
 	uint64_t packets, bits;      /* until now */
 };
 
-/* False: said that the user has asked for two that can't be combined. */
+/* False after saying that two of the options can't be combined. */
 bool pace_sane(const struct pace *p);
-/* The file begins again: its first packet is due when the last one was. */
+/* The file starts over: its first packet is due when the last one was. */
 void pace_again(struct pace *p);
-/* When the next packet is due, by CLOCK_MONOTONIC; 0: at once. `now`: this clock's. */
+/* When the next packet is due, in CLOCK_MONOTONIC time, as `now` is; 0: at once. */
 uint64_t pace_due(struct pace *p, uint64_t now, uint64_t time_ns, uint32_t bytes);
 
 #endif

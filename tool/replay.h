@@ -17,7 +17,10 @@ struct replay_options {
 	bool json, no_telemetry;
 };
 
-/* The whole run, and its report; signals are watched already. The exit status. */
+/*
+ * Do the whole run and print its report. Signals are already being watched. Returns the exit
+ * status.
+ */
 int replay_run(const struct replay_options *o);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * rights.h - a run that root begins and that continues as another user (-Z): its files belong to
- * that user, and of root's capabilities only those remain without which a network device can't be
- * driven or restored.
+ * rights.h - dropping privileges (-Z): a run started by root continues as another user, who owns
+ * its files. Of root's capabilities it keeps only those needed to drive and restore a network
+ * device.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -15,11 +15,14 @@ struct rights {
 	unsigned uid, gid;
 };
 
-/* Look the user up. 0, or -1: said what is wrong. */
+/* Look the user up. 0, or -1 after saying what is wrong. */
 int rights_find(struct rights *r);
-/* From now on, and until the same with false, files are opened as the user. 0, or -1: said. */
+/*
+ * Open files as the user from now on; with false, as before again. 0, or -1 after saying what is
+ * wrong.
+ */
 int rights_borrow(const struct rights *r, bool borrow);
-/* For ever. 0, or -1: said what is wrong; then the run must not go on. */
+/* Become the user for good. 0, or -1 after saying what is wrong: then the run must not go on. */
 int rights_drop(const struct rights *r);
 
 #endif

@@ -19,12 +19,17 @@ struct rotate {
 	char *oldest;     /* that made room for the last one, or NULL */
 };
 
-/* Take the words of -b. 0, or -1: said what is wrong. None: everything goes to one file. */
+/*
+ * Parse the arguments of -b; without any, everything goes to one file. 0, or -1 after saying what
+ * is wrong.
+ */
 int rotate_open(struct rotate *r, const char *path, const struct option_list *words);
 void rotate_close(struct rotate *r);
-/* The next file's path, or `path` if there is one only; until the next call. NULL: no memory. */
+/*
+ * The next file's path, or `path` if there is only one. Valid until the next call. NULL: no memory.
+ */
 const char *rotate_name(struct rotate *r);
-/* The next file is open: the oldest one goes if there are too many. */
+/* The next file is open: delete the oldest one if there are too many. */
 void rotate_begun(struct rotate *r);
 
 #endif

@@ -19,12 +19,12 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2, EXIT_LOST = 3, EXIT_DROPPED 
 #define ERROR_BYTES 600
 #define DLT_ETHERNET 1 /* libpcap's DLT_EN10MB */
 
-/* errors.c: one sentence on standard error, begun with the program's name */
+/* errors.c: print one sentence to standard error, after the program's name */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* options.c */
 
-/* What an option that may be given several times was given. */
+/* The values of an option that may be given more than once. */
 struct option_list {
 	const char *value[16];
 	unsigned n;
@@ -44,7 +44,7 @@ struct option_def {
 		OPTION_FLAG,
 		OPTION_ARGUMENT, /* a string without a dash; name is what the help calls it */
 		OPTION_WORDS,    /* all that there are, with blanks between them */
-		OPTION_LIST,     /* a string each time that it is given: struct option_list */
+		OPTION_LIST,     /* a string; may be repeated: struct option_list */
 	} kind;
 	void *out; /* const char ** (TEXT: need not be there), uint64_t * (COUNT: 1 up, SIZE: 0 up) or bool * */
 };
@@ -100,25 +100,25 @@ struct device_options {
 	bool promiscuous;   /* receive what is for others too */
 	bool quiet;         /* don't say that an interface isn't there */
 	int dlt;            /* libpcap's DLT_ number of what will be sent */
-	/* The run's own files: what is written must be no other one's. */
+	/* The run's own files: a device must not write to them, or read what is written. */
 	const char *reads, *writes;
 };
-/* Bind its driver. 0, or -1: said what is wrong. */
+/* Bind its driver. 0, or -1 after saying what is wrong. */
 int device_bind(struct pp_net *nic);
-/* 0, or -1: said what is wrong; *usage: it was the caller's spelling */
+/* 0, or -1 after saying what is wrong; *usage: it was the caller's spelling */
 int device_open(struct pp_net **out, const char *spec, const struct device_options *o, bool *usage);
-/* Close it; what it had to say last is said. NULL: nothing. */
+/* Print its last notices and close it. NULL is allowed. */
 void device_close(struct pp_net *nic);
 /*
- * Wait until at most `left` segments are under way; when the run is to end, for some seconds only.
- * False: there are more, and it makes no sense to wait for the device.
+ * Wait until at most `left` segments are in flight, for a few seconds only once the run is to end.
+ * False: there are more, and waiting for the device is pointless.
  */
 bool device_drain(struct pp_net *nic, unsigned left);
-/* Say what the device has to say. */
+/* Print the device's notices. */
 void device_notices(struct pp_net *nic);
 
 /* signal.c: SIGINT, SIGTERM, SIGHUP and SIGPIPE become a readable descriptor */
-/* The descriptor, or -1: said what is wrong. */
+/* The descriptor, or -1 after saying what is wrong. */
 int stop_fd_open(void);
 int stop_fd(void); /* the same again; -1 before it is open */
 bool stop_asked(void);
@@ -126,8 +126,8 @@ bool stop_asked(void);
 /* output.c (see output.h, too) */
 
 /*
- * Packets are written to this file, "-" or a path that can be looked at: what is for people goes
- * elsewhere, however they name it.
+ * Packets are written to this file: "-", or a path that can be examined. Text for people must go
+ * elsewhere, whatever name the file has.
  */
 void packets_go_to(const char *path);
 /* Where a report is printed: standard output, or standard error if packets go there. */
@@ -168,7 +168,7 @@ struct report {
 	bool unbind_asked, removed, rebound;
 };
 
-/* Note what the device's domain holds, which should be nothing; the worst counts. */
+/* Record what the device's domain still holds, which should be nothing. The maximum counts. */
 void report_left(struct report *r, struct pp_device *dev);
 void report_print(const struct report *r, FILE *out);
 #define GROUPED 32
@@ -178,7 +178,7 @@ const char *grouped(uint64_t n, char buf[GROUPED]);
 struct json_t *report_object(const struct report *r);
 void report_json(const struct report *r, FILE *out);
 
-/* export.c: export statistics; NULL: not wanted, or said why it can't be */
+/* export.c: export statistics. NULL: not wanted, or impossible, which has been reported */
 struct pp_telemetry *export_telemetry(bool wanted);
 
 /* pci.c: what sysfs tells of PCI devices */
@@ -192,7 +192,7 @@ bool pci_exists(const char *address);
 bool pci_link(char *name, size_t size, const char *address, const char *link);
 /* The last name of what a link points to. */
 bool link_name(char *name, size_t size, const char *path);
-/* The first line of a file, without its end; false: it can't be read. */
+/* The first line of a file, without the newline. False: it can't be read. */
 bool file_line(char *line, size_t size, const char *path);
 /* Write a text to a file of sysfs. 0 or -errno. */
 int file_write(const char *path, const char *text);

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-/* client.c. What another process says is not trusted: sizes, times and types are limited. */
+/* client.c. The other process isn't trusted: sizes, times and types are checked. */
 struct watched {
 	int fd;
 	int pid;
@@ -21,19 +21,24 @@ struct watched {
  * what is wrong; *usage: it was the caller's spelling.
  */
 int watch_open(struct watched *w, const char *pid, bool *usage);
-/* Ask for all. NULL: w->error, unless the process has ended, which *ended tells. */
+/*
+ * Request everything. NULL: an error, see w->error; or the process has exited, then *ended is set.
+ */
 json_t *watch_ask(struct watched *w, bool *ended);
 void watch_close(struct watched *w);
 
-/* A member: 0, or "?" without control characters, if it is not there or something else. */
+/*
+ * A member as a number, or as text without control characters; 0 or "?" if it is missing or of
+ * another type.
+ */
 uint64_t watch_number(const json_t *o, const char *key);
 const char *watch_text(const json_t *o, const char *key, char *buf, size_t size);
-/* The name of the device of which a binding is, or "". */
+/* The name of the device that a binding belongs to, or "". */
 const char *watch_device(const json_t *all, uint64_t binding, char *buf, size_t size);
 
-/* table.c: for people; with what was before, rates too */
+/* table.c: human-readable output; with rates if there is an earlier snapshot */
 void table_print(FILE *out, const json_t *now, const json_t *before);
-/* For people, in at most 16 bytes with the end: 12.3M; 1.5 MiB; 2.0 min. */
+/* Human-readable, at most 16 bytes with the NUL: 12.3M; 1.5 MiB; 2.0 min. */
 const char *table_brief(double n, char *buf);
 const char *table_bytes(uint64_t n, char *buf);
 const char *table_ago(uint64_t ns, char *buf);

@@ -172,8 +172,8 @@ struct pp_pool_params {
 	 * The pool's memory is an area of the caller's: `area` bytes from here, a multiple of
 	 * chunk_size, which can be read and written. `memory` and numa_node are ignored. It must
 	 * stay until area_free is called, and no child of fork has it until then. After that
-	 * children have it again (MADV_DOFORK), even if the caller had set MADV_DONTFORK, which
-	 * must then be set anew. NULL: the library's.
+	 * children have it again (MADV_DOFORK), even if the caller had set MADV_DONTFORK: set
+	 * that again if need be. NULL: the library's memory.
 	 */
 	void *area_addr;
 	/**
@@ -221,7 +221,7 @@ PP_API struct pp_pool_params pp_pool_defaults(void);
  * @return 0; -EINVAL: out is NULL, or a parameter is invalid or contradicts another; -E2BIG:
  *         see PP_PARAMS; -EBADF: area_fd isn't open; -ENODEV: the binding has ended or is ending;
  *         -ENOSYS: the kernel lacks expedited membarrier(2), which revocation needs; -EMFILE,
- *         -ENFILE: no descriptor for `shared`; -ENOMEM: also, it has no hugetlb pages for that.
+ *         -ENFILE: no descriptor for `shared`; -ENOMEM: also without hugetlb pages for it.
  */
 PP_API int pp_pool_create(struct pp_pool **out, pp_binding_t binding,
 			  const struct pp_pool_params *params);

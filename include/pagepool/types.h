@@ -59,8 +59,8 @@ static inline pp_binding_t pp_binding_none(void)
 /**
  * Parameter structures begin with their size, so that they can grow: a program built against an
  * older header passes a shorter structure, and members that it lacks are taken as zero. A structure
- * longer than the library knows is refused with -E2BIG unless the rest is zero; so is one of more
- * than PP_PARAMS_MAX bytes, whose rest isn't looked at, as its size is none.
+ * longer than the library knows is refused with -E2BIG unless the rest is zero; one of more than
+ * PP_PARAMS_MAX bytes always is, without a look at the rest, because its size can't be right.
  * `struct x p = PP_PARAMS(struct x)` sets the size and zeroes the rest.
  */
 #ifdef __cplusplus
@@ -79,7 +79,7 @@ extern "C" {
 
 /** Kinds of memory. If one isn't available, the next is tried. */
 enum pp_memory {
-	PP_MEMORY_HUGETLB, /**< 2 MiB pages of the hugetlb pool (the default) */
+	PP_MEMORY_HUGETLB, /**< hugetlb pages, 2 MiB or 1 GiB (the default) */
 	PP_MEMORY_THP,     /**< advised for transparent huge pages */
 	PP_MEMORY_BASE,    /**< base pages */
 };

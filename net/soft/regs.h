@@ -57,9 +57,8 @@ struct soft_rx_desc {
 struct soft_tx_desc {
 	uint64_t addr; /* driver: DMA address of the data */
 	uint64_t ctrl; /* driver: SOFT_TX_*, and the bytes << 32 */
-	uint64_t
-		time; /* driver: launch time, ns since the epoch; it is what the wire's dump says */
-	uint64_t length; /* driver: the length on the wire to be told of the packet */
+	uint64_t time; /* driver: launch time, ns since the epoch, as the dump of the wire has it */
+	uint64_t length; /* driver: the packet's length on the wire */
 };
 #define SOFT_TX_END 1u
 

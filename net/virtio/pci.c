@@ -185,7 +185,7 @@ int pci_agree(const struct virtio_pci *p, uint64_t wanted, uint64_t needed, uint
 	pci_status_add(p, VIRTIO_FEATURES_OK);
 	if (!(get(p, VIRTIO_STATUS, 8) & VIRTIO_FEATURES_OK))
 		return card_fail(p->card, -EOPNOTSUPP,
-				 "it doesn't agree to the features %#llx, which it offers",
+				 "it doesn't accept the features %#llx, which it offers",
 				 (unsigned long long)*features);
 	return 0;
 }
@@ -211,9 +211,10 @@ static int find_notify(const struct virtio_pci *p, unsigned queue, struct ring *
 	uint64_t at = (uint64_t)get(p, VIRTIO_QUEUE_NOTIFY_OFF, 16) * p->notify_multiplier;
 
 	if (at % 2 || at + 2 > p->notify_bytes)
-		return card_fail(p->card, -EPROTO,
-				 "its queue %u is told at offset %llu, of %u bytes of registers",
-				 queue, (unsigned long long)at, p->notify_bytes);
+		return card_fail(
+			p->card, -EPROTO,
+			"the doorbell of its queue %u is at offset %llu, of %u bytes of registers",
+			queue, (unsigned long long)at, p->notify_bytes);
 	r->notify = p->notify + at;
 	r->index = queue;
 	return 0;

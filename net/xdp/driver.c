@@ -594,8 +594,8 @@ static void keep_tags(struct xdp_net *x)
 			    k->name);
 	if (!kept)
 		port_notice(&x->net,
-			    "%s takes VLAN tags out of the packets and can't be told "
-			    "otherwise: they are lost",
+			    "%s removes VLAN tags from the packets, which can't be "
+			    "switched off: they are lost",
 			    k->name);
 }
 

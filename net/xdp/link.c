@@ -241,11 +241,11 @@ int xdp_link_promiscuous(struct xdp_link *l, char *error)
 		return 0;
 	if (errno == EPERM)
 		return xdp_fail(error, -EPERM,
-				"promiscuous mode of %s, and AF_XDP sockets, need the right "
-				"CAP_NET_RAW: run this as root",
+				"promiscuous mode of %s, and AF_XDP sockets, need CAP_NET_RAW: "
+				"run this as root",
 				l->name);
-	return xdp_fail(error, -errno, "can't have %s receive what is for other addresses: %s",
-			l->name, strerror(errno));
+	return xdp_fail(error, -errno, "can't put %s into promiscuous mode: %s", l->name,
+			strerror(errno));
 }
 
 /* ---- what becomes of it ------------------------------------------------------------------ */
@@ -328,8 +328,9 @@ static bool is_attached(const struct xdp_link *l)
 }
 
 /*
- * There are queues that weren't there when the program was attached: veth doesn't run it on them.
- * A program that takes its place it does, and it must be another one for that.
+ * There are queues that didn't exist when the program was attached, and veth doesn't run it on
+ * them. It does run a program that replaces the first one, which has to be a different one for
+ * that.
  */
 static void attach_again(struct xdp_link *l)
 {
@@ -441,7 +442,7 @@ static int attach(struct xdp_link *l, bool generic, char *error)
 				l->name, l->name);
 	case -EPERM:
 		return xdp_fail(error, ret,
-				"an XDP program on %s needs the right CAP_NET_ADMIN: run "
+				"an XDP program on %s needs CAP_NET_ADMIN: run "
 				"this as root",
 				l->name);
 	default:

@@ -64,7 +64,7 @@ enum xdp_how {
 };
 
 /*
- * Look at the interface, attach the program: one that takes packets in pieces if the MTU is more
+ * Query the interface and attach the program, one for packets of several pages if the MTU is more
  * than `mtu`. 0, or an errno with a sentence in error (XDP_ERROR bytes).
  */
 int xdp_link_open(struct xdp_link *l, const char *name, enum xdp_how how, unsigned mtu,
@@ -78,8 +78,8 @@ int xdp_link_steer(struct xdp_link *l, unsigned queue, int socket);
 /* They go on to the stack again. */
 void xdp_link_leave(struct xdp_link *l, unsigned queue);
 /*
- * True, and `why` tells, once it is down, deleted, in another namespace, or the program has been
- * taken off. Else *changes tells of what else is new. `closely`: look for what makes no event too.
+ * True once it is down, deleted, in another namespace, or without the program; `why` says which.
+ * Else *changes has what else is new. `closely`: also look for changes that cause no event.
  */
 bool xdp_link_look(struct xdp_link *l, bool closely, unsigned *changes);
 /* Its counters. 0 or an errno: it isn't here any more. Any thread. */

@@ -20,8 +20,8 @@ struct xdp_features {
 /* True if the interface has it switched on. */
 bool xdp_feature_is_on(int query, const char *ifname, const char *feature);
 /*
- * Have the interface leave VLAN tags in the packets. True: it does, and if *changed, it does so
- * now. False: it takes them out, and can't be told otherwise.
+ * Make the interface leave VLAN tags in the packets. True: it does; *changed: it didn't before.
+ * False: it removes them, and that can't be changed.
  */
 bool xdp_features_keep_tags(struct xdp_features *f, const char *ifname, bool *changed);
 /* As it was. */

@@ -355,7 +355,7 @@ int xdp_program_open(struct xdp_program *p, unsigned queues, char *error)
 		return 0;
 	if (errno == EPERM)
 		return xdp_fail(error, -EPERM,
-				"an XDP program needs the rights CAP_NET_ADMIN and "
+				"an XDP program needs CAP_NET_ADMIN and "
 				"CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
 	return xdp_fail(error, -errno, "can't make the maps of an XDP program: %s",
 			strerror(errno));
@@ -401,7 +401,7 @@ int xdp_program_load(struct xdp_program *p, const struct xdp_program_wish *w, ch
 		return -EOPNOTSUPP; /* whatever it minds: a simpler one may do */
 	if (errno == EPERM)
 		return xdp_fail(error, -EPERM,
-				"an XDP program needs the rights CAP_NET_ADMIN and "
+				"an XDP program needs CAP_NET_ADMIN and "
 				"CAP_BPF, and AF_XDP sockets CAP_NET_RAW: run this as root");
 	return xdp_fail(error, -errno, "can't load an XDP program: %s%s%s", strerror(errno),
 			*log ? ": " : "", log);

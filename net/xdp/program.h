@@ -46,14 +46,14 @@ struct xdp_program {
 /* The maps. 0, or an errno with a sentence in error (XDP_ERROR bytes). */
 int xdp_program_open(struct xdp_program *p, unsigned queues, char *error);
 /*
- * Load it as wished, in place of one that was loaded. 0; -EOPNOTSUPP: the kernel can't tell that;
- * or another errno with a sentence in error.
+ * Load it with these features, in place of one loaded before. 0; -EOPNOTSUPP: the kernel can't
+ * provide one of them; or another errno with a sentence in error.
  */
 int xdp_program_load(struct xdp_program *p, const struct xdp_program_wish *wish, char *error);
 /* Load it once more, as it was. The descriptor, or an errno. */
 int xdp_program_again(const struct xdp_program *p);
 void xdp_program_close(struct xdp_program *p);
-/* What must be added to a word's time. Good until the clock is set: ask for each lot of packets. */
+/* The offset to add to a word's time. Valid until the clock is set: ask again for each batch. */
 uint64_t xdp_program_epoch(const struct xdp_program *p);
 
 #endif

@@ -38,7 +38,10 @@ struct xdp_qp {
 	int wake;      /* an eventfd: the state has changed */
 	unsigned turn; /* the socket to poll first */
 	unsigned seen; /* the interface's queues, when they were looked at last */
-	/* 1 up: a new queue that can't be served. Set here, taken by who looks at the state. */
+	/*
+	 * 1 or more: there is a new queue that can't be served. Set here, cleared by whoever reads
+	 * the state.
+	 */
 	unsigned unserved;
 
 	/* while bound */
@@ -50,7 +53,7 @@ struct xdp_qp {
 
 	struct xdp_kept *kept; /* frames of bindings that have ended, that a card may still be at */
 
-	/* what was in the rings when the binding ended, or waits for the next call of receive */
+	/* what was in the rings when the binding ended, or is left for the next receive */
 	struct pp_net_seg *held;
 	unsigned held_at, held_n;
 };
@@ -94,7 +97,10 @@ static inline struct xdp_frame *xdp_frame_at(const struct xdp_qp *qp, uint64_t o
 
 /* rx.c */
 unsigned xdp_receive(struct port_queue *q, struct pp_net_seg *seg, unsigned n);
-/* A socket on a queue of the interface's, supplied with pages. 0 or an errno; umem->error. */
+/*
+ * Open a socket on one of the interface's queues and post pages to it. 0, or an errno; see
+ * umem->error.
+ */
 int xdp_rx_open(struct xdp_qp *qp, unsigned queue);
 /* True if the queue pair is to serve that queue of the interface's. */
 bool xdp_rx_is_ours(const struct xdp_qp *qp, unsigned queue);
@@ -103,7 +109,7 @@ void xdp_rx_keep(struct xdp_qp *qp);
 void xdp_rx_drop_kept(struct xdp_qp *qp);
 
 /* quiet.c */
-/* The sockets are closed: what was posted is put, or kept while a card may still be at it. */
+/* The sockets are closed: put what was posted, or keep it while a card may still use it. */
 void xdp_quiet_begin(struct xdp_qp *qp);
 /* Put what is kept if all is quiet by now: true, nothing is kept. */
 bool xdp_quiet_look(struct xdp_qp *qp);

@@ -21,9 +21,9 @@
 #include <unistd.h>
 
 /*
- * Looks, 10 ms apart, at a queue that is still taken: the kernel frees it some time after
- * its last owner has closed its socket. On a busy machine that can be seconds, which we wait
- * if the owner may have been ourselves.
+ * Attempts, 10 ms apart, at a queue that is still taken: the kernel frees it some time after its
+ * last owner closed the socket. On a busy machine that can be seconds, which we wait if that owner
+ * may have been us.
  */
 #define BUSY_LOOKS 100
 #define BUSY_LOOKS_OURS 2000
@@ -154,8 +154,7 @@ static int say_why(struct xdp_umem *u, unsigned queue, int ret)
 				"program that has it, or take another queue",
 				queue, u->ifname);
 	case -EPERM:
-		return xdp_fail(u->error, ret,
-				"AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+		return xdp_fail(u->error, ret, "AF_XDP sockets need CAP_NET_RAW: run this as root");
 	case -EOPNOTSUPP:
 		return xdp_fail(u->error, ret,
 				"the driver of %s has no zero-copy mode: leave out "
@@ -244,12 +243,11 @@ static int register_area(struct xdp_umem *u, void *addr, size_t len)
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	switch (ret) {
 	case -EPERM:
-		return xdp_fail(u->error, ret,
-				"AF_XDP sockets need the right CAP_NET_RAW: run this as root");
+		return xdp_fail(u->error, ret, "AF_XDP sockets need CAP_NET_RAW: run this as root");
 	case -ENOBUFS:
 		return xdp_fail(u->error, -ENOMEM,
 				"%zu KiB of pages must be locked in memory, and the limit "
-				"is %llu KiB: raise it (ulimit -l)%s have the right CAP_IPC_LOCK%s",
+				"is %llu KiB: raise it (ulimit -l)%s run with CAP_IPC_LOCK%s",
 				len >> 10, (unsigned long long)limit.rlim_cur >> 10,
 				u->params.send_only ? ", or" : ",",
 				u->params.send_only ? "" :

@@ -67,8 +67,10 @@ struct xdp_umem {
 	 * The driver's, while no socket is open.
 	 */
 	uint64_t stopping;
-	/* Held while sockets come and go, and by who counts, whatever thread that is: what
-	 * follows. */
+	/*
+	 * Protects what follows: held while sockets are opened and closed, and by any thread that
+	 * counts.
+	 */
 	pthread_mutex_t lock;
 	struct xdp_lost lost;  /* by the closed sockets */
 	char error[XDP_ERROR]; /* why the last map or open failed */
@@ -81,7 +83,7 @@ int xdp_umem_create(struct xdp_umem **out, const struct xdp_umem_params *params)
  * with a sentence in `error`.
  */
 int xdp_umem_open(struct xdp_umem *u, unsigned queue);
-/* Close the sockets and take the area back from the kernel. Again does nothing. */
+/* Close the sockets and take the area back from the kernel. May be called again. */
 void xdp_umem_close(struct xdp_umem *u);
 /* True while the sockets are open. */
 static inline bool xdp_umem_is_open(const struct xdp_umem *u)
@@ -90,7 +92,7 @@ static inline bool xdp_umem_is_open(const struct xdp_umem *u)
 }
 /* What the sockets have lost since the beginning. */
 void xdp_umem_lost(struct xdp_umem *u, struct xdp_lost *lost);
-/* True if the kernel moves no byte of a packet, by queue 0: the driver's zero-copy mode. */
+/* True if queue 0 is in zero-copy mode: the kernel copies no packet. */
 bool xdp_umem_zero_copy(const struct xdp_umem *u);
 
 #endif

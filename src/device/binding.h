@@ -16,8 +16,8 @@
 #include "iommu/domain.h"
 
 /*
- * A floor above that holds mappings of a binding. Linked from binding_add_client until
- * revoke has been called or binding_del_client.
+ * Something on a floor above that holds mappings of a binding. In the list from binding_add_client
+ * until its revoke is called, or binding_del_client.
  */
 struct binding_client {
 	struct list link;
@@ -78,20 +78,26 @@ void binding_slot_put(struct binding *b);
 
 /* The lifecycle's steps, each taking the lock. */
 /*
- * The domain translates, calls are taken. 0; -ENODEV: the device has gone; -EIO: its back end has
- * lost count of what the device can reach (domain.h).
+ * Unblock the domain and accept calls. 0; -ENODEV: the device has gone; -EIO: its back end no
+ * longer knows what the device can reach (domain.h).
  */
 int binding_begin(struct binding *b, pp_binding_t *out);
-/* No new mappings, pools, growth. Its name, which may be dead; false: the device has gone. */
+/*
+ * Refuse new mappings, pools and growth. *out: its name, which may be dead. False: the device has
+ * gone.
+ */
 bool binding_close(struct binding *b, pp_binding_t *out);
 /*
- * The name is dead, then clients and the dma floor's own are taken back. In this order: a call
- * that comes meanwhile is late, whatever of its mapping is still there.
+ * Kill the name, then take back what clients and the dma floor have mapped. In this order, so that
+ * a call made meanwhile is late, whether or not its mapping is still there.
  */
 void binding_revoke(struct binding *b);
-/* The domain is blocked. Before the revocation if the device has gone: the name is dead then. */
+/* Block the domain. If the device has gone this comes before the revocation, and kills the name. */
 void binding_end(struct binding *b);
-/* The device has gone, whatever is under way: the same, and nothing begins any more. Any thread. */
+/*
+ * The device has gone: the same at once, whatever is in progress, and no binding begins any more.
+ * Any thread.
+ */
 void binding_gone(struct binding *b);
 bool binding_is_gone(struct binding *b);
 /* The last of the dma floor's record goes; the end took so long. */

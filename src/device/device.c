@@ -455,7 +455,9 @@ int pp_device_unbind(struct pp_device *dev)
 	return dev ? unbind_from(dev, NULL) : debug_invalid("pp_device_unbind: there is no device");
 }
 
-/* One that has gone is blocked at once, whatever its driver is doing; the rest has its order. */
+/*
+ * A device that has gone is blocked at once, whatever its driver is doing; the rest waits its turn.
+ */
 int pp_device_remove(struct pp_device *dev, enum pp_removal how)
 {
 	int ret;
@@ -535,7 +537,7 @@ static int claim_iommu(struct pp_device *dev)
 	return ret;
 }
 
-/* The domain is nobody's again; of a device whose handle is gone others may have a reference. */
+/* The domain is free again. A device whose handle has gone may still be referenced by others. */
 static void disclaim_iommu(struct pp_device *dev)
 {
 	env_lock(&core.lock);
@@ -676,7 +678,10 @@ void *pp_device_data(const struct pp_device *dev)
 	return dev ? dev->data : NULL;
 }
 
-/* The device's slot, locked, if it is registered still; else it is another's, or dev is NULL. */
+/*
+ * The device's slot, locked, if the device is still registered. NULL: the slot is another's by now,
+ * or dev is NULL.
+ */
 static struct binding *slot_lock(const struct pp_device *dev)
 {
 	struct binding *b = dev ? dev->slot : NULL;

@@ -21,7 +21,7 @@ struct call {
 	const char *caller;
 };
 
-/* What was found wrong: copies, so that it can be told without the binding's lock. */
+/* What was found wrong: copies, so that it can be reported without the binding's lock. */
 struct finding {
 	const char *what; /* NULL: nothing */
 	bool have_mapping, have_ended;
@@ -33,10 +33,13 @@ struct finding {
 void check_unmap(struct finding *f, struct binding *b, const struct call *c,
 		 enum mapping_kind kind);
 void check_sync(struct finding *f, struct binding *b, const struct call *c, bool for_cpu);
-/* Of memory that is to be mapped, in debug mode only: it is mapped already. That is allowed. */
+/*
+ * Memory that is about to be mapped is mapped already. That is allowed, and reported in debug mode
+ * only.
+ */
 void check_overlap(struct finding *f, struct binding *b, const struct call *c);
 
-/* The same without the lock, as it asks the system: what it is. True: it must not be mapped. */
+/* The same for what the memory is; without the lock, as it asks the system. True: don't map it. */
 bool check_memory(struct finding *f, const struct call *c);
 
 /* Tell what was found, if anything. Without the lock. */

@@ -1,6 +1,6 @@
 /*
- * dma.c - the public calls of dma.h: arguments, the binding, the checks. mappings.c does the work,
- * check.c knows what can be wrong. Uses device, iommu and env.
+ * dma.c - the public calls of dma.h: arguments, binding, checks. mappings.c does the work; check.c
+ * has the messages. Uses device, iommu and env.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */

@@ -42,7 +42,7 @@ const char *mapping_kind_name(enum mapping_kind kind);
 /* The mapping that holds an address, or NULL. */
 struct mapping *mappings_find(struct binding *b, pp_iova_t iova);
 
-/* A mapping that has ended: kept for the checker, a few of them, while it is on. */
+/* A mapping that has ended. While the checker is on, the last few are kept for it. */
 struct ended {
 	pp_iova_t iova;
 	size_t len;
@@ -51,7 +51,7 @@ struct ended {
 };
 /* The last one that held an address, or NULL. */
 const struct ended *mappings_find_ended(struct binding *b, pp_iova_t iova);
-/* A mapping of any kind that memory overlaps with, or NULL. Looks at all of them. */
+/* A mapping of any kind that overlaps the memory, or NULL. Goes through all of them. */
 const struct mapping *mappings_find_overlap(struct binding *b, const char *addr, size_t len);
 
 /*
@@ -61,8 +61,8 @@ const struct mapping *mappings_find_overlap(struct binding *b, const char *addr,
 int mappings_map(struct binding *b, struct mapping **out, enum mapping_kind kind, void *addr,
 		 size_t len, enum pp_dma_dir dir, const char *caller);
 /*
- * Undo it, invalidation included. 0; -EIO: it is gone, but the back end failed to unmap it, or to
- * sync what the device wrote.
+ * Unmap and invalidate it. 0; -EIO: it is gone, but the back end failed to unmap it, or to sync
+ * what the device wrote.
  */
 int mappings_unmap(struct binding *b, struct mapping *m, const char *caller);
 

@@ -37,8 +37,8 @@ struct calls {
 /* At the end of a list. 0; -EEXIST: it is there. With the lock held. */
 int calls_add(struct calls *calls, void **first, void *item);
 /*
- * 0; -ENOENT: it isn't there. No call of it is under way then, but the one that this is called
- * from. With the lock held, which is given up for a time if there is one.
+ * 0; -ENOENT: it isn't in the list. On return no call of it is in progress, except the one that
+ * this is called from. Lock held; it is dropped while waiting for such a call.
  */
 int calls_del(struct calls *calls, void **first, void *item);
 /* Call fn for each item of a list, in order. Without the lock. */

@@ -35,12 +35,12 @@ void debug_note(struct report *report, const char *format, ...) DEBUG_PRINTF(2);
 void debug_done(struct report *report);
 
 /*
- * -EINVAL, and in debug mode of any kind a sentence: the call, what is wrong, what is allowed.
- * In full, with no caller: of one sentence only the first is printed.
+ * Returns -EINVAL. In any debug mode, prints a sentence: the call, what is wrong, what is allowed.
+ * There is no caller to tell reports apart by, so each distinct sentence is printed once.
  */
 int debug_invalid(const char *format, ...) DEBUG_PRINTF(1);
 
-/* Print what the calling thread, which has no lock, has made; and the end, if that is fatal. */
+/* Print the reports of the calling thread, which holds no lock, and abort if they are fatal. */
 extern uint32_t debug_waiting; /* reports not printed yet; relaxed */
 void debug_print_waiting(void);
 static inline void debug_print(void)

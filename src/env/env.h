@@ -1,5 +1,5 @@
 /*
- * env.h - all that the floors above may use of the system: atomics that name their memory order,
+ * env.h - all of the system that the floors above may use: atomics that name their memory order,
  * locks, memory, time, identity, text.
  *
  * Each environment implements it (user.c and thread.c: Linux user space). Nothing
@@ -109,15 +109,15 @@ static inline void env_copy_backwards(void *out, const void *in, unsigned n)
  */
 #define env_barrier_light() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 void env_barrier_heavy(void);
-/* 0, or -ENOSYS: the kernel has none. To be called before the first heavy. */
+/* Call before the first heavy barrier. 0, or -ENOSYS: the kernel has no expedited membarrier(2). */
 int env_barrier_init(void);
 
 /* ---- cancellation, locks ------------------------------------------------------ */
 
 /*
- * The library has no cancellation point. From the one to the other, which nest, the calling thread
- * can't be cancelled: so it is with every lock that is held, and wherever something is called
- * that may be a cancellation point, callbacks and back ends included.
+ * The library has no cancellation point. Between these two calls, which nest, the thread can't be
+ * cancelled. Every lock does this while it is held, and so does every call of something that may be
+ * a cancellation point, callbacks and back ends included.
  */
 void env_cancel_off(void);
 void env_cancel_on(void);
@@ -147,52 +147,53 @@ void *env_zalloc(size_t bytes);
 void *env_zalloc_aligned(size_t bytes, size_t align);
 void env_free(void *p);
 
-/* Find out what the kernel offers, once: to be called before env_map, with no lock held. */
+/* Find out once what the kernel offers. Call before env_map, with no lock held. */
 void env_memory_init(void);
 /*
- * The kernel's page, in bytes: 4, 16 or 64 KiB. All that goes to or comes from the system is a
- * multiple of it. PP_BASE_PAGE is another thing: what IOVAs are multiples of.
+ * The kernel's page size in bytes: 4, 16 or 64 KiB. Memory comes from the system and goes back in
+ * multiples of it. Not to be confused with PP_BASE_PAGE, of which IOVAs are multiples.
  */
 size_t env_kernel_page(void);
 /* All that the machine has, swap space included. */
 uint64_t env_memory_bytes(void);
 #define ENV_NODES 1024 /* NUMA nodes that can be named */
 /*
- * Pages: a multiple of the kernel's are made of len, at a multiple of align, a power of two. They
- * read as zero, and a page that is promised is there. 0; -ENOMEM: not of this kind.
+ * Allocate len bytes, rounded up to the kernel's pages, at a multiple of align, a power of two.
+ * They read as zero, and hugetlb pages are really there. 0; -ENOMEM: none of this kind.
  */
 int env_map(void **out, size_t len, size_t align, enum pp_memory kind, int numa_node);
 /* Addresses only, which nobody may touch. 0; -ENOMEM. */
 int env_reserve(void **out, size_t len, size_t align);
 /*
- * Memory of a kind, but not hugetlb pages, at addresses that are reserved or had memory before. It
- * reads as zero if it is new or was discarded. 0; -ENOMEM: not of this kind.
+ * Put memory of a kind other than hugetlb at addresses that are reserved or had memory before. It
+ * reads as zero if it is new or was discarded. 0; -ENOMEM: none of this kind.
  */
 int env_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
-/* The memory goes, of any kind; the addresses are reserved. 0 or -errno: it is still there. */
+/* Free the memory, of any kind, and keep the addresses reserved. 0 or -errno: it is still there. */
 int env_decommit(void *addr, size_t len);
 /*
- * Of memory that may be touched: all of it is there from now on, and holds what it did, whoever
- * works on it. 0; -ENOMEM.
+ * Populate memory that may be accessed. Its contents don't change, even while others use it. 0;
+ * -ENOMEM.
  */
 int env_populate(void *addr, size_t len);
 /* Addresses and memory. */
 void env_unmap(void *addr, size_t len);
 /*
- * keep: a child of fork doesn't get the memory, so that copy-on-write can't swap pages that a
- * device works on; else it does again. What the child has at these addresses is its own: zeroes, or
- * nothing that can be read; they stay reserved, and it may unmap or discard there what the parent
- * had.
+ * keep: children of fork don't get the memory, so that copy-on-write can't replace pages that a
+ * device works on; false: they get it again. At these addresses a child has zeroes or inaccessible
+ * memory of its own; they stay reserved, and it may unmap or discard there as the parent would.
  */
 void env_keep_from_fork(void *addr, size_t len, bool keep);
 /*
- * Give the contents back, keep the addresses; not of hugetlb pages, which stay promised to them.
- * Both are multiples of the kernel's page: it would round up, and take what lies beside. Locked
- * memory goes, too. 0 or -errno: some of it is still there.
+ * Free the contents and keep the addresses. Not for hugetlb pages, which stay reserved for the
+ * addresses. Both arguments are multiples of the kernel's page, which rounds up and would take what
+ * lies beside. Works on locked memory, too. 0 or -errno: some of it is still there.
  */
 int env_discard(void *addr, size_t len);
-/* The same of many ranges by few system calls: added, in order of address at best; then the end,
- * which tells whether any has failed. */
+/*
+ * The same for many ranges in few system calls: add each, preferably in order of address, then end,
+ * which tells whether any failed.
+ */
 #define ENV_DISCARDS 256u
 struct env_discards {
 	unsigned n; /* 0 at the start, */
@@ -202,15 +203,14 @@ struct env_discards {
 void env_discards_add(struct env_discards *d, void *addr, size_t len);
 int env_discards_end(struct env_discards *d);
 /*
- * A file for memory, without a name, that nobody can make smaller, and that no other user can open.
- * huge_page: 2 MiB or 1 GiB, of which its pages are; 0: they are the kernel's. bytes: its size for
- * good; 0: it has none yet, and may be extended. 0; -EMFILE; -ENFILE; -ENOMEM, also if there are no
- * such pages.
+ * Create a memory file without a name that nobody can shrink and no other user can open. huge_page:
+ * its page size, 2 MiB or 1 GiB; 0: the kernel's pages. bytes: its final size; 0: it is empty and
+ * may be extended. 0; -EMFILE; -ENFILE; -ENOMEM: also if there are no such pages.
  */
 int env_file_create(int *out, const char *name, size_t huge_page, uint64_t bytes);
 /*
- * As env_commit, at addresses of a file: whether it has transparent huge pages is a setting of its
- * own. Hugetlb pages, too, which are there then.
+ * As env_commit, for addresses of a file, for which transparent huge pages have a setting of their
+ * own. Also for hugetlb pages, which are really there afterwards.
  */
 int env_file_commit(void *addr, size_t len, enum pp_memory kind, int numa_node);
 /* It has so many bytes from now on, if it had fewer. 0; -ENOMEM. */
@@ -219,15 +219,15 @@ int env_file_extend(int fd, uint64_t bytes);
 int env_file_check(int fd);
 void env_file_close(int fd);
 /*
- * Addresses with what is in the file from offset on. Children of fork share it; env_keep_from_fork
- * is to be called for all of it. 0; -ENOMEM.
+ * Map the file from offset on. Children of fork would share it: call env_keep_from_fork for all of
+ * it. 0; -ENOMEM.
  */
 int env_file_map(void **out, size_t len, size_t align, int fd, uint64_t offset);
-/* As env_discard: a file's memory goes, for everyone who has it mapped, of any kind. */
+/* As env_discard, for a file's memory of any kind: it goes for everyone who has it mapped. */
 int env_file_discard(void *addr, size_t len);
 /*
- * For the checker. What the process may do with all of a range: an OR of ENV_READ and
- * ENV_WRITE; -1: some of it isn't there; 0 also if it can't be found out.
+ * For the checker: what the process may do with all of a range, an OR of ENV_READ and ENV_WRITE.
+ * -1: some of it isn't mapped; 0: also if it can't be found out.
  */
 #define ENV_READ 1
 #define ENV_WRITE 2
@@ -237,15 +237,18 @@ bool env_is_ours(const void *addr, size_t len);
 /* True if it lies on the calling thread's stack. */
 bool env_is_stack(const void *addr);
 /*
- * Addresses with nothing behind them, to count with: nobody else in the process has the same, nor
- * any other copy of the library. So many, a power of two, at a multiple of that. NULL: there are
- * none left. For env_unmap.
+ * Reserve addresses, without memory, to be used as unique numbers: nobody else in the process has
+ * them, no other copy of the library either. len is a power of two, and they begin at a multiple of
+ * it. NULL: none are left. Return them by env_unmap.
  */
 void *env_addresses(size_t len);
 /* The page size that a kind of memory has at best, in bytes. */
 size_t env_page_size(enum pp_memory kind);
 
-/* The caller's errno, which no get or put changes: what fails inside may be made up for. */
+/*
+ * The caller's errno, which no get or put changes, as it may succeed although something in it
+ * failed.
+ */
 static inline int env_errno(void)
 {
 	return errno;
@@ -261,8 +264,8 @@ static inline void env_set_errno(int before)
 uint64_t env_now_ns(void); /* CLOCK_MONOTONIC */
 
 /*
- * Zeroed memory with a number, from 1 to 2^31 - 1, that it alone has in the process, whichever copy
- * of the library asks: for both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0;
+ * Zeroed memory with a number from 1 to 2^31 - 1 that is unique in the process, across all copies
+ * of the library, since both stand for a stretch of address space. Up to ENV_NUMBERED bytes. 0;
  * -ENOMEM.
  */
 #define ENV_NUMBERED 5120u
@@ -270,7 +273,9 @@ int env_alloc_numbered(void **out, size_t bytes);
 uint32_t env_number_of(const void *p);
 void env_free_numbered(void *p);
 
-/* The calling thread, as a number that no other thread ever has, of any copy; it is never 0. */
+/*
+ * The calling thread's number, never 0, which no other thread ever has in any copy of the library.
+ */
 uint64_t env_self(void);
 /* True if a number, not 0, is the calling thread's: one comparison, for the fast paths. */
 extern __thread uint64_t env_tls_self
@@ -278,8 +283,8 @@ extern __thread uint64_t env_tls_self
 #define env_is_self(number) ((number) == env_tls_self)
 
 /*
- * What else a thread has: a record that lives as long as it does, or the library. NULL: no memory,
- * or too late, for the process ends.
+ * The calling thread's record, which lives as long as the thread or the library. NULL: no memory,
+ * or the process is exiting.
  */
 struct env_thread {
 	void (*at_end)(struct env_thread *thread); /* called as the thread ends */
@@ -288,14 +293,14 @@ struct env_thread {
 	void *text; /* a back end's last word to it; freed with the record */
 };
 struct env_thread *env_thread(void);
-/* In a destructor of the library's: true if the library goes and the process stays. */
+/* For the library's destructors: true if the library is being unloaded and the process goes on. */
 bool env_unloads(void);
 /* The kernel's number of it, for messages. */
 int env_thread_id(void);
 
 /*
- * May it be added to without waiting? 0; -EINVAL: no; -ENOTTY: it is no eventfd; -EBADF: it isn't
- * open.
+ * Check that it can be added to without blocking. 0; -EINVAL: it blocks; -ENOTTY: it is no eventfd;
+ * -EBADF: it isn't open.
  */
 int env_event_check(int fd);
 void env_event_add(int fd); /* 1; no cancellation point where cancellation is off */
@@ -306,14 +311,16 @@ void env_event_add(int fd); /* 1; no cancellation point where cancellation is of
 uint32_t env_forks(void);
 /* False: no memory for that; then no pool is made. */
 bool env_notices_forks(void);
-/* Call these before and after each, in parent and child: the two of them all. */
+/* Have these two called before and after each fork, in parent and child. There is one such pair. */
 void env_at_fork(void (*before)(void), void (*after)(bool child));
 
 /* The setting of a variable of the environment, or NULL. */
 const char *env_setting(const char *name);
 /* A code address in words: "function+0x12 (file)". Returns buf. */
 const char *env_symbol(const void *code, char *buf, size_t size);
-/* Write to a file descriptor; async-signal-safe. The symbol, and a new line. */
+/*
+ * Write to a file descriptor: text; a code address as a symbol, with a newline. Async-signal-safe.
+ */
 void env_write(int fd, const char *text, size_t len);
 void env_write_symbol(int fd, const void *code);
 /* The last word: print and abort. */
@@ -322,8 +329,8 @@ void env_abort(const char *text) __attribute__((noreturn));
 /* ---- failures on purpose -------------------------------------------------------- */
 
 /*
- * Asked before everything that can fail; in the library as it ships it is 0 and
- * gone. The test build (-DPP_FAULTS) lets a test decide.
+ * Called before everything that can fail. In a normal build it is a constant 0; in the test build
+ * (-DPP_FAULTS) the test decides.
  */
 #ifdef PP_FAULTS
 bool env_fault(const char *what);
@@ -335,8 +342,8 @@ PP_API void env_fault_set(bool (*decide)(void *ctx, const char *what), void *ctx
 /* ---- parameters that grow --------------------------------------------------------- */
 
 /*
- * Copy a caller's parameter structure, whose first member is its size, into ours.
- * 0; -EINVAL: no size; -E2BIG: it is longer and the rest isn't zero, which debug mode tells of.
+ * Copy a caller's parameter structure, whose first member is its size, into ours. 0; -EINVAL: no
+ * size; -E2BIG: it is longer and the rest isn't zero, which debug mode reports.
  */
 int env_params(const char *call, void *ours, size_t our_size, const void *theirs);
 /* Copy statistics out: as much as the caller has room for, the rest of it zero. */

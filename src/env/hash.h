@@ -18,8 +18,8 @@ struct hash_node {
 };
 
 /*
- * Buckets are in segments, and these in groups, each with room for as many as all before it.
- * All zero is an empty table that has not been started.
+ * Buckets are in segments and segments in groups, each as large as all groups before it together.
+ * All zero is an empty table.
  */
 struct hashtab {
 	struct hash_node ***group[48];
@@ -35,13 +35,13 @@ static inline uint64_t hash_of(uint64_t key)
 
 /* Memory for the table, if it has none, until hashtab_end. 0 or -ENOMEM. */
 int hashtab_start(struct hashtab *h);
-/* Add one with such a hash. Without more memory the table stays as large as it is. */
+/* Add a member with this hash. If there is no memory to grow, the table keeps its size. */
 void hashtab_add(struct hashtab *h, struct hash_node *node, uint64_t hash);
 /* It is there. */
 void hashtab_del(struct hashtab *h, struct hash_node *node);
 /* The memory goes, if the table is empty. */
 void hashtab_end(struct hashtab *h);
-/* The one with that hash, and where hashes aren't keys another one; or NULL. */
+/* A member with this hash, or NULL. Where hashes aren't unique, find_next gives the others. */
 struct hash_node *hashtab_find(const struct hashtab *h, uint64_t hash);
 struct hash_node *hashtab_find_next(const struct hash_node *node);
 /* Any of them, and another; or NULL. Goes through all. */

@@ -24,7 +24,7 @@ void slab_init(struct slab *s, size_t size);
 /* A zeroed record; NULL: no memory. */
 void *slab_alloc(struct slab *s);
 void slab_free(struct slab *s, void *record);
-/* Whether an empty piece stays, so that what comes and goes alone asks for no memory. */
+/* Keep one empty piece, so that a single record that comes and goes needs no allocation. */
 void slab_keep(struct slab *s, bool keep);
 
 #endif

@@ -22,7 +22,7 @@ struct cover {
 enum overlap { APART, IN_PART, INSIDE };
 
 void cover_init(struct cover *c);
-/* A window of whole pages within the arena more. 0; -ENOMEM: and nothing is changed. */
+/* Add a window of whole pages within the arena. 0; -ENOMEM: nothing is changed. */
 int cover_add(struct cover *c, pp_iova_t first, pp_iova_t last);
 /* One that was added less. */
 void cover_remove(struct cover *c, pp_iova_t first, pp_iova_t last);

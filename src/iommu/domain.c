@@ -94,8 +94,8 @@ static int errno_of(struct domain *d, const char *function, int ret)
 }
 
 /*
- * A back end that unmapped something else than it was told has lost count of what the device can
- * reach: it reaches nothing any more, for good.
+ * A back end that unmapped something other than it was told no longer knows what the device can
+ * reach: so the device is blocked for good.
  */
 static int lose(struct domain *d, pp_iova_t iova, size_t len, size_t unmapped)
 {
@@ -113,8 +113,8 @@ static int lose(struct domain *d, pp_iova_t iova, size_t len, size_t unmapped)
 }
 
 /*
- * A back end that returned nonsense may have mapped the range or not. Nobody will use it, so what
- * there is of it goes: all or nothing was mapped.
+ * A back end that returned nonsense may have mapped the range or not. Nobody will use it, so unmap
+ * whatever is there: all of it was mapped, or nothing.
  */
 static int unmap_doubtful(struct domain *d, pp_iova_t iova, size_t len)
 {

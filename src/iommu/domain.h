@@ -47,7 +47,9 @@ static inline bool domain_is_parents(const struct domain *d)
 {
 	return d->iommu->pins && d->forks != env_forks();
 }
-/* The floor above records n more mappings, with so many more bytes of IOVA; or fewer. */
+/*
+ * The floor above has recorded n more mappings with that many more bytes of IOVA; negative: fewer.
+ */
 static inline void domain_count(struct domain *d, uint64_t n, uint64_t bytes)
 {
 	d->stats.mappings += n;
@@ -56,22 +58,20 @@ static inline void domain_count(struct domain *d, uint64_t n, uint64_t bytes)
 /* The address width that all usable ranges lie within, in bits. */
 unsigned domain_bits(const struct domain *d);
 
-/*
- * What is wrong with a back end, in words, or NULL: it keeps its contract as far as can be seen.
- */
+/* What is wrong with a back end, as text. NULL: as far as can be seen it keeps its contract. */
 const char *domain_wrong(const struct pp_iommu *iommu);
 
 /*
- * pp_iommu_ops.map, after checks. -ERANGE: outside of the usable ranges; -EINVAL: no multiple of
- * the domain's page; -EIO: the back end returned what is no errno, and nothing is mapped; or it is
- * broken. *lost: it failed, and the range is lost, as from domain_unmap.
+ * pp_iommu_ops.map, after checks. -ERANGE: outside the usable ranges; -EINVAL: not a multiple of
+ * the domain's page; -EIO: the back end returned nonsense, and nothing is mapped; or it is broken.
+ * *lost: it failed and the range is lost, as in domain_unmap.
  */
 int domain_map(struct domain *d, pp_iova_t iova, void *addr, size_t len, size_t page_size,
 	       unsigned prot, bool *lost);
 /*
  * Unmap; the device may use old translations until an invalidation or flush. 0; -EIO: the back end
- * unmapped another size. The domain is broken and blocked then, and the range lost: its IOVA and
- * the library's memory there are kept from use for good. To the caller's books it is unmapped.
+ * unmapped another size. Then the domain is broken and blocked, and the range is lost: its IOVA and
+ * the library's memory there are never used again. The caller counts it as unmapped.
  */
 int domain_unmap(struct domain *d, pp_iova_t iova, size_t len);
 /* Of an incoherent domain; nothing else has anything to do. 0; -EINVAL: not mapped; -EIO as map. */

@@ -59,9 +59,7 @@ static inline uint64_t iova_below(unsigned bits)
 	return bits < 64 ? (1ull << bits) - 1 : UINT64_MAX;
 }
 
-/*
- * Take a range for len bytes within those octaves. 0; -ENOSPC: there is none; -ENOMEM.
- */
+/* Allocate a range for len bytes within these octaves. 0; -ENOSPC: there is none; -ENOMEM. */
 int iova_get_in(struct iova **out, uint64_t len, uint64_t octaves);
 /* The same within the first `bits` bits. */
 static inline int iova_get(struct iova **out, uint64_t len, unsigned bits)
@@ -72,24 +70,26 @@ static inline int iova_get(struct iova **out, uint64_t len, unsigned bits)
 void iova_put(struct iova *iova);
 
 /*
- * Keep [first, last] out of use: a window that some device can't use. What is in use at
- * this time stays so (its mapping on that device is refused by the range check of the
- * domain), and is out of use when it is given back. May be called for several devices, and
- * then counts. The arena is locked for a few blocks at a time.
- * 0 or -ENOMEM.
+ * Withhold [first, last], a window that some device can't use. What is in use at this time stays so
+ * (the domain's range check refuses to map it for that device) and is withheld once it is freed.
+ * Windows of several devices may overlap: they are counted. The arena is locked for a few blocks at
+ * a time. 0 or -ENOMEM.
  */
 int iova_reserve(pp_iova_t first, pp_iova_t last);
 /* Undo one call of iova_reserve with the same window. */
 void iova_release(pp_iova_t first, pp_iova_t last);
 
 /*
- * While there are users, blocks that are given back are kept for others of their order, a few of
- * each, and so is some memory. What is neither in use nor reserved goes with the last user.
+ * While there are users, a few freed blocks of each order are kept for reuse, and some memory. What
+ * is neither in use nor withheld is freed with the last user.
  */
 void iova_use(void);
 void iova_unuse(void);
 
-/* How often one was given back, or a window: it may be worth asking again then. Any thread. */
+/*
+ * How often a range or a window was freed: if it has changed, an allocation that failed may be
+ * worth another try. Any thread.
+ */
 uint64_t iova_freed(void);
 /* Bytes in use. */
 uint64_t iova_in_use(void);

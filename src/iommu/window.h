@@ -9,18 +9,18 @@
 
 #include <pagepool/iommu.h>
 
-/* What one registration keeps out of use: two windows for each gap, at most. */
+/* What one registration withholds: at most two windows for each gap. */
 struct windows {
 	unsigned n;
 	struct pp_iova_range window[2 * PP_IOMMU_RANGES];
 };
 
 /*
- * The octaves that the domain can use some of, a bit for each; as iova_get_in takes them. Of these
- * the windows keep out what it can't use; so that the others stay everybody else's.
+ * A bit for each octave that the domain can use at least in part, as iova_get_in takes them. Only
+ * in these are windows withheld; the others are left to everybody else.
  */
 uint64_t windows_octaves(const struct pp_iommu *iommu);
-/* The arena has a user more, which can't use the domain's windows. 0 or -ENOMEM. */
+/* Add a user of the arena, who can't use the domain's windows. 0 or -ENOMEM. */
 int windows_reserve(struct windows *w, const struct pp_iommu *iommu);
 /* Undo that. */
 void windows_release(const struct windows *w);

@@ -2,7 +2,7 @@
  * pool.h - what a pool is made of: the structures of this floor, and who may touch what of them.
  * Uses dma, device, iommu and env.
  *
- * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *place*:
+ * WHERE A FREE PAGE IS. A page that nobody holds is in exactly one *location*:
  *
  *   cache         a private array, the owner's or a getter's: its thread alone, no atomic
  *                 read-modify-write (cache.h); others take from it when pages are short (take.h)
@@ -36,8 +36,7 @@
 #define POOL_REFILL 256u /* taken from the chunks, or put, at a time, at most */
 #define POOL_FEW 64u  /* pages in the remote frees that aren't worth taking if there are others */
 #define POOL_HINT 32u /* an SPSC ring's owner is told of so many at a time */
-#define POOL_SPSC_RINGS                                                                            \
-	63u /* threads at a time that put through an SPSC ring of their own, at most */
+#define POOL_SPSC_RINGS 63u   /* threads that have an SPSC ring of their own at a time, at most */
 #define POOL_SPSC_SLOTS 1024u /* pages in an SPSC ring; a power of two */
 #define POOL_MPSC_SLOTS 2048u /* pages in the ring that all others share; a power of two */
 #define POOL_DEVICES PP_POOL_DEVICES
@@ -113,8 +112,7 @@ struct pp_chunk {
 	uint64_t first;         /* the index in the pool of its first page: index.c */
 	uint32_t slot;          /* in the span */
 	uint64_t *free_bits;    /* a bit for each page that is home; the words are any thread's */
-	uint64_t *
-		discarded; /* of a zombie: a bit for each page whose memory has gone back; relaxed */
+	uint64_t *discarded; /* of a zombie: a bit for each page whose memory was freed; relaxed */
 	struct holder *holder; /* an entry for each page, or NULL: pool->tracked */
 	/* under the pool's lock */
 	enum chunk_on on;
@@ -267,8 +265,7 @@ struct pp_pool {
 	/* First: pp_page_get. The owner's; changed under the lock, release. */
 	struct pp_anchor *anchor;
 	uint32_t page_size;
-	uint32_t
-		together; /* pages that share a page of the kernel's; 0: more than a word has bits */
+	uint32_t together; /* pages in one page of the kernel's; 0: more than a word has bits */
 	bool tracked; /* debug mode `pages`: cache and remote frees are closed, so that every get and
 		       put takes the way through the chunk, where it is recorded */
 	uint32_t has_getters; /* there is or was a getter: getter.c; set under the lock, relaxed */

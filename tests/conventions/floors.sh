@@ -35,6 +35,11 @@ never() { # WHAT PATTERN BUT-FOR FOLDER...
 
 never "env sees of the public headers types.h and debug.h only" \
 	'#include <pagepool/' '<pagepool/(types|debug)\.h>' src/env
+never "iommu sees of them those of its own floor, too" '#include <pagepool/' \
+	'<pagepool/(types|debug|stats|iommu|soft|vfio|pci|inline/(probe|mmio))\.h>' src/iommu
+never "device doesn't see those of dma and pool, dma not those of pool" '#include <pagepool/' \
+	'^src/device/.*<pagepool/(types|debug|stats|iommu|device)\.h>|^src/dma/.*<pagepool/(types|debug|stats|iommu|device|dma)\.h>' \
+	src/device src/dma
 never "a pool reaches the domain through dma only" '->domain\b|\bdomain_[a-z]+\(' '^$' src/pool
 never "a domain's statistics are written in its own folder only" \
 	'domain\.stats\.[a-z_]+ *([-+]?=|\+\+|--)' '^src/iommu/' src

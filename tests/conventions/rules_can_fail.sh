@@ -12,43 +12,9 @@ cc=$4
 prefix=$5
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-copy=$dir/copy
-export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=test GIT_AUTHOR_EMAIL=test@localhost
-export GIT_COMMITTER_NAME=test GIT_COMMITTER_EMAIL=test@localhost
+. "$(dirname "$0")/../broken.sh"
+copy_of "$root" tests/{data,fuzz,explore} || exit 1
 
-mkdir "$copy"
-for f in "$root"/*; do # not what was built
-	[ "$(basename "$f")" = out ] || [ -d "$f/meson-private" ] || cp -r "$f" "$copy"
-done
-cp -r "$root/.github" "$root/.clang-format" "$copy"
-rm -rf "$copy"/tests/{data,fuzz,explore}
-cd "$copy" || exit 1
-git init -q . && git commit -q --allow-empty -m "Nothing yet" && git add -A -f . && git commit -q -m "All of it" -m "This is why." || exit 1
-
-# fails TEST RULE - the test said "not ok" of this rule, and of no other; what it said is in $dir/said
-fails() {
-	local status=0
-	[ "$(grep '^not ok' "$dir/said" | sed 's/^not ok [0-9]* - //' | sort -u)" = "$2" ] || status=1
-	ok $status "$1: ${2//$'\n'/, }"
-	[ $status = 0 ] || sed 's/^/# /' "$dir/said"
-}
-# broken TEST RULE FILE LINE - with this line at the end of the file
-broken() {
-	printf '%b\n' "$4" >>"$3"
-	run "$1"
-	fails "$1" "$2"
-	restore "$3"
-}
-# edited TEST RULE FILE SED
-edited() {
-	sed -i "$4" "$3"
-	run "$1"
-	fails "$1" "$2"
-	restore "$3"
-}
-restore() {
-	git checkout -q -- "$1" 2>/dev/null || rm -f "$1"
-}
 run() { # TEST
 	case $1 in
 	floors | symbols) bash "tests/conventions/$1.sh" . "$library" ;;
@@ -59,9 +25,7 @@ run() { # TEST
 
 # ---- floors ------------------------------------------------------------------------------------
 
-run floors
-! grep '^not ok' "$dir/said"
-ok $? "floors: the copy as it is passes"
+passes floors
 broken floors "env uses no floor" src/env/hash.c '#include "iommu/iova.h"'
 broken floors "iommu uses env" src/iommu/iova.c '#include "device/binding.h"'
 broken floors "device uses iommu and env" src/device/binding.c '#include "dma/mappings.h"'
@@ -70,6 +34,9 @@ broken floors "pool uses the floors below it" src/pool/chunk.c '#include "net/po
 broken floors "the software IOMMU sees the contract and env only" src/iommu/soft/table.c '#include "iommu/domain.h"'
 broken floors "the VFIO back end sees the contract and env only" src/iommu/vfio/ioas.c '#include "iommu/iova.h"'
 broken floors "env sees of the public headers types.h and debug.h only" src/env/user.c '#include <pagepool/pool.h>'
+broken floors "iommu sees of them those of its own floor, too" src/iommu/soft/soft.c '#include <pagepool/device.h>'
+broken floors "device doesn't see those of dma and pool, dma not those of pool" src/device/device.c '#include <pagepool/dma.h>'
+broken floors "device doesn't see those of dma and pool, dma not those of pool" src/dma/dma.c '#include <pagepool/pool.h>'
 broken floors "a pool reaches the domain through dma only" src/pool/span.c 'static void f(void) { domain_flush(0); }'
 broken floors "a domain's statistics are written in its own folder only" src/dma/dma.c 'static void f(void) { b->domain.stats.maps++; }'
 broken floors "a back end's operations are called by its domain only, but for its end" src/device/device.c \
@@ -101,9 +68,13 @@ libpagepool: its map lists them, one by one" include/pagepool/pool.h 'PP_API voi
 broken lengths "no function has more than 40 lines" src/pool/chunk.c "static void f(void)\n{\n$(printf '\\tf();\\n%.0s' {1..41})}"
 broken lengths "no line of a comment has more than 100 columns" src/pool/chunk.c "/* $(printf 'word %.0s' {1..21}) */"
 broken lengths "no line of the documentation has more than 100 columns" docs/net.md "$(printf 'word %.0s' {1..21})"
+mkdir "$dir/empty" && (cd "$dir/empty" && python3 "$copy/tests/conventions/lengths.py" . >"$dir/said")
+fails lengths "there are sources and pages"
 broken models "what the code says of its models is there" src/pool/chunk.c '/* Model: home.pml, no_such_label. */'
 broken models "what the models say of the code is there" tests/model/home.pml '/* chunk.c: no_such_function */'
 if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
+	bash tests/conventions/format.sh "$dir/empty" >"$dir/said" 2>&1 </dev/null
+	fails format "there are sources in src include examples tests net tool telemetry bench dpdk"
 	broken format "they are laid out as .clang-format says; if not: make format" src/version.c 'int  two_blanks;'
 fi
 committed() { # MESSAGE
@@ -113,13 +84,20 @@ committed() { # MESSAGE
 	git reset -q --hard HEAD^
 }
 git commit -q --allow-empty -m "area: do something" -m "This is why."
-run commits
-! grep '^not ok' "$dir/said"
-ok $? "commits: a good one passes"
+passes commits
 committed "area: do something"
+committed $'area: do something\nand more\n\nThis is why.'
 committed "area: do something."$'\n\nThis is why.'
 committed "fixup! area: do something"$'\n\nThis is why.'
+committed "squash! area: do something"$'\n\nThis is why.'
+committed "amend! area: do something"$'\n\nThis is why.'
 committed "area: do something that takes more words to tell than a line of a log has room for"$'\n\nThis is why.'
+
+branch=$(git symbolic-ref --short HEAD)
+git checkout -q --orphan root && git commit -q -m "All of it" -m "This is why." # nothing is before it
+run commits
+fails commits "there are commits to look at: 0"
+git checkout -q "$branch"
 
 # ---- probes: what readelf says of a library --------------------------------------------------------
 
@@ -189,7 +167,32 @@ fi
 edited report "so is, once each, what hangs, dies or fails" scripts/report 's/^        failed += len(bad)/        failed += 0/'
 edited report "so is, once each, what hangs, dies or fails
 what passed and what was skipped is counted" scripts/report 's/^        skipped += len(skip)/        skipped += 0/'
+edited report "what failed is named, with what it printed" scripts/report 's/^    print(line)/    pass/'
 if command -v spatch >/dev/null; then
+	kept=${PAGEPOOL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/pagepool}
+	there() { compgen -G "$kept/prebuilt-$1-[0-9]*/source/net/Kconfig" >/dev/null; }
+	if there 6.12 && there 7.2; then # many at once: a run takes half a minute
+		sed -i '1s,^,/* STEP_X */\n,' linux/series/chunk/page_pool_chunk.c
+		sed -i 's/|| \[ \$named -gt 0 \]; then/; then/; s/SUBJECT HERE/SUBJECT THERE/g' linux/series/make
+		sed -i 's/finds nothing to change/changes nothing/' linux/series/apply
+		sed -i 's/ || exec / || /; $a echo "/* again */" >>"$1/net/core/page_pool_chunk.c"' linux/apply
+		run series
+		fails series "... and twice changes nothing
+a step that does not fit is refused
+a step that is named is a patch without a cover letter
+no mark of a step is left
+the tree is the one that apply makes
+there is a cover letter"
+		git checkout -q -- linux
+		broken series "... and the branch ends before it
+... and twice changes nothing
+a step that does not fit is refused
+a step that is named is a patch without a cover letter
+apply fits 6.12
+apply fits 7.2
+each step is a commit
+the patches apply, and make the same tree" linux/series/shrinker/edit 'line net/core/page_pool.c no_such_line it'
+	fi
 	export PAGEPOOL_CACHE=$dir/empty
 	edited series "no tree is refused" linux/series/make 's/say which kernel tree/which tree/'
 	edited series "what is no kernel tree is refused" linux/series/make 's/is no kernel tree: unpack/: unpack/'

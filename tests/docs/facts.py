@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """facts.py ROOT [TOOL] - facts that are stated twice agree: a function's errors in its header and on its
 manual page; the table of calls to serialise; counters, totals and limits; the commands that the
-tool, its manual, README.md and architecture.md list; the functions of architecture.md exist.
+tool, its manual, README.md and architecture.md list; the functions of architecture.md exist; what
+pages count, there are as many of; there is one version; MAINTAINERS names folders and targets that
+exist, and all folders.
 """
 import glob
 import os
@@ -188,6 +190,65 @@ def wrong_walks():
             yield f"{name} has none of {', '.join(functions)}"
 
 
+NUMBERS = ("no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen").split()
+
+
+def wrong_counts():
+    """How many of something pages say there are, and how many there are."""
+    table = read("tests/explore/scenarios.c").partition("scenarios[] = {")[2].partition("\n};")[0]
+    threads = [len(row.split(",")) for row in re.findall(r'\{ "[a-z0-9-]+",\s*\{ ([^}]*) \}', table)]
+    copies = len(re.findall(r"^breaks ", read("tests/explore/run.sh"), re.M))
+    mutants = len(re.findall(r"^[a-z-]+\|", read("linux/tests/mutants"), re.M))
+    only = len(re.findall(r"^[a-z-]+ 7", read("linux/series/steps"), re.M))
+    examples = NUMBERS[len(glob.glob("examples/*.c"))]
+    for page, text in (("docs/architecture.md", f"{len(threads)} scenarios, {threads.count(2)} with two threads and "
+                        f"{threads.count(3)} with three"),
+                       ("docs/architecture.md", f"breaks copies of the source in {copies} ways"),
+                       ("linux/README.md", f"breaks the series in {mutants} ways"),
+                       ("linux/README.md", f"{NUMBERS[only]} steps are for 7.2 only"),
+                       ("docs/linux-tests.md", f"break our version in {mutants} ways"),
+                       ("README.md", f"{examples} short programs"),
+                       ("docs/tutorial.md", f"{examples.capitalize()} programs"),
+                       ("examples/README.md", f"{examples.capitalize()} programs"),
+                       ("CHANGELOG.md", f"{examples} examples in order")):
+        if text not in " ".join(read(page).split()):
+            yield f"{page} doesn't say: {text}"
+    for name, lines in re.findall(r"\(\.\./(examples/\S+)\) \| (\d+) \|", read("docs/net.md")):
+        if read(name).count("\n") != int(lines):
+            yield f"docs/net.md: {name} hasn't {lines} lines"
+
+
+def wrong_versions():
+    """The version and the libraries' number, where they are repeated."""
+    build = read("meson.build")
+    version, so = re.search(r"\n  version : '(.*?)'", build)[1], re.search(r"^soversion = '(\d+)'", build, re.M)[1]
+    for page, text in (("CHANGELOG.md", f"\n## {version}"), ("debian/changelog", f"pagepool ({version})"),
+                       ("docs/telemetry.md", f'"version":"{version}"'), ("include/pagepool/pagepool.h", f'"{version}"'),
+                       ("docs/releasing.md", f"v{version}"), ("debian/control", f"libpagepool{so} "),
+                       ("CHANGELOG.md", f"have the number {so}:")):
+        if text not in read(page):
+            yield f"{page} doesn't say: {text.strip()}"
+    for name in ("", "-net", "-telemetry"):
+        if not os.path.exists(f"debian/libpagepool{name}{so}.symbols"):
+            yield f"there is no debian/libpagepool{name}{so}.symbols"
+
+
+def wrong_maintainers():
+    """Folders that nobody looks after, files and targets in MAINTAINERS that aren't there."""
+    text, makefile = read("MAINTAINERS"), read("Makefile")
+    files = " ".join(re.findall(r"^F:\t(.*)", text, re.M)).split()
+    tracked = subprocess.run(["git", "ls-files"], text=True, capture_output=True, check=False).stdout.split()
+    for name in files:
+        if not os.path.exists(name):
+            yield f"{name} is not in the tree"
+    for folder in sorted({re.match(r"(tests/)?[^/]+/", f)[0] for f in tracked if re.match(r"(tests/)?[^/]+/", f)}):
+        if not any(f.startswith(folder) or folder.startswith(f) for f in files):
+            yield f"nobody looks after {folder}"
+    for target in re.findall(r"\bmake ([a-z-]+)", " ".join(re.findall(r"^T:\t(.*)", text, re.M))):
+        if not re.search(rf"^{target}:", makefile, re.M):
+            yield f"there is no make {target}"
+
+
 code = documented()
 none("errors were found", [] if sum(map(len, code.values())) > 150 else [str(code)])
 none("a function's errors are the same in its header and on its page", list(differing_errors()))
@@ -199,6 +260,9 @@ none("the source makes the reports of pp_debug_set(3)", list(unknown_diagnostics
 none("the glossary has each word once, and those of pagepool(7)", list(wrong_words()))
 none("limits are those of the headers", list(wrong_limits()))
 none("the functions that architecture.md names are there, and where its walks say", list(wrong_walks()))
+none("there are as many as the pages say", list(wrong_counts()))
+none("the version is the same wherever it is", list(wrong_versions()))
+none("MAINTAINERS has every folder, and nothing else", list(wrong_maintainers()))
 if tool:
     none("the command's commands are those of its manual and of the pages", list(wrong_commands()))
 end()

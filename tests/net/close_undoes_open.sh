@@ -64,7 +64,7 @@ check "... 8 MiB in frames of 4 KiB" at_last frames_of_4k
 too_little() {
 	start m bash -c 'limited "$@"' - 1024 "$probe" send mid-a 1 60
 	finish
-	exited 1 && told "4096 KiB of pages must be locked.*limit is 1024 KiB: raise it \(ulimit -l\), or have the right CAP_IPC_LOCK$"
+	exited 1 && told "4096 KiB of pages must be locked.*limit is 1024 KiB: raise it \(ulimit -l\), or run with CAP_IPC_LOCK$"
 }
 check "... less: what to do" too_little
 too_little_to_receive() {

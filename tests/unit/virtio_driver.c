@@ -558,7 +558,7 @@ static void lies_of_itself(void)
 	hw.offers &= ~VIRTIO_F_ACCESS_PLATFORM;
 	wont_open(-EOPNOTSUPP, "doesn't go through the IOMMU");
 	hw.refuses = true;
-	wont_open(-EOPNOTSUPP, "doesn't agree");
+	wont_open(-EOPNOTSUPP, "doesn't accept");
 	hw.pairs = 0;
 	wont_open(-EPROTO, "can't have 0 pairs");
 	hw.pairs = 0x8001;
@@ -631,7 +631,7 @@ static void stubborn(void)
 	      "nor one without interrupts");
 	hw.no_vector = false;
 	hw.queue[1].notify_off = 1024;
-	check(pp_net_bind(nic) == -EPROTO && error_says("is told at offset 4096, of 4096"),
+	check(pp_net_bind(nic) == -EPROTO && error_says("is at offset 4096, of 4096"),
 	      "nor one that is to be told elsewhere");
 	hw.queue[1].notify_off = 1;
 	check(!pp_net_bind(nic) && !*pp_net_error(nic), "bound later, and all is well");

@@ -365,7 +365,7 @@ int kernel_check_main(int argc, char **argv)
 
 	if (options_parse(
 		    argc, argv, "kernel check",
-		    "Tell whether this kernel unmaps page pools in time, and what has piled up.",
+		    "Check whether this kernel unmaps page pools in time, and what has piled up.",
 		    defs))
 		return EXIT_USAGE;
 	ret = look(&v);

@@ -18,7 +18,7 @@ struct follow;
  */
 int follow_open(struct follow **out, struct peek *p, uint64_t every, char error[PEEK_ERROR]);
 void follow_close(struct follow *f);
-/* What can't be seen on this kernel, and why, for people; NULL: no more. i from 0 on. */
+/* The i-th thing that can't be seen on this kernel, and why, as text; NULL: no more. */
 const char *follow_missing(const struct follow *f, unsigned i);
 
 struct follow_tally {
@@ -47,7 +47,7 @@ struct watch_losses follow_losses(const struct follow *f);
 /* ---- symbols.c: the kernel's functions by address ------------------------------------------ */
 
 struct symbols;
-/* NULL: they can't be read. To be called once the programs are loaded, as they have names too. */
+/* NULL: they can't be read. Call it after the programs are loaded, since these have symbols too. */
 struct symbols *symbols_open(void);
 void symbols_close(struct symbols *s);
 /* "tcp_recvmsg", "xmit [veth]"; in hexadecimal if it isn't known. */

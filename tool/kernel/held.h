@@ -39,7 +39,7 @@ struct holder {
 	enum holder_kind kind;
 	kaddr_t object;
 	size_t first_owner, n_owners; /* in held.owner; none: no process has it open */
-	bool waits_for_accept; /* a connection that its listener, the owner's, hasn't taken */
+	bool waits_for_accept; /* a connection that its listener, the owner's, hasn't accepted yet */
 	int net;               /* in scan.net, or -1 */
 	unsigned cpu;
 	char protocol[12];
@@ -99,7 +99,10 @@ struct held {
  */
 int held_scan(struct held *h, struct scan *s);
 void held_close(struct held *h);
-/* Pages of a pool in flight now; how many of them were found, and idle in the pool itself. */
+/*
+ * A pool's pages in flight now; how many of these were found, and how many are idle in the pool
+ * itself.
+ */
 struct held_sum {
 	int64_t in_flight;
 	uint64_t found, idle;

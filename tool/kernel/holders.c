@@ -305,7 +305,7 @@ int kernel_holders_main(int argc, char **argv)
 	int ret = EXIT_ERROR;
 
 	if (options_parse(argc, argv, "kernel holders",
-			  "Tell who holds the pages of the kernel's page pools.", defs))
+			  "Show who holds the pages of the kernel's page pools.", defs))
 		return EXIT_USAGE;
 	if (scan_open(&s))
 		say("no memory to look for who holds the pages");

@@ -10,12 +10,15 @@
 
 /* held.c */
 
-/* Walk until nothing has changed meanwhile, a few times at most; what is found is the holder's. */
+/*
+ * Repeat a walk until nothing changed during it, a few times at most. What it finds is the
+ * holder's.
+ */
 void held_look(struct held *h, struct walk *w, uint32_t holder, enum place place, walk_fn *fn,
 	       kaddr_t from);
 /* A holder's place in held.holder; -1: no memory, which is noted. */
 int64_t held_add(struct held *h, enum holder_kind kind, kaddr_t object);
-/* A holder, the last one, that turned out to hold nothing is not kept. */
+/* Drop the last holder if it turned out to hold nothing. */
 void held_drop_empty(struct held *h, int64_t holder);
 /* "10.0.0.1:80", "[::1]:80"; without a port, the address. */
 void held_name_address(char *to, size_t size, int family, const void *address, uint16_t port);

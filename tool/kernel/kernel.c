@@ -14,11 +14,11 @@ static const struct {
 	int (*main)(int argc, char **argv);
 	const char *what;
 } commands[] = {
-	{ "pools", kernel_pools_main, "list the page pools of the machine (without COMMAND, too)" },
-	{ "holders", kernel_holders_main, "tell who holds their pages" },
+	{ "pools", kernel_pools_main, "list the machine's page pools (the default)" },
+	{ "holders", kernel_holders_main, "show who holds their pages" },
 	{ "watch", kernel_watch_main,
-	  "tell where pages leave them from now on, and what goes wrong" },
-	{ "check", kernel_check_main, "tell whether this kernel unmaps them in time" },
+	  "show where pages leave them from now on, and what goes wrong" },
+	{ "check", kernel_check_main, "check whether this kernel unmaps them in time" },
 	{ "unbind", kernel_unbind_main,
 	  "take a device from its driver once all its pages are back" },
 };

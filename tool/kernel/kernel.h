@@ -22,7 +22,7 @@ int kernel_watch_main(int argc, char **argv);
  */
 int kernel_scan(struct scan *s);
 
-/* Why a part is missing, for people; NULL: nothing is. One after the other, i from 0 on. */
+/* The i-th reason why a part is missing, as text; NULL: no more. */
 const char *kernel_note(const struct scan *s, unsigned i);
 /* The same as a JSON array. */
 json_t *kernel_notes(const struct scan *s);
@@ -33,8 +33,8 @@ const char *kernel_pool_name(const struct pool *pool, char buf[32]);
 /* "alive", "zombie 12.0 s", "zombie" */
 const char *kernel_pool_state(const struct pool *pool, char buf[40]);
 /*
- * pools.c: look with a scan that is open, and print the table; with rates if it had pools of a look
- * before, so many seconds ago. 0 or a negative errno: nothing was printed.
+ * pools.c: refresh an open scan and print the table, with rates if the scan has the pools of an
+ * earlier look, that many seconds ago. 0, or a negative errno: nothing was printed.
  */
 int kernel_pools_show(FILE *out, struct scan *s, double seconds);
 /* holders.c: print who holds a pool's pages, for people. */

@@ -15,7 +15,7 @@ struct link_state {
 	char name[IF_NAMESIZE];
 	unsigned index;
 	bool down_by_us;
-	char *saved; /* the kernel's own messages, one behind the other */
+	char *saved; /* the kernel's own messages, one after the other */
 	size_t len;
 };
 

@@ -43,8 +43,8 @@ bool peek_read(struct peek *p, kaddr_t address, void *to, size_t len);
 /* A string, always terminated; "" if it can't be read. */
 void peek_string(struct peek *p, kaddr_t address, char *to, size_t size);
 /*
- * The address of a symbol of the kernel itself, one of those in peek.c; 0: it isn't listed, or not
- * for us.
+ * The address of one of the kernel's symbols that peek.c lists; 0: the kernel doesn't show it, or
+ * not to us.
  */
 kaddr_t peek_symbol(struct peek *p, const char *name);
 /* This thread's struct task_struct. */

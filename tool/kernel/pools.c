@@ -315,7 +315,7 @@ int kernel_pools_main(int argc, char **argv)
 		{ "json", 0, NULL, "print all that is known, as JSON", OPTION_FLAG, &json },
 		{ "openmetrics", 0, NULL, "print it as OpenMetrics text", OPTION_FLAG,
 		  &openmetrics },
-		{ "interval", 'i', "MS", "look twice, so far apart, and show rates", OPTION_COUNT,
+		{ "interval", 'i', "MS", "take two looks, MS apart, and show rates", OPTION_COUNT,
 		  &interval },
 		{ 0 },
 	};

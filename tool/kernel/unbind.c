@@ -469,14 +469,13 @@ int kernel_unbind_main(int argc, char **argv)
 		  OPTION_ARGUMENT, &w.what },
 		{ "timeout", 't', "SECONDS", "how long to wait for the pages (60); 0: look once",
 		  OPTION_SIZE, &w.timeout },
-		{ "force", 'f', NULL, "even if it is in use: addressed, routed, opened",
+		{ "force", 'f', NULL, "even if it is in use (has an address or a route, is open)",
 		  OPTION_FLAG, &w.force },
 		{ "unbind-anyway", 0, NULL, "after that time, even if pages are still held",
 		  OPTION_FLAG, &w.anyway },
 		{ "down", 0, NULL, "only take it down and wait; also for virtual interfaces",
 		  OPTION_FLAG, &w.down },
-		{ "dry-run", 'n', NULL, "tell what would be done, and do nothing", OPTION_FLAG,
-		  &w.dry_run },
+		{ "dry-run", 'n', NULL, "only show what would be done", OPTION_FLAG, &w.dry_run },
 		{ 0 },
 	};
 	int ret = EXIT_ERROR;

@@ -165,8 +165,8 @@ static void note_pool(struct watch_run *w, const struct pool *is, const struct w
 }
 
 /*
- * All pools that the scan can find; those that it found before, as some were found by a page that
- * somebody held then; and those that were seen to take pages, be they listed anywhere or not.
+ * All pools that the scan finds; those that it found earlier, since some are found only by a page
+ * that somebody held at that time; and those that were seen to take pages, listed anywhere or not.
  */
 static void look_at_pools(struct watch_run *w)
 {
@@ -315,7 +315,7 @@ int kernel_watch_main(int argc, char **argv)
 	uint64_t seconds = 0;
 	bool json = false;
 	const struct option_def defs[] = {
-		{ "duration", 'd', "SECONDS", "how long; without, until Ctrl-C", OPTION_COUNT,
+		{ "duration", 'd', "SECONDS", "how long; default: until Ctrl-C", OPTION_COUNT,
 		  &seconds },
 		{ "sample", 's', "N", "follow one page in N (64)", OPTION_COUNT, &w.every },
 		{ "json", 0, NULL, "print all that is known, as JSON, at the end", OPTION_FLAG,
@@ -325,7 +325,7 @@ int kernel_watch_main(int argc, char **argv)
 	int status;
 
 	if (options_parse(argc, argv, "kernel watch",
-			  "Tell where pages leave their pools from now on, and what goes wrong.",
+			  "Show where pages leave their pools from now on, and what goes wrong.",
 			  defs))
 		return EXIT_USAGE;
 	if (seconds > 31536000) {

@@ -146,8 +146,8 @@ static bool same_way(const struct watch_page *a, const struct watch_page *b)
 }
 
 /*
- * Those that are in a pool, or that have left theirs and are held all the same: the oldest of each
- * way there, with all that went it. The pages are sorted by age.
+ * Pages that are in a pool, or have left theirs and are still held: the oldest of each path, with
+ * the number of those that took it. The pages are sorted by age.
  */
 static void print_oldest(FILE *out, const struct watch_run *w, bool left, const char *title)
 {

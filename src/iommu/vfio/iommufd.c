@@ -131,7 +131,7 @@ static int iommufd_limits(struct pp_vfio *v, char *error)
 		vfio_range_add(&v->iommu, range[i].start, range[i].last);
 	env_free(range);
 	if (ret)
-		return vfio_say(error, ret, "the kernel does not tell the IOVAs of %s: %s",
+		return vfio_say(error, ret, "the kernel does not report the IOVAs of %s: %s",
 				v->address, strerror(-ret));
 	return 0;
 }

@@ -71,7 +71,7 @@ int vfio_device_look(struct pp_vfio *v, char *error)
 				"there is no PCI device %s; lspci lists what there is", v->address);
 	if (!link_name(name, sizeof name, v->address, "iommu_group"))
 		return vfio_say(error, -ENODEV,
-				"no IOMMU looks after %s: switch it on in the firmware and "
+				"no IOMMU translates for %s: switch it on in the firmware and "
 				"the kernel (intel_iommu=on); see pagepool doctor",
 				v->address);
 	v->group = atoi(name);

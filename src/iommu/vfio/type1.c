@@ -184,7 +184,7 @@ static int type1_limits(struct pp_vfio *v, char *error)
 	int ret = ask_info(v->ioas, &info);
 
 	if (ret)
-		return vfio_say(error, ret, "the container does not tell its limits: %s",
+		return vfio_say(error, ret, "the container does not report its limits: %s",
 				strerror(-ret));
 	ranges = capability(info, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE);
 	v->iommu.page_sizes = info->flags & VFIO_IOMMU_INFO_PGSIZES ? info->iova_pgsizes : 0;
@@ -193,7 +193,7 @@ static int type1_limits(struct pp_vfio *v, char *error)
 	env_free(info);
 	if (!v->iommu.n_ranges)
 		return vfio_say(error, -EOPNOTSUPP,
-				"the kernel does not tell which IOVAs %s can use; "
+				"the kernel does not report which IOVAs %s can use; "
 				"Linux 5.4 and later do",
 				v->address);
 	return 0;
