@@ -220,7 +220,7 @@ in_background capture -d "soft:pcap=$dir/pipe,loop=2" -w "$out"
 	for ((i = 0; i < 30; i++)); do tail -c +25 "$real"; done
 } >"$dir/pipe"
 finish
-check "... more than is kept: it ends, and says why" eval 'exited 1 && said "can.t begin again" &&
+check "... more than is kept: it ends, and says why" eval 'exited 1 && said "can.t start over" &&
 	has_packets "$out" $((31 * 4680))'
 
 # ---- nohup ----------------------------------------------------------------------------------------
