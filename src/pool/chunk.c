@@ -582,10 +582,11 @@ static void chunk_use(struct pp_chunk *c)
 /* The chunk behind this one in the list, if there is one: a later get's. */
 static void prefetch_next(const struct pp_chunk *c, const struct list *list)
 {
-	const struct pp_chunk *next = list_entry(c->where.next, const struct pp_chunk, where);
+	const struct pp_chunk *next;
 
-	if (&next->where == list)
+	if (c->where.next == list)
 		return;
+	next = list_entry(c->where.next, const struct pp_chunk, where);
 	env_prefetch(next);
 	env_prefetch(&next->where);
 	prefetch_chunk(next);
