@@ -1,8 +1,9 @@
 /*
- * cache.c - the getting thread's side, which is the owner's or a getter's, from get down to growth.
- * Its cache is popped, and refilled from what others gave back (remote.c), from the chunks
- * (chunk.c), from new ones (grow.c), or from the caches of others (take.c); its puts go there. Each
- * use of the cache ends with a look at the flag: revoke.h.
+ * cache.c - the getting thread's side, which is the owner's or a getter's, from get down to growth:
+ * to be read upwards from pp_page_get, as what is called stands above its caller. Its cache is
+ * popped, and refilled from what others gave back (remote.c), from the chunks (chunk.c), from new
+ * ones (grow.c), or from the caches of others (take.c); its puts go there. Each use of the cache
+ * ends with a look at the flag: revoke.h.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
