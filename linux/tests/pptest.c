@@ -3,7 +3,10 @@
  *   pptest xdp IFINDEX            attach an XDP program that passes everything
  *   pptest pools                  what the kernel says of its page_pools, by netlink
  *   pptest hold PORT N BYTES GO   take N connections, leave the data unread until the file GO is
- *                                 there, then read it all and compare. First prints "waiting".
+ *                                 there, then read it all and compare. First prints "waiting", and
+ *                                 "held" when it has the connections.
+ *   pptest pipe PORT N BYTES GO   the same, but the data are spliced into pipes, and all are there
+ *                                 when it prints "held"
  *   pptest send ADDRESS PORT N BYTES
  *                                 open N connections and send BYTES each; prints "acked" when
  *                                 the other side's kernel has it all; ends when it hangs up
@@ -19,6 +22,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
@@ -314,8 +318,23 @@ static int connected(const char *address, int port)
 	return s;
 }
 
+/* A pipe with all that comes from a socket: the pages themselves, no copies. */
+static int spliced(int s, uint64_t bytes)
+{
+	int ends[2];
+	ssize_t got;
+
+	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < 0)
+		die("pipe");
+	while (bytes && (got = splice(s, NULL, ends[1], NULL, bytes, SPLICE_F_MOVE)) > 0)
+		bytes -= got;
+	if (bytes)
+		die("splice");
+	return ends[0];
+}
+
 /* The connection's number is its first byte: they may come in any order. */
-static int hold(int port, unsigned n, uint64_t bytes, const char *go)
+static int hold(int port, unsigned n, uint64_t bytes, const char *go, bool in_pipes)
 {
 	int listener = listening(port, 8 * bytes + 65536), *s = calloc(n, sizeof(*s));
 	unsigned wrong = 0;
@@ -323,6 +342,10 @@ static int hold(int port, unsigned n, uint64_t bytes, const char *go)
 	for (unsigned i = 0; i < n; i++)
 		if ((s[i] = accept(listener, NULL, NULL)) < 0)
 			die("accept");
+	for (unsigned i = 0; i < n && in_pipes; i++)
+		s[i] = spliced(s[i], bytes + 1);
+	printf("held\n");
+	fflush(stdout);
 	while (access(go, F_OK))
 		usleep(10000);
 	for (unsigned i = 0; i < n; i++) {
@@ -330,9 +353,9 @@ static int hold(int port, unsigned n, uint64_t bytes, const char *go)
 		uint8_t me;
 		ssize_t got;
 
-		if (recv(s[i], &me, 1, 0) != 1)
+		if (read(s[i], &me, 1) != 1)
 			die("a connection's number");
-		while (at < bytes && (got = recv(s[i], buf, sizeof(buf), 0)) > 0) {
+		while (at < bytes && (got = read(s[i], buf, sizeof(buf))) > 0) {
 			if (!same(me, at, got)) {
 				wrong++;
 				break;
@@ -436,7 +459,9 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "pools") && argc == 2)
 		return pools();
 	if (!strcmp(what, "hold") && argc == 6)
-		return hold(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), argv[5]);
+		return hold(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), argv[5], false);
+	if (!strcmp(what, "pipe") && argc == 6)
+		return hold(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), argv[5], true);
 	if (!strcmp(what, "send") && argc == 6)
 		return send_all(argv[2], atoi(argv[3]), atoi(argv[4]), strtoull(argv[5], NULL, 10));
 	if (!strcmp(what, "stream") && argc == 4)
