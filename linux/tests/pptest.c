@@ -13,6 +13,7 @@
  *   pptest stream ADDRESS PORT / pptest sink PORT
  *                                 send the pattern for ever / read and compare as long as it comes
  *   pptest live IFINDEX N         let the kernel run N live frames through that XDP program
+ *   pptest huge MIB               touch so much memory that huge pages are wanted for
  *
  * The interfaces are those of the kernel (netlink, bpf): Debian's headers of 6.1 lack the
  * page-pool messages, so linux/netdev.h comes from the tree that is tested.
@@ -37,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -448,6 +450,22 @@ static int sink(int port)
 	return 0;
 }
 
+/* Which were huge the kernel's counters tell (thp_fault_alloc, thp_fault_fallback). */
+static int huge(size_t mib)
+{
+	size_t bytes = mib << 20, huge_page = 2 << 20;
+	char *at = mmap(NULL, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		die("mmap");
+	at += huge_page - (uintptr_t)at % huge_page;
+	if (madvise(at, bytes, MADV_HUGEPAGE))
+		die("madvise");
+	for (size_t i = 0; i < bytes; i += 4096)
+		at[i] = 1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -456,6 +474,8 @@ int main(int argc, char **argv)
 		return xdp(atoi(argv[2]));
 	if (!strcmp(what, "live") && argc == 4)
 		return live(atoi(argv[2]), atoi(argv[3]));
+	if (!strcmp(what, "huge") && argc == 3)
+		return huge(strtoull(argv[2], NULL, 10));
 	if (!strcmp(what, "pools") && argc == 2)
 		return pools();
 	if (!strcmp(what, "hold") && argc == 6)
