@@ -58,7 +58,7 @@ bench-vm: ## the cost of mapping and unbind on that IOMMU, every size (ICOUNT=0:
 	@sed -n 's/^# //p' out/vm/measure.tap
 
 check-kernel: ## the kernel's page_pool, stock and ours, in QEMU; builds three kernels once
-	@scripts/deps vm linux-source-6.1 iproute2 ethtool python3-yaml
+	@scripts/deps vm linux-source-6.1 iproute2 ethtool python3-yaml coccinelle zstd debian-archive-keyring
 	@scripts/check-kernel $(CASES)
 
 check-kernel-quick: ## the same as modules on kernels that Debian built; fetched once, some minutes

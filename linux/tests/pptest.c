@@ -3,13 +3,17 @@
  *   pptest xdp IFINDEX            attach an XDP program that passes everything
  *   pptest pools                  what the kernel says of its page_pools, by netlink
  *   pptest hold PORT N BYTES GO   take N connections, leave the data unread until the file GO is
- *                                 there, then read it all and compare. First prints "waiting".
+ *                                 there, then read it all and compare. First prints "waiting", and
+ *                                 "held" when it has the connections.
+ *   pptest pipe PORT N BYTES GO   the same, but the data are spliced into pipes, and all are there
+ *                                 when it prints "held"
  *   pptest send ADDRESS PORT N BYTES
  *                                 open N connections and send BYTES each; prints "acked" when
  *                                 the other side's kernel has it all; ends when it hangs up
  *   pptest stream ADDRESS PORT / pptest sink PORT
  *                                 send the pattern for ever / read and compare as long as it comes
  *   pptest live IFINDEX N         let the kernel run N live frames through that XDP program
+ *   pptest huge MIB               touch so much memory that huge pages are wanted for
  *
  * The interfaces are those of the kernel (netlink, bpf): Debian's headers of 6.1 lack the
  * page-pool messages, so linux/netdev.h comes from the tree that is tested.
@@ -19,6 +23,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
@@ -33,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -314,8 +320,23 @@ static int connected(const char *address, int port)
 	return s;
 }
 
+/* A pipe with all that comes from a socket: the pages themselves, no copies. */
+static int spliced(int s, uint64_t bytes)
+{
+	int ends[2];
+	ssize_t got;
+
+	if (pipe(ends) || fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) < 0)
+		die("pipe");
+	while (bytes && (got = splice(s, NULL, ends[1], NULL, bytes, SPLICE_F_MOVE)) > 0)
+		bytes -= got;
+	if (bytes)
+		die("splice");
+	return ends[0];
+}
+
 /* The connection's number is its first byte: they may come in any order. */
-static int hold(int port, unsigned n, uint64_t bytes, const char *go)
+static int hold(int port, unsigned n, uint64_t bytes, const char *go, bool in_pipes)
 {
 	int listener = listening(port, 8 * bytes + 65536), *s = calloc(n, sizeof(*s));
 	unsigned wrong = 0;
@@ -323,6 +344,10 @@ static int hold(int port, unsigned n, uint64_t bytes, const char *go)
 	for (unsigned i = 0; i < n; i++)
 		if ((s[i] = accept(listener, NULL, NULL)) < 0)
 			die("accept");
+	for (unsigned i = 0; i < n && in_pipes; i++)
+		s[i] = spliced(s[i], bytes + 1);
+	printf("held\n");
+	fflush(stdout);
 	while (access(go, F_OK))
 		usleep(10000);
 	for (unsigned i = 0; i < n; i++) {
@@ -330,9 +355,9 @@ static int hold(int port, unsigned n, uint64_t bytes, const char *go)
 		uint8_t me;
 		ssize_t got;
 
-		if (recv(s[i], &me, 1, 0) != 1)
+		if (read(s[i], &me, 1) != 1)
 			die("a connection's number");
-		while (at < bytes && (got = recv(s[i], buf, sizeof(buf), 0)) > 0) {
+		while (at < bytes && (got = read(s[i], buf, sizeof(buf))) > 0) {
 			if (!same(me, at, got)) {
 				wrong++;
 				break;
@@ -425,6 +450,22 @@ static int sink(int port)
 	return 0;
 }
 
+/* Which were huge the kernel's counters tell (thp_fault_alloc, thp_fault_fallback). */
+static int huge(size_t mib)
+{
+	size_t bytes = mib << 20, huge_page = 2 << 20;
+	char *at = mmap(NULL, bytes + huge_page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		die("mmap");
+	at += huge_page - (uintptr_t)at % huge_page;
+	if (madvise(at, bytes, MADV_HUGEPAGE))
+		die("madvise");
+	for (size_t i = 0; i < bytes; i += 4096)
+		at[i] = 1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -433,10 +474,14 @@ int main(int argc, char **argv)
 		return xdp(atoi(argv[2]));
 	if (!strcmp(what, "live") && argc == 4)
 		return live(atoi(argv[2]), atoi(argv[3]));
+	if (!strcmp(what, "huge") && argc == 3)
+		return huge(strtoull(argv[2], NULL, 10));
 	if (!strcmp(what, "pools") && argc == 2)
 		return pools();
 	if (!strcmp(what, "hold") && argc == 6)
-		return hold(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), argv[5]);
+		return hold(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), argv[5], false);
+	if (!strcmp(what, "pipe") && argc == 6)
+		return hold(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), argv[5], true);
 	if (!strcmp(what, "send") && argc == 6)
 		return send_all(argv[2], atoi(argv[3]), atoi(argv[4]), strtoull(argv[5], NULL, 10));
 	if (!strcmp(what, "stream") && argc == 4)
