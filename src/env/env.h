@@ -63,14 +63,17 @@
 #define env_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define env_or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define env_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* Two pointers in a vector, which moves each of them whole */
+#if defined(__SSE2__) && UINTPTR_MAX == UINT64_MAX && !defined(ENV_TSAN)
+#define ENV_POINTER_PAIRS
+#endif
 /* n pointers, each as by a relaxed load and store, in any order */
 static inline void env_copy_relaxed(void *out, const void *in, unsigned n)
 {
 	void **to = out;
 	void *const *from = in;
 
-#if defined(__SSE2__) && !defined(ENV_TSAN)
-	/* two at a time: each half of a pair moves whole */
+#ifdef ENV_POINTER_PAIRS
 	for (; n >= 4; n -= 4, from += 4, to += 4) {
 		__m128i a = _mm_loadu_si128((const __m128i *)from);
 		__m128i b = _mm_loadu_si128((const __m128i *)(from + 2));
@@ -88,7 +91,7 @@ static inline void env_copy_backwards(void *out, const void *in, unsigned n)
 	void **to = out;
 	void *const *from = (void *const *)in + n;
 
-#if defined(__SSE2__) && !defined(ENV_TSAN)
+#ifdef ENV_POINTER_PAIRS
 	for (; n >= 2; n -= 2, to += 2) {
 		__m128d pair = _mm_loadu_pd((const double *)(from -= 2));
 
