@@ -372,26 +372,22 @@ static void cache_reopen(struct pp_pool *pool, struct pp_anchor *anchor)
 	pool_unlock(pool);
 }
 
-/* A pop of POOL_REFILL pages, counted as gone home, was raced: in a live pool it was taken back. */
-static void spill_undone(struct pp_pool *pool)
+/*
+ * Pages that were popped, and counted as home, needn't go: into the cache again, if it's open, and
+ * has room still, as what came home may have called a report function that puts. Returns how many
+ * went home.
+ */
+static uint32_t spill_back(struct pp_pool *pool, struct pp_anchor *anchor,
+			   struct pp_page *const *pages, uint32_t n)
 {
-	if (pool_is_over(pool)) /* what came home then was counted by itself */
-		peak_not_home(pool, POOL_REFILL);
-	else
-		env_add_relaxed(&pool->recycle_cache_full, -(uint64_t)POOL_REFILL);
-}
-
-/* Pages that were popped, and counted as home, needn't go: into the cache again, if it's open. */
-static void spill_back(struct pp_pool *pool, struct pp_anchor *anchor, struct pp_page *const *pages,
-		       uint32_t n)
-{
-	if (!anchor_is_open(anchor)) {
+	if (!anchor_is_open(anchor) || !cache_has_room(anchor, n)) {
 		pool_free_pages(pages, n);
-		return;
+		return n;
 	}
 	env_add_relaxed(&pool->filled, n);
 	cache_push(anchor, pages, n);
-	env_add_relaxed(&pool->recycle_cache_full, -(uint64_t)n); /* behind it: peak.c */
+	peak_not_home(pool, n);
+	return 0;
 }
 
 /*
@@ -404,9 +400,9 @@ static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t
 	struct pp_page *pages[POOL_REFILL];
 	uint32_t n = 0;
 
-	env_add_relaxed(&pool->recycle_cache_full, POOL_REFILL);
+	peak_home(pool, POOL_REFILL);
 	if (!cache_pop(anchor, cache_count(anchor), pages, POOL_REFILL)) {
-		spill_undone(pool);
+		peak_not_home(pool, POOL_REFILL);
 		return;
 	}
 	env_add_relaxed(&pool->popped_otherwise, POOL_REFILL);
@@ -414,7 +410,8 @@ static void cache_spill(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t
 		n += pool_free_some(pages + n, POOL_REFILL - n);
 	while (n < POOL_REFILL && (n < room || env_load_relaxed(&pool->n_released) == trimmed));
 	if (n < POOL_REFILL)
-		spill_back(pool, anchor, pages + n, POOL_REFILL - n);
+		n += spill_back(pool, anchor, pages + n, POOL_REFILL - n);
+	env_add_relaxed(&pool->recycle_cache_full, n);
 }
 
 /* Model: revoke.pml and own.pml, cache_put. */

@@ -1,11 +1,11 @@
 /*
  * peak.c - the most pages that a pool had in flight at a time, without a word for it in get or put.
  *
- * What is in flight follows from counts that are kept anyway, all of which only grow: pages taken
- * from the chunks, less what has come home from a full cache, from full rings, or otherwise, less
- * what cache and rings hold. Each page is counted as home before it can be taken again, so the
- * difference is never above the truth; where a pop counts that has to be taken back (take.h), the
- * pages are in the hands of a call for that long.
+ * What is in flight follows from counts that are kept anyway: pages taken from the chunks, less
+ * what has come home because rings were full, or otherwise, less what cache and rings hold. Each
+ * page is counted as home before it can be taken again, so the difference is never above the truth;
+ * where a pop counts that has to be taken back (take.h), or not all of its pages go home, they are
+ * in the hands of a call for that long.
  *
  * It rises by gets only. A getting thread looks when it finds its cache empty, and what it gets
  * until it looks again was in that cache: so the known peak is at most PP_CACHE_PAGES below the
@@ -23,12 +23,12 @@
 
 void peak_home(struct pp_pool *pool, uint64_t n)
 {
-	env_add_relaxed(&pool->home_otherwise, n);
+	env_add_relaxed(&pool->home, n);
 }
 
 void peak_not_home(struct pp_pool *pool, uint64_t n)
 {
-	env_add_relaxed(&pool->home_otherwise, -n);
+	env_add_acq_rel(&pool->home, -n); /* where they are now is to be seen before it */
 }
 
 static void raise(struct pp_pool *pool, uint64_t now)
@@ -54,8 +54,7 @@ static uint64_t in_flight_at_least(struct pp_pool *pool)
 	if (env_load_acquire(&pool->refilling)) /* from the rings, and not yet in the cache */
 		return 0;
 	taken = env_load_acquire(&pool->alloc_slow);
-	home = env_load_acquire(&pool->recycle_cache_full) +
-	       env_load_acquire(&pool->recycle_ring_full) + env_load_acquire(&pool->home_otherwise);
+	home = env_load_acquire(&pool->recycle_ring_full) + env_load_acquire(&pool->home);
 	for (const struct pp_anchor *a = first_anchor(pool); a; a = a->next)
 		came += env_load_acquire(&a->pushed);
 	free = (int64_t)(came + remote_total(pool) - left);
@@ -72,7 +71,7 @@ static void look(struct pp_pool *pool)
 
 	if (getters != has_getters(pool))
 		return; /* a getter may have been moving pages, with a lock that we don't have */
-	if (pool_is_over(pool)) /* what came home was not counted */
+	if (pool_is_over(pool)) /* what was drained came home, and counts as cached still */
 		return;
 	raise(pool, now);
 	if (!getters)
@@ -94,7 +93,7 @@ void peak_look_past(struct pp_pool *pool)
 
 uint64_t peak_read(struct pp_pool *pool)
 {
-	if (pool_is_revoked(pool)) /* what came home was not counted */
+	if (pool_is_revoked(pool)) /* as in look() */
 		raise(pool, pool->in_flight_at_revoke);
 	else if (!pool_is_over(pool))
 		raise(pool, in_flight_at_least(pool));

@@ -33,7 +33,7 @@
 #define BLOCK_PAGES                                                                                \
 	((uint32_t)((PP_BLOCK_BYTES - offsetof(struct pp_block, page)) / sizeof(struct pp_page)))
 #ifndef POOL_REFILL      /* tests/explore has smaller ones, as of PP_CACHE_PAGES */
-#define POOL_REFILL 256u /* taken from the chunks, or put, at a time, at most */
+#define POOL_REFILL 256u /* taken from the chunks, or brought home, at a time, at most */
 #define POOL_FEW 64u  /* pages in the remote frees that aren't worth taking if there are others */
 #define POOL_HINT 32u /* an SPSC ring's owner is told of so many at a time */
 #define POOL_SPSC_RINGS 63u   /* threads that have an SPSC ring of their own at a time, at most */
@@ -299,9 +299,9 @@ struct pp_pool {
 	bool some_lost;            /* some slot is; under the lock */
 	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
-	/* Pages that came home in other ways than it and recycle_cache_full say; and the most that
-	 * were in flight at a time, as far as is known. Relaxed. */
-	uint64_t home_otherwise, peak;
+	/* Pages that came home in other ways than it says; and the most that were in flight at a
+	 * time, as far as is known. Relaxed: peak.c. */
+	uint64_t home, peak;
 	struct sample sample[PP_POOL_AGES]; /* filled by slow gets, emptied by puts */
 
 	/*

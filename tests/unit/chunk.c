@@ -1,7 +1,8 @@
 /*
  * chunk.c - pages come home (src/pool/chunk.c): in any order, and no more of them by one put than
- * it takes to trim. And what that costs others, if it is to many chunks: these wait to be listed,
- * as many as the pool has, and each get or put lists a few of them.
+ * it takes to trim, whatever a report function does meanwhile. And what that costs others, if it is
+ * to many chunks: these wait to be listed, as many as the pool has, and each get or put lists a few
+ * of them.
  *
  * SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
  */
@@ -225,10 +226,56 @@ static void a_put_stops_when_it_has_trimmed(void)
 	pp_pool_destroy(pool);
 }
 
+/* ---- a report function that puts, while a full cache gives up pages --------------------- */
+
+static unsigned reports;
+
+static void put_half_a_cache(void *ctx, const char *text)
+{
+	struct pp_page **more = ctx;
+
+	(void)text;
+	for (unsigned i = 0; i < POOL_REFILL && !reports; i++)
+		pp_page_put(more[i]);
+	reports++;
+}
+
+/*
+ * One page is in the cache twice. That is found out when its chunk comes home, which is trimmed
+ * then: what is left of the half that the cache gave up would go into it again, and has no room.
+ */
+static void a_report_fills_the_cache(void)
+{
+	const unsigned n = PP_CACHE_PAGES - POOL_REFILL; /* of the cache's half that is given up */
+	struct pp_page *other, *got;
+	unsigned i = 0;
+
+	begin();
+	pool->params.idle_chunks = 2;
+	pp_debug_set(PP_DEBUG_DMA);
+	pp_debug_set_report(put_half_a_cache, &page[2 * PP_CACHE_PAGES]);
+	while (i < PP_CACHE_PAGES)
+		pp_page_put(page[i++]);
+	other = pool->anchor->slot[n + EACH];
+	pool->anchor->slot[n + EACH] = pool->anchor->slot[n];
+	pp_page_put(page[i++]);
+	check_eq(reports, 1, "a page that is in the cache twice is reported");
+	check(pool->anchor->pushed - pool->anchor->popped <= PP_CACHE_PAGES,
+	      "and the cache holds no more than it can");
+	pp_page_put(other);
+	pp_debug_set(0);
+	pp_debug_set_report(NULL, NULL);
+	for (i = 0; i < PP_CACHE_PAGES && !pp_page_get(&got, pool);)
+		i++;
+	check_eq(i, PP_CACHE_PAGES, "what is in it can be got");
+	pp_pool_destroy(pool);
+}
+
 int main(void)
 {
 	run(any_order_will_do);
 	run(a_put_stops_when_it_has_trimmed);
+	run(a_report_fills_the_cache);
 	run(a_get_lists_what_it_takes);
 	run(a_put_lists_a_few);
 	run(an_idle_one_behind_others_is_trimmed);
