@@ -34,7 +34,7 @@ static void prefetch_chunk(const struct pp_chunk *c)
 }
 
 /* If there is a span at this position in the list: fetch what counts the pages of its chunks. */
-static void prefetch_records(const struct list *at, const struct list *end)
+static void prefetch_counts(const struct list *at, const struct list *end)
 {
 	const struct span *span = list_entry(at, const struct span, link);
 
@@ -54,7 +54,7 @@ static void prefetch_bits(const struct span *span)
 		if (CHUNK_COUNT(env_load_relaxed(&c->n_free)) <= 0)
 			continue;
 		env_prefetch(c);
-		env_prefetch(c + 1); /* free_bits */
+		env_prefetch(c + 1); /* free_bits, then more of them or discarded */
 		env_prefetch((const char *)(c + 1) + ENV_LINE);
 	}
 }
@@ -63,7 +63,7 @@ struct chunk_walk chunk_walk(const struct pp_pool *pool)
 {
 	const struct list *end = &pool->spans;
 
-	prefetch_records(end->next, end);
+	prefetch_counts(end->next, end);
 	return (struct chunk_walk){ .end = end, .at = end };
 }
 
@@ -78,7 +78,7 @@ struct pp_chunk *chunk_walk_next(struct chunk_walk *walk)
 			return NULL;
 		span = list_entry(walk->at, const struct span, link);
 		walk->left = span->live;
-		prefetch_records(walk->at->next, walk->end); /* while this one's are worked on */
+		prefetch_counts(walk->at->next, walk->end); /* while this one's are worked on */
 		prefetch_bits(span);
 	}
 	slot = (unsigned)__builtin_ctzll(walk->left);
@@ -386,7 +386,7 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 	pool_unref(pool);
 }
 
-/* How many have come home, which are to be counted. Model: home.pml, chunk_free_bits. */
+/* Set n bits of one word. Returns how many were not, and are to be counted. Model: home.pml. */
 static uint32_t chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits, uint32_t n)
 {
 	struct pp_pool *pool = c->pool;
@@ -411,11 +411,14 @@ static uint32_t chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits
 	return n;
 }
 
-/* Neighbours, upwards or downwards, that have their bits in one word: how many, the lowest. */
+/*
+ * Neighbours, upwards or downwards, that have their bits in one word: how many, the lowest. They
+ * are in one block, so in one chunk: before a block's first word is its head, which is no page's.
+ */
 static unsigned count_together(struct pp_page *const *pages, unsigned n, uint32_t at,
 			       uint32_t *lowest)
 {
-	bool down = n > 1 && pages[1] < pages[0];
+	bool down = n > 1 && (uintptr_t)pages[1] < (uintptr_t)pages[0];
 	uint32_t room = down ? at % 64 + 1 : 64 - at % 64;
 	unsigned k = count_neighbours(pages, n < room ? n : room,
 				      down ? -sizeof *pages[0] : sizeof *pages[0]);
@@ -449,7 +452,7 @@ static unsigned free_word(struct pp_chunk *c, struct pp_page *const *pages, unsi
 	return i;
 }
 
-/* They are counted together. Model: revoke.pml, free_page. */
+/* Those of the first one's chunk are counted by one addition. Model: revoke.pml, free_page. */
 unsigned pool_free_some(struct pp_page *const *pages, unsigned n)
 {
 	struct pp_chunk *c = page_chunk(pages[0]);
@@ -579,7 +582,7 @@ static void chunk_use(struct pp_chunk *c)
 	pool_use_rose(c->pool);
 }
 
-/* The chunk behind this one in the list, if there is one: a later get's. */
+/* The chunk behind this one in the list, if there is one: this get's next one, or a later get's. */
 static void prefetch_next(const struct pp_chunk *c, const struct list *list)
 {
 	const struct pp_chunk *next;

@@ -80,11 +80,11 @@ void collect_returned(struct pp_pool *pool, uint32_t most);
 bool chunk_count_free(struct pp_chunk *c, uint32_t n, struct pp_pool *hold);
 /* Bring pages of one pool home, from wherever they were. Any thread, no lock needed. */
 void pool_free_pages(struct pp_page *const *pages, unsigned n);
-/* The same with the first of them and those behind it that are of its chunk. Returns how many. */
-unsigned pool_free_some(struct pp_page *const *pages, unsigned n);
 /* The same for pages that are put and found no room elsewhere; caller: the caller of the put. */
 void chunk_put_pages(struct pp_pool *pool, struct pp_page *const *pages, uint32_t n,
 		     const void *caller);
+/* Only the first of the pages, and those behind it that are of its chunk. Returns how many. */
+unsigned pool_free_some(struct pp_page *const *pages, unsigned n);
 /* Take up to n pages from the chunks. */
 unsigned pool_take_free(struct pp_pool *pool, struct pp_page **out, unsigned n);
 /* Take n neighbours, if there are such in the few chunks of each list that are looked at. */

@@ -30,6 +30,12 @@ struct drained {
 	struct pp_page *page[POOL_REFILL];
 };
 
+static void drained_begin(struct drained *d, struct pp_pool *pool)
+{
+	d->pool = pool;
+	d->n = 0;
+}
+
 static void drained_home(struct drained *d)
 {
 	peak_home(d->pool, d->n);
@@ -47,6 +53,20 @@ static void drained_add(struct drained *d, struct pp_page *page)
 		drained_home(d);
 }
 
+/* What n slots of a cache hold. Returns how many pages it was. */
+static uint64_t slots_drain(struct drained *d, struct pp_page **slot, uint64_t n)
+{
+	uint64_t taken = 0;
+
+	for (uint64_t i = 0; i < n; i++) {
+		struct pp_page *page = env_xchg_acq_rel(&slot[i], NULL);
+
+		taken += page != NULL;
+		drained_add(d, page);
+	}
+	return taken;
+}
+
 /* Take what is in a cache whose flag is up. Returns how many pages it was. */
 static uint64_t cache_drain(struct drained *d, struct pp_anchor *anchor)
 {
@@ -55,15 +75,8 @@ static uint64_t cache_drain(struct drained *d, struct pp_anchor *anchor)
 	 * before it sees the flag and waits for our lock, so they belong together.
 	 */
 	uint64_t pushed = env_load_acquire(&anchor->pushed);
-	uint64_t count = pushed - env_load_acquire(&anchor->popped), n = 0;
 
-	for (uint64_t i = 0; i < count; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
-
-		n += page != NULL;
-		drained_add(d, page);
-	}
-	return n;
+	return slots_drain(d, anchor->slot, pushed - env_load_acquire(&anchor->popped));
 }
 
 static void spsc_drain(struct drained *d, struct spsc_ring *spsc)
@@ -113,8 +126,7 @@ static void drain(struct pp_pool *pool)
 {
 	struct drained drained;
 
-	drained.pool = pool;
-	drained.n = 0;
+	drained_begin(&drained, pool);
 	for (struct pp_anchor *a = pool->anchors; a; a = a->next)
 		cache_drain(&drained, a);
 	/* else the owner is emptying the remote frees, and will see the flag when it is done */
@@ -200,20 +212,21 @@ static void move_cache(struct pp_pool *pool, struct pp_anchor *old, struct pp_an
 	uint64_t pushed = env_load_acquire(&old->pushed), moved = 0;
 	uint64_t count = pushed - env_load_acquire(&old->popped);
 	uint32_t first = cache_count(new), n = first;
+	struct drained drained;
 
+	drained_begin(&drained, pool);
 	for (uint64_t i = 0; i < count; i++) {
 		struct pp_page *page = env_xchg_acq_rel(&old->slot[i], NULL);
 
 		if (!page)
 			continue;
 		moved++;
-		if (n < POOL_CACHE) {
+		if (n < POOL_CACHE)
 			env_store_relaxed(&new->slot[n++], page);
-			continue;
-		}
-		peak_home(pool, 1);
-		pool_free_pages(&page, 1);
+		else
+			drained_add(&drained, page);
 	}
+	drained_home(&drained);
 	env_store_relaxed(&old->taken, old->taken + moved);
 	env_add_relaxed(&pool->filled, n - first);
 	owner_add(&new->pushed, n - first);
@@ -239,11 +252,12 @@ bool revoke_left(struct pp_pool *pool, struct pp_anchor *old, struct pp_anchor *
 static void left_drain(struct pp_pool *pool, struct pp_anchor *anchor)
 {
 	struct drained drained;
+	uint64_t n;
 
-	drained.pool = pool;
-	drained.n = 0;
-	env_store_relaxed(&anchor->taken, anchor->taken + cache_drain(&drained, anchor));
+	drained_begin(&drained, pool);
+	n = cache_drain(&drained, anchor);
 	drained_home(&drained);
+	env_store_relaxed(&anchor->taken, anchor->taken + n); /* home first: peak.c */
 }
 
 /* ---- waiting for pages ------------------------------------------------------------------ */
@@ -381,17 +395,12 @@ static void settle(struct pp_pool *pool, struct pp_anchor *anchor, bool mine)
  */
 static void popped_home(struct pp_pool *pool, struct pp_anchor *anchor, uint32_t n)
 {
-	uint32_t lo = cache_count(anchor);
+	struct drained drained;
 
 	env_add_relaxed(&pool->popped_otherwise, n);
-	for (uint32_t i = lo; i < lo + n; i++) {
-		struct pp_page *page = env_xchg_acq_rel(&anchor->slot[i], NULL);
-
-		if (!page)
-			continue;
-		peak_home(pool, 1);
-		pool_free_pages(&page, 1);
-	}
+	drained_begin(&drained, pool);
+	slots_drain(&drained, anchor->slot + cache_count(anchor), n);
+	drained_home(&drained);
 }
 
 /* In a live pool the pop is taken back: then what others took is at the bottom. */

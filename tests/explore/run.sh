@@ -101,7 +101,10 @@ breaks look_before_push put-destroy 'leak' \
 	pp_fast_push '/pp_store_relaxed(&anchor->slot\[/i uint32_t seen = pp_load_relaxed(&anchor->revoked);
 		/pushed + 1)/,/raced/s/pp_load_relaxed(&anchor->revoked)/seen/'
 breaks drain_leaves_it get-unbind 'touches freed memory' \
-	cache_drain 's/env_xchg_acq_rel(\(&anchor->slot\[i\]\), NULL)/env_load_relaxed(\1)/'
+	slots_drain 's/env_xchg_acq_rel(\(&slot\[i\]\), NULL)/env_load_relaxed(\1)/'
+breaks spill_keeps_what_went spill-trim-unbind 'comes home twice|put twice|touches freed' \
+	cache_spill 's/pages + n, POOL_REFILL - n);/pages, POOL_REFILL - n);/'
+breaks spill_loses_the_rest own-spill-trim '1 pages in flight, not 0' spill_back 's/cache_push(anchor, pages, n);/;/'
 breaks waited_without_barrier wait 'are told of' wait_begin 's/env_barrier_heavy();/;/'
 [ -z "$quick" ] || results
 breaks waited_not_looked_at wait 'are told of' wait_begin 's/back = pages_are_back(pool);/back = false;/'

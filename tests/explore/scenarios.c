@@ -368,6 +368,24 @@ static void cache_full(void)
 		put(g.page[i]);
 }
 
+/*
+ * One held, and the cache full: the next put gives up two pages, stops when the chunk of the first
+ * one, whose other pages are home, is trimmed, and puts the second into the cache again.
+ */
+static void cache_full_trimming(void)
+{
+	create_mapped(8, 4);
+	hold(8);
+	for (unsigned i = 5; i < 8; i++)
+		put(g.page[i]);
+	pp_pool_trim(g.pool, UINT64_MAX);
+	put(g.page[1]);
+	put(g.page[2]);
+	put(g.page[4]);
+	put(g.page[3]);
+	g.pool->trimming = true;
+}
+
 /* Two held; the only SPSC ring is a third thread's, with a page in it. */
 static void ring_taken(void)
 {
@@ -1090,6 +1108,7 @@ static const struct scenario scenarios[] = {
 	{ "grow-unbind", { O, C }, { get_put, unbind }, none_held, MAPPED },
 	{ "grow-removal", { O, C }, { get_put, removal }, none_held, MAPPED },
 	{ "spill-unbind", { O, C }, { batch_0_1, unbind }, cache_full, MAPPED },
+	{ "spill-trim-unbind", { O, C }, { put_0, unbind }, cache_full_trimming, MAPPED },
 	{ "refill-unbind", { O, C }, { get_put_put_0, unbind }, one_returned, MAPPED },
 	{ "trim-detach", { O, C }, { trim_get_put, detach }, one_cached, MAPPED },
 	{ "cut-unbind",
@@ -1217,6 +1236,12 @@ static const struct scenario scenarios[] = {
 	  { O, P },
 	  { put_0, own_get_put },
 	  one_held_one_cached,
+	  TWO_ANCHORS_MAPPED,
+	  .exact = true },
+	{ "own-spill-trim",
+	  { O, P },
+	  { put_0, own_get_put },
+	  cache_full_trimming,
 	  TWO_ANCHORS_MAPPED,
 	  .exact = true },
 	{ "own-spill",

@@ -82,7 +82,7 @@ try 'one span stays mapped at a revocation' pool \
 	'/^void pool_unmap_all/,/^}/s/if \(span->map\[at\]\)$/if (span->map[at] \&\& (pos->next != \&pool->spans || pos->prev == \&pool->spans))/'
 try 'the domain is not blocked when a binding ends' device '/^static void end\(/,/^}/{/domain_block/d}'
 try 'draining loses a page of the cache' pool \
-	'/^static uint64_t cache_drain/,/^}/s/for \(uint64_t i = 0; i </for (uint64_t i = 1; i </'
+	'/^static uint64_t slots_drain/,/^}/s/for \(uint64_t i = 0; i </for (uint64_t i = 1; i </'
 try 'draining forgets a page that another thread put' pool '/^static void spsc_drain/,/^}/s/i != tail; i/i + 1 < tail; i/'
 try 'a full cache loses a page' pool '/^static void cache_spill/,/^}/s/uint32_t n = 0/uint32_t n = 1/'
 try 'another errno for a binding that has ended' device \
