@@ -64,7 +64,7 @@ void fuzz_exit(int status)
 static struct pp_net_soft_params opened;
 static struct pp_net_params opened_with;
 static char opened_files[2][4096];
-static char opened_name[64];
+static char opened_name[4096];
 
 int soft_net_open(struct pp_net **out, const struct pp_net_soft_params *soft,
 		  const struct pp_net_params *params, char *error)
@@ -97,7 +97,7 @@ int xdp_net_open(struct pp_net **out, const struct pp_net_xdp_params *xdp,
 {
 	(void)params;
 	*out = NULL;
-	if (!*xdp->ifname || strlen(xdp->ifname) > 15 || xdp->queue_count > 1 ||
+	if (!*xdp->ifname || xdp->queue_count > 1 ||
 	    (xdp->frame && xdp->frame != 2048 && xdp->frame != 4096))
 		abort();
 	snprintf(opened_name, sizeof opened_name, "%s", xdp->ifname);
