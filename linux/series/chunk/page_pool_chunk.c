@@ -1178,7 +1178,7 @@ unsigned int page_pool_chunks_alloc(struct page_pool *pool, netmem_ref *to,
 
 #ifdef STEP_UNTRACKED
 	/* single pages, for as long as nothing has to be unmapped */
-	if (!READ_ONCE(chunks->n_pages) && !dma_need_unmap(pool->p.dev))
+	if (!READ_ONCE(chunks->n_pages) && !page_pool_need_unmap(pool))
 		return 0;
 
 #endif
