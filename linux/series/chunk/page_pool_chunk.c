@@ -298,6 +298,12 @@ static void chunks_unlock(struct page_pool_chunks *chunks, bool in_softirq)
 		spin_unlock_bh(&chunks->lock);
 }
 
+/* Under page_pool_chunks::lock, for those who read the count without it */
+static void count_add(unsigned int *count, int by)
+{
+	WRITE_ONCE(*count, *count + by);
+}
+
 /* Flags for a record: how the caller may wait, and nothing about pages */
 static gfp_t record_gfp(gfp_t gfp)
 {
@@ -412,7 +418,7 @@ static void chunk_count_free(struct page_pool_chunks *chunks,
 			     struct chunk *chunk, int more)
 {
 	chunk->n_free += more;
-	chunks->home[chunk->nid].n_free += more;
+	count_add(&chunks->home[chunk->nid].n_free, more);
 }
 
 static enum home_class chunk_class(const struct chunk *chunk)
@@ -439,13 +445,13 @@ static void chunk_file(struct page_pool_chunks *chunks, struct chunk *chunk)
 	if (class == chunk->class)
 		return;
 	if (class == HOME_ALL)
-		chunks->n_idle += 1U << chunk->order;
+		count_add(&chunks->n_idle, 1 << chunk->order);
 #ifndef STEP_SHRINKER
 	if (chunk->class == HOME_ALL)
-		chunks->n_idle -= 1U << chunk->order;
+		count_add(&chunks->n_idle, -(1 << chunk->order));
 #else
 	if (chunk->class == HOME_ALL) {
-		chunks->n_idle -= 1U << chunk->order;
+		count_add(&chunks->n_idle, -(1 << chunk->order));
 		chunks->idle_low = min(chunks->idle_low, chunks->n_idle);
 	}
 #endif
@@ -463,10 +469,10 @@ static void chunk_join(struct page_pool_chunks *chunks, struct chunk *chunk)
 	lockdep_assert_held(&chunks->lock);
 
 	list_add(&chunk->all, &chunks->mapped);
-	chunks->n_pages += 1U << chunk->order;
-	chunks->home[chunk->nid].n_free += chunk->n_free;
+	count_add(&chunks->n_pages, 1 << chunk->order);
+	count_add(&chunks->home[chunk->nid].n_free, chunk->n_free);
 #ifdef STEP_HELD
-	chunks->n_home += chunk->n_free;
+	count_add(&chunks->n_home, chunk->n_free);
 #endif
 	chunk_file(chunks, chunk);
 }
@@ -479,10 +485,10 @@ static void chunk_leave(struct page_pool_chunks *chunks, struct chunk *chunk)
 	chunk->state = CHUNK_ENDING;
 	chunk_file(chunks, chunk);
 	list_del(&chunk->all);
-	chunks->n_pages -= 1U << chunk->order;
-	chunks->home[chunk->nid].n_free -= chunk->n_free;
+	count_add(&chunks->n_pages, -(1 << chunk->order));
+	count_add(&chunks->home[chunk->nid].n_free, -chunk->n_free);
 #ifdef STEP_HELD
-	chunks->n_home -= chunk->n_free + chunk->n_busy;
+	count_add(&chunks->n_home, -(chunk->n_free + chunk->n_busy));
 #endif
 }
 #endif
@@ -493,7 +499,7 @@ static void chunk_leave_whole(struct page_pool_chunks *chunks,
 {
 	chunk_leave(chunks, chunk);
 	chunk_unregister(chunks, chunk);
-	chunks->n_ending++;
+	count_add(&chunks->n_ending, 1);
 }
 #ifdef STEP_HOME
 
@@ -515,7 +521,8 @@ static void chunk_end(struct page_pool_chunks *chunks, struct chunk *chunk)
 
 	chunk_dma_unmap(chunks->pool, chunk);
 	in_softirq = chunks_lock(chunks);
-	if (!--chunks->n_ending && chunks->revoked)
+	count_add(&chunks->n_ending, -1);
+	if (!chunks->n_ending && chunks->revoked)
 		wake_up(&chunks->ended);
 	chunks_unlock(chunks, in_softirq);
 
@@ -916,7 +923,7 @@ static unsigned int chunk_take(struct page_pool_chunks *chunks,
 	}
 	chunk_count_free(chunks, chunk, -looked);
 #ifdef STEP_HELD
-	chunks->n_home -= n;
+	count_add(&chunks->n_home, -n);
 #endif
 	chunk_file(chunks, chunk);
 	return n;
@@ -1216,11 +1223,11 @@ static void chunk_bring_home(struct page_pool_chunks *chunks,
 		__set_bit(bit, chunk->bits);
 		chunk->n_free++;
 		if (chunk->state == CHUNK_MAPPED)
-			chunks->home[chunk->nid].n_free++;
+			count_add(&chunks->home[chunk->nid].n_free, 1);
 	}
 #ifdef STEP_HELD
 	if (chunk->state == CHUNK_MAPPED)
-		chunks->n_home++;
+		count_add(&chunks->n_home, 1);
 #endif
 }
 #endif
