@@ -876,13 +876,12 @@ static void pools_remove(struct page_pool_chunks *chunks)
 
 /**
  * page_pool_chunks_update_nid() - the consumer has moved to another node
- * @pool:	whose consumer
- * @nid:	the node
+ * @pool:	whose consumer; it has the new node
  */
-void page_pool_chunks_update_nid(struct page_pool *pool, int nid)
+void page_pool_chunks_update_nid(struct page_pool *pool)
 {
 	if (pool->chunks)
-		chunks_trim(pool->chunks, ULONG_MAX, nid);
+		chunks_trim(pool->chunks, ULONG_MAX, preferred_nid(pool));
 }
 
 /* A page that was home and free goes out, if it is free still. */
