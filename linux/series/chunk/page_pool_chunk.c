@@ -271,7 +271,8 @@ struct page_pool_chunks {
 #ifdef STEP_SHRINKER
 
 /* Pools that map, for the shrinker and decay. Held while one pool gives idle
- * chunks back, never longer, and nothing is allocated meanwhile.
+ * chunks back or all are counted, never longer, and nothing is allocated
+ * meanwhile.
  */
 static LIST_HEAD(chunk_pools);
 static DEFINE_MUTEX(chunk_pools_lock);
@@ -738,7 +739,9 @@ static unsigned long chunks_trim(struct page_pool_chunks *chunks,
 #ifdef STEP_SHRINKER
 
 /* The next pool that this walk has not seen, or NULL. The lock may be dropped
- * in between.
+ * in between. Another walk meanwhile moves and marks pools too: this one may
+ * miss some then, or meet some again. So it has an end: as many pools as there
+ * were when it began.
  */
 static struct page_pool_chunks *pools_next(unsigned long round)
 {
@@ -776,11 +779,13 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 {
 	struct page_pool_chunks *chunks;
 	unsigned long round, freed = 0;
+	size_t left;
 
 	if (!mutex_trylock(&chunk_pools_lock))
 		return SHRINK_STOP;
 	round = ++pools_round;
-	while (freed < sc->nr_to_scan) {
+	left = list_count_nodes(&chunk_pools);
+	while (freed < sc->nr_to_scan && left--) {
 		chunks = pools_next(round);
 		if (!chunks)
 			break;
@@ -804,13 +809,11 @@ static void decay_start(void)
 		schedule_delayed_work(&decay_work, DECAY);
 }
 
-/* Give back what was idle in a pool all the time since the last look. Return:
- * some is left.
- */
-static bool chunks_decay(struct page_pool_chunks *chunks)
+/* Give back what was idle in a pool all the time since the last look. */
+static void chunks_decay(struct page_pool_chunks *chunks)
 {
 	unsigned int unused;
-	bool in_softirq, more;
+	bool in_softirq;
 
 	in_softirq = chunks_lock(chunks);
 	unused = chunks->idle_low;
@@ -820,25 +823,47 @@ static bool chunks_decay(struct page_pool_chunks *chunks)
 
 	in_softirq = chunks_lock(chunks);
 	chunks->idle_low = chunks->n_idle;
-	more = chunks->n_idle;
 	chunks_unlock(chunks, in_softirq);
-	return more;
+}
+
+/* Is some chunk idle, in whatever pool? Asked with the pool's lock: who made
+ * one idle before we had it is seen here, and who does so later sees in
+ * decay_start() that the work is not pending any more.
+ */
+static bool pools_idle(void)
+{
+	struct page_pool_chunks *chunks;
+	bool in_softirq, idle = false;
+
+	lockdep_assert_held(&chunk_pools_lock);
+
+	list_for_each_entry(chunks, &chunk_pools, link) {
+		in_softirq = chunks_lock(chunks);
+		idle = chunks->n_idle;
+		chunks_unlock(chunks, in_softirq);
+		if (idle)
+			break;
+	}
+	return idle;
 }
 
 static void pools_decay(struct work_struct *work)
 {
 	struct page_pool_chunks *chunks;
 	unsigned long round;
-	bool more = false;
+	size_t left;
+	bool more;
 
 	mutex_lock(&chunk_pools_lock);
 	round = ++pools_round;
-	while ((chunks = pools_next(round))) {
-		more |= chunks_decay(chunks);
+	left = list_count_nodes(&chunk_pools);
+	while (left-- && (chunks = pools_next(round))) {
+		chunks_decay(chunks);
 		mutex_unlock(&chunk_pools_lock);
 		cond_resched();
 		mutex_lock(&chunk_pools_lock);
 	}
+	more = pools_idle(); /* also in those that the walk has missed */
 	mutex_unlock(&chunk_pools_lock);
 	if (more)
 		decay_start();
@@ -980,6 +1005,11 @@ static void chunks_settle(struct page_pool_chunks *chunks, int nid,
 		list_splice_init(&todo, &home->chunks[class]);
 	}
 	chunks_unlock(chunks, in_softirq);
+#ifdef STEP_SHRINKER
+
+	if (READ_ONCE(chunks->n_idle)) /* all of it was home, and busy */
+		decay_start();
+#endif
 }
 
 /* For what we can do without: no reclaim, no reserves, no complaint, no other
