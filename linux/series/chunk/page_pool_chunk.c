@@ -802,11 +802,14 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 static void pools_decay(struct work_struct *work);
 static DECLARE_DELAYED_WORK(decay_work, pools_decay);
 
-/* Some chunk is idle. */
+/* Some chunk is idle. The work is frozen for suspend: it unmaps, and the device
+ * and its IOMMU may be off.
+ */
 static void decay_start(void)
 {
 	if (!delayed_work_pending(&decay_work))
-		schedule_delayed_work(&decay_work, DECAY);
+		queue_delayed_work(system_freezable_power_efficient_wq,
+				   &decay_work, DECAY);
 }
 
 /* Give back what was idle in a pool all the time since the last look. */
