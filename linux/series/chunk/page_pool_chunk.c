@@ -271,7 +271,8 @@ struct page_pool_chunks {
 #ifdef STEP_SHRINKER
 
 /* Pools that map, for the shrinker and decay. Held while one pool gives idle
- * chunks back, never longer, and nothing is allocated meanwhile.
+ * chunks back or all are counted, never longer, and nothing is allocated
+ * meanwhile.
  */
 static LIST_HEAD(chunk_pools);
 static DEFINE_MUTEX(chunk_pools_lock);
@@ -296,6 +297,12 @@ static void chunks_unlock(struct page_pool_chunks *chunks, bool in_softirq)
 		spin_unlock(&chunks->lock);
 	else
 		spin_unlock_bh(&chunks->lock);
+}
+
+/* Under page_pool_chunks::lock, for those who read the count without it */
+static void count_add(unsigned int *count, int by)
+{
+	WRITE_ONCE(*count, *count + by);
 }
 
 /* Flags for a record: how the caller may wait, and nothing about pages */
@@ -412,7 +419,7 @@ static void chunk_count_free(struct page_pool_chunks *chunks,
 			     struct chunk *chunk, int more)
 {
 	chunk->n_free += more;
-	chunks->home[chunk->nid].n_free += more;
+	count_add(&chunks->home[chunk->nid].n_free, more);
 }
 
 static enum home_class chunk_class(const struct chunk *chunk)
@@ -439,13 +446,13 @@ static void chunk_file(struct page_pool_chunks *chunks, struct chunk *chunk)
 	if (class == chunk->class)
 		return;
 	if (class == HOME_ALL)
-		chunks->n_idle += 1U << chunk->order;
+		count_add(&chunks->n_idle, 1 << chunk->order);
 #ifndef STEP_SHRINKER
 	if (chunk->class == HOME_ALL)
-		chunks->n_idle -= 1U << chunk->order;
+		count_add(&chunks->n_idle, -(1 << chunk->order));
 #else
 	if (chunk->class == HOME_ALL) {
-		chunks->n_idle -= 1U << chunk->order;
+		count_add(&chunks->n_idle, -(1 << chunk->order));
 		chunks->idle_low = min(chunks->idle_low, chunks->n_idle);
 	}
 #endif
@@ -463,10 +470,10 @@ static void chunk_join(struct page_pool_chunks *chunks, struct chunk *chunk)
 	lockdep_assert_held(&chunks->lock);
 
 	list_add(&chunk->all, &chunks->mapped);
-	chunks->n_pages += 1U << chunk->order;
-	chunks->home[chunk->nid].n_free += chunk->n_free;
+	count_add(&chunks->n_pages, 1 << chunk->order);
+	count_add(&chunks->home[chunk->nid].n_free, chunk->n_free);
 #ifdef STEP_HELD
-	chunks->n_home += chunk->n_free;
+	count_add(&chunks->n_home, chunk->n_free);
 #endif
 	chunk_file(chunks, chunk);
 }
@@ -479,10 +486,10 @@ static void chunk_leave(struct page_pool_chunks *chunks, struct chunk *chunk)
 	chunk->state = CHUNK_ENDING;
 	chunk_file(chunks, chunk);
 	list_del(&chunk->all);
-	chunks->n_pages -= 1U << chunk->order;
-	chunks->home[chunk->nid].n_free -= chunk->n_free;
+	count_add(&chunks->n_pages, -(1 << chunk->order));
+	count_add(&chunks->home[chunk->nid].n_free, -chunk->n_free);
 #ifdef STEP_HELD
-	chunks->n_home -= chunk->n_free + chunk->n_busy;
+	count_add(&chunks->n_home, -(chunk->n_free + chunk->n_busy));
 #endif
 }
 #endif
@@ -493,7 +500,7 @@ static void chunk_leave_whole(struct page_pool_chunks *chunks,
 {
 	chunk_leave(chunks, chunk);
 	chunk_unregister(chunks, chunk);
-	chunks->n_ending++;
+	count_add(&chunks->n_ending, 1);
 }
 #ifdef STEP_HOME
 
@@ -515,7 +522,8 @@ static void chunk_end(struct page_pool_chunks *chunks, struct chunk *chunk)
 
 	chunk_dma_unmap(chunks->pool, chunk);
 	in_softirq = chunks_lock(chunks);
-	if (!--chunks->n_ending && chunks->revoked)
+	count_add(&chunks->n_ending, -1);
+	if (!chunks->n_ending && chunks->revoked)
 		wake_up(&chunks->ended);
 	chunks_unlock(chunks, in_softirq);
 
@@ -731,7 +739,9 @@ static unsigned long chunks_trim(struct page_pool_chunks *chunks,
 #ifdef STEP_SHRINKER
 
 /* The next pool that this walk has not seen, or NULL. The lock may be dropped
- * in between.
+ * in between. Another walk meanwhile moves and marks pools too: this one may
+ * miss some then, or meet some again. So it has an end: as many pools as there
+ * were when it began.
  */
 static struct page_pool_chunks *pools_next(unsigned long round)
 {
@@ -769,11 +779,13 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 {
 	struct page_pool_chunks *chunks;
 	unsigned long round, freed = 0;
+	size_t left;
 
 	if (!mutex_trylock(&chunk_pools_lock))
 		return SHRINK_STOP;
 	round = ++pools_round;
-	while (freed < sc->nr_to_scan) {
+	left = list_count_nodes(&chunk_pools);
+	while (freed < sc->nr_to_scan && left--) {
 		chunks = pools_next(round);
 		if (!chunks)
 			break;
@@ -790,20 +802,21 @@ static unsigned long shrink_scan(struct shrinker *shrinker,
 static void pools_decay(struct work_struct *work);
 static DECLARE_DELAYED_WORK(decay_work, pools_decay);
 
-/* Some chunk is idle. */
+/* Some chunk is idle. The work is frozen for suspend: it unmaps, and the device
+ * and its IOMMU may be off.
+ */
 static void decay_start(void)
 {
 	if (!delayed_work_pending(&decay_work))
-		schedule_delayed_work(&decay_work, DECAY);
+		queue_delayed_work(system_freezable_power_efficient_wq,
+				   &decay_work, DECAY);
 }
 
-/* Give back what was idle in a pool all the time since the last look. Return:
- * some is left.
- */
-static bool chunks_decay(struct page_pool_chunks *chunks)
+/* Give back what was idle in a pool all the time since the last look. */
+static void chunks_decay(struct page_pool_chunks *chunks)
 {
 	unsigned int unused;
-	bool in_softirq, more;
+	bool in_softirq;
 
 	in_softirq = chunks_lock(chunks);
 	unused = chunks->idle_low;
@@ -813,25 +826,47 @@ static bool chunks_decay(struct page_pool_chunks *chunks)
 
 	in_softirq = chunks_lock(chunks);
 	chunks->idle_low = chunks->n_idle;
-	more = chunks->n_idle;
 	chunks_unlock(chunks, in_softirq);
-	return more;
+}
+
+/* Is some chunk idle, in whatever pool? Asked with the pool's lock: who made
+ * one idle before we had it is seen here, and who does so later sees in
+ * decay_start() that the work is not pending any more.
+ */
+static bool pools_idle(void)
+{
+	struct page_pool_chunks *chunks;
+	bool in_softirq, idle = false;
+
+	lockdep_assert_held(&chunk_pools_lock);
+
+	list_for_each_entry(chunks, &chunk_pools, link) {
+		in_softirq = chunks_lock(chunks);
+		idle = chunks->n_idle;
+		chunks_unlock(chunks, in_softirq);
+		if (idle)
+			break;
+	}
+	return idle;
 }
 
 static void pools_decay(struct work_struct *work)
 {
 	struct page_pool_chunks *chunks;
 	unsigned long round;
-	bool more = false;
+	size_t left;
+	bool more;
 
 	mutex_lock(&chunk_pools_lock);
 	round = ++pools_round;
-	while ((chunks = pools_next(round))) {
-		more |= chunks_decay(chunks);
+	left = list_count_nodes(&chunk_pools);
+	while (left-- && (chunks = pools_next(round))) {
+		chunks_decay(chunks);
 		mutex_unlock(&chunk_pools_lock);
 		cond_resched();
 		mutex_lock(&chunk_pools_lock);
 	}
+	more = pools_idle(); /* also in those that the walk has missed */
 	mutex_unlock(&chunk_pools_lock);
 	if (more)
 		decay_start();
@@ -869,13 +904,12 @@ static void pools_remove(struct page_pool_chunks *chunks)
 
 /**
  * page_pool_chunks_update_nid() - the consumer has moved to another node
- * @pool:	whose consumer
- * @nid:	the node
+ * @pool:	whose consumer; it has the new node
  */
-void page_pool_chunks_update_nid(struct page_pool *pool, int nid)
+void page_pool_chunks_update_nid(struct page_pool *pool)
 {
 	if (pool->chunks)
-		chunks_trim(pool->chunks, ULONG_MAX, nid);
+		chunks_trim(pool->chunks, ULONG_MAX, preferred_nid(pool));
 }
 
 /* A page that was home and free goes out, if it is free still. */
@@ -916,7 +950,7 @@ static unsigned int chunk_take(struct page_pool_chunks *chunks,
 	}
 	chunk_count_free(chunks, chunk, -looked);
 #ifdef STEP_HELD
-	chunks->n_home -= n;
+	count_add(&chunks->n_home, -n);
 #endif
 	chunk_file(chunks, chunk);
 	return n;
@@ -974,6 +1008,11 @@ static void chunks_settle(struct page_pool_chunks *chunks, int nid,
 		list_splice_init(&todo, &home->chunks[class]);
 	}
 	chunks_unlock(chunks, in_softirq);
+#ifdef STEP_SHRINKER
+
+	if (READ_ONCE(chunks->n_idle)) /* all of it was home, and busy */
+		decay_start();
+#endif
 }
 
 /* For what we can do without: no reclaim, no reserves, no complaint, no other
@@ -1178,7 +1217,7 @@ unsigned int page_pool_chunks_alloc(struct page_pool *pool, netmem_ref *to,
 
 #ifdef STEP_UNTRACKED
 	/* single pages, for as long as nothing has to be unmapped */
-	if (!READ_ONCE(chunks->n_pages) && !dma_need_unmap(pool->p.dev))
+	if (!READ_ONCE(chunks->n_pages) && !page_pool_need_unmap(pool))
 		return 0;
 
 #endif
@@ -1216,11 +1255,11 @@ static void chunk_bring_home(struct page_pool_chunks *chunks,
 		__set_bit(bit, chunk->bits);
 		chunk->n_free++;
 		if (chunk->state == CHUNK_MAPPED)
-			chunks->home[chunk->nid].n_free++;
+			count_add(&chunks->home[chunk->nid].n_free, 1);
 	}
 #ifdef STEP_HELD
 	if (chunk->state == CHUNK_MAPPED)
-		chunks->n_home++;
+		count_add(&chunks->n_home, 1);
 #endif
 }
 #endif

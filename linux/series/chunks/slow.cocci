@@ -35,5 +35,5 @@ statement S;
  ...
 	while (pool->alloc.count) S
 +
-+	page_pool_chunks_update_nid(pool, new);
++	page_pool_chunks_update_nid(pool);
  }

@@ -10,7 +10,7 @@ identifier pool, netmem, gfp, err, unset_failed;
 -	if (err)
 -		goto unset_failed;
 +	/* what needs no unmap has no index: there is nothing to track */
-+	if (dma_need_unmap(pool->p.dev)) {
++	if (page_pool_need_unmap(pool)) {
 +		err = page_pool_register_dma_index(pool, netmem, gfp);
 +		if (err)
 +			goto unset_failed;

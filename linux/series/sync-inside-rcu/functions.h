@@ -6,6 +6,6 @@ static inline void page_pool_update_dma_sync(struct page_pool *pool)
 {
 	if (pool->slow.flags & PP_FLAG_DMA_SYNC_DEV && !pool->dma_sync &&
 	    dma_dev_need_sync(pool->p.dev))
-		pool->dma_sync = true;
+		WRITE_ONCE(pool->dma_sync, true);
 }
 

@@ -1,11 +1,29 @@
 // dma_sync says whether syncing is needed; the device isn't asked where pages are returned.
+// The first look, on the way of each page, is a plain one, which costs no instruction more.
 @@
 expression pool;
 statement S;
 @@
--	if (pool->dma_sync && dma_dev_need_sync(pool->p.dev))
-+	if (pool->dma_sync)
-		S
+-	if (pool->dma_sync && dma_dev_need_sync(pool->p.dev)) {
++	/* a hint: set before we got the page, if that needs syncing */
++	if (data_race(pool->dma_sync)) {
+		rcu_read_lock();
+-		if (pool->dma_sync)
++		if (READ_ONCE(pool->dma_sync))
+			S
+		rcu_read_unlock();
+	}
+
+@@
+identifier pool;
+@@
+ static void page_pool_scrub(struct page_pool *pool)
+ {
+ <...
+-	pool->dma_sync = false;
++	WRITE_ONCE(pool->dma_sync, false);
+ ...>
+ }
 
 @@
 expression pool;

@@ -37,8 +37,8 @@ module_param(late, uint, 0444);
 MODULE_PARM_DESC(late, "how many of them came after page_pool_destroy()");
 
 static struct task_struct *releaser; /* set before the kprobe, and the same until it is gone */
+static bool stopped; /* or it has nothing to unmap */
 static bool destroyed;
-static DECLARE_COMPLETION(stopped); /* or it has nothing to unmap */
 
 struct release {
 	struct page_pool *pool;
@@ -46,7 +46,10 @@ struct release {
 	struct completion done;
 };
 
-/* Preemption is off, so that it can't sleep. */
+/* It takes no lock: where the kprobe is an int3 it is like an NMI, which may come while a lock is
+ * held. And it cannot sleep: int3 is an interrupt gate, so interrupts are off for up to WAIT_MS;
+ * with ftrace it is preemption.
+ */
 static int before_unmap(struct kprobe *probe, struct pt_regs *regs)
 {
 	unsigned int i;
@@ -54,7 +57,7 @@ static int before_unmap(struct kprobe *probe, struct pt_regs *regs)
 	if (current != releaser)
 		return 0;
 	unmapped++;
-	complete(&stopped);
+	WRITE_ONCE(stopped, true);
 	for (i = 0; i < WAIT_MS * 10 && !READ_ONCE(destroyed); i++)
 		udelay(100);
 	late += READ_ONCE(destroyed);
@@ -68,7 +71,7 @@ static int release_page(void *data)
 	struct release *release = data;
 
 	page_pool_put_full_page(release->pool, release->page, false);
-	complete(&stopped);
+	WRITE_ONCE(stopped, true);
 	complete(&release->done);
 	return 0;
 }
@@ -112,7 +115,7 @@ static int try_order(struct device *dev, unsigned int order)
 	}
 	get_page(release.page);
 	init_completion(&release.done);
-	reinit_completion(&stopped);
+	WRITE_ONCE(stopped, false);
 	WRITE_ONCE(destroyed, false);
 
 	err = start_releaser(&release);
@@ -129,7 +132,8 @@ static int try_order(struct device *dev, unsigned int order)
 	if (err)
 		goto stop;
 	wake_up_process(releaser);
-	wait_for_completion(&stopped);
+	while (!READ_ONCE(stopped))
+		usleep_range(100, 200);
 	page_pool_destroy(release.pool);
 	WRITE_ONCE(destroyed, true);
 	wait_for_completion(&release.done);

@@ -1,0 +1,1 @@
+	bool dma_sync:1;		/* Perform DMA sync for device */

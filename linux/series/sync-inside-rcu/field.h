@@ -1,0 +1,1 @@
+	u8 dma_sync;			/* bool: Perform DMA sync for device */
