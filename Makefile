@@ -36,7 +36,7 @@ check-quick: ## the tests of one plain build
 	@scripts/deps check
 	@scripts/check gcc
 
-check-machines: ## the core on i386, armhf, arm64, riscv64, ppc64el, s390x (qemu-user), and with musl (MACHINES=ci: four of them)
+check-machines: ## the core on i386, armhf, arm64, riscv64, ppc64el, s390x (qemu-user), and with musl (MACHINES=ci: some of them)
 	@scripts/deps machines
 	@scripts/check-machines $(MACHINES)
 

@@ -301,26 +301,24 @@ void collect_returned(struct pp_pool *pool, uint32_t most)
 typedef uintptr_t handles __attribute__((vector_size(16), aligned(sizeof(uintptr_t)), may_alias));
 #define HANDLES (sizeof(handles) / sizeof(uintptr_t))
 
-/* `first`, and what is `by` bytes behind it, and so on. */
-static inline handles handles_from(uintptr_t first, uintptr_t by)
+/* `first`, and what is `by` bytes behind it, and so on. Not returned: i386 has no way for that. */
+static inline void handles_set(handles *h, uintptr_t first, uintptr_t by)
 {
-	handles h = { 0 };
-
 	for (unsigned i = 0; i < HANDLES; i++)
-		h[i] = first + i * by;
-	return h;
+		(*h)[i] = first + i * by;
 }
 
 /* How many of n pages, 1 at least, have their words each `by` bytes behind the one before. */
 static unsigned count_neighbours(struct pp_page *const *pages, unsigned n, uintptr_t by)
 {
 	const uintptr_t *at = (const uintptr_t *)pages;
-	const handles step = handles_from(HANDLES * by, 0);
-	handles expected = handles_from(at[0], by), off;
+	handles expected, step, off;
 	unsigned k = 0;
 
+	handles_set(&expected, at[0], by);
+	handles_set(&step, HANDLES * by, 0);
 	for (; n - k >= 8; k += 8) {
-		off = handles_from(0, 0);
+		handles_set(&off, 0, 0);
 		ENV_UNROLL
 		for (unsigned i = 0; i < 8; i += HANDLES, expected += step)
 			off |= *(const handles *)(at + k + i) ^ expected;
@@ -337,9 +335,10 @@ static unsigned count_neighbours(struct pp_page *const *pages, unsigned n, uintp
 /* The handles of n pages of which the words are side by side. */
 static void fill_neighbours(struct pp_page **out, struct pp_page *first, uint32_t n)
 {
-	handles h = handles_from((uintptr_t)first, sizeof *first);
-	const handles step = handles_from(HANDLES * sizeof *first, 0);
+	handles h, step;
 
+	handles_set(&h, (uintptr_t)first, sizeof *first);
+	handles_set(&step, HANDLES * sizeof *first, 0);
 	for (; n >= 8; n -= 8, out += 8, first += 8) {
 		ENV_UNROLL
 		for (unsigned i = 0; i < 8; i += HANDLES, h += step)
