@@ -385,7 +385,10 @@ static void chunk_account(struct pp_chunk *c, uint32_t n)
 	pool_unref(pool);
 }
 
-/* Set n bits of one word. Returns how many were not, and are to be counted. Model: home.pml. */
+/*
+ * Set n bits of one word. Returns how many were not, and are to be counted. Model: home.pml,
+ * chunk_free_bits.
+ */
 static uint32_t chunk_free_bits(struct pp_chunk *c, unsigned word, uint64_t bits, uint32_t n)
 {
 	struct pp_pool *pool = c->pool;
