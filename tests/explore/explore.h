@@ -89,6 +89,7 @@ struct scenario {
 	uint64_t as;          /* the thread that does both; 0: the first */
 	unsigned left;        /* blocks of memory that stay: anchors, bindings' slots */
 	bool exact;           /* what each thread knows is part of the state: no race is missed */
+	bool inexact;         /* it never is: there would be more states than the search can hold */
 	unsigned late;        /* late loads: NOT_QUICK or ALWAYS; else if there are two threads */
 };
 
@@ -96,7 +97,7 @@ struct scenario {
 bool explore(const struct scenario *s, bool print);
 /* Late loads in a schedule, at most: LATE (world.h), or less. */
 extern unsigned late_most;
-extern unsigned exact; /* every scenario is, but for those that are NOT_QUICK */
+extern unsigned exact; /* every scenario is, but for those that are NOT_QUICK or inexact */
 
 /* Setup and finish are this thread from now on: 1 to THREADS + 1. */
 void act_as(uint64_t thread);

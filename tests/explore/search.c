@@ -136,7 +136,7 @@ static uint64_t state_hash(uint64_t seed)
 		h = hash_bytes(h, part[i].p, part[i].len);
 	if (world.n_late)
 		h = hash_bytes(h, (char *)known, n_races);
-	if (scenario->exact || (exact && scenario->late != NOT_QUICK)) {
+	if (scenario->exact || (exact && !scenario->inexact && scenario->late != NOT_QUICK)) {
 		h = hash_bytes(h, (char *)&clocks, sizeof clocks);
 		h = hash_bytes(h, (char *)race, n_races * sizeof *race);
 	}
