@@ -300,7 +300,7 @@ struct pp_pool {
 	bool some_kept; /* the memory of some pages that came home could not be given back; relaxed */
 	uint64_t recycle_ring_full;
 	/* Pages that came home in other ways than it says; and the most that were in flight at a
-	 * time, as far as is known. Relaxed: peak.c. */
+	 * time, as far as is known. Their order: peak.c. */
 	uint64_t home, peak;
 	struct sample sample[PP_POOL_AGES]; /* filled by slow gets, emptied by puts */
 
